@@ -1,2 +1,4 @@
 //! Placeholder.
 #![no_std]
+
+pub mod variadic;
