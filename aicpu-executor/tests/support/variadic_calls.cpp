@@ -26,7 +26,9 @@ struct Call {
         switch (kind) {
         case 0: entries->log("log", fmt, args...); return true;
         case 1: entries->info("info", 7, fmt, args...); return true;
-        case 2: entries->fatal(const_cast<Entries *>(entries), -9, "fatal", fmt, args...); return true;
+        case 2:
+            return call(al(const_cast<Entries *>(entries), -9, "fatal", fmt,
+                        args...); return true;
         default: return false;
         }
     }
@@ -48,13 +50,19 @@ bool plain(int index, const Call &call) {
     case 7: return call("%.4s %.*s", unterminated, 2, unterminated);
     case 8: return call("%*d|%-*d|%.*d|%*.*d", 6, 1, -6, 2, 4, 3, 8, 5, -4);
     case 9: return call("%c%c%c", 'x', (char)'y', (signed char)'z');
-    case 10: return call("%hhd %hhu %hd %hu", (signed char)-1, (unsigned char)255, (short)-2, (unsigned short)65535);
+    case 10:
+        return call("%hhd %hhu %hd %hu", (signed char)-1, (unsigned char)255, (short)-2,
+                    (unsigned short)65535);
     case 11: return call("%d %d", (short)-300, (char)65);
     case 12: return call("%u %d", SMALL, true);
-    case 13: return call("%ld %lu", std::numeric_limits<long>::min(), std::numeric_limits<unsigned long>::max());
+    case 13:
+        return call("%ld %lu", std::numeric_limits<long>::min(),
+                    std::numeric_limits<unsigned long>::max());
     case 14: return call("%lld %llu", std::numeric_limits<long long>::max(), ~0ull);
     case 15: return call("%zu %zd %td", sizeof(Entries), (ptrdiff_t)-5, (ptrdiff_t)6);
-    case 16: return call("%" PRIu64 " %" PRId64 " 0x%" PRIx64, UINT64_MAX, INT64_MIN, UINT64_C(0xdeadbeefcafe));
+    case 16:
+        return call("%" PRIu64 " %" PRId64 " 0x%" PRIx64,
+                    UINT64_MAX, INT64_MIN, UINT64_C(0xdeadbeefcafe));
     case 17: return call("%jd %ju", (intmax_t)-1, (uintmax_t)1);
     case 18: return call("%p %p", (void *)call.expected, (void *)nullptr);
     case 19: return call("%x %X %#x %o %#o %08x", 255u, 255u, 255u, 8u, 8u, 0xabcu);
@@ -67,20 +75,34 @@ bool floating(int index, const Call &call) {
     const double inf = std::numeric_limits<double>::infinity();
     switch (index) {
     case 0: return call("%f", 1.5);
-    case 1: return call("%.1f %.2f %.3f %g %e %f %g %f %.0f %f", 1.25, -2.5, 3.0625, 4e9, 5e-7, 6.0, 7e-5, 8.75, 9.5, 1e22);
-    case 2: return call("%f %f %f %f %f %f %f %f %f %f %f %f", 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12.);
-    case 3: return call("%d %f %d %f %d %f %d %f %d %f %d %f %d %f %d %f %d %f %d %f", 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 9.5, 10, 10.5);
-    case 4: return call("%s took %.3f ms, %zu bytes at %p (%s), %lld", "copy", 0.125f, (size_t)4096, (void *)0x1000, "ok", -1ll);
+    case 1:
+        return call("%.1f %.2f %.3f %g %e %f %g %f %.0f %f", 1.25, -2.5, 3.0625, 4e9, 5e-7, 6.0,
+                    7e-5, 8.75, 9.5, 1e22);
+    case 2:
+        return call("%f %f %f %f %f %f %f %f %f %f %f %f", 1., 2., 3., 4., 5., 6., 7., 8., 9.,
+                    10., 11., 12.);
+    case 3:
+        return call("%d %f %d %f %d %f %d %f %d %f %d %f %d %f %d %f %d %f %d %f", 1, 1.5, 2,
+                    2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 8.5, 9, 9.5, 10, 10.5);
+    case 4:
+        return call("%s took %.3f ms, %zu bytes at %p (%s), %lld",
+                    "copy", 0.125f, (size_t)4096, (void *)0x1000, "ok", -1ll);
     case 5: return call("%f %f %F %e %g", inf, -inf, inf, inf, -inf);
-    case 6: return call("%f %F", std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::quiet_NaN());
+    case 6:
+        return call("%f %F", std::numeric_limits<double>::quiet_NaN(),
+                    -std::numeric_limits<double>::quiet_NaN());
     case 7: return call("%a %A %.3a", 0.1, -1e300, 3.999);
     case 8: return call("%f", std::numeric_limits<double>::max());
     case 9: return call("%.1100f", std::numeric_limits<double>::denorm_min());
     case 10: return call("%Lf %Lg", 2.5L, -1e10L);
     case 11: return call("%d %Lf %d %f %Lf %d", 1, 0.5L, 2, 1.5, 0.25L, 3);
     case 12: return call("%d %d %d %d %d %Lf %d %Lf", 1, 2, 3, 4, 5, 6.5L, 7, 8.5L);
-    case 13: return call("%f %f %f %f %f %f %f %f %d %Lf %f", 1., 2., 3., 4., 5., 6., 7., 8., 9, 10.5L, 11.);
-    case 14: return call("%Lf %Lf %Lf", 1e-4000L, -std::numeric_limits<long double>::infinity(), std::numeric_limits<long double>::quiet_NaN());
+    case 13:
+        return call("%f %f %f %f %f %f %f %f %d %Lf %f", 1., 2., 3., 4., 5., 6., 7., 8., 9,
+                    10.5L, 11.);
+    case 14:
+        return call("%Lf %Lf %Lf", 1e-4000L, -std::numeric_limits<long double>::infinity(),
+                    std::numeric_limits<long double>::quiet_NaN());
     default: return false;
     }
 }
@@ -106,7 +128,8 @@ bool longer(int index, const Call &call) {
 } // namespace
 
 // Runs case `index` of `group` through entry `kind`; false if there is no such case.
-extern "C" bool run_case(int group, int index, int kind, const Entries *entries, char *expected, size_t size) {
+extern "C" bool run_case(int group, int index, int kind, const Entries *entries, char *expected,
+                         size_t size) {
     Call call{entries, kind, expected, size};
     switch (group) {
     case 0: return plain(index, call);

@@ -42,10 +42,9 @@ impl SystemVVaList<'_> {
     ///
     /// # Safety
     ///
-    /// During the lifetime of the result, `registers` is null with `used_general` being 6 and no
-    /// `double` read, or points to the 176 bytes of a register save area; `overflow` points to
-    /// the arguments in memory, 16-byte aligned as the ABI has it if a `long double` is among
-    /// them. `used_general` is at most 6.
+    /// During the lifetime of the result, `registers` points to the 176 bytes of a register save
+    /// area and `overflow` to the arguments in memory, 16-byte aligned as the ABI has it if a
+    /// `long double` is among them. `used_general` is at most 6.
     #[must_use]
     pub const unsafe fn new(
         used_general: u32,
