@@ -1,8 +1,8 @@
 //! `printf` formatting without C: format bytes and an [`ArgumentSource`] become a [`Message`].
 //!
 //! Apart from the `va_list` because it is safe code that any source of arguments can drive.
-//! [`spec`] reads one conversion specification, [`integer`] and [`float`] turn a value into digits,
-//! [`field`] lays sign, zeros, digits and padding out; this file walks the format and picks.
+//! `spec` reads one conversion specification, `integer` and `float` turn a value into digits,
+//! `field` lays sign, zeros, digits and padding out; this file walks the format and picks.
 //!
 //! Supported is what C99 offers a log line: flags `-+ #0`, width and precision also as `*`,
 //! lengths `hh h l ll z j t L`, conversions `d i u o x X c s p f F e E g G a A` and `%%`. Output is

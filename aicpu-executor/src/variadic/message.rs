@@ -2,7 +2,7 @@
 //!
 //! Apart from the formatter because two things are decided here once: how a text that does not
 //! fit is cut (where `vsnprintf` cuts it, but never inside a character), and that the result is
-//! UTF-8 whatever bytes the C side sent. Bytes go into an [`Output`], a view of the fixed buffer;
+//! UTF-8 whatever bytes the C side sent. Bytes go into an `Output`, a view of the fixed buffer;
 //! [`Message`] owns the buffer and hands the text on.
 
 use core::fmt;

@@ -100,11 +100,9 @@ pub const fn fatal_entry<H: FatalHandler>() -> FatalEntry {
 
 /// Declares a `const fn` that returns the C-variadic entry of a handler function.
 ///
-/// `fixed 2` makes a [`LogEntry`](crate::variadic::LogEntry), `fixed 3` a
-/// [`LeveledLogEntry`](crate::variadic::LeveledLogEntry), `fixed 4` a
-/// [`FatalEntry`](crate::variadic::FatalEntry). The handler is a Rust function, safe or `unsafe`,
-/// that takes the fixed arguments and `&mut VaList<'_>`; if it is `unsafe`, its contract is that
-/// of the trait method it stands for.
+/// `fixed 2` makes a [`LogEntry`], `fixed 3` a [`LeveledLogEntry`], `fixed 4` a [`FatalEntry`]. The
+/// handler is a Rust function, safe or `unsafe`, that takes the fixed arguments and
+/// `&mut VaList<'_>`; if it is `unsafe`, its contract is that of the trait method it stands for.
 ///
 /// ```
 /// use aicpu_executor::variadic::{LogEntry, VaList};

@@ -27,8 +27,8 @@ struct Call {
         case 0: entries->log("log", fmt, args...); return true;
         case 1: entries->info("info", 7, fmt, args...); return true;
         case 2:
-            return call(al(const_cast<Entries *>(entries), -9, "fatal", fmt,
-                        args...); return true;
+            entries->fatal(const_cast<Entries *>(entries), -9, "fatal", fmt, args...);
+            return true;
         default: return false;
         }
     }
