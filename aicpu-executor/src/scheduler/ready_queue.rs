@@ -192,6 +192,7 @@ mod tests {
 mod loom_tests {
     use super::*;
     use loom::sync::Arc;
+    use std::{vec, vec::Vec};
 
     /// Two producers and one consumer on two cells, with a second lap: no value is lost, doubled
     /// or torn. Preemptions are bounded to 3, which covers every known queue bug and keeps the run
@@ -201,8 +202,7 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
-            let shared =
-                Arc::new((ReadyQueue::default(), [AtomicU64::new(0), AtomicU64::new(0)]));
+            let shared = Arc::new((ReadyQueue::default(), [AtomicU64::new(0), AtomicU64::new(0)]));
             let producer = {
                 let shared = Arc::clone(&shared);
                 loom::thread::spawn(move || {
