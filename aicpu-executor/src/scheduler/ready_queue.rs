@@ -42,8 +42,12 @@ impl ReadyQueue {
             // ORDERING: Acquire pairs with the Release in `pop`: a cell that counts as free has
             // been read by its consumer.
             let head = self.head.0.load(Ordering::Acquire);
-            // A stale tail may lie behind the head; the exchange below then fails.
-            if tail.saturating_sub(head) >= capacity {
+            // A stale tail may lie behind the head; the exchange below then fails. A stale head
+            // makes the queue look fuller than it is, so a refusal needs its latest value, which
+            // only a read-modify-write is sure to get.
+            if tail.saturating_sub(head) >= capacity
+                && tail.saturating_sub(self.head.0.fetch_add(0, Ordering::AcqRel)) >= capacity
+            {
                 return Err(QueueFull);
             }
             // ORDERING: Relaxed: see the load.
