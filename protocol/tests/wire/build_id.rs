@@ -91,6 +91,20 @@ fn images_that_are_no_64_bit_elf_are_hashed() {
 }
 
 #[test]
+fn image_without_program_headers_is_hashed_even_if_its_header_reads_as_one() {
+    // With 4 headers claimed at offset 0, the second "header" starts at 56, with that very 4.
+    let mut image = vec![0; 224];
+    image[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    put(&mut image, 54, 56u16.to_le_bytes());
+    put(&mut image, 56, 4u16.to_le_bytes());
+    let notes = note(b"GNU\0", 3, &ID);
+    put(&mut image, 56 + 8, 224u64.to_le_bytes());
+    put(&mut image, 56 + 32, u64::try_from(notes.len()).unwrap().to_le_bytes());
+    image.extend(notes);
+    check_hashed(&image);
+}
+
+#[test]
 fn offsets_that_overflow_or_leave_the_image_end_in_the_hash() {
     let good = elf(&[(NOTES, note(b"GNU\0", 3, &ID))]);
     // Table, segment offset, segment size.
