@@ -21,6 +21,7 @@
 //! `loader::commit`'s callers and `variadic`.
 
 #![no_std]
+#![cfg_attr(loom, allow(dead_code, reason = "a model run compiles the lock-free pieces alone"))]
 
 #[cfg(test)]
 extern crate std;
@@ -61,6 +62,7 @@ mod region {
 }
 #[cfg(loom)]
 mod scheduler {
+    mod meeting_point;
     mod ready_queue;
 }
 
