@@ -66,7 +66,8 @@ struct Session {
         const std::string kind = words[0];
         if ((kind == "aic" || kind == "aiv") && left >= 3) {
             auto entry = reinterpret_cast<KernelEntry>(symbol(load(words[2]), "kernel_entry"));
-            (kind == "aic" ? executor.aic_kernels : executor.aiv_kernels)[std::atoi(words[1])] = entry;
+            auto &kernels = kind == "aic" ? executor.aic_kernels : executor.aiv_kernels;
+            kernels[std::atoi(words[1])] = entry;
             return 3;
         }
         if (kind == "inout" && left >= 3) {
@@ -109,7 +110,8 @@ struct Session {
         for (const Comparison &output : outputs) {
             for (size_t i = 0; i < output.expected.values.size(); ++i) {
                 const double want = output.expected.values[i];
-                const double error = std::fabs(output.actual.values[i] - want) / (1 + std::fabs(want));
+                const double difference = std::fabs(output.actual.values[i] - want);
+                const double error = difference / (1 + std::fabs(want));
                 if (!(error <= worst)) worst = std::isnan(error) ? INFINITY : error;
             }
         }
