@@ -69,7 +69,7 @@ pub(crate) struct Meeting {
     pub(crate) phase: Phase,
     /// Raw handle of the task.
     pub(crate) task: u32,
-    /// What it wants.
+    /// What it wants; not written yet while the meeting is being opened.
     pub(crate) request: Request,
 }
 
@@ -231,6 +231,9 @@ mod loom_tests {
         let (mut handed_out, mut offered) = (Vec::new(), None);
         for _ in 0..rounds {
             let Some(meeting) = point.current() else { continue };
+            if meeting.phase != Phase::Opening {
+                assert_eq!(u32::from(meeting.request.lanes), meeting.task, "its own request");
+            }
             match meeting.phase {
                 Phase::Opening => {}
                 Phase::Gathering => {
@@ -242,7 +245,6 @@ mod loom_tests {
                 Phase::Launching if offered == Some(meeting.tag()) => {
                     offered = None;
                     if let Some(block) = point.claim(&meeting) {
-                        assert_eq!(meeting.request.lanes as u32, meeting.task, "its own request");
                         handed_out.push((meeting.task, block));
                         point.count_launched(&meeting, 1);
                     }
