@@ -69,7 +69,7 @@ impl Number {
     }
 
     /// The number as a whole number, if it is one.
-    fn whole(self) -> Option<i128> {
+    pub(crate) fn whole(self) -> Option<i128> {
         match self {
             Self::Integer(value) => Some(value),
             // CAST: exact, because a float without fraction below 2^64 fits.

@@ -1,0 +1,1 @@
+//! Good manifests become what they say; bad ones are refused at the place that is wrong.
