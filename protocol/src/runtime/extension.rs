@@ -1,0 +1,109 @@
+//! What our host tells our executor beyond the reference's run record.
+//!
+//! It lies in the 56 bytes of padding after the record's last field, where a reference peer does
+//! not look and leaves whatever was there. Hence magic, version and checksum: an executor uses the
+//! extension only where [`RuntimeExtension::valid`], and otherwise acts as the reference would.
+
+use crate::build_id::fnv1a;
+use crate::layout::check_layout;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// "SRX1" in memory order.
+const MAGIC: u32 = u32::from_le_bytes(*b"SRX1");
+
+/// Version of the extension that this crate writes and accepts.
+pub const EXTENSION_VERSION: u16 = 1;
+
+/// Identity of the callable and settings of the run. Written by the host, read once by the AICPU.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct RuntimeExtension {
+    /// Set by [`sealed`](Self::sealed).
+    pub magic: u32,
+    /// Set by [`sealed`](Self::sealed).
+    pub version: u16,
+    /// Written as zero.
+    pub flags: u16,
+    /// Counts reuses of the callable's slot; another value there is a stale callable.
+    pub callable_generation: u32,
+    /// Counts the allocations of the shared memory region; a new one must be initialised whole.
+    pub region_generation: u32,
+    /// First 8 bytes of the digest of the callable's blob.
+    pub digest_prefix: u64,
+    /// How long no task may make progress, in microseconds; 0 is the executor's default.
+    pub stall_timeout_us: u64,
+    /// Written as zero.
+    pub reserved: [u64; 2],
+    /// FNV-1a of the bytes before it. Set by [`sealed`](Self::sealed).
+    pub checksum: u64,
+}
+
+check_layout!(RuntimeExtension, size 56, align 8 {
+    magic @ 0, version @ 4, flags @ 6, callable_generation @ 8, region_generation @ 12,
+    digest_prefix @ 16, stall_timeout_us @ 24, reserved @ 32, checksum @ 48,
+});
+
+impl RuntimeExtension {
+    /// Returns a copy with magic, version and checksum set, ready to be sent.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.magic = MAGIC;
+        self.version = EXTENSION_VERSION;
+        self.checksum = self.expected_checksum();
+        self
+    }
+
+    /// Returns whether our host wrote this, whole and in the version we know.
+    pub fn valid(&self) -> bool {
+        self.magic == MAGIC
+            && self.version == EXTENSION_VERSION
+            && self.checksum == self.expected_checksum()
+    }
+
+    fn expected_checksum(&self) -> u64 {
+        let (covered, _) = self.as_bytes().split_at(core::mem::offset_of!(Self, checksum));
+        fnv1a(covered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> RuntimeExtension {
+        RuntimeExtension {
+            callable_generation: 3,
+            region_generation: 5,
+            digest_prefix: 0x0123_4567_89AB_CDEF,
+            stall_timeout_us: 2_000_000,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn sealed_extension_is_valid() {
+        let sealed = sample().sealed();
+        assert!(sealed.valid());
+        assert_eq!(sealed.callable_generation, 3);
+        assert_eq!(&sealed.as_bytes()[..6], b"SRX1\x01\x00");
+    }
+
+    #[test]
+    fn padding_of_a_reference_peer_is_not_valid() {
+        assert!(!RuntimeExtension::default().valid());
+        assert!(!sample().valid());
+        assert!(!RuntimeExtension::read_from_bytes(&[0xCD; 56]).unwrap().valid());
+    }
+
+    #[test]
+    fn every_changed_bit_is_noticed() {
+        let sealed = sample().sealed();
+        for bit in 0..56 * 8 {
+            let mut damaged = sealed;
+            damaged.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
+            assert!(!damaged.valid(), "bit {bit}");
+        }
+    }
+}
