@@ -189,7 +189,7 @@ mod tests {
         let (low, high) = (Number::Float(0.0), Number::Float(1.0));
         let source = DataSource::Random { seed: 1_234_567, low, high };
         let floats = numbers(&source, DataType::Float32).unwrap();
-        let expected = [0.350_078_87, 0.173_644_26, 0.532_206_9, 0.249_007_22];
+        let expected = [0.350_079_54, 0.173_644_1, 0.532_207_3, 0.249_007_66];
         for (got, expected) in floats.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-7, "{floats:?}");
         }

@@ -96,8 +96,8 @@ pub enum ManifestProblem {
     SourceOrSo,
     /// A symbol name that does not fit the callable's record.
     #[error(
-        "a symbol name has 1 to {} bytes and no NUL, this one has {bytes} bytes; rename the symbol",
-        SYMBOL_NAME_BYTES - 1
+        "a symbol name has 1 to {max} bytes and no NUL, this one has {bytes}; rename the symbol",
+        max = SYMBOL_NAME_BYTES - 1
     )]
     Symbol {
         /// Its length.
@@ -130,8 +130,8 @@ pub enum ManifestProblem {
     },
     /// A shape that no tensor can have.
     #[error(
-        "a shape has 1 to {MAX_TENSOR_DIMS} dimensions of 1 to {} elements, this one is {0:?}",
-        u32::MAX
+        "a shape has 1 to {max} dimensions of at least 1 element (at most 2^32 - 1), this one is {0:?}",
+        max = MAX_TENSOR_DIMS
     )]
     Shape(Vec<i64>),
     /// An input without data.
@@ -153,8 +153,9 @@ pub enum ManifestProblem {
     },
     /// Too many arguments.
     #[error(
-        "{have} {what} arguments are too many; a run takes at most {CHIP_MAX_TENSOR_ARGS} tensors \
-         and {CHIP_MAX_SCALAR_ARGS} scalars"
+        "{have} {what} arguments are too many; a run takes at most {} tensors and {} scalars",
+        CHIP_MAX_TENSOR_ARGS,
+        CHIP_MAX_SCALAR_ARGS
     )]
     TooManyArguments {
         /// "tensor" or "scalar".
