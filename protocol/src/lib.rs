@@ -16,7 +16,10 @@
 extern crate std;
 
 pub mod addr;
+pub mod args_blob;
 pub mod build_id;
+pub mod call_config;
+pub mod callable;
 pub mod chip;
 pub mod comm;
 pub mod dispatch;
@@ -35,9 +38,15 @@ pub mod status;
 pub mod submit;
 pub mod task_args;
 pub mod tensor;
+pub mod wire;
 pub mod wire_enum;
 
 pub use addr::DeviceAddr;
+pub use args_blob::ArgsBlobView;
+pub use build_id::{find_build_id, identity_hash};
+pub use call_config::{CallConfig, CallConfigError, OUTPUT_PREFIX_BYTES};
+pub use callable::parse::{ChipCallableView, CoreCallableView, Signature};
+pub use callable::{CORE_BINARY_OFFSET, ChipCallable, CoreCallable};
 pub use chip::{A2a3, A5, Chip, ChipName};
 pub use comm::{CommContext, MAX_RANKS};
 pub use dispatch::{
@@ -95,4 +104,5 @@ pub use submit::{
 };
 pub use task_args::{ArgDirection, ArgTag, ArgsError, ChipStorageTaskArgs};
 pub use tensor::{BufferHandle, ContinuousTensor, DataType, Tensor, TensorCreateInfo, TensorError};
+pub use wire::WireError;
 pub use wire_enum::UnknownValue;

@@ -3,8 +3,8 @@
 use super::{EnumLayout, StructLayout};
 use crate::profiling::{dump, phase, pmu, queue, swimlane};
 use crate::{
-    comm, dispatch, handshake, ids, kernel_args, ops, runtime, shared_memory, submit, task_args,
-    tensor,
+    callable, comm, dispatch, handshake, ids, kernel_args, ops, runtime, shared_memory, submit,
+    task_args, tensor,
 };
 
 /// Every record of the layout tables that this crate defines, on every chip.
@@ -47,6 +47,8 @@ pub const LAYOUTS: &[StructLayout] = &[
     shared_memory::SHARED_MEMORY_RING_HEADER,
     shared_memory::SHARED_MEMORY_HEADER,
     comm::COMM_CONTEXT,
+    callable::CHIP_CALLABLE,
+    callable::CORE_CALLABLE,
     queue::SWIMLANE_FREE_QUEUE_A2A3,
     queue::SWIMLANE_FREE_QUEUE_A5,
     queue::PMU_FREE_QUEUE,
