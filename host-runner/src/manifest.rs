@@ -185,7 +185,7 @@ impl Manifest {
             position: Position::of(text, span.start),
             span,
             text: Arc::from(text),
-            problem,
+            problem: Box::new(problem),
         })
     }
 

@@ -31,7 +31,6 @@ pub struct NpyError {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub problem: NpyProblem,
 }
 
@@ -40,10 +39,10 @@ pub struct NpyError {
 #[non_exhaustive]
 pub enum NpyProblem {
     /// The file cannot be read.
-    #[error("cannot be read; check that it exists and may be read")]
+    #[error("cannot be read ({0}); check that it exists and may be read")]
     Read(#[source] io::Error),
     /// The file cannot be written.
-    #[error("cannot be written; check the folder and its permissions")]
+    #[error("cannot be written ({0}); check the folder and its permissions")]
     Write(#[source] io::Error),
     /// The file does not start like one.
     #[error("is not a .npy file; write it with numpy.save")]

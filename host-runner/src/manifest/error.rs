@@ -38,8 +38,7 @@ pub enum ManifestError {
         /// The whole text, to quote from.
         text: Arc<str>,
         /// What is wrong there.
-        #[source]
-        problem: ManifestProblem,
+        problem: Box<ManifestProblem>,
     },
 }
 
