@@ -14,6 +14,7 @@
 //! | [`compile`]   | C++ sources to images, cached by content             |
 //! | [`callable`]  | images to the blob that is registered                |
 //! | [`arguments`] | the caller's memory as arguments of a run            |
+//! | [`worker`]    | a device: register once, run by id                   |
 //! | [`compare`]   | outputs against expectations                         |
 //! | [`number`], [`float16`] | single elements of any type                |
 //!
@@ -31,3 +32,4 @@ pub mod float16;
 pub mod manifest;
 pub mod npy;
 pub mod number;
+pub mod worker;
