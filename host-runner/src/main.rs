@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let layout = |_: &_| -> Box<dyn miette::ReportHandler> {
         Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())
     };
-    // CAST: none; an error here only means that a hook is set already.
+    // The one error is that a hook is set already, which would do as well.
     let _ = miette::set_hook(Box::new(layout));
     match command::run(arguments, &environment) {
         Ok(code) => code,

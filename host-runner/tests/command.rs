@@ -1,6 +1,8 @@
 //! The command as a user meets it, up to the point where a device is needed: usage, manifests and
 //! builds that fail, with their exit codes, messages and JSON.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
