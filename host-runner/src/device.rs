@@ -1,0 +1,2 @@
+//! device placeholder
+pub mod sim;
