@@ -1,2 +1,59 @@
-//! Placeholder.
+//! The AICPU program: loads orchestrations, infers dependencies, schedules tasks over cores.
+//!
+//! `no_std` and without an allocator: the same code runs in the simulator's process and as a
+//! shared object on the chip. What differs is behind [`platform::Platform`]. The entry is
+//! [`Executor::execute`], which every AICPU thread of a run calls.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`executor`] | one run from arrival to departure of its threads |
+//! | [`loader`] | ELF shared objects, checked first and loaded then |
+//! | `orch_so_table` | the loaded orchestrations, by callable id |
+//! | `ops`, [`variadic`] | the operations that an orchestration calls |
+//! | `orchestrator` | from a submission to a task with its dependencies |
+//! | `scheduler` | from a ready task to a completed one |
+//! | `region` | the memory that orchestrator and scheduler share |
+//! | [`fault`], `wait` | the first error of a run; the one wait primitive |
+//! | [`log`] | records of executor and orchestration, and their sink |
+//!
+//! `unsafe` is where memory is shared with other threads, cores or foreign code: `region`,
+//! `orchestrator` (slots), `scheduler::core_table`, `ops`, `orch_so_table`, `executor`,
+//! `loader::commit`'s callers and `variadic`.
+
 #![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(loom)]
+mod model;
+#[cfg(not(loom))]
+pub mod executor;
+#[cfg(not(loom))]
+pub mod fault;
+#[cfg(not(loom))]
+pub mod loader;
+#[cfg(not(loom))]
+pub mod log;
+#[cfg(not(loom))]
+mod ops;
+#[cfg(not(loom))]
+mod orch_so_table;
+#[cfg(not(loom))]
+mod orchestrator;
+#[cfg(not(loom))]
+pub mod platform;
+#[cfg(not(loom))]
+mod region;
+#[cfg(not(loom))]
+mod scheduler;
+mod sync;
+#[cfg(not(loom))]
+pub mod variadic;
+#[cfg(not(loom))]
+mod wait;
+
+#[cfg(not(loom))]
+pub use executor::{Executor, RunOutcome};
+#[cfg(not(loom))]
+pub use fault::Fault;

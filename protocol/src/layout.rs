@@ -89,11 +89,12 @@ macro_rules! check_layout {
 ///
 /// `NAME: Type = "table name" on both|a2a3|a5, size N, align N { field @ offset, … }`; a field
 /// whose table name differs is `field as "name" @ offset`; padding without a table name goes to
-/// the `reserved { … }` list. `NAME` is the resulting [`StructLayout`], to be added to
+/// the `reserved { … }` list; one table entry for several fields is `first..=last`, with the others
+/// in the `reserved` list too. `NAME` is the resulting [`StructLayout`], to be added to
 /// [`LAYOUTS`] (the compiler reports it as unused until then).
 macro_rules! layout {
     ($name:ident: $ty:ident = $table:literal on $chip:ident, size $size:literal, align $align:literal {
-        $($field:tt $(as $field_table:literal)? @ $offset:literal),+ $(,)?
+        $($field:tt $(..= $last:tt)? $(as $field_table:literal)? @ $offset:literal),+ $(,)?
     } $(reserved { $($pad:tt @ $pad_offset:literal),+ $(,)? })?) => {
         $crate::layout::check_layout!($ty, size $size, align $align {
             $($field @ $offset,)+ $($($pad @ $pad_offset,)+)?
@@ -107,13 +108,20 @@ macro_rules! layout {
             fields: &[$($crate::layout::FieldLayout {
                 name: $crate::layout::layout!(@name $field $($field_table)?),
                 offset: core::mem::offset_of!($ty, $field),
-                size: $crate::layout::field_size::<$ty, _>(|value| &raw const value.$field),
+                size: $crate::layout::layout!(@size $ty, $field $($last)?),
             }),+],
         };
     };
     (@chip both) => { None };
     (@chip a2a3) => { Some($crate::chip::ChipName::A2a3) };
     (@chip a5) => { Some($crate::chip::ChipName::A5) };
+    (@size $ty:ident, $field:tt) => {
+        $crate::layout::field_size::<$ty, _>(|value| &raw const value.$field)
+    };
+    (@size $ty:ident, $field:tt $last:tt) => {
+        core::mem::offset_of!($ty, $last) - core::mem::offset_of!($ty, $field)
+            + $crate::layout::layout!(@size $ty, $last)
+    };
     (@name $field:tt) => { stringify!($field) };
     (@name $field:tt $table:literal) => { $table };
 }

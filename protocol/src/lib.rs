@@ -16,8 +16,12 @@
 extern crate std;
 
 pub mod addr;
+pub mod args_blob;
 pub mod build_id;
+pub mod call_config;
+pub mod callable;
 pub mod chip;
+pub mod comm;
 pub mod dispatch;
 pub mod handshake;
 pub mod ids;
@@ -26,16 +30,25 @@ pub mod layout;
 pub mod limits;
 #[expect(unsafe_code, reason = "the address of code is shared between threads")]
 pub mod ops;
+pub mod profiling;
 pub mod registers;
 pub mod runtime;
+pub mod shared_memory;
 pub mod status;
 pub mod submit;
 pub mod task_args;
 pub mod tensor;
+pub mod wire;
 pub mod wire_enum;
 
 pub use addr::DeviceAddr;
+pub use args_blob::ArgsBlobView;
+pub use build_id::{find_build_id, identity_hash};
+pub use call_config::{CallConfig, CallConfigError, OUTPUT_PREFIX_BYTES};
+pub use callable::parse::{ChipCallableView, CoreCallableView, Signature};
+pub use callable::{CORE_BINARY_OFFSET, ChipCallable, CoreCallable};
 pub use chip::{A2a3, A5, Chip, ChipName};
+pub use comm::{CommContext, MAX_RANKS};
 pub use dispatch::{
     AsyncCtx, DeferredCompletionEntry, DeferredCompletionIngress, DispatchPayload, GlobalContext,
     LocalContext, SdmaEventRecord,
@@ -54,6 +67,25 @@ pub use limits::{
     TASK_WINDOW_DEFAULT,
 };
 pub use ops::{RuntimeOps, RuntimePrefix, VariadicEntry};
+pub use profiling::dump::{
+    DUMP_BUFFER_RECORDS, DUMP_READY_SLOTS_A2A3, DUMP_READY_SLOTS_A5, DumpBuffer, DumpHeaderA2a3,
+    DumpHeaderA5, DumpRecord, DumpRole, DumpStage, DumpState,
+};
+pub use profiling::phase::{
+    OrchestratorSummary, PHASE_BUFFER_RECORDS_A2A3, PHASE_BUFFER_RECORDS_A5, PhaseBufferA2a3,
+    PhaseBufferA5, PhaseHeaderA2a3, PhaseHeaderA5, PhaseId, PhaseRecord,
+};
+pub use profiling::pmu::{
+    PMU_BUFFER_RECORDS, PMU_COUNTERS_A2A3, PMU_COUNTERS_A5, PMU_READY_SLOTS_A2A3,
+    PMU_READY_SLOTS_A5, PmuBufferA2a3, PmuBufferA5, PmuEvent, PmuHeaderA2a3, PmuHeaderA5,
+    PmuRecordA2a3, PmuRecordA5, PmuState,
+};
+pub use profiling::queue::{FREE_QUEUE_SLOTS, FreeQueue, ReadyBuffer};
+pub use profiling::swimlane::{
+    SWIMLANE_BUFFER_RECORDS, SWIMLANE_FANOUT_MAX, SWIMLANE_READY_SLOTS_A2A3,
+    SWIMLANE_READY_SLOTS_A5, SwimlaneBufferA2a3, SwimlaneBufferA5, SwimlaneHeaderA2a3,
+    SwimlaneHeaderA5, SwimlaneRecord, SwimlaneStateA2a3, SwimlaneStateA5,
+};
 pub use registers::{
     Condition, ConditionWord, Dispatch, DispatchId, DispatchWord, FAST_PATH_CLOSE, FAST_PATH_OPEN,
     UnknownWord,
@@ -62,6 +94,9 @@ pub use runtime::{
     EXTENSION_VERSION, HostApi, RuntimeA2a3, RuntimeA5, RuntimeBody, RuntimeExtension,
     RuntimeRecord, Task, TensorPair,
 };
+pub use shared_memory::{
+    RingFlowControl, SharedMemoryHeader, SharedMemoryRingHeader, reference_region_bytes,
+};
 pub use status::StatusCode;
 pub use submit::{
     ActiveMask, Arg, ExplicitDeps, INVALID_KERNEL_ID, Lane, LaunchSpec, MixedKernels,
@@ -69,4 +104,5 @@ pub use submit::{
 };
 pub use task_args::{ArgDirection, ArgTag, ArgsError, ChipStorageTaskArgs};
 pub use tensor::{BufferHandle, ContinuousTensor, DataType, Tensor, TensorCreateInfo, TensorError};
+pub use wire::WireError;
 pub use wire_enum::UnknownValue;

@@ -1,7 +1,11 @@
 //! Every published record and enumeration in one place.
 
 use super::{EnumLayout, StructLayout};
-use crate::{dispatch, handshake, ids, kernel_args, ops, runtime, submit, task_args, tensor};
+use crate::profiling::{dump, phase, pmu, queue, swimlane};
+use crate::{
+    callable, comm, dispatch, handshake, ids, kernel_args, ops, runtime, shared_memory, submit,
+    task_args, tensor,
+};
 
 /// Every record of the layout tables that this crate defines, on every chip.
 pub const LAYOUTS: &[StructLayout] = &[
@@ -39,6 +43,46 @@ pub const LAYOUTS: &[StructLayout] = &[
     runtime::HOST_API,
     runtime::RUNTIME_A2A3,
     runtime::RUNTIME_A5,
+    shared_memory::RING_FLOW_CONTROL,
+    shared_memory::SHARED_MEMORY_RING_HEADER,
+    shared_memory::SHARED_MEMORY_HEADER,
+    comm::COMM_CONTEXT,
+    callable::CHIP_CALLABLE,
+    callable::CORE_CALLABLE,
+    queue::SWIMLANE_FREE_QUEUE_A2A3,
+    queue::SWIMLANE_FREE_QUEUE_A5,
+    queue::PMU_FREE_QUEUE,
+    queue::DUMP_FREE_QUEUE_A2A3,
+    queue::DUMP_FREE_QUEUE_A5,
+    queue::SWIMLANE_READY_BUFFER,
+    queue::PMU_READY_BUFFER,
+    queue::DUMP_READY_BUFFER,
+    swimlane::SWIMLANE_RECORD,
+    swimlane::SWIMLANE_BUFFER_A2A3,
+    swimlane::SWIMLANE_BUFFER_A5,
+    swimlane::SWIMLANE_STATE_A2A3,
+    swimlane::SWIMLANE_STATE_A5,
+    swimlane::SWIMLANE_HEADER_A2A3,
+    swimlane::SWIMLANE_HEADER_A5,
+    phase::PHASE_RECORD,
+    phase::ORCHESTRATOR_SUMMARY,
+    phase::PHASE_HEADER_A2A3,
+    phase::PHASE_HEADER_A5,
+    phase::PHASE_BUFFER_A2A3,
+    phase::PHASE_BUFFER_A5,
+    pmu::PMU_RECORD_A2A3,
+    pmu::PMU_RECORD_A5,
+    pmu::PMU_BUFFER_A2A3,
+    pmu::PMU_BUFFER_A5,
+    pmu::PMU_STATE,
+    pmu::PMU_HEADER_A2A3,
+    pmu::PMU_HEADER_A5,
+    dump::DUMP_RECORD,
+    dump::DUMP_BUFFER,
+    dump::DUMP_STATE_A2A3,
+    dump::DUMP_STATE_A5,
+    dump::DUMP_HEADER_A2A3,
+    dump::DUMP_HEADER_A5,
 ];
 
 /// Every enumeration of the layout tables that this crate defines.
@@ -50,4 +94,8 @@ pub const ENUMS: &[EnumLayout] = &[
     submit::SCOPE_MODE,
     submit::LANE,
     handshake::CORE_TYPE,
+    phase::PHASE_ID,
+    pmu::PMU_EVENT,
+    dump::DUMP_ROLE,
+    dump::DUMP_STAGE,
 ];

@@ -1,0 +1,257 @@
+//! The executor: one resident object for each device, entered by every AICPU thread of a run.
+//!
+//! ```text
+//!  thread 0 ──► set up: region, cores ──► gate opens
+//!  threads 0 … n-2 ───────────────────► schedule until the run is finished ──► cores leave ──► out
+//!  thread n-1 ────────────────────────► load, enter the orchestration, wait ─────────────────► out
+//! ```
+//!
+//! Roles go by order of arrival (spec trb §0.1). With a single thread, that one sets up,
+//! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
+//! (spec callable §7.1 H10). Every way through a run leads to the same way out, where the last
+//! thread leaves everything ready for the next run, whatever happened in this one (H1).
+
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
+
+use crate::fault::{Fault, FaultLatch};
+use crate::orch_so_table::OrchSoTable;
+use crate::platform::Platform;
+use crate::region::RegionLayout;
+use crate::scheduler::Scheduler;
+use crate::scheduler::core_table::Payloads;
+use crate::scheduler::handshake::take_down;
+use crate::scheduler::thread::{SchedulerThread, StepContext};
+use crate::wait::{Polled, WaitEnd, work_until};
+
+mod gate;
+mod orchestration;
+mod setup;
+
+use gate::{Arrival, Gate};
+use setup::{KnownRegion, Setup};
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunOutcome {
+    /// The first fault, if the run failed.
+    pub fault: Option<Fault>,
+    /// Tasks that the orchestration submitted, `alloc_tensors` included.
+    pub tasks: u64,
+    /// Whether this run loaded the orchestration. Stays true if the run failed afterwards.
+    pub loaded: bool,
+}
+
+/// The AICPU side of a device.
+#[derive(Debug)]
+pub struct Executor<C: Chip, P: Platform> {
+    platform: P,
+    faults: FaultLatch,
+    gate: Gate,
+    scheduler: Scheduler,
+    payloads: Payloads,
+    table: OrchSoTable<P::CodeMemory>,
+    /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
+    setup: UnsafeCell<Option<Setup>>,
+    /// The region that the last run left clean. Used by the thread that sets up, and by the one
+    /// that orchestrates.
+    known_region: UnsafeCell<KnownRegion>,
+    tasks: AtomicU64,
+    loaded: AtomicBool,
+    chip: core::marker::PhantomData<C>,
+}
+
+// SAFETY: `setup` and `known_region` are used as their comments say, ordered by the gate;
+// everything else is `Sync` by itself (`P` is, by its trait).
+unsafe impl<C: Chip, P: Platform> Sync for Executor<C, P> where P::CodeMemory: Send {}
+
+impl<C: Chip, P: Platform> Executor<C, P> {
+    /// Initialises an executor in place; the object is too large to pass through a stack.
+    ///
+    /// # Safety
+    ///
+    /// `place` is aligned and points at writable memory for one `Self`.
+    pub unsafe fn init_in_place(place: *mut Self, platform: P) {
+        // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
+        // each field is; a `Payloads` of zeroes is valid, being integers only.
+        unsafe {
+            (&raw mut (*place).payloads).write_bytes(0, 1);
+            (&raw mut (*place).platform).write(platform);
+            (&raw mut (*place).faults).write(FaultLatch::new());
+            (&raw mut (*place).gate).write(Gate::default());
+            (&raw mut (*place).scheduler).write(Scheduler::default());
+            (&raw mut (*place).table).write(OrchSoTable::new());
+            (&raw mut (*place).setup).write(UnsafeCell::new(None));
+            (&raw mut (*place).known_region).write(UnsafeCell::new(KnownRegion::default()));
+            (&raw mut (*place).tasks).write(AtomicU64::new(0));
+            (&raw mut (*place).loaded).write(AtomicBool::new(false));
+        }
+    }
+
+    /// Bytes of the shared-memory region for a task window (0: the default); `None` unless the
+    /// window is a power of two from 4 to 2^26.
+    pub fn region_bytes(task_window: u64) -> Option<u64> {
+        let window = if task_window == 0 { protocol::TASK_WINDOW_DEFAULT } else { task_window };
+        RegionLayout::for_window(window).map(|layout| layout.total())
+    }
+
+    /// The platform the executor runs on.
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// Reports a fault from outside: a core whose kernel failed, a deadline of the host. The first
+    /// fault of a run wins; the threads in the run leave soon.
+    pub fn report_fault(&self, code: i32, text: fmt::Arguments<'_>) {
+        self.faults.report(code, text);
+    }
+
+    /// What happened in the run that all threads have left; the next call gives nothing.
+    pub fn take_report(&self) -> RunOutcome {
+        // ORDERING: Relaxed: the caller has joined the threads of the run.
+        RunOutcome {
+            fault: self.faults.take(),
+            tasks: self.tasks.swap(0, Ordering::Relaxed),
+            loaded: self.loaded.swap(false, Ordering::Relaxed),
+        }
+    }
+
+    /// Unloads the orchestration of a callable. No run may be in flight.
+    pub fn unload(&self, id: CallableId) {
+        self.table.unload(&self.platform, id);
+    }
+
+    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once.
+    ///
+    /// `runtime` stays as it is until all of them have returned, and what it points at is live
+    /// device memory (boundary C). Returns 0, or minus the code of the run's fault.
+    pub fn execute(&self, runtime: &C::Runtime) -> i32 {
+        let wanted = runtime.body().sche_cpu_num;
+        let count = usize::try_from(wanted).unwrap_or(0);
+        if count == 0 || count > C::MAX_AICPU_THREADS {
+            let code = self.faults.report(
+                StatusCode::ThreadCountInvalid.code(),
+                format_args!(
+                    "a run with {wanted} AICPU threads; {} has 1 to {}",
+                    C::NAME,
+                    C::MAX_AICPU_THREADS
+                ),
+            );
+            return -code;
+        }
+        match self.gate.arrive(count) {
+            Arrival::Surplus => return -StatusCode::ThreadCountInvalid.code(),
+            Arrival::Member { index: 0 } => {
+                self.set_up(runtime);
+                self.gate.open();
+                self.take_part(runtime, 0, count);
+            }
+            Arrival::Member { index } => {
+                if self.gate.await_open(&self.platform, &self.faults) {
+                    self.take_part(runtime, index, count);
+                }
+            }
+        }
+        if self.gate.depart(count) {
+            self.tear_down();
+        }
+        -self.faults.code()
+    }
+
+    /// Plays the role of thread `index` of `count`.
+    fn take_part(&self, runtime: &C::Runtime, index: usize, count: usize) {
+        // SAFETY: the gate is open: nobody writes the setup until all threads have left.
+        let Some(setup) = (unsafe { (*self.setup.get()).as_ref() }) else { return };
+        let is_orchestrator = index + 1 == count;
+        let schedulers = (count - 1).max(1);
+        let mut thread = (!is_orchestrator || count == 1)
+            .then(|| SchedulerThread::<C>::new(index, schedulers, &setup.clusters));
+        if is_orchestrator {
+            self.orchestrate(runtime, setup, thread.as_mut());
+        }
+        if let Some(mut thread) = thread {
+            self.schedule(setup, &mut thread);
+            let running = thread.first_running();
+            let cores = thread.locations();
+            // `locations` borrows the thread's cores, so the iterator can be repeated.
+            let cores: heapless::Vec<_, { crate::scheduler::core_table::CORE_LIMIT }> =
+                cores.collect();
+            take_down::<C, P>(&self.platform, &self.faults, cores.iter().copied(), running);
+        }
+    }
+
+    /// Schedules until the run is finished or has a fault.
+    fn schedule(&self, setup: &Setup, thread: &mut SchedulerThread<C>) {
+        let context = StepContext {
+            platform: &self.platform,
+            faults: &self.faults,
+            scheduler: &self.scheduler,
+            region: &setup.region,
+            payloads: &self.payloads,
+        };
+        let end = work_until(
+            &self.platform,
+            &self.faults,
+            setup.stall_us,
+            || self.scheduler.progress(),
+            || {
+                if self.scheduler.is_finished() && thread.is_idle() {
+                    return Polled::Done(());
+                }
+                if thread.step(context) { Polled::Progress } else { Polled::Idle }
+            },
+        );
+        if end == Err(WaitEnd::TimedOut) {
+            self.report_stall(setup, thread);
+        }
+    }
+
+    /// Says what a run that does not move is waiting for.
+    fn report_stall(&self, setup: &Setup, thread: &SchedulerThread<C>) {
+        let completed = self.scheduler.completed();
+        let milliseconds = setup.stall_us / 1000;
+        let code = StatusCode::SchedulerTimeout.code();
+        match thread.first_running() {
+            Some((worker, kernel)) => self.faults.report(
+                code,
+                format_args!(
+                    "no progress for {milliseconds} ms after {completed} tasks: core {worker} is \
+                     still running the kernel of func_id {kernel}"
+                ),
+            ),
+            None if !self.scheduler.is_total_known() => self.faults.report(
+                code,
+                format_args!(
+                    "no progress for {milliseconds} ms after {completed} tasks: the orchestration \
+                     has not returned and submits nothing"
+                ),
+            ),
+            None => self.faults.report(
+                code,
+                format_args!("no progress for {milliseconds} ms after {completed} tasks"),
+            ),
+        };
+    }
+
+    /// The last thread's work: the error codes where a host looks for them, and no trace else.
+    fn tear_down(&self) {
+        // SAFETY: all threads of the run have departed but this one.
+        let setup = unsafe { (*self.setup.get()).take() };
+        if let Some(setup) = setup {
+            let code = self.faults.code();
+            let scheduler_side = code >= 100 && code < 200;
+            let (orchestrator, scheduler) = if scheduler_side { (0, code) } else { (code, 0) };
+            setup.region.write_header(&setup.layout, orchestrator, scheduler);
+        }
+        self.gate.close();
+    }
+}
+
+impl<C: Chip, P: Platform> Drop for Executor<C, P> {
+    fn drop(&mut self) {
+        self.table.unload_all(&self.platform);
+    }
+}

@@ -1,0 +1,174 @@
+//! The orchestrator thread's part of a run: load, check, enter, wait.
+
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
+
+use protocol::{
+    CallableId, Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode,
+};
+
+use super::setup::{Setup, extension};
+use super::Executor;
+use crate::ops::OrchestrationRuntime;
+use crate::orch_so_table::OrchestrationEntries;
+use crate::orchestrator::{Orchestrator, Services};
+use crate::platform::{ForeignCall, Platform};
+use crate::scheduler::thread::SchedulerThread;
+
+impl<C: Chip, P: Platform> Executor<C, P> {
+    /// Runs the orchestration and waits for its tasks. Faults go to the latch.
+    ///
+    /// `own_thread` are the clusters, if this is the run's only thread.
+    pub(super) fn orchestrate(
+        &self,
+        runtime: &C::Runtime,
+        setup: &Setup,
+        own_thread: Option<&mut SchedulerThread<C>>,
+    ) {
+        if self.faults.is_raised() {
+            return;
+        }
+        let Ok(entries) = self.entries(runtime) else { return };
+        let args = &raw const runtime.body().orch_args;
+        if self.check_arguments(runtime, entries, args).is_err() {
+            return;
+        }
+        let heap = runtime.body().gm_heap_ptr.raw();
+        let orchestrator = Orchestrator::new(setup.region, setup.sizes, heap);
+        let services = Services {
+            platform: &self.platform,
+            faults: &self.faults,
+            scheduler: &self.scheduler,
+            payloads: &self.payloads,
+            kernels: &runtime.body().func_id_to_addr,
+            own_thread,
+            stall_us: setup.stall_us,
+            // CAST: at most 36.
+            cluster_count: setup.clusters.len() as u32,
+        };
+        let mut object = OrchestrationRuntime::new(orchestrator, services);
+        self.enter(entries, args, &mut object);
+        let OrchestrationRuntime { orchestrator, services, .. } = &mut object;
+        let tasks = orchestrator.tasks();
+        // ORDERING: Relaxed: read after the threads have been joined.
+        self.tasks.store(tasks, Ordering::Relaxed);
+        if self.faults.is_raised() {
+            return;
+        }
+        self.scheduler.set_total(tasks);
+        let finished = services
+            .work_until(&setup.region, || self.scheduler.is_finished().then_some(()))
+            .is_ok();
+        if finished && orchestrator.retire_all() {
+            // SAFETY: of the threads in the run, only this one uses it now.
+            unsafe { (*self.known_region.get()).0 = setup.identity };
+        }
+    }
+
+    /// The functions of the callable that the run names, loaded now if it is new.
+    fn entries(&self, runtime: &C::Runtime) -> Result<OrchestrationEntries, i32> {
+        let body = runtime.body();
+        let id = CallableId::new(i64::from(body.active_callable_id)).map_err(|error| {
+            self.faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
+        })?;
+        let generation = extension(body).map(|extension| extension.callable_generation);
+        if body.register_new_callable_id == 0 {
+            return self.table.loaded(&self.faults, id, generation);
+        }
+        let generation = generation.unwrap_or_default();
+        // SAFETY: the record names the bytes of a shared object in device memory, and the slot's
+        // code runs only on this thread, which is here.
+        let entries =
+            unsafe { self.table.load(&self.platform, &self.faults, id, body, generation) }?;
+        // ORDERING: Relaxed: read after the threads have been joined.
+        self.loaded.store(true, Ordering::Relaxed);
+        Ok(entries)
+    }
+
+    /// Compares the number of arguments with what the orchestration expects (spec trb §1.2).
+    fn check_arguments(
+        &self,
+        runtime: &C::Runtime,
+        entries: OrchestrationEntries,
+        args: *const ChipStorageTaskArgs,
+    ) -> Result<(), i32> {
+        let Some(config) = entries.config else { return Ok(()) };
+        // SAFETY: a loaded function of that signature; the arguments outlive the call.
+        let expected = unsafe { self.platform.call_foreign(ForeignCall::Config(config, args)) };
+        let expected = expected.map_err(|text| {
+            self.faults.report(
+                StatusCode::EntryException.code(),
+                format_args!("the config function threw {text}"),
+            )
+        })?;
+        let args = &runtime.body().orch_args;
+        let given = args.tensor_count.saturating_add(args.scalar_count);
+        if expected > 0 && given < expected {
+            return Err(self.faults.report(
+                StatusCode::ArgCountMismatch.code(),
+                format_args!(
+                    "arg_count {given} < expected {expected}: the run has {} tensors and {} \
+                     scalars, the orchestration wants {expected} arguments together",
+                    args.tensor_count, args.scalar_count
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Calls the entry inside the root scope (spec trb §1.2).
+    fn enter(
+        &self,
+        entries: OrchestrationEntries,
+        args: *const ChipStorageTaskArgs,
+        object: &mut OrchestrationRuntime<'_, C, P>,
+    ) {
+        // The scope is empty and of depth 1: it opens unless the run has a fault.
+        let _latched = object.orchestrator.scope_begin(&object.services, ScopeMode::Auto);
+        // SAFETY: `object` is not used here until the orchestration has been unbound.
+        let prefix = unsafe { OrchestrationRuntime::connect(&raw mut *object) };
+        if let Some(bind) = entries.bind {
+            // SAFETY: a loaded function of that signature; the object lives until it is unbound.
+            self.call("binding the runtime", unsafe {
+                self.platform.call_foreign(ForeignCall::Bind(bind, prefix.cast()))
+            });
+        }
+        if !self.faults.is_raised() {
+            // SAFETY: a loaded function of that signature; the arguments outlive the call.
+            self.call("the orchestration", unsafe {
+                self.platform.call_foreign(ForeignCall::Entry(entries.entry, args))
+            });
+        }
+        if let Some(bind) = entries.bind {
+            // SAFETY: as above: from now on, a late call of the orchestration finds no runtime.
+            self.call("unbinding the runtime", unsafe {
+                self.platform.call_foreign(ForeignCall::Bind(bind, null_mut()))
+            });
+        }
+        if self.faults.is_raised() {
+            return;
+        }
+        if object.orchestrator.scope_depth() > 1 {
+            self.faults.report(
+                StatusCode::InvalidArgs.code(),
+                format_args!(
+                    "the orchestration returned with {} scopes of its own open",
+                    object.orchestrator.scope_depth() - 1
+                ),
+            );
+            return;
+        }
+        let _latched = object.orchestrator.scope_end(&object.services);
+    }
+
+    /// Turns an exception that came out of a call into a fault.
+    fn call<T>(&self, what: &str, result: Result<T, crate::platform::ExceptionText>) {
+        if let Err(text) = result {
+            self.faults.report(
+                StatusCode::EntryException.code(),
+                format_args!("{what} ended with a C++ exception: {text}"),
+            );
+        }
+    }
+}
+

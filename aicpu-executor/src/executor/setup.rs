@@ -1,0 +1,131 @@
+//! Setting a run up: what the first thread does before the others may enter.
+
+use protocol::{
+    Chip, HEAP_BYTES_DEFAULT, RING_COUNT, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
+    TASK_WINDOW_DEFAULT,
+};
+
+use super::Executor;
+use crate::orchestrator::task_rings::RingSizes;
+use crate::platform::Platform;
+use crate::region::{EDGES_PER_SLOT, Region, RegionLayout};
+use crate::scheduler::handshake::{Clusters, bring_up};
+
+/// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
+/// graph-building pause that is meant; a run that needs more says so.
+const STALL_US_DEFAULT: u64 = 60_000_000;
+
+/// Fewest edges a ring may be limited to (spec trb §2.4).
+const EDGES_MIN: u64 = 4;
+
+/// What a run works with; the same for all its threads.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) region: Region<'static>,
+    pub(super) layout: RegionLayout,
+    pub(super) sizes: RingSizes,
+    /// The cores; empty if the cores did not come up.
+    pub(super) clusters: Clusters,
+    pub(super) stall_us: u64,
+    /// Name of the region for `KnownRegion`, if the host keeps regions across runs.
+    pub(super) identity: Option<RegionIdentity>,
+}
+
+/// One state of one region: the host counts the generation up whenever it touches the contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RegionIdentity {
+    address: u64,
+    window: u64,
+    generation: u32,
+}
+
+/// The region that the last run left clean, if any.
+#[derive(Debug, Default)]
+pub(super) struct KnownRegion(pub(super) Option<RegionIdentity>);
+
+impl<C: Chip, P: Platform> Executor<C, P> {
+    /// Prepares the run: region, ready queues, cores. Faults go to the latch.
+    pub(super) fn set_up(&self, runtime: &C::Runtime) {
+        // A fault of a run that nobody asked about must not end this one.
+        let _stale = self.take_report();
+        let body = runtime.body();
+        let Some(mut setup) = self.find_region(body) else { return };
+        // SAFETY: this thread is alone in the run until the gate opens.
+        let known = unsafe { &mut *self.known_region.get() };
+        // Whatever happens from here on, the region counts as dirty until a run has succeeded.
+        let is_known = setup.identity.is_some() && known.0.take() == setup.identity;
+        if !is_known {
+            setup.region.clean();
+        }
+        self.scheduler.start(!is_known);
+        setup.region.write_header(&setup.layout, 0, 0);
+        let workers = usize::try_from(body.worker_count).unwrap_or(0);
+        match runtime.workers().get(..workers).filter(|workers| !workers.is_empty()) {
+            Some(workers) => {
+                let up = bring_up::<C, P>(&self.platform, &self.faults, &self.payloads, workers);
+                setup.clusters = up.unwrap_or_default();
+            }
+            None => {
+                self.faults.report(
+                    StatusCode::TooManyCores.code(),
+                    format_args!(
+                        "a run on {} cores; {} has 3 to {}",
+                        body.worker_count,
+                        C::NAME,
+                        C::MAX_CORES
+                    ),
+                );
+            }
+        }
+        // SAFETY: as above.
+        unsafe { *self.setup.get() = Some(setup) };
+    }
+
+    /// Looks at the memory that the host hands over.
+    fn find_region(&self, body: &RuntimeBody) -> Option<Setup> {
+        let or_default = |value: u64, default: u64| if value == 0 { default } else { value };
+        let window = or_default(body.task_window_size, TASK_WINDOW_DEFAULT);
+        let heap_bytes = or_default(body.heap_size, HEAP_BYTES_DEFAULT);
+        let refuse = |text: core::fmt::Arguments<'_>| {
+            self.faults.report(StatusCode::RegionTooSmall.code(), text);
+        };
+        let Some(layout) = RegionLayout::for_window(window) else {
+            refuse(format_args!("a task window of {window}; it must be a power of two from 4"));
+            return None;
+        };
+        let address = body.gm_sm_ptr.raw();
+        let heap = body.gm_heap_ptr.raw();
+        let heap_fits = heap_bytes.checked_mul(RING_COUNT as u64).and_then(|bytes| heap.checked_add(bytes));
+        if heap == 0 || !heap.is_multiple_of(64) || heap_fits.is_none() {
+            refuse(format_args!("output memory of {heap_bytes} bytes a ring at {heap:#x}"));
+            return None;
+        }
+        // SAFETY: the host hands over a region for this window, for the executor alone until the
+        // run has ended; `'static` stands for that time, and `Setup` is dropped at its end.
+        let Some(region) = (unsafe { Region::at(address, &layout) }) else {
+            refuse(format_args!("shared memory at {address:#x}, which is null or misaligned"));
+            return None;
+        };
+        let edge_limit = window * EDGES_PER_SLOT;
+        let edges = or_default(body.dep_pool_size, edge_limit).clamp(EDGES_MIN, edge_limit);
+        let extension = extension(body);
+        let stall_us = extension.map_or(0, |extension| extension.stall_timeout_us);
+        Some(Setup {
+            region,
+            layout,
+            sizes: RingSizes { window, heap_bytes, edges },
+            clusters: Clusters::new(),
+            stall_us: or_default(stall_us, STALL_US_DEFAULT),
+            identity: extension.map(|extension| RegionIdentity {
+                address,
+                window,
+                generation: extension.region_generation,
+            }),
+        })
+    }
+}
+
+/// Our part of the run record, if the host knows it.
+pub(super) fn extension(body: &RuntimeBody) -> Option<&RuntimeExtension> {
+    Some(&body.extension).filter(|extension| extension.valid())
+}

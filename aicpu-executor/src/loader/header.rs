@@ -1,0 +1,103 @@
+//! Checks the file header and yields the program headers.
+//!
+//! First stage of planning: everything later reads what this stage has located. Section headers
+//! are never looked at, so a stripped or odd section table does not matter.
+
+use core::mem::{offset_of, size_of};
+
+use zerocopy::FromBytes;
+
+use super::elf::{self, FileHeader, ProgramHeader, file_range};
+use super::error::PlanError;
+use super::machine::Machine;
+
+/// Program headers an image may have; linkers write about a dozen.
+const MAX_PROGRAM_HEADERS: u16 = 64;
+
+/// Checks the file header of `image` and returns its program headers.
+///
+/// # Errors
+///
+/// The header is not that of an ELF64 little-endian shared object for `machine`, or the table of
+/// program headers is not in the file.
+pub(super) fn program_headers(
+    image: &[u8],
+    machine: Machine,
+) -> Result<&[ProgramHeader], PlanError> {
+    let (header, _) = FileHeader::ref_from_prefix(image).map_err(|_| PlanError::OutsideFile {
+        what: "file header",
+        offset: 0,
+        bytes: size_of::<FileHeader>() as u64,
+        file_bytes: image.len(),
+    })?;
+    if header.magic != elf::ELF_MAGIC {
+        return Err(PlanError::NotElf { magic: header.magic });
+    }
+    check_fixed_fields(header)?;
+    if header.machine.get() != machine.elf_number() {
+        return Err(PlanError::WrongMachine { value: header.machine.get(), expected: machine });
+    }
+    if header.kind.get() != elf::ET_DYN {
+        return Err(PlanError::NotSharedObject { kind: header.kind.get(), flags_1: 0 });
+    }
+    let count = header.program_count.get();
+    if count == 0 || count > MAX_PROGRAM_HEADERS {
+        return Err(PlanError::ProgramHeaderCount { count, limit: MAX_PROGRAM_HEADERS });
+    }
+    let offset = header.program_offset.get();
+    let bytes = u64::from(count) * size_of::<ProgramHeader>() as u64;
+    file_range(image, offset, bytes)
+        .and_then(|table| <[ProgramHeader]>::ref_from_bytes(table).ok())
+        .ok_or(PlanError::OutsideFile {
+            what: "program header table",
+            offset,
+            bytes,
+            file_bytes: image.len(),
+        })
+}
+
+/// Checks the fields that have one supported value.
+fn check_fixed_fields(header: &FileHeader) -> Result<(), PlanError> {
+    // Both ABI numbers mean the same format; GNU says that GNU extensions are used.
+    let os_abi = match header.os_abi {
+        elf::OS_ABI_GNU => elf::OS_ABI_SYSV,
+        other => other,
+    };
+    let rows: [(&'static str, usize, u64, u64); 8] = [
+        ("EI_CLASS", offset_of!(FileHeader, class), header.class.into(), elf::ELF_CLASS_64.into()),
+        ("EI_DATA", offset_of!(FileHeader, data), header.data.into(), elf::ELF_DATA_LITTLE.into()),
+        (
+            "EI_VERSION",
+            offset_of!(FileHeader, ident_version),
+            header.ident_version.into(),
+            elf::ELF_VERSION.into(),
+        ),
+        ("EI_OSABI", offset_of!(FileHeader, os_abi), os_abi.into(), elf::OS_ABI_SYSV.into()),
+        ("EI_ABIVERSION", offset_of!(FileHeader, abi_version), header.abi_version.into(), 0),
+        (
+            "e_version",
+            offset_of!(FileHeader, version),
+            header.version.get().into(),
+            elf::ELF_VERSION.into(),
+        ),
+        (
+            "e_ehsize",
+            offset_of!(FileHeader, header_bytes),
+            header.header_bytes.get().into(),
+            size_of::<FileHeader>() as u64,
+        ),
+        (
+            "e_phentsize",
+            offset_of!(FileHeader, program_entry_bytes),
+            header.program_entry_bytes.get().into(),
+            size_of::<ProgramHeader>() as u64,
+        ),
+    ];
+    for (field, offset, value, expected) in rows {
+        if value != expected {
+            let offset = offset as u64;
+            return Err(PlanError::UnsupportedField { field, offset, value, expected });
+        }
+    }
+    Ok(())
+}

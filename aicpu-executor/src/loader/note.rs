@@ -1,0 +1,121 @@
+//! Notes: finds the Build-ID.
+//!
+//! The Build-ID is metadata for logs and debuggers, never proof that two images are equal
+//! (design loader §3.3). Hostile class 29: sizes, alignment and number of notes are bounded.
+
+use core::mem::size_of;
+
+use zerocopy::FromBytes;
+use zerocopy::little_endian::U32;
+
+use super::elf::{self, ProgramHeader, file_range};
+use super::error::PlanError;
+
+/// Notes that are looked at; linkers write two or three.
+const MAX_NOTES: usize = 64;
+
+/// Bytes of a Build-ID; the longest in use (SHA-256) has 32.
+const MAX_BUILD_ID_BYTES: usize = 64;
+
+/// `Elf64_Nhdr`: sizes of name and body, and the type.
+const HEADER_BYTES: usize = size_of::<[U32; 3]>();
+
+/// `NT_GNU_BUILD_ID`.
+const NT_GNU_BUILD_ID: u32 = 3;
+
+/// Walks all notes and returns the first Build-ID.
+///
+/// # Errors
+///
+/// A note does not fit its segment, there are too many, or the Build-ID is too long.
+pub(super) fn build_id<'a>(
+    image: &'a [u8],
+    headers: &[ProgramHeader],
+) -> Result<Option<&'a [u8]>, PlanError> {
+    let mut found = None;
+    let mut count = 0;
+    for header in headers.iter().filter(|each| each.kind.get() == elf::PT_NOTE) {
+        let (offset, bytes) = (header.offset.get(), header.file_bytes.get());
+        let mut notes = Notes {
+            rest: file_range(image, offset, bytes).ok_or(PlanError::OutsideFile {
+                what: "PT_NOTE",
+                offset,
+                bytes,
+                file_bytes: image.len(),
+            })?,
+            offset,
+            // The gABI says 8 for 64-bit files, GNU writes 4 except for property notes.
+            align: if header.align.get() == 8 { 8 } else { 4 },
+        };
+        while let Some(note) = notes.advance()? {
+            count += 1;
+            if count > MAX_NOTES {
+                return Err(bad(note.offset, "number", count));
+            }
+            if note.kind != NT_GNU_BUILD_ID || note.name != b"GNU\0" || note.body.is_empty() {
+                continue;
+            }
+            if note.body.len() > MAX_BUILD_ID_BYTES {
+                return Err(bad(note.offset, "Build-ID size", note.body.len()));
+            }
+            found = found.or(Some(note.body));
+        }
+    }
+    Ok(found)
+}
+
+/// One note.
+struct Note<'a> {
+    /// Position of its header in the file.
+    offset: u64,
+    kind: u32,
+    /// With the NUL at its end.
+    name: &'a [u8],
+    body: &'a [u8],
+}
+
+/// The notes of one segment.
+struct Notes<'a> {
+    rest: &'a [u8],
+    /// Position of `rest` in the file.
+    offset: u64,
+    align: usize,
+}
+
+impl<'a> Notes<'a> {
+    /// Returns the next note, `None` at the end.
+    fn advance(&mut self) -> Result<Option<Note<'a>>, PlanError> {
+        let (rest, offset) = (self.rest, self.offset);
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let (header, _) = <[U32; 3]>::ref_from_prefix(rest)
+            .map_err(|_| bad(offset, "header size", rest.len()))?;
+        let [name_bytes, body_bytes, kind] = header.map(U32::get);
+        let (name, name_end) = part(rest, HEADER_BYTES, name_bytes).ok_or(bad(
+            offset,
+            "n_namesz",
+            name_bytes as usize,
+        ))?;
+        let (body, body_end) = name_end
+            .checked_next_multiple_of(self.align)
+            .and_then(|start| part(rest, start, body_bytes))
+            .ok_or(bad(offset, "n_descsz", body_bytes as usize))?;
+        // The last note of a segment may lack its padding.
+        let end = body_end.checked_next_multiple_of(self.align).unwrap_or(body_end).min(rest.len());
+        self.rest = rest.get(end..).unwrap_or_default();
+        self.offset = offset.wrapping_add(end as u64);
+        Ok(Some(Note { offset, kind, name, body }))
+    }
+}
+
+/// Cuts `length` bytes at `start` out of `bytes`; returns them and where they end.
+fn part(bytes: &[u8], start: usize, length: u32) -> Option<(&[u8], usize)> {
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    Some((bytes.get(start..end)?, end))
+}
+
+/// Builds the error of a note.
+const fn bad(offset: u64, field: &'static str, value: usize) -> PlanError {
+    PlanError::Note { offset, field, value: value as u64 }
+}

@@ -1,0 +1,336 @@
+//! The dynamic symbol table: what an image defines and what it wants.
+//!
+//! How many symbols there are is written nowhere; it is derived once from the hash table and every
+//! index is compared with it (hostile class 17). Versions (`DT_VERSYM`) are ignored on purpose:
+//! the resolver offers one version of each name.
+
+use core::fmt;
+use core::mem::size_of;
+
+use zerocopy::FromBytes;
+
+use super::dynamic::Dynamic;
+use super::elf::{self, Symbol, Tag};
+use super::error::PlanError;
+use super::gnu_hash::GnuHash;
+use super::name::SymbolName;
+use super::segment::Segments;
+use super::string_table::StringTable;
+use super::sysv_hash::SysvHash;
+
+/// What an exported symbol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SymbolKind {
+    /// `STT_FUNC`.
+    Function,
+    /// `STT_OBJECT` or another kind of data.
+    Object,
+    /// `STT_NOTYPE`: hand-written assembly leaves the type out.
+    NoType,
+}
+
+/// A symbol that an image defines and shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Export {
+    /// Address, as linked.
+    pub vaddr: u64,
+    /// What it is.
+    pub kind: SymbolKind,
+    /// Bytes, 0 if unknown.
+    pub size: u64,
+}
+
+/// A symbol that an image uses and does not define.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Import<'a> {
+    /// Name, without version.
+    pub name: &'a [u8],
+    /// Whether the image can do without: then it sees address 0.
+    pub weak: bool,
+}
+
+/// Why a name is not a function that can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportError {
+    /// The image does not export the name.
+    Missing,
+    /// The name is data; holds the type number of the symbol.
+    NotFunction(u8),
+    /// The symbol is a number, not an address in the image.
+    Absolute {
+        /// The number.
+        value: u64,
+    },
+    /// The function is not inside an executable segment.
+    OutsideText {
+        /// Where it starts, as linked.
+        vaddr: u64,
+        /// Its bytes.
+        size: u64,
+    },
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Missing => f.write_str("the image does not export this name"),
+            Self::NotFunction(kind) => write!(f, "the symbol is data (type {kind})"),
+            Self::Absolute { value } => write!(f, "the symbol is the number {value:#x}"),
+            Self::OutsideText { vaddr, size } => write!(
+                f,
+                "the function of {size:#x} bytes at {vaddr:#x} is not inside an executable segment"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ExportError {}
+
+/// What a relocation that names a symbol binds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binding<'a> {
+    /// An address of this image, as linked.
+    Image(u64),
+    /// A number, independent of where the image lies.
+    Absolute(u64),
+    /// Something outside.
+    Import(Import<'a>),
+}
+
+/// The checked symbol table with its names and hash tables.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SymbolTable<'a> {
+    symbols: &'a [Symbol],
+    strings: StringTable<'a>,
+    gnu: Option<GnuHash<'a>>,
+    sysv: Option<SysvHash<'a>>,
+}
+
+impl<'a> SymbolTable<'a> {
+    /// Locates the table and its hash tables, and checks every symbol.
+    ///
+    /// # Errors
+    ///
+    /// A table is missing or malformed, or a symbol is one that [`check_symbol`] refuses.
+    pub(super) fn read(
+        dynamic: &Dynamic<'a>,
+        segments: &Segments<'a>,
+        strings: StringTable<'a>,
+    ) -> Result<Self, PlanError> {
+        let hash_bytes = |tag| {
+            dynamic.get(tag).map(|vaddr| {
+                let outside = PlanError::TableOutsideSegment { tag, vaddr, bytes: 0 };
+                segments.file_bytes_from(vaddr).ok_or(outside)
+            })
+        };
+        let gnu = match hash_bytes(Tag::GNU_HASH) {
+            Some(bytes) => Some(GnuHash::read(bytes?)?),
+            None => None,
+        };
+        let sysv = match hash_bytes(Tag::HASH) {
+            Some(bytes) => Some(SysvHash::read(bytes?)?),
+            None => None,
+        };
+        let vaddr = dynamic.require(Tag::SYMTAB)?;
+        let entry = dynamic.require(Tag::SYMENT)?;
+        if entry != size_of::<Symbol>() as u64 {
+            let expected = size_of::<Symbol>() as u64;
+            return Err(PlanError::EntrySize { tag: Tag::SYMENT, value: entry, expected });
+        }
+        let count = match (sysv, gnu.map(|table| table.symbol_count())) {
+            (None, None) => return Err(PlanError::NoHashTable),
+            (Some(sysv), gnu) => reconcile(sysv.symbol_count(), gnu.flatten())?,
+            (None, Some(Some(count))) => count,
+            (None, Some(None)) => room(dynamic, segments, vaddr),
+        };
+        let bytes = count.saturating_mul(size_of::<Symbol>() as u64);
+        let symbols = segments
+            .file_bytes(vaddr, bytes)
+            .and_then(|bytes| <[Symbol]>::ref_from_bytes(bytes).ok())
+            .ok_or(PlanError::TableOutsideSegment { tag: Tag::SYMTAB, vaddr, bytes })?;
+        let table = Self { symbols, strings, gnu, sysv };
+        for (index, symbol) in (0_u32..).zip(symbols).skip(1) {
+            table.check_symbol(index, symbol, segments)?;
+        }
+        Ok(table)
+    }
+
+    /// Checks one symbol: its name, its kind and where it is.
+    fn check_symbol(
+        &self,
+        index: u32,
+        symbol: &Symbol,
+        segments: &Segments<'_>,
+    ) -> Result<(), PlanError> {
+        let name = self.name(index, symbol)?;
+        if kind_of(symbol) == elf::STT_TLS {
+            return Err(PlanError::ThreadLocal { name: SymbolName::new(name) });
+        }
+        let (section, value) = (symbol.section.get(), symbol.value.get());
+        if section == elf::SHN_UNDEF || section == elf::SHN_ABS {
+            return Ok(());
+        }
+        if section >= elf::SHN_LORESERVE {
+            return Err(PlanError::SymbolSection { symbol: index, section });
+        }
+        if kind_of(symbol) == elf::STT_GNU_IFUNC {
+            return Err(PlanError::IndirectFunction { symbol: index, name: SymbolName::new(name) });
+        }
+        // Linkers define `_end` and the like a few bytes behind the last segment, so the whole
+        // span counts as the image here.
+        if value.checked_sub(segments.start()).is_none_or(|offset| offset > segments.span()) {
+            return Err(PlanError::SymbolOutsideImage { symbol: index, value });
+        }
+        Ok(())
+    }
+
+    /// Returns how many symbols there are, the null symbol included.
+    pub(super) const fn count(&self) -> usize {
+        self.symbols.len()
+    }
+
+    /// Returns what symbol `index` binds to; `None` if there is no such symbol.
+    pub(super) fn binding(&self, index: u32) -> Option<Binding<'a>> {
+        let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
+        let value = symbol.value.get();
+        Some(match symbol.section.get() {
+            // The null symbol stands for "no symbol" in relocations: value 0.
+            _ if index == 0 => Binding::Absolute(0),
+            elf::SHN_UNDEF => Binding::Import(self.import(index, symbol)?),
+            elf::SHN_ABS => Binding::Absolute(value),
+            _ => Binding::Image(value),
+        })
+    }
+
+    /// Iterates over the undefined symbols.
+    pub(super) fn imports(&self) -> ImportIter<'a> {
+        ImportIter { table: *self, next: 1 }
+    }
+
+    /// Describes an undefined symbol; `None` if its name cannot be read, which planning excludes.
+    fn import(&self, index: u32, symbol: &Symbol) -> Option<Import<'a>> {
+        let name = self.name(index, symbol).ok()?;
+        Some(Import { name, weak: binding_of(symbol) == elf::STB_WEAK })
+    }
+
+    /// Reads the name of a symbol.
+    fn name(&self, index: u32, symbol: &Symbol) -> Result<&'a [u8], PlanError> {
+        self.strings.get(symbol.name.get().into(), "symbol", index.into())
+    }
+
+    /// Finds a symbol that the image shows under `name`.
+    fn find(&self, name: &[u8]) -> Option<&'a Symbol> {
+        let symbol = |index| self.symbols.get(usize::try_from(index).ok()?);
+        let accept = |index| symbol(index).is_some_and(|each| self.is_export(each, name));
+        let index = match (&self.gnu, &self.sysv) {
+            (Some(gnu), _) => gnu.find(name, accept)?,
+            (None, Some(sysv)) => sysv.find(name, accept)?,
+            (None, None) => return None,
+        };
+        symbol(index)
+    }
+
+    /// Tells whether a symbol is defined, visible from outside and called `name`.
+    fn is_export(&self, symbol: &Symbol, name: &[u8]) -> bool {
+        let visibility = symbol.other & 3;
+        symbol.section.get() != elf::SHN_UNDEF
+            && matches!(binding_of(symbol), elf::STB_GLOBAL | elf::STB_WEAK | elf::STB_GNU_UNIQUE)
+            && visibility != elf::STV_HIDDEN
+            && visibility != elf::STV_INTERNAL
+            && self.strings.is(symbol.name.get(), name)
+    }
+
+    /// Returns the exported symbol called `name`, whatever it is.
+    pub(super) fn export(&self, name: &[u8]) -> Option<Export> {
+        let symbol = self.find(name).filter(|each| each.section.get() != elf::SHN_ABS)?;
+        let kind = match kind_of(symbol) {
+            elf::STT_FUNC => SymbolKind::Function,
+            elf::STT_NOTYPE => SymbolKind::NoType,
+            _ => SymbolKind::Object,
+        };
+        Some(Export { vaddr: symbol.value.get(), kind, size: symbol.size.get() })
+    }
+
+    /// Returns the exported function called `name`.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is not a function inside an executable segment.
+    pub(super) fn exported_function(
+        &self,
+        name: &[u8],
+        segments: &Segments<'_>,
+    ) -> Result<Export, ExportError> {
+        let symbol = self.find(name).ok_or(ExportError::Missing)?;
+        let (vaddr, size) = (symbol.value.get(), symbol.size.get());
+        if symbol.section.get() == elf::SHN_ABS {
+            return Err(ExportError::Absolute { value: vaddr });
+        }
+        let kind = match kind_of(symbol) {
+            elf::STT_FUNC => SymbolKind::Function,
+            elf::STT_NOTYPE => SymbolKind::NoType,
+            other => return Err(ExportError::NotFunction(other)),
+        };
+        if !segments.is_code(vaddr, size) {
+            return Err(ExportError::OutsideText { vaddr, size });
+        }
+        Ok(Export { vaddr, kind, size })
+    }
+}
+
+/// Compares the counts of two hash tables: the System V table counts all symbols, the GNU table
+/// those up to the last defined one, which is the last of all.
+fn reconcile(sysv: u64, gnu: Option<u64>) -> Result<u64, PlanError> {
+    match gnu {
+        Some(gnu) if gnu != sysv => Err(PlanError::HashTable {
+            tag: Tag::HASH,
+            field: "symbol count",
+            index: 0,
+            value: sysv,
+            limit: gnu,
+        }),
+        _ => Ok(sysv),
+    }
+}
+
+/// Returns how many symbols fit between the symbol table and whatever follows it.
+///
+/// For images that define nothing: their GNU hash table is empty and does not count the undefined
+/// symbols. Any index below this is safe to read, and linkers put no gap there.
+fn room(dynamic: &Dynamic<'_>, segments: &Segments<'_>, vaddr: u64) -> u64 {
+    let to_end = segments.file_bytes_from(vaddr).map_or(0, |bytes| bytes.len() as u64);
+    let to_next = dynamic.next_table(vaddr).map_or(u64::MAX, |next| next - vaddr);
+    to_end.min(to_next) / size_of::<Symbol>() as u64
+}
+
+/// Returns the type of a symbol (`STT_…`).
+const fn kind_of(symbol: &Symbol) -> u8 {
+    symbol.info & 0xf
+}
+
+/// Returns the binding of a symbol (`STB_…`).
+const fn binding_of(symbol: &Symbol) -> u8 {
+    symbol.info >> 4
+}
+
+/// Iterates over the symbols an image wants from outside, in the order of its symbol table.
+#[derive(Debug, Clone)]
+pub struct ImportIter<'a> {
+    table: SymbolTable<'a>,
+    next: u32,
+}
+
+impl<'a> Iterator for ImportIter<'a> {
+    type Item = Import<'a>;
+
+    fn next(&mut self) -> Option<Import<'a>> {
+        while let Some(symbol) = self.table.symbols.get(usize::try_from(self.next).ok()?) {
+            let index = self.next;
+            self.next = index.checked_add(1)?;
+            if symbol.section.get() == elf::SHN_UNDEF {
+                return self.table.import(index, symbol);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,214 @@
+//! The orchestrator: turns what the orchestration submits into tasks with dependencies.
+//!
+//! It runs on one AICPU thread, inside the operations that the orchestration calls. One
+//! submission goes through these steps, each in its file:
+//!
+//! ```text
+//! argument ── check ──► request ── take slot, memory ──► dependencies ──► payload ──► publish
+//! (user's)                          task_rings            tensor_map       payload     scheduler
+//! ```
+//!
+//! What it shares with the scheduler threads is the region (`region::slot` says who may touch what
+//! when) and the ready queues. Everything else here is private to its thread.
+//!
+//! A wait of the orchestrator goes through [`Services::work_until`]: with a single AICPU thread
+//! it is the orchestrator itself that schedules meanwhile.
+
+use core::fmt;
+
+use protocol::{Chip, CoreCallable, FuncId, MAX_FUNC_IDS, StatusCode};
+
+use crate::fault::FaultLatch;
+use crate::platform::Platform;
+use crate::region::Region;
+use crate::scheduler::Scheduler;
+use crate::scheduler::core_table::Payloads;
+use crate::scheduler::thread::{SchedulerThread, StepContext};
+use crate::wait::{Polled, WaitEnd, work_until};
+
+mod allocate;
+mod dependencies;
+mod heap_ring;
+mod overlap;
+mod payload;
+mod request;
+mod room;
+mod scopes;
+mod submit;
+pub(crate) mod task_rings;
+mod tensor_data;
+pub(crate) mod tensor_map;
+
+use scopes::{ScopeError, Scopes};
+use task_rings::{RingSizes, TaskRings};
+use tensor_map::TensorMap;
+
+/// The run has a fault: the operation does nothing and the orchestration gets an empty result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fatal;
+
+/// The orchestrator's own state in a run.
+#[derive(Debug)]
+pub(crate) struct Orchestrator {
+    region: Region<'static>,
+    rings: TaskRings,
+    map: TensorMap,
+    scopes: Scopes,
+    /// Submissions so far; the number of the current one.
+    submissions: u32,
+}
+
+impl Orchestrator {
+    /// An orchestrator with empty rings over `region` and the output memory at `heap_base`.
+    pub(crate) fn new(region: Region<'static>, sizes: RingSizes, heap_base: u64) -> Self {
+        Self {
+            region,
+            rings: TaskRings::new(sizes, heap_base),
+            map: TensorMap::default(),
+            scopes: Scopes::default(),
+            submissions: 0,
+        }
+    }
+
+    /// Opens a scope (spec trb §4.2).
+    pub(crate) fn scope_begin<C: Chip, P: Platform>(
+        &mut self,
+        services: &Services<'_, C, P>,
+        mode: protocol::ScopeMode,
+    ) -> Result<(), Fatal> {
+        services.check()?;
+        self.scopes.begin(mode).map_err(|error| match error {
+            ScopeError::AutoInsideManual => services.fatal(
+                StatusCode::InvalidArgs,
+                format_args!(
+                    "an AUTO scope was opened inside a MANUAL one (depth {}); open it as MANUAL, \
+                     or close the outer one first",
+                    self.scopes.depth()
+                ),
+            ),
+            ScopeError::TooDeep | ScopeError::NoneOpen => services.fatal(
+                StatusCode::InvalidArgs,
+                format_args!("more than {} scopes are open", self.scopes.depth()),
+            ),
+        })
+    }
+
+    /// Closes the innermost scope.
+    pub(crate) fn scope_end<C: Chip, P: Platform>(
+        &mut self,
+        services: &Services<'_, C, P>,
+    ) -> Result<(), Fatal> {
+        services.check()?;
+        self.scopes.end(&self.region).map_err(|_| {
+            services.fatal(
+                StatusCode::InvalidArgs,
+                format_args!("a scope was closed, but none is open"),
+            )
+        })
+    }
+
+    /// Number of open scopes.
+    pub(crate) fn scope_depth(&self) -> usize {
+        self.scopes.depth()
+    }
+
+    /// Tasks submitted so far, those without kernel included.
+    pub(crate) fn tasks(&self) -> u64 {
+        self.rings.taken()
+    }
+
+    /// Retires everything at the end of a run that succeeded. Returns whether nothing is left.
+    pub(crate) fn retire_all(&mut self) -> bool {
+        self.scopes.abandon();
+        let mut live = 0;
+        for ring in 0..protocol::RING_COUNT as u8 {
+            self.rings.retire(&self.region, &mut self.map, ring);
+            live += self.rings.live(ring);
+        }
+        live == 0 && self.map.live() == 0
+    }
+}
+
+/// What the orchestrator uses of the run around it.
+#[derive(Debug)]
+pub(crate) struct Services<'a, C: Chip, P: Platform> {
+    pub(crate) platform: &'a P,
+    pub(crate) faults: &'a FaultLatch,
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) payloads: &'a Payloads,
+    /// Addresses of the kernels' `CoreCallable` records, by func_id; 0 for none.
+    pub(crate) kernels: &'a [u64; MAX_FUNC_IDS],
+    /// The clusters, if this thread is the run's only one.
+    pub(crate) own_thread: Option<&'a mut SchedulerThread<C>>,
+    /// Longest time without any progress, in microseconds.
+    pub(crate) stall_us: u64,
+    /// Cores of each kind: clusters (one AIC each) and AIVs.
+    pub(crate) cluster_count: u32,
+}
+
+impl<C: Chip, P: Platform> Services<'_, C, P> {
+    /// Fails if the run has a fault.
+    pub(crate) fn check(&self) -> Result<(), Fatal> {
+        if self.faults.is_raised() { Err(Fatal) } else { Ok(()) }
+    }
+
+    /// Reports a fault.
+    pub(crate) fn fatal(&self, code: StatusCode, text: fmt::Arguments<'_>) -> Fatal {
+        self.faults.report(code.code(), text);
+        Fatal
+    }
+
+    /// Waits for `poll`, scheduling meanwhile if that is this thread's job.
+    pub(crate) fn work_until<T>(
+        &mut self,
+        region: &Region<'_>,
+        mut poll: impl FnMut() -> Option<T>,
+    ) -> Result<T, WaitEnd> {
+        let context = StepContext {
+            platform: self.platform,
+            faults: self.faults,
+            scheduler: self.scheduler,
+            region,
+            payloads: self.payloads,
+        };
+        let mut own_thread = self.own_thread.as_deref_mut();
+        work_until(
+            self.platform,
+            self.faults,
+            self.stall_us,
+            || self.scheduler.progress(),
+            || match poll() {
+                Some(value) => Polled::Done(value),
+                None => match own_thread.as_deref_mut() {
+                    Some(thread) if thread.step(context) => Polled::Progress,
+                    _ => Polled::Idle,
+                },
+            },
+        )
+    }
+
+    /// Run-time address of a kernel.
+    pub(crate) fn kernel_address(&self, func_id: i32) -> Result<u64, Fatal> {
+        let record = FuncId::new(i64::from(func_id))
+            .ok()
+            .and_then(|id| self.kernels.get(id.index()).copied())
+            .unwrap_or_default();
+        let missing = |what: &str| {
+            self.fatal(
+                StatusCode::KernelMissing,
+                format_args!("a task names func_id {func_id}, but {what}"),
+            )
+        };
+        if record == 0 {
+            return Err(missing("the callable has no kernel of that id"));
+        }
+        let header = core::ptr::with_exposed_provenance::<CoreCallable>(record as usize);
+        // SAFETY: the host has put the address of a kernel record in device memory there, and
+        // keeps it until the run has ended; records may be less aligned than the type.
+        let header = unsafe { header.read_unaligned() };
+        match header.resolved_addr {
+            0 => Err(missing("its kernel has not been loaded")),
+            address => Ok(address),
+        }
+    }
+}

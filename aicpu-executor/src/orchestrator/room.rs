@@ -1,0 +1,165 @@
+//! Making room: what the orchestrator does when a ring is full.
+//!
+//! It retires what can be retired, and waits for more as long as tasks run. Some waits can never
+//! end, since only the orchestrator itself could end them (it is inside an open scope that holds
+//! all slots); that is proved (`TaskRings::is_stuck`) and reported at once, with the sizes that
+//! would do. The codes are the reference's (spec trb §12).
+
+use protocol::{Chip, RING_COUNT, StatusCode};
+
+use super::task_rings::{Shortage, Submission, TakenSlot};
+use super::{Fatal, Orchestrator, Services};
+use crate::platform::Platform;
+use crate::region::{Edge, EdgeHandle};
+use crate::wait::WaitEnd;
+
+/// How a wait for room ended.
+enum Room {
+    /// Something was retired: try again.
+    Made,
+    /// Nothing ever will be.
+    Never,
+}
+
+impl Orchestrator {
+    /// Takes a slot with `bytes` of output memory, waiting for it if need be.
+    pub(super) fn take_slot<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        ring: u8,
+        bytes: u64,
+        submission: Submission,
+    ) -> Result<TakenSlot<'static>, Fatal> {
+        loop {
+            self.rings.retire(&self.region, &mut self.map, ring);
+            match self.rings.take_slot(&self.region, ring, bytes) {
+                Ok(taken) => return Ok(taken),
+                Err(Shortage::Heap) if bytes > self.rings.sizes().heap_bytes => {
+                    return Err(self.never(services, ring, Shortage::Heap, bytes));
+                }
+                Err(shortage) => self.make_room(services, ring, shortage, bytes, submission)?,
+            }
+        }
+    }
+
+    /// Takes an edge, waiting for it if need be.
+    pub(super) fn take_edge<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        ring: u8,
+        submission: Submission,
+    ) -> Result<(EdgeHandle, &'static Edge), Fatal> {
+        loop {
+            match self.rings.take_edge(&self.region, ring) {
+                Ok(taken) => return Ok(taken),
+                Err(shortage) => self.make_room(services, ring, shortage, 1, submission)?,
+            }
+        }
+    }
+
+    /// Waits until something of `ring` was retired; for a map entry, of any ring.
+    pub(super) fn make_room<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        ring: u8,
+        shortage: Shortage,
+        want: u64,
+        submission: Submission,
+    ) -> Result<(), Fatal> {
+        let rings = if shortage == Shortage::MapEntry { 0..RING_COUNT as u8 } else { ring..ring + 1 };
+        let region = self.region;
+        let (task_rings, map) = (&mut self.rings, &mut self.map);
+        let end = services.work_until(&region, || {
+            let retired: u32 =
+                rings.clone().map(|ring| task_rings.retire(&region, map, ring)).sum();
+            if retired > 0 {
+                return Some(Room::Made);
+            }
+            let stuck = rings.clone().all(|ring| task_rings.is_stuck(&region, ring, submission));
+            stuck.then_some(Room::Never)
+        });
+        match end {
+            Ok(Room::Made) => Ok(()),
+            Ok(Room::Never) => Err(self.never(services, ring, shortage, want)),
+            Err(WaitEnd::Aborted) => Err(Fatal),
+            Err(WaitEnd::TimedOut) => Err(self.no_progress(services, ring, shortage)),
+        }
+    }
+
+    /// Reports a shortage that cannot end.
+    fn never<C: Chip, P: Platform>(
+        &self,
+        services: &Services<'_, C, P>,
+        ring: u8,
+        shortage: Shortage,
+        want: u64,
+    ) -> Fatal {
+        let sizes = self.rings.sizes();
+        let (depth, here) = (self.scopes.depth(), self.scopes.tasks_here());
+        match shortage {
+            Shortage::TaskSlot => services.fatal(
+                StatusCode::ScopeDeadlock,
+                format_args!(
+                    "ring {ring}: open scopes hold all {} task slots (the scope at depth {depth} \
+                     holds {here} tasks), so no slot can become free. Close a scope earlier, or \
+                     set PTO2_RING_TASK_WINDOW to {} or more (now {})",
+                    sizes.window - 1,
+                    sizes.window * 2,
+                    sizes.window
+                ),
+            ),
+            Shortage::Heap => services.fatal(
+                StatusCode::HeapRingDeadlock,
+                format_args!(
+                    "ring {ring}: {want} bytes of output memory are wanted, {} of {} are held by \
+                     tasks of open scopes (depth {depth}). Close a scope earlier, or set \
+                     PTO2_RING_HEAP to {} or more",
+                    self.rings.heap_used(ring),
+                    sizes.heap_bytes,
+                    (self.rings.heap_used(ring).saturating_add(want)).next_power_of_two()
+                ),
+            ),
+            Shortage::Edge => services.fatal(
+                StatusCode::DepPoolOverflow,
+                format_args!(
+                    "ring {ring}: all {} dependency edges are held by tasks of open scopes. Close \
+                     a scope earlier, or set PTO2_RING_DEP_POOL to {} or more",
+                    sizes.edges,
+                    sizes.edges * 2
+                ),
+            ),
+            Shortage::MapEntry => services.fatal(
+                StatusCode::DependencyOverflow,
+                format_args!(
+                    "the tensor map is full: {} written regions belong to tasks of open scopes. \
+                     Close a scope earlier, or set PTO2_RING_TASK_WINDOW to {} or more",
+                    self.map.live(),
+                    sizes.window * 2
+                ),
+            ),
+        }
+    }
+
+    /// Reports a shortage during which nothing moved for the whole stall budget.
+    fn no_progress<C: Chip, P: Platform>(
+        &self,
+        services: &Services<'_, C, P>,
+        ring: u8,
+        shortage: Shortage,
+    ) -> Fatal {
+        let (code, what) = match shortage {
+            Shortage::TaskSlot => (StatusCode::FlowControlDeadlock, "a task slot"),
+            Shortage::Heap => (StatusCode::HeapRingDeadlock, "output memory"),
+            Shortage::Edge => (StatusCode::DepPoolOverflow, "a dependency edge"),
+            Shortage::MapEntry => (StatusCode::DependencyOverflow, "a tensor-map entry"),
+        };
+        services.fatal(
+            code,
+            format_args!(
+                "ring {ring}: waited for {what}, and no task made progress for {} ms; a kernel \
+                 may not end",
+                services.stall_us / 1000
+            ),
+        )
+    }
+}

@@ -1,0 +1,200 @@
+//! Submission of one task (spec trb §4.4).
+
+use core::sync::atomic::Ordering;
+
+use protocol::{
+    ActiveMask, Arg, Chip, INVALID_KERNEL_ID, MixedKernels, ResourceShape, StatusCode,
+    TaskOutputTensors,
+};
+
+use super::request::TaskRequest;
+use super::task_rings::{Submission, TakenSlot};
+use super::{Fatal, Orchestrator, Services, payload};
+use crate::platform::Platform;
+use crate::region::{OrchestratorNote, TaskRecord};
+
+/// How a task is to be run, checked.
+#[derive(Debug, Clone, Copy)]
+struct Launch {
+    kernel_ids: [i32; 3],
+    kernel_addresses: [u64; 3],
+    mask: ActiveMask,
+    shape: ResourceShape,
+    block_count: u32,
+    sync_start: bool,
+}
+
+impl Orchestrator {
+    /// Submits a task; after a fault, now or earlier, the result is empty.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TaskRequest::read`]; `kernels` is null or points at a `MixedKernels`.
+    pub(crate) unsafe fn submit<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        kernels: *const MixedKernels,
+        arg: *const Arg,
+    ) -> TaskOutputTensors {
+        // SAFETY: by the contract.
+        unsafe { self.try_submit(services, kernels, arg) }.unwrap_or(TaskOutputTensors::EMPTY)
+    }
+
+    /// # Safety
+    ///
+    /// As for [`submit`](Self::submit).
+    unsafe fn try_submit<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        kernels: *const MixedKernels,
+        arg: *const Arg,
+    ) -> Result<TaskOutputTensors, Fatal> {
+        services.check()?;
+        // SAFETY: by the contract.
+        let request = unsafe { TaskRequest::read(services, arg) }?;
+        if kernels.is_null() || !kernels.is_aligned() {
+            return Err(services.fatal(
+                StatusCode::InvalidArgs,
+                format_args!("the kernels of a task are null or misaligned"),
+            ));
+        }
+        // SAFETY: non-null, aligned, and a `MixedKernels` by the contract.
+        let launch = check_launch(services, unsafe { *kernels }, &request)?;
+        let (taken, mut note, submission) = self.begin_task(services, &request)?;
+        // CAST: at most 32767 blocks on three lanes.
+        taken.slot.open(launch.block_count * launch.mask.lane_count());
+        let ring = taken.id.ring();
+        let (edge_first, edges_before) = self.rings.edge_position(ring);
+        self.add_explicit(services, &request, &taken, submission)?;
+        if !self.scopes.is_manual() {
+            self.infer(services, &request, &taken, submission)?;
+            self.register_writes(services, &request, &taken, &mut note, submission)?;
+        }
+        let (_, edges_after) = self.rings.edge_position(ring);
+        note.edge_end = edges_after;
+        let result = payload::write(services.platform, &request, &taken);
+        let record = TaskRecord {
+            id: taken.id,
+            kernel_addresses: launch.kernel_addresses,
+            kernel_ids: launch.kernel_ids,
+            block_count: launch.block_count,
+            edge_first,
+            // CAST (both): a ring has at most 2^30 edges.
+            edge_count: (edges_after - edges_before) as u32,
+            edge_ring: self.rings.sizes().edges as u32,
+            lanes: launch.mask.bits(),
+            shape: launch.shape as u8,
+            // CAST (both): at most 16 and 32.
+            tensor_count: request.tensors.len() as u8,
+            scalar_count: request.scalars.len() as u8,
+            sync_start: u8::from(launch.sync_start),
+            reserved: [0; 7],
+        };
+        self.publish(services, &taken, note, record);
+        Ok(result)
+    }
+
+    /// Takes slot and memory for a request, and starts the orchestrator's note on it.
+    pub(super) fn begin_task<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        request: &TaskRequest,
+    ) -> Result<(TakenSlot<'static>, OrchestratorNote, Submission), Fatal> {
+        let Some(ring) = self.scopes.ring() else {
+            return Err(services.fatal(
+                StatusCode::InvalidArgs,
+                format_args!("a task was submitted outside any scope"),
+            ));
+        };
+        self.submissions += 1;
+        let number = self.submissions;
+        let waiting = Submission { number, task: None };
+        let taken = self.take_slot(services, ring, request.output_bytes, waiting)?;
+        let note = OrchestratorNote {
+            heap_end: self.rings.heap_position(ring),
+            edge_end: self.rings.edge_position(ring).1,
+            scope_next: OrchestratorNote::NONE,
+            map_first: OrchestratorNote::NONE,
+            named_by: number,
+            scope_references: 0,
+        };
+        // SAFETY: this is the orchestrator's thread. Written now, since a wait below may look at
+        // the note of the oldest task, which may be this one.
+        unsafe { taken.slot.set_note(note) };
+        Ok((taken, note, Submission { number, task: Some(taken.id) }))
+    }
+
+    /// Puts a task into its scope and hands it to the scheduler threads.
+    fn publish<C: Chip, P: Platform>(
+        &mut self,
+        services: &Services<'_, C, P>,
+        taken: &TakenSlot<'static>,
+        mut note: OrchestratorNote,
+        record: TaskRecord,
+    ) {
+        self.scopes.adopt(taken.handle, &mut note);
+        // SAFETY: this is the orchestrator's thread.
+        unsafe { taken.slot.set_note(note) };
+        // SAFETY: the slot is taken and not yet published.
+        unsafe { taken.slot.set_record(record) };
+        services.scheduler.note_progress();
+        // ORDERING: AcqRel: Release hands slot and record to whoever counts last; Acquire takes
+        // over what already completed producers wrote if that is this thread.
+        if taken.slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            services.scheduler.make_ready(
+                &self.region,
+                services.faults,
+                taken.handle,
+                record.shape,
+            );
+        }
+    }
+}
+
+/// Checks kernels and block count of a task.
+fn check_launch<C: Chip, P: Platform>(
+    services: &Services<'_, C, P>,
+    kernels: MixedKernels,
+    request: &TaskRequest,
+) -> Result<Launch, Fatal> {
+    let mut kernel_ids = kernels.lanes();
+    if let [INVALID_KERNEL_ID, INVALID_KERNEL_ID, aiv1] = kernel_ids {
+        // A lone vector kernel counts as the first one (spec trb §4.4 step 4).
+        kernel_ids = [INVALID_KERNEL_ID, aiv1, INVALID_KERNEL_ID];
+    }
+    let mut mask = ActiveMask::empty();
+    let mut kernel_addresses = [0; 3];
+    let lanes = [ActiveMask::AIC, ActiveMask::AIV0, ActiveMask::AIV1];
+    for ((id, address), lane) in kernel_ids.iter().zip(&mut kernel_addresses).zip(lanes) {
+        if *id != INVALID_KERNEL_ID {
+            *address = services.kernel_address(*id)?;
+            mask |= lane;
+        }
+    }
+    let shape = mask.shape().ok_or_else(|| {
+        services.fatal(StatusCode::InvalidArgs, format_args!("a task was submitted without kernel"))
+    })?;
+    let block_count = u32::try_from(request.block_num).ok().filter(|count| *count > 0);
+    let block_count = block_count.ok_or_else(|| {
+        services.fatal(
+            StatusCode::InvalidArgs,
+            format_args!("a task has block_num {}; it must be 1 or more", request.block_num),
+        )
+    })?;
+    let sync_start = request.wants_sync_start && block_count > 1;
+    let limit = match shape {
+        ResourceShape::Aiv => services.cluster_count * 2,
+        ResourceShape::Aic | ResourceShape::Mix => services.cluster_count,
+    };
+    if sync_start && block_count > limit {
+        return Err(services.fatal(
+            StatusCode::RequireSyncStartInvalid,
+            format_args!(
+                "require_sync_start block_num={block_count} > limit={limit} (deadlock \
+                 guaranteed): the run has {} clusters",
+                services.cluster_count
+            ),
+        ));
+    }
+    Ok(Launch { kernel_ids, kernel_addresses, mask, shape, block_count, sync_start })
+}

@@ -1,0 +1,158 @@
+//! What the executor needs from the machine it runs on.
+//!
+//! One executor serves the chip's AICPU, the in-process simulator and a device in a child process;
+//! all that differs between them is behind this trait: clock, core registers, cache maintenance,
+//! executable memory, symbols of resident libraries, and how foreign code is entered. The
+//! executor never names a machine; an implementation never names the scheduler.
+
+use core::ffi::{c_char, c_void};
+
+use protocol::ChipStorageTaskArgs;
+
+use crate::loader::{CodeMemory, SymbolResolver};
+
+/// Longest text of an exception that is kept, in bytes.
+pub const EXCEPTION_TEXT_BYTES: usize = 256;
+
+/// The entry of an orchestration: `void entry(const ChipStorageTaskArgs &)` (spec trb §1.2).
+pub type OrchestrationEntry = unsafe extern "C-unwind" fn(*const ChipStorageTaskArgs);
+
+/// `PTO2OrchestrationConfig config(const ChipStorageTaskArgs &)`; the record is one `int`.
+pub type OrchestrationConfigEntry = unsafe extern "C-unwind" fn(*const ChipStorageTaskArgs) -> i32;
+
+/// `void framework_bind_runtime(PTO2Runtime *)`.
+pub type BindRuntimeEntry = unsafe extern "C-unwind" fn(*mut c_void);
+
+/// An entry of `init_array`: `void f(int argc, char **argv, char **envp)`.
+pub type InitialiserEntry =
+    unsafe extern "C-unwind" fn(i32, *const *const c_char, *const *const c_char);
+
+/// An entry of `fini_array`: `void f(void)`.
+pub type FinaliserEntry = unsafe extern "C-unwind" fn();
+
+/// One call into code of an orchestration.
+#[derive(Debug, Clone, Copy)]
+pub enum ForeignCall {
+    /// The orchestration's entry function with the arguments of the run.
+    Entry(OrchestrationEntry, *const ChipStorageTaskArgs),
+    /// The config function; its result is the expected argument count.
+    Config(OrchestrationConfigEntry, *const ChipStorageTaskArgs),
+    /// Binds (or with null unbinds) the runtime object.
+    Bind(BindRuntimeEntry, *mut c_void),
+    /// A constructor; it sees empty argument and environment lists.
+    Initialiser(InitialiserEntry),
+    /// A destructor.
+    Finaliser(FinaliserEntry),
+}
+
+impl ForeignCall {
+    /// Makes the call with nothing to catch what it throws.
+    ///
+    /// Returns the value of a config function, 0 for the others.
+    ///
+    /// # Safety
+    ///
+    /// The function is live code with that signature, and its argument is valid for it.
+    pub unsafe fn invoke(self) -> i32 {
+        match self {
+            Self::Entry(entry, args) => {
+                // SAFETY: the caller's promise.
+                unsafe { entry(args) };
+                0
+            }
+            // SAFETY: the caller's promise.
+            Self::Config(config, args) => unsafe { config(args) },
+            Self::Bind(bind, runtime) => {
+                // SAFETY: the caller's promise.
+                unsafe { bind(runtime) };
+                0
+            }
+            Self::Initialiser(initialiser) => {
+                let empty: [*const c_char; 1] = [core::ptr::null()];
+                // SAFETY: the caller's promise; the lists are empty and end with null.
+                unsafe { initialiser(0, empty.as_ptr(), empty.as_ptr()) };
+                0
+            }
+            Self::Finaliser(finaliser) => {
+                // SAFETY: the caller's promise.
+                unsafe { finaliser() };
+                0
+            }
+        }
+    }
+}
+
+/// What a C++ exception that left foreign code said: type and `what()`, as far as known.
+pub type ExceptionText = heapless::String<EXCEPTION_TEXT_BYTES>;
+
+/// Base address of one core's register block, as the device's register table names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RegisterBlock(pub u64);
+
+/// Where unwind tables of loaded code are, so that a C++ `throw` inside it can find its `catch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnwindTables {
+    /// Run-time address of the first `.eh_frame` record; the section ends with a zero word.
+    pub eh_frame: u64,
+}
+
+/// The machine below the executor. All methods may be called from several AICPU threads at once.
+pub trait Platform: Sync {
+    /// Executable memory for one orchestration image; dropping it gives the memory back.
+    type CodeMemory: CodeMemory;
+
+    /// Monotonic clock, in ticks.
+    fn ticks(&self) -> u64;
+
+    /// Ticks a second of [`ticks`](Self::ticks).
+    fn ticks_per_second(&self) -> u64;
+
+    /// Register block of the core with this physical id; `None` if the device has no such core.
+    fn register_block(&self, physical_core: u32) -> Option<RegisterBlock>;
+
+    /// Reads a 32-bit core register. What the core wrote before it is visible afterwards.
+    fn read_register(&self, block: RegisterBlock, offset: u32) -> u32;
+
+    /// Writes a 32-bit core register. What the caller wrote before is visible to the core when it
+    /// sees the value. A simulated core is woken by it.
+    fn write_register(&self, block: RegisterBlock, offset: u32, value: u32);
+
+    /// Tells core `worker` that its handshake record changed. Hardware cores poll: nothing to do.
+    fn notify_core(&self, worker: usize);
+
+    /// Passes the time between two polls of a wait; `rounds` counts the polls so far.
+    ///
+    /// Must return soon (well under a millisecond): deadlines and the abort flag are checked
+    /// between two calls.
+    fn relax(&self, rounds: u32);
+
+    /// Makes what other processors wrote to `[address, address + bytes)` visible to this one.
+    fn invalidate_cache(&self, address: u64, bytes: usize);
+
+    /// Makes what this processor wrote to `[address, address + bytes)` visible to the others.
+    fn clean_cache(&self, address: u64, bytes: usize);
+
+    /// A fresh, unreserved piece of executable memory.
+    fn code_memory(&self) -> Self::CodeMemory;
+
+    /// Finds symbols of resident libraries that an image imports.
+    fn symbols(&self) -> &dyn SymbolResolver;
+
+    /// Makes the unwind tables of freshly sealed code known to the unwinder.
+    fn register_unwind(&self, tables: UnwindTables);
+
+    /// Takes back [`register_unwind`](Self::register_unwind), before the code goes away.
+    fn deregister_unwind(&self, tables: UnwindTables);
+
+    /// Calls foreign code and returns its value (0 where it has none).
+    ///
+    /// # Errors
+    ///
+    /// The text of a C++ exception that the code let out. Without an unwinder on the machine such
+    /// an exception ends the process inside the foreign code, and this never returns an error.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ForeignCall::invoke`].
+    unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText>;
+}

@@ -1,0 +1,254 @@
+//! The shared-memory region: where everything a run's graph consists of lives.
+//!
+//! The host hands over one piece of device memory (`Runtime::gm_sm_ptr`). It holds, in this order:
+//!
+//! | part | one entry is | count |
+//! |---|---|---|
+//! | header | the reference's `SharedMemoryHeader`; a host reads the error codes in it | 1 |
+//! | task slots | [`TaskSlot`]: state, record, tensors and scalars of a task | `window` a ring |
+//! | edges | [`Edge`]: one task waits for one other | 16 × `window` a ring |
+//! | tensor map | entries and buckets of the orchestrator's map | 4 × `window` |
+//! | ready cells | the three ready queues | 4 × `window` a shape |
+//!
+//! The sizes follow from the task window alone and stay below what the reference allocates for the
+//! same window (spec trb §3.2), so either host's region will do. Nothing here is cleared per run:
+//! slots and edges are written when a task takes them, and the parts that must start clean (map
+//! buckets, ready cells) are cleaned once when the region is first seen and are clean again at the
+//! end of every run that succeeds.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::mem::{align_of, size_of};
+
+use protocol::{RING_COUNT, SharedMemoryHeader};
+
+use crate::orchestrator::tensor_map::MapEntry;
+use crate::sync::AtomicU64;
+
+pub(crate) mod consumer_list;
+pub(crate) mod edge;
+pub(crate) mod slot;
+
+pub(crate) use edge::{Edge, EdgeHandle};
+pub(crate) use slot::{OrchestratorNote, SlotHandle, TaskRecord, TaskSlot};
+
+/// Smallest task window: one slot stays free, and a scope of one task needs room beside its parent.
+pub(crate) const TASK_WINDOW_MIN: u64 = 4;
+
+/// Largest task window: a slot handle holds 30 bits of index, and so does an edge handle for 16
+/// edges a slot.
+pub(crate) const TASK_WINDOW_MAX: u64 = 1 << 26;
+
+/// Edges a ring has for each slot of its window.
+///
+/// The live tasks of all rings together are below `4 × window`, so any single task fits.
+pub(crate) const EDGES_PER_SLOT: u64 = 16;
+
+/// Ready queues: one for each resource shape.
+pub(crate) const SHAPE_COUNT: usize = 3;
+
+/// Slots of the tensor map's hash for 16 tasks.
+const TASKS_PER_BUCKET: u64 = 16;
+
+/// Where each part of a region of some window lies, in bytes from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RegionLayout {
+    window: u64,
+    slots: u64,
+    edges: u64,
+    map_entries: u64,
+    map_buckets: u64,
+    ready_cells: u64,
+    total: u64,
+}
+
+impl RegionLayout {
+    /// The layout for a task window; `None` unless it is a power of two within the limits.
+    pub(crate) const fn for_window(window: u64) -> Option<Self> {
+        if !window.is_power_of_two() || window < TASK_WINDOW_MIN || window > TASK_WINDOW_MAX {
+            return None;
+        }
+        let tasks = window * RING_COUNT as u64;
+        let slots = size_of::<SharedMemoryHeader>() as u64;
+        let edges = slots + tasks * size_of::<TaskSlot>() as u64;
+        let map_entries = edges + tasks * EDGES_PER_SLOT * size_of::<Edge>() as u64;
+        let map_buckets = map_entries + tasks * size_of::<MapEntry>() as u64;
+        // Buckets are rounded up to a whole cache line, which keeps the cells behind them aligned.
+        let buckets_bytes = (Self::buckets(window) * size_of::<u32>() as u64).next_multiple_of(64);
+        let ready_cells = map_buckets + buckets_bytes;
+        let total = ready_cells + SHAPE_COUNT as u64 * tasks * size_of::<u64>() as u64;
+        Some(Self { window, slots, edges, map_entries, map_buckets, ready_cells, total })
+    }
+
+    /// Bytes of the whole region.
+    pub(crate) const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Buckets of the tensor map: a power of two.
+    const fn buckets(window: u64) -> u64 {
+        window * RING_COUNT as u64 / TASKS_PER_BUCKET
+    }
+}
+
+/// One ring's part of the region.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingMemory<'r> {
+    /// The task slots; their count is the window, a power of two.
+    pub(crate) slots: &'r [TaskSlot],
+    /// The edges; [`EDGES_PER_SLOT`] times as many.
+    pub(crate) edges: &'r [Edge],
+}
+
+/// A view of the whole region; copies refer to the same memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Region<'r> {
+    /// The four rings.
+    pub(crate) rings: [RingMemory<'r>; RING_COUNT],
+    /// Cells of the ready queues, by shape.
+    pub(crate) ready_cells: [&'r [AtomicU64]; SHAPE_COUNT],
+    /// Entries of the tensor map. Only the orchestrator's thread touches them.
+    pub(crate) map_entries: &'r [MapEntry],
+    /// Heads of the tensor map's chains. Only the orchestrator's thread touches them.
+    pub(crate) map_buckets: &'r [Cell<u32>],
+    header: *mut SharedMemoryHeader,
+    not_shared_by_default: PhantomData<*mut ()>,
+}
+
+// SAFETY: the parts that several threads use are atomics and `UnsafeCell`s whose accessors state
+// who may use them when; the map's cells and the header belong to one thread at a time (the
+// orchestrator's while it runs, the last leaving thread's after), as their docs say.
+unsafe impl Send for Region<'_> {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Region<'_> {}
+
+impl<'r> Region<'r> {
+    /// Looks at `layout.total()` bytes at `address` as a region.
+    ///
+    /// Returns `None` for a null or misaligned address.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are readable, writable and initialised (any value) for `'r`, and used by nobody
+    /// but the executor in that time.
+    pub(crate) unsafe fn at(address: u64, layout: &RegionLayout) -> Option<Self> {
+        let base = core::ptr::with_exposed_provenance_mut::<u8>(usize::try_from(address).ok()?);
+        if base.is_null() || base.align_offset(align_of::<TaskSlot>()) != 0 {
+            return None;
+        }
+        let window = usize::try_from(layout.window).ok()?;
+        let tasks = window * RING_COUNT;
+        let edges_per_ring = window * usize::try_from(EDGES_PER_SLOT).ok()?;
+        // SAFETY: (all `part` calls) the offsets and counts are those of `layout`, so each part
+        // lies within the caller's bytes, is aligned (every part before it is a multiple of 64
+        // bytes) and disjoint from the others; any bytes are a valid value of its type.
+        let slots: &[TaskSlot] = unsafe { part(base, layout.slots, tasks) }?;
+        // SAFETY: as above.
+        let edges: &[Edge] = unsafe { part(base, layout.edges, edges_per_ring * RING_COUNT) }?;
+        // SAFETY: as above.
+        let map_entries = unsafe { part(base, layout.map_entries, tasks) }?;
+        let buckets = usize::try_from(RegionLayout::buckets(layout.window)).ok()?;
+        // SAFETY: as above.
+        let map_buckets = unsafe { part(base, layout.map_buckets, buckets) }?;
+        // SAFETY: as above.
+        let cells: &[AtomicU64] = unsafe { part(base, layout.ready_cells, SHAPE_COUNT * tasks) }?;
+        let ring = |index: usize| RingMemory {
+            slots: slots.get(index * window..(index + 1) * window).unwrap_or_default(),
+            edges: edges
+                .get(index * edges_per_ring..(index + 1) * edges_per_ring)
+                .unwrap_or_default(),
+        };
+        let queue =
+            |shape: usize| cells.get(shape * tasks..(shape + 1) * tasks).unwrap_or_default();
+        Some(Self {
+            rings: [ring(0), ring(1), ring(2), ring(3)],
+            ready_cells: [queue(0), queue(1), queue(2)],
+            map_entries,
+            map_buckets,
+            header: base.cast(),
+            not_shared_by_default: PhantomData,
+        })
+    }
+
+    /// The slot that a handle names.
+    ///
+    /// Handles are made from indices of this region only; a foreign one yields `None`.
+    pub(crate) fn slot(&self, handle: SlotHandle) -> Option<&'r TaskSlot> {
+        self.rings.get(handle.ring())?.slots.get(handle.index())
+    }
+
+    /// The edge that a handle names.
+    pub(crate) fn edge(&self, handle: EdgeHandle) -> Option<&'r Edge> {
+        self.rings.get(handle.ring())?.edges.get(handle.index())
+    }
+
+    /// Writes the header a host may read: window and error codes (spec trb §3.2, §7.2).
+    ///
+    /// Called by one thread, before the region is used and after the run has ended.
+    pub(crate) fn write_header(&self, layout: &RegionLayout, orchestrator_code: i32, sched: i32) {
+        let mut header = SharedMemoryHeader::default();
+        header.total_size = layout.total;
+        header.orch_error_code = orchestrator_code;
+        header.sched_error_code = sched;
+        header.sched_error_thread = -1;
+        // SAFETY: `header` points at the start of the region, which is large enough and aligned
+        // (`at`), and only the calling thread uses it now.
+        unsafe { self.header.write(header) };
+    }
+
+    /// Brings the parts that must start clean into that state.
+    ///
+    /// Called by one thread while nobody else uses the region.
+    pub(crate) fn clean(&self) {
+        for bucket in self.map_buckets {
+            bucket.set(crate::orchestrator::tensor_map::EMPTY);
+        }
+        for cell in self.ready_cells.iter().flat_map(|cells| cells.iter()) {
+            // ORDERING: Relaxed: the region is published to the other threads afterwards.
+            cell.store(0, crate::sync::Ordering::Relaxed);
+        }
+    }
+}
+
+/// A slice of `count` values at `base + offset`.
+///
+/// # Safety
+///
+/// As for `core::slice::from_raw_parts`, for any lifetime the caller chooses.
+unsafe fn part<'r, T>(base: *mut u8, offset: u64, count: usize) -> Option<&'r [T]> {
+    let offset = usize::try_from(offset).ok()?;
+    // SAFETY: the caller vouches for the range.
+    let first = unsafe { base.add(offset) };
+    // SAFETY: the caller vouches for range, alignment, values and lifetime.
+    Some(unsafe { core::slice::from_raw_parts(first.cast(), count) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_within_the_region_that_a_reference_host_allocates() {
+        for window in [4, 8, 64, 1024, 16384, 1 << 20] {
+            let layout = RegionLayout::for_window(window).expect("a power of two");
+            let theirs = protocol::reference_region_bytes(window).expect("a valid window");
+            assert!(layout.total() <= theirs, "{window}: {} > {theirs}", layout.total());
+        }
+    }
+
+    #[test]
+    fn refuses_windows_that_are_no_power_of_two_or_out_of_range() {
+        for window in [0, 1, 2, 3, 6, 16383, TASK_WINDOW_MAX * 2, u64::MAX] {
+            assert_eq!(RegionLayout::for_window(window), None, "{window}");
+        }
+    }
+
+    #[test]
+    fn refuses_null_and_misaligned_addresses() {
+        let layout = RegionLayout::for_window(4).expect("a power of two");
+        for address in [0, 8, 33] {
+            // SAFETY: the address is refused before it is used.
+            assert!(unsafe { Region::at(address, &layout) }.is_none());
+        }
+    }
+}

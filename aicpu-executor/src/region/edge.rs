@@ -1,0 +1,77 @@
+//! Edges: one task waits for one other.
+//!
+//! An edge belongs to its consumer: the orchestrator takes edges from the ring of the task it
+//! submits, in one run of indices, and gives them back when that task's slot is retired. While the
+//! producer is not complete, the edge is linked into the producer's consumer list. After that it
+//! only says which producer the consumer keeps alive until it has run itself.
+
+use super::slot::SlotHandle;
+use crate::sync::{AtomicU32, Ordering};
+
+/// Names an edge: ring in the top two bits, index in the ring's edge array below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EdgeHandle(u32);
+
+impl EdgeHandle {
+    /// The edge `index` of `ring`; `index` is below 2^30 (`TASK_WINDOW_MAX` × 16).
+    pub(crate) fn new(ring: u8, index: u32) -> Self {
+        Self((u32::from(ring) << 30) | (index & SlotHandle::INDEX_MASK))
+    }
+
+    /// The handle as it is linked into a consumer list.
+    pub(crate) fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// The handle that [`raw`](Self::raw) gave.
+    pub(crate) fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// Ring index, 0..4.
+    pub(crate) fn ring(self) -> usize {
+        (self.0 >> 30) as usize
+    }
+
+    /// Index in the ring's edge array.
+    pub(crate) fn index(self) -> usize {
+        (self.0 & SlotHandle::INDEX_MASK) as usize
+    }
+}
+
+/// One dependency. The orchestrator writes it; schedulers read it.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Edge {
+    /// Link in the producer's consumer list.
+    pub(crate) next: AtomicU32,
+    consumer: AtomicU32,
+    producer: AtomicU32,
+    /// Written as zero.
+    reserved: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Edge>() == 16);
+
+impl Edge {
+    /// Fills the edge before it is pushed on the producer's list.
+    pub(crate) fn set(&self, producer: SlotHandle, consumer: SlotHandle) {
+        // ORDERING: Relaxed: the edge is published by the push on the producer's consumer list and
+        // by the publication of the consumer.
+        self.producer.store(producer.raw(), Ordering::Relaxed);
+        self.consumer.store(consumer.raw(), Ordering::Relaxed);
+    }
+
+    /// The task that waits.
+    pub(crate) fn consumer(&self) -> SlotHandle {
+        // ORDERING: Relaxed: read by the thread that took the list with Acquire.
+        SlotHandle::from_raw(self.consumer.load(Ordering::Relaxed))
+    }
+
+    /// The task that is waited for, and kept alive.
+    pub(crate) fn producer(&self) -> SlotHandle {
+        // ORDERING: Relaxed: read by the thread that completes the consumer, which got it through
+        // a ready queue (Release/Acquire) after the edge was written.
+        SlotHandle::from_raw(self.producer.load(Ordering::Relaxed))
+    }
+}

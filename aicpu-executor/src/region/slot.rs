@@ -1,0 +1,310 @@
+//! Task slots: everything about one task, in one place.
+//!
+//! Life of a slot, with who does what:
+//!
+//! ```text
+//!        (1) take            (2) publish          (3) complete
+//! free ─────────► being ───────────────► pending ─────────────► completed
+//!   ▲   orchestr.  written   orchestr.    │  ▲      scheduler        │
+//!   │                                     └──┘ run by cores          │
+//!   └────────────────────── (4) retire: orchestrator ◄───────────────┘
+//!                               once nobody holds a reference
+//! ```
+//!
+//! 1. `TaskRings::take`; the slot is the orchestrator's alone.
+//! 2. `Orchestrator::submit`; from here the record, tensors and scalars are read-only.
+//! 3. `Scheduler::complete`: notifies the consumers, lets go of the producers, then sets
+//!    [`COMPLETED`] as the very last access of a scheduler to the slot.
+//! 4. `TaskRings::retire`: only the orchestrator retires, in ring order, and only a slot that is
+//!    completed and unreferenced. So a slot that it has not retired yet cannot be reused under
+//!    it, and it may take new references without a compare-and-swap (the reference's race on
+//!    `fanout_count`, spec trb §14.1, cannot occur).
+//!
+//! References: one of the scope that the task was submitted in, one of each consumer edge.
+
+use core::cell::UnsafeCell;
+use core::mem::{align_of, size_of};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
+
+use super::consumer_list::ConsumerList;
+
+/// Set in [`TaskSlot::references`] once the task is complete.
+const COMPLETED: u32 = 1 << 31;
+
+/// Names a slot: ring in the top two bits, index below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SlotHandle(u32);
+
+impl SlotHandle {
+    /// Bits of the index.
+    pub(crate) const INDEX_MASK: u32 = (1 << 30) - 1;
+
+    /// The slot `index` of `ring` (0..4).
+    pub(crate) fn new(ring: u8, index: u32) -> Self {
+        Self((u32::from(ring) << 30) | (index & Self::INDEX_MASK))
+    }
+
+    /// The handle as it is stored in edges and queues.
+    pub(crate) fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// The handle that [`raw`](Self::raw) gave.
+    pub(crate) fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// Ring index, 0..4.
+    pub(crate) fn ring(self) -> usize {
+        (self.0 >> 30) as usize
+    }
+
+    /// Index in the ring's slots.
+    pub(crate) fn index(self) -> usize {
+        (self.0 & Self::INDEX_MASK) as usize
+    }
+}
+
+/// What schedulers need to know of a task. Read-only once the task is published.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct TaskRecord {
+    /// The task's id as the orchestration sees it.
+    pub(crate) id: TaskId,
+    /// Run-time addresses of the kernels, by lane (AIC, AIV0, AIV1); 0 for an unused lane.
+    pub(crate) kernel_addresses: [u64; 3],
+    /// func ids of the kernels, by lane; -1 for an unused lane. For messages.
+    pub(crate) kernel_ids: [i32; 3],
+    /// Blocks to run, 1 or more.
+    pub(crate) block_count: u32,
+    /// Index of the first edge in the ring's edges; the run may wrap around.
+    pub(crate) edge_first: u32,
+    /// Edges of the task: one for each producer.
+    pub(crate) edge_count: u32,
+    /// Length of the ring of edges.
+    pub(crate) edge_ring: u32,
+    /// Lanes in use: bit 0 AIC, bit 1 AIV0, bit 2 AIV1.
+    pub(crate) lanes: u8,
+    /// `ResourceShape` as a number: ready queue and dispatch rule.
+    pub(crate) shape: u8,
+    /// Tensors in use.
+    pub(crate) tensor_count: u8,
+    /// Scalars in use.
+    pub(crate) scalar_count: u8,
+    /// Non-zero if all blocks must start together.
+    pub(crate) sync_start: u8,
+    /// Written as zero.
+    pub(crate) reserved: [u8; 7],
+}
+
+/// What only the orchestrator knows of a task.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct OrchestratorNote {
+    /// Position in the heap ring behind the task's outputs (see `HeapRing`).
+    pub(crate) heap_end: u64,
+    /// Position in the edge ring behind the task's edges.
+    pub(crate) edge_end: u64,
+    /// Next task of the same scope, as a raw handle; [`OrchestratorNote::NONE`] ends the list.
+    pub(crate) scope_next: u32,
+    /// First tensor-map entry of the task, or [`OrchestratorNote::NONE`].
+    pub(crate) map_first: u32,
+    /// Number of the last submission that named this task as a producer: a second mention within
+    /// one submission is recognised without a search.
+    pub(crate) named_by: u32,
+    /// 1 while the scope holds its reference.
+    pub(crate) scope_references: u32,
+}
+
+impl OrchestratorNote {
+    /// No task, no entry.
+    pub(crate) const NONE: u32 = u32::MAX;
+}
+
+/// One task: state, record, arguments.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct TaskSlot {
+    /// References and [`COMPLETED`]. Written by the orchestrator and by every consumer's scheduler.
+    references: AtomicU32,
+    /// Edges that wait for this task.
+    pub(crate) consumers: ConsumerList,
+    /// Producers not yet complete, plus one while the orchestrator adds edges.
+    pub(crate) pending: AtomicU32,
+    /// Sub-tasks (blocks × lanes) not yet finished.
+    pub(crate) subtasks_left: AtomicU32,
+    /// First block nobody has claimed yet.
+    pub(crate) next_block: AtomicU32,
+    record: UnsafeCell<TaskRecord>,
+    note: UnsafeCell<OrchestratorNote>,
+    scalars: UnsafeCell<[u64; MAX_SCALAR_ARGS]>,
+    tensors: UnsafeCell<[Tensor; MAX_TENSOR_ARGS]>,
+}
+
+const _: () = assert!(size_of::<TaskRecord>() == 72);
+const _: () = assert!(size_of::<OrchestratorNote>() == 32);
+const _: () = assert!(align_of::<TaskSlot>() == 64);
+const _: () = assert!(size_of::<TaskSlot>() == 128 + 256 + 2048);
+
+// SAFETY: the cells are written by the orchestrator before the task is published and read-only
+// afterwards (`record`, `scalars`, `tensors`), or never leave its thread (`note`); each accessor
+// that gives access says so in its contract.
+unsafe impl Sync for TaskSlot {}
+
+impl TaskSlot {
+    /// Prepares the shared words for a task that waits for its edges, referenced by its scope.
+    ///
+    /// The orchestrator calls it on a slot it has just taken.
+    pub(crate) fn open(&self, subtasks: u32) {
+        // ORDERING: Relaxed: the slot belongs to the orchestrator alone until `publish`.
+        self.references.store(1, Ordering::Relaxed);
+        self.consumers.reset(true);
+        self.pending.store(1, Ordering::Relaxed);
+        self.subtasks_left.store(subtasks, Ordering::Relaxed);
+        self.next_block.store(0, Ordering::Relaxed);
+    }
+
+    /// Prepares the shared words for a task that is complete from the start (`alloc_tensors`).
+    pub(crate) fn open_completed(&self) {
+        // ORDERING: Relaxed: as in `open`; consumers' schedulers see the task through its edges.
+        self.references.store(1 | COMPLETED, Ordering::Relaxed);
+        self.consumers.reset(false);
+        self.pending.store(0, Ordering::Relaxed);
+        self.subtasks_left.store(0, Ordering::Relaxed);
+        self.next_block.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes a reference. Only the orchestrator may, and only on a slot it has not retired.
+    pub(crate) fn retain(&self) {
+        // ORDERING: Relaxed: the one thread that could retire the slot is the caller.
+        self.references.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives a reference back.
+    pub(crate) fn release(&self) {
+        // ORDERING: Release: what the releasing task read from the producer's outputs is done
+        // before the orchestrator can see the count drop and reuse the memory.
+        self.references.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Marks the task complete: the last access of a scheduler to this slot as its runner.
+    pub(crate) fn mark_completed(&self) {
+        // ORDERING: Release pairs with the Acquire in `is_completed` and `is_retirable`: the
+        // outputs and everything the completing thread did with the slot come before.
+        self.references.fetch_or(COMPLETED, Ordering::Release);
+    }
+
+    /// Whether the task is complete; if so its outputs are visible to the caller.
+    pub(crate) fn is_completed(&self) -> bool {
+        // ORDERING: Acquire: see `mark_completed`.
+        self.references.load(Ordering::Acquire) & COMPLETED != 0
+    }
+
+    /// References held now; meaningful to the orchestrator, which alone can add to them.
+    pub(crate) fn reference_count(&self) -> u32 {
+        // ORDERING: Acquire: pairs with `release`.
+        self.references.load(Ordering::Acquire) & !COMPLETED
+    }
+
+    /// Whether the task is complete and nobody holds a reference.
+    pub(crate) fn is_retirable(&self) -> bool {
+        // ORDERING: Acquire: pairs with `mark_completed` and with every `release`.
+        self.references.load(Ordering::Acquire) == COMPLETED
+    }
+
+    /// The task's record.
+    ///
+    /// # Safety
+    ///
+    /// The task is published and not retired, or the caller is the orchestrator between two
+    /// writes of the slot.
+    pub(crate) unsafe fn record(&self) -> &TaskRecord {
+        // SAFETY: nobody writes a published record; for the orchestrator see the contract.
+        unsafe { &*self.record.get() }
+    }
+
+    /// Writes the record.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the orchestrator, the slot is taken and not yet published, and no reference
+    /// from [`record`](Self::record) is in use.
+    pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
+        // SAFETY: exclusive by the contract.
+        unsafe { self.record.get().write(record) };
+    }
+
+    /// The orchestrator's note on the task.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the orchestrator's thread.
+    pub(crate) unsafe fn note(&self) -> OrchestratorNote {
+        // SAFETY: no other thread uses the note, and no reference to it is ever made.
+        unsafe { self.note.get().read() }
+    }
+
+    /// Replaces the note.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the orchestrator's thread.
+    pub(crate) unsafe fn set_note(&self, note: OrchestratorNote) {
+        // SAFETY: as for `note`.
+        unsafe { self.note.get().write(note) };
+    }
+
+    /// Address of tensor `index`, which is what kernels and `TaskOutputTensors` point at.
+    pub(crate) fn tensor_pointer(&self, index: usize) -> *mut Tensor {
+        debug_assert!(index < MAX_TENSOR_ARGS);
+        self.tensors.get().cast::<Tensor>().wrapping_add(index)
+    }
+
+    /// Address of scalar `index`.
+    pub(crate) fn scalar_pointer(&self, index: usize) -> *mut u64 {
+        debug_assert!(index < MAX_SCALAR_ARGS);
+        self.scalars.get().cast::<u64>().wrapping_add(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot() -> TaskSlot {
+        // SAFETY: any bytes are a valid slot: atomics, integers and arrays of them.
+        unsafe { core::mem::zeroed() }
+    }
+
+    #[test]
+    fn is_retirable_only_when_completed_and_unreferenced() {
+        let slot = slot();
+        slot.open(1);
+        slot.retain();
+        assert!(!slot.is_completed() && !slot.is_retirable());
+        slot.mark_completed();
+        assert!(slot.is_completed() && !slot.is_retirable());
+        slot.release();
+        assert_eq!((slot.reference_count(), slot.is_retirable()), (1, false));
+        slot.release();
+        assert_eq!((slot.reference_count(), slot.is_retirable()), (0, true));
+    }
+
+    #[test]
+    fn a_task_without_kernel_is_complete_and_refuses_consumers() {
+        let slot = slot();
+        slot.open_completed();
+        assert!(slot.is_completed() && !slot.is_retirable());
+        assert!(!slot.consumers.push(0, &AtomicU32::new(0)));
+    }
+
+    #[test]
+    fn handles_keep_ring_and_index() {
+        for (ring, index) in [(0, 0), (3, SlotHandle::INDEX_MASK), (2, 12345)] {
+            let handle = SlotHandle::from_raw(SlotHandle::new(ring, index).raw());
+            assert_eq!((handle.ring(), handle.index()), (usize::from(ring), index as usize));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The scheduler: gives ready tasks to cores and completes them.
+//!
+//! Every AICPU thread that schedules owns some clusters ([`SchedulerThread`]) and repeats one
+//! step: look which of its cores have finished, complete those tasks, give the idle cores new
+//! ones. What the threads share is here: the three ready queues, the counters that end a run, and
+//! the meeting point of tasks whose blocks must start together.
+//!
+//! | file | what |
+//! |---|---|
+//! | `ready_queue` | the bounded queue of ready tasks, one for each shape |
+//! | `core_table` | registers and dispatch payloads of all cores |
+//! | `handshake` | bringing the cores up and down (spec trb §6.1) |
+//! | `thread` | one thread's clusters and its step |
+//! | `dispatch` | which core gets which block |
+//! | `sync_start` | tasks whose blocks start together |
+//!
+//! A task is completed by the thread that sees its last sub-task finish: it notifies the
+//! consumers, lets go of the producers and marks the slot, in this order (see `region::slot`).
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::fault::FaultLatch;
+use crate::region::consumer_list::EMPTY;
+use crate::region::{EdgeHandle, Region, SHAPE_COUNT, SlotHandle, TaskRecord, TaskSlot};
+use crate::sync::CacheAligned;
+
+pub(crate) mod core_table;
+pub(crate) mod dispatch;
+pub(crate) mod handshake;
+pub(crate) mod ready_queue;
+pub(crate) mod sync_start;
+pub(crate) mod thread;
+
+use ready_queue::ReadyQueue;
+use sync_start::SyncStart;
+
+/// Total of a run whose orchestration has not ended.
+const UNKNOWN_TOTAL: u64 = u64::MAX;
+
+/// What all scheduler threads and the orchestrator share in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Scheduler {
+    queues: [ReadyQueue; SHAPE_COUNT],
+    /// Tasks completed, those without kernel included.
+    completed: CacheAligned<AtomicU64>,
+    /// Tasks of the run, or [`UNKNOWN_TOTAL`] until the orchestration has ended.
+    total: CacheAligned<AtomicU64>,
+    /// Counts whatever moves; a run stalls when this stands still.
+    progress: CacheAligned<AtomicU64>,
+    /// Where tasks whose blocks start together get their cores.
+    pub(crate) sync_start: SyncStart,
+}
+
+impl Scheduler {
+    /// Prepares for a run. `region_is_new`: its ready cells have been zeroed.
+    ///
+    /// Called before the other threads enter the run.
+    pub(crate) fn start(&self, region_is_new: bool) {
+        if region_is_new {
+            for queue in &self.queues {
+                queue.reset();
+            }
+        }
+        // ORDERING: Relaxed (all): the gate of the run publishes them.
+        self.completed.0.store(0, Ordering::Relaxed);
+        self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
+        self.sync_start.reset();
+    }
+
+    /// Makes a task whose producers are complete available to the scheduler threads.
+    pub(crate) fn make_ready(
+        &self,
+        region: &Region<'_>,
+        faults: &FaultLatch,
+        handle: SlotHandle,
+        shape: u8,
+    ) {
+        let shape = usize::from(shape);
+        let pushed = match (self.queues.get(shape), region.ready_cells.get(shape)) {
+            (Some(queue), Some(cells)) => queue.push(cells, handle.raw()).is_ok(),
+            _ => false,
+        };
+        if !pushed {
+            // A queue has a cell for every slot there is, and a task is queued at most once.
+            faults.report(
+                protocol::StatusCode::SchedulerTimeout.code(),
+                format_args!("ready queue {shape} cannot take task slot {:#x}", handle.raw()),
+            );
+        }
+    }
+
+    /// Takes a ready task of a shape.
+    pub(crate) fn take_ready(&self, region: &Region<'_>, shape: usize) -> Option<SlotHandle> {
+        let cells = region.ready_cells.get(shape)?;
+        self.queues.get(shape)?.pop(cells).map(SlotHandle::from_raw)
+    }
+
+    /// Whether a shape's queue looks empty.
+    pub(crate) fn is_idle(&self, shape: usize) -> bool {
+        self.queues.get(shape).is_none_or(ReadyQueue::is_empty)
+    }
+
+    /// Counts one finished sub-task; the last one completes the task.
+    pub(crate) fn finish_subtask(
+        &self,
+        region: &Region<'_>,
+        faults: &FaultLatch,
+        handle: SlotHandle,
+    ) {
+        self.note_progress();
+        let Some(slot) = region.slot(handle) else { return };
+        // ORDERING: AcqRel: the thread that counts the last sub-task sees what the cores of all
+        // the others wrote.
+        if slot.subtasks_left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.complete(region, faults, slot, handle);
+        }
+    }
+
+    /// Completes a task whose sub-tasks have all finished.
+    fn complete(
+        &self,
+        region: &Region<'_>,
+        faults: &FaultLatch,
+        slot: &TaskSlot,
+        handle: SlotHandle,
+    ) {
+        let mut raw = slot.consumers.close();
+        while raw != EMPTY {
+            let Some(edge) = region.edge(EdgeHandle::from_raw(raw)) else { break };
+            // Both are read before the consumer is notified: it may run, retire and give the edge
+            // back at once (spec trb §14.1 item 4).
+            // ORDERING: Relaxed: `close` acquired the edges.
+            raw = edge.next.load(crate::sync::Ordering::Relaxed);
+            let consumer = edge.consumer();
+            self.notify(region, faults, consumer);
+        }
+        // SAFETY: the task is published, and cannot be retired before `mark_completed` below.
+        let record = unsafe { slot.record() };
+        release_producers(region, handle, record);
+        slot.mark_completed();
+        self.count_completed(1);
+    }
+
+    /// Tells a task that one of its producers is complete.
+    fn notify(&self, region: &Region<'_>, faults: &FaultLatch, consumer: SlotHandle) {
+        let Some(slot) = region.slot(consumer) else { return };
+        // ORDERING: AcqRel: the thread that takes the last one sees what all producers wrote, and
+        // passes it on through the ready queue.
+        if slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: the task is published: its orchestrator's own count in `pending` is gone.
+            let shape = unsafe { slot.record() }.shape;
+            self.make_ready(region, faults, consumer, shape);
+        }
+    }
+
+    /// Counts completed tasks.
+    pub(crate) fn count_completed(&self, tasks: u64) {
+        // ORDERING: Release pairs with `is_finished`: whoever sees the run finished sees what the
+        // completing threads did.
+        self.completed.0.fetch_add(tasks, Ordering::Release);
+        self.note_progress();
+    }
+
+    /// Ends the counting: the run is finished once `tasks` tasks are complete.
+    pub(crate) fn set_total(&self, tasks: u64) {
+        // ORDERING: Release pairs with the Acquire in `is_finished`.
+        self.total.0.store(tasks, Ordering::Release);
+        self.note_progress();
+    }
+
+    /// Whether the orchestration has ended and all its tasks are complete.
+    pub(crate) fn is_finished(&self) -> bool {
+        // ORDERING: Acquire: see `set_total` and `count_completed`.
+        let total = self.total.0.load(Ordering::Acquire);
+        self.completed.0.load(Ordering::Acquire) == total
+    }
+
+    /// Whether the orchestration has ended.
+    pub(crate) fn is_total_known(&self) -> bool {
+        // ORDERING: Relaxed: for messages.
+        self.total.0.load(Ordering::Relaxed) != UNKNOWN_TOTAL
+    }
+
+    /// Tasks completed so far.
+    pub(crate) fn completed(&self) -> u64 {
+        // ORDERING: Acquire: pairs with `count_completed`.
+        self.completed.0.load(Ordering::Acquire)
+    }
+
+    /// Counts something that moved: a stalled run is one where nothing does.
+    pub(crate) fn note_progress(&self) {
+        // ORDERING: Relaxed: only compared for change.
+        self.progress.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counter of [`note_progress`](Self::note_progress).
+    pub(crate) fn progress(&self) -> u64 {
+        // ORDERING: Relaxed: see `note_progress`.
+        self.progress.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets go of the producers that a task has kept alive.
+fn release_producers(region: &Region<'_>, handle: SlotHandle, record: &TaskRecord) {
+    let ring = handle.ring();
+    // The ring's edges are `edge_ring` long; a task's run of them wraps around at its end.
+    let mut index = record.edge_first;
+    for _ in 0..record.edge_count {
+        // CAST: ring is below 4.
+        let Some(edge) = region.edge(EdgeHandle::new(ring as u8, index)) else { break };
+        if let Some(producer) = region.slot(edge.producer()) {
+            producer.release();
+        }
+        index += 1;
+        if index == record.edge_ring {
+            index = 0;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! All cores of a run: their registers, their dispatch payloads, and which three form a cluster.
+//!
+//! The thread that sets a run up writes the table; afterwards a core's part belongs to the thread
+//! that owns its cluster. Payloads are what the cores read (boundary D, spec trb §3.1): a pair for
+//! each core, chosen by the parity of the dispatch id, so that one can be filled while the other
+//! is in use.
+
+use core::cell::UnsafeCell;
+
+use protocol::{
+    CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG, TaskId,
+};
+
+use crate::platform::RegisterBlock;
+use crate::region::{TaskRecord, TaskSlot};
+
+/// Most cores any chip has (a5).
+pub(crate) const CORE_LIMIT: usize = 108;
+/// Most clusters any chip has.
+pub(crate) const CLUSTER_LIMIT: usize = CORE_LIMIT / LANES;
+/// Cores of a cluster: AIC, AIV0, AIV1.
+pub(crate) const LANES: usize = 3;
+
+/// The two payloads of a core.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct PayloadPair([DispatchPayload; 2]);
+
+/// Payloads of all cores; the address of a core's pair goes into its handshake.
+#[derive(Debug)]
+pub(crate) struct Payloads {
+    pairs: [UnsafeCell<PayloadPair>; CORE_LIMIT],
+}
+
+// SAFETY: a pair is written by the thread that owns the core's cluster, and read by the core
+// between the register write that publishes it and the core's FIN; the register accesses order
+// the two.
+unsafe impl Sync for Payloads {}
+
+/// One sub-task as it is handed to a core.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Assignment {
+    /// Which of the task's kernels: 0 AIC, 1 AIV0, 2 AIV1.
+    pub(crate) kernel_lane: usize,
+    /// Which block.
+    pub(crate) block: u32,
+}
+
+impl Payloads {
+    /// Device address of a core's pair.
+    pub(crate) fn address(&self, worker: usize) -> u64 {
+        self.pairs.get(worker).map_or(0, |pair| pair.get().expose_provenance() as u64)
+    }
+
+    /// Writes what stays the same for a core over a run: which vector core of its cluster it is,
+    /// and where kernels find their contexts.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the only one to use the core's payloads.
+    pub(crate) unsafe fn prepare(&self, worker: usize, sub_block: i32) {
+        let Some(cell) = self.pairs.get(worker) else { return };
+        // SAFETY: exclusive by the contract.
+        let pair = unsafe { &mut *cell.get() };
+        for payload in &mut pair.0 {
+            payload.global_context.sub_block_id = sub_block;
+            payload.local_context.async_ctx = Default::default();
+            payload.local_context.async_ctx.task_token = TaskId::INVALID.raw();
+            let local = (&raw const payload.local_context).expose_provenance() as u64;
+            let global = (&raw const payload.global_context).expose_provenance() as u64;
+            if let Some(arg) = payload.args.get_mut(LOCAL_CONTEXT_ARG) {
+                *arg = local;
+            }
+            if let Some(arg) = payload.args.get_mut(GLOBAL_CONTEXT_ARG) {
+                *arg = global;
+            }
+        }
+    }
+
+    /// Fills the payload for dispatch `id`: kernel, tensors, scalars, block.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the core, whose last dispatch with this parity has finished, and the task
+    /// is published and not complete.
+    pub(crate) unsafe fn fill(
+        &self,
+        worker: usize,
+        id: DispatchId,
+        slot: &TaskSlot,
+        record: &TaskRecord,
+        assignment: Assignment,
+    ) {
+        let Some(cell) = self.pairs.get(worker) else { return };
+        // SAFETY: exclusive by the contract: the core does not read this buffer now.
+        let pair = unsafe { &mut *cell.get() };
+        let Some(payload) = pair.0.get_mut(id.buffer()) else { return };
+        payload.function_bin_addr =
+            record.kernel_addresses.get(assignment.kernel_lane).copied().unwrap_or_default();
+        let (tensors, scalars) = (usize::from(record.tensor_count), usize::from(record.scalar_count));
+        let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
+        for (index, arg) in tensor_args.iter_mut().enumerate() {
+            *arg = slot.tensor_pointer(index).expose_provenance() as u64;
+        }
+        for (index, arg) in rest.iter_mut().take(scalars).enumerate() {
+            // SAFETY: the index is below the task's scalar count, and the task is published.
+            *arg = unsafe { slot.scalar_pointer(index).read() };
+        }
+        // CAST: block counts come from a 16-bit field of the launch specification.
+        payload.local_context.block_idx = assignment.block as i32;
+        payload.local_context.block_num = record.block_count as i32;
+    }
+}
+
+/// One core as its owner sees it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CoreLocation {
+    /// Index in the handshake array.
+    pub(crate) worker: u16,
+    /// Its registers.
+    pub(crate) block: RegisterBlock,
+}
+
+/// The cores of one cluster: AIC, AIV0, AIV1.
+pub(crate) type Cluster = [CoreLocation; LANES];
+
+/// Puts cores together: cluster `c` is the `c`-th AIC with the AIVs `2c` and `2c + 1`, in worker
+/// order (spec trb §5.1).
+///
+/// Returns `None` if the types do not make up whole clusters.
+pub(crate) fn form_clusters(
+    cores: impl Iterator<Item = (CoreType, CoreLocation)>,
+) -> Option<heapless::Vec<Cluster, CLUSTER_LIMIT>> {
+    let mut clusters: heapless::Vec<Cluster, CLUSTER_LIMIT> = heapless::Vec::new();
+    let mut seen = [0_usize; 2];
+    for (core_type, location) in cores {
+        let (cluster, lane) = match core_type {
+            CoreType::Aic => (seen[0], 0),
+            CoreType::Aiv => (seen[1] / 2, 1 + seen[1] % 2),
+        };
+        seen[core_type as usize] += 1;
+        while clusters.len() <= cluster {
+            clusters.push(Cluster::default()).ok()?;
+        }
+        *clusters.get_mut(cluster)?.get_mut(lane)? = location;
+    }
+    (seen[1] == 2 * seen[0] && clusters.len() == seen[0]).then_some(clusters)
+}

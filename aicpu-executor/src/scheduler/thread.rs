@@ -1,0 +1,164 @@
+//! One scheduler thread: its clusters, what runs on them, and the step it repeats.
+//!
+//! A thread is driven by whoever has it: an AICPU thread in a loop, or the orchestrator in its
+//! waits when the run has a single AICPU thread. A step never waits.
+
+use core::marker::PhantomData;
+
+use protocol::{Chip, Condition, ConditionWord, DispatchId};
+
+use super::Scheduler;
+use super::core_table::{CLUSTER_LIMIT, Cluster, CoreLocation, LANES, Payloads};
+use super::sync_start::Offer;
+use crate::fault::FaultLatch;
+use crate::platform::Platform;
+use crate::region::{Region, SlotHandle};
+
+/// Set of cores of one thread: bit `3 × cluster + lane`.
+pub(crate) type CoreSet = u128;
+
+/// What a thread's step works with.
+#[derive(Debug)]
+pub(crate) struct StepContext<'a, P: Platform> {
+    pub(crate) platform: &'a P,
+    pub(crate) faults: &'a FaultLatch,
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) region: &'a Region<'a>,
+    pub(crate) payloads: &'a Payloads,
+}
+
+impl<P: Platform> Clone for StepContext<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for StepContext<'_, P> {}
+
+/// What runs on a core.
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    task: SlotHandle,
+    id: DispatchId,
+    kernel_id: i32,
+}
+
+/// One core of the thread.
+#[derive(Debug, Clone, Copy)]
+struct OwnedCore {
+    location: CoreLocation,
+    running: Option<Running>,
+    next_id: DispatchId,
+}
+
+/// One scheduler thread.
+#[derive(Debug)]
+pub(crate) struct SchedulerThread<C: Chip> {
+    /// Index among the run's scheduler threads.
+    pub(crate) index: usize,
+    cores: heapless::Vec<[OwnedCore; LANES], CLUSTER_LIMIT>,
+    busy: CoreSet,
+    all: CoreSet,
+    /// What the thread has offered to a task whose blocks start together.
+    pub(super) offer: Offer,
+    chip: PhantomData<C>,
+}
+
+impl<C: Chip> SchedulerThread<C> {
+    /// Thread `index` of `count`: it owns every `count`-th cluster.
+    pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
+        let mut cores = heapless::Vec::new();
+        for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
+            let owned = cluster.map(|location| OwnedCore {
+                location,
+                running: None,
+                next_id: DispatchId::FIRST,
+            });
+            // There are no more clusters than the vector holds: `form_clusters` has the same limit.
+            let _fits = cores.push(owned);
+        }
+        let all = (1 << (cores.len() * LANES)) - 1;
+        Self { index, cores, busy: 0, all, offer: Offer::default(), chip: PhantomData }
+    }
+
+    /// Cores with nothing to do.
+    pub(super) fn idle(&self) -> CoreSet {
+        self.all & !self.busy
+    }
+
+    /// Whether the thread has nothing running.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.busy == 0
+    }
+
+    /// Completes what has finished and hands out what is ready. Returns whether anything moved.
+    pub(crate) fn step<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
+        let mut moved = self.collect(context);
+        match self.meet_sync_start(context) {
+            Some(launched) => moved |= launched,
+            None => moved |= self.dispatch_ready(context),
+        }
+        moved
+    }
+
+    /// Looks at the running cores and counts the sub-tasks that have finished.
+    fn collect<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
+        let mut moved = false;
+        let mut rest = self.busy;
+        while rest != 0 {
+            let bit = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let Some(core) = self.core_mut(bit) else { continue };
+            let Some(running) = core.running else { continue };
+            let word = context.platform.read_register(core.location.block, C::COND);
+            if ConditionWord::from_raw(word).decode() != Condition::Fin(running.id) {
+                continue;
+            }
+            core.running = None;
+            self.busy &= !(1 << bit);
+            context.scheduler.finish_subtask(context.region, context.faults, running.task);
+            moved = true;
+        }
+        moved
+    }
+
+    /// Hands one sub-task to an idle core.
+    pub(super) fn assign<P: Platform>(
+        &mut self,
+        context: StepContext<'_, P>,
+        bit: usize,
+        task: SlotHandle,
+        assignment: super::core_table::Assignment,
+    ) {
+        let Some(slot) = context.region.slot(task) else { return };
+        let Some(core) = self.core_mut(bit) else { return };
+        let id = core.next_id;
+        // SAFETY: the task is published, and not complete while a sub-task is being handed out.
+        let record = unsafe { slot.record() };
+        let kernel_id = record.kernel_ids.get(assignment.kernel_lane).copied().unwrap_or(-1);
+        let worker = usize::from(core.location.worker);
+        // SAFETY: this thread owns the core; it is idle, so both its buffers are free.
+        unsafe { context.payloads.fill(worker, id, slot, record, assignment) };
+        core.running = Some(Running { task, id, kernel_id });
+        core.next_id = id.next();
+        context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
+        self.busy |= 1 << bit;
+    }
+
+    fn core_mut(&mut self, bit: usize) -> Option<&mut OwnedCore> {
+        self.cores.get_mut(bit / LANES)?.get_mut(bit % LANES)
+    }
+
+    /// The lowest-numbered running core with its kernel, for a report: (worker, func_id).
+    pub(crate) fn first_running(&self) -> Option<(u16, i32)> {
+        self.cores
+            .iter()
+            .flatten()
+            .find_map(|core| core.running.map(|run| (core.location.worker, run.kernel_id)))
+    }
+
+    /// The thread's cores.
+    pub(crate) fn locations(&self) -> impl Iterator<Item = CoreLocation> + '_ {
+        self.cores.iter().flatten().map(|core| core.location)
+    }
+}

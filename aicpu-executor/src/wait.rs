@@ -1,0 +1,115 @@
+//! The one wait primitive.
+//!
+//! Whatever the executor waits for (a core's answer, a free task slot, a tensor, another thread),
+//! it waits here: with a deadline on the platform's clock, with an eye on the fault latch, and
+//! with the platform's wait hint between two polls. Spin counts appear nowhere else.
+
+use crate::fault::FaultLatch;
+use crate::platform::Platform;
+
+/// How often the clock is read: every that many polls. Reading it costs about as much as a poll.
+const POLLS_PER_CLOCK_READ: u32 = 16;
+
+/// A point in time of a platform's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadline {
+    ticks: u64,
+}
+
+impl Deadline {
+    /// The point `microseconds` from now.
+    pub(crate) fn after<P: Platform>(platform: &P, microseconds: u64) -> Self {
+        let span = u128::from(microseconds) * u128::from(platform.ticks_per_second()) / 1_000_000;
+        let span = u64::try_from(span).unwrap_or(u64::MAX);
+        Self { ticks: platform.ticks().saturating_add(span) }
+    }
+
+    /// Whether the point has passed.
+    pub(crate) fn has_passed<P: Platform>(self, platform: &P) -> bool {
+        platform.ticks() >= self.ticks
+    }
+}
+
+/// Why a wait ended without what it waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitEnd {
+    /// A fault was reported, here or by another thread.
+    Aborted,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// Polls until there is a value, a fault, or the deadline has passed.
+///
+/// `poll` may do useful work; it is called at least once.
+pub(crate) fn wait_until<P: Platform, T>(
+    platform: &P,
+    faults: &FaultLatch,
+    deadline: Deadline,
+    mut poll: impl FnMut() -> Option<T>,
+) -> Result<T, WaitEnd> {
+    let mut rounds: u32 = 0;
+    loop {
+        if let Some(value) = poll() {
+            return Ok(value);
+        }
+        if faults.is_raised() {
+            return Err(WaitEnd::Aborted);
+        }
+        if rounds.is_multiple_of(POLLS_PER_CLOCK_READ) && deadline.has_passed(platform) {
+            return Err(WaitEnd::TimedOut);
+        }
+        platform.relax(rounds);
+        rounds = rounds.wrapping_add(1);
+    }
+}
+
+/// What one poll of [`work_until`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled<T> {
+    /// The wait is over.
+    Done(T),
+    /// Not yet, but something was done: poll again at once.
+    Progress,
+    /// Nothing to do now.
+    Idle,
+}
+
+/// Polls, and works, until there is a value, a fault, or nothing has moved for the whole budget.
+///
+/// A long graph is no stall: whenever `progress` (any counter that only moves forward) has
+/// changed, the budget starts anew.
+pub(crate) fn work_until<P: Platform, T>(
+    platform: &P,
+    faults: &FaultLatch,
+    budget_us: u64,
+    progress: impl Fn() -> u64,
+    mut poll: impl FnMut() -> Polled<T>,
+) -> Result<T, WaitEnd> {
+    loop {
+        let seen = progress();
+        let deadline = Deadline::after(platform, budget_us);
+        let mut idle_rounds: u32 = 0;
+        loop {
+            match poll() {
+                Polled::Done(value) => return Ok(value),
+                Polled::Progress => idle_rounds = 0,
+                Polled::Idle => {
+                    if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ)
+                        && deadline.has_passed(platform)
+                    {
+                        break;
+                    }
+                    platform.relax(idle_rounds);
+                    idle_rounds = idle_rounds.wrapping_add(1);
+                }
+            }
+            if faults.is_raised() {
+                return Err(WaitEnd::Aborted);
+            }
+        }
+        if progress() == seen {
+            return Err(WaitEnd::TimedOut);
+        }
+    }
+}

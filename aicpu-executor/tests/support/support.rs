@@ -1,0 +1,76 @@
+//! What the loader's integration tests share.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
+
+pub mod compiler;
+pub mod linux_memory;
+pub mod process_symbols;
+
+use aicpu_executor::loader::{LoadedImage, Machine, Plan, PlanLimits, commit, plan};
+use linux_memory::LinuxMemory;
+use process_symbols::ProcessSymbols;
+
+/// Plans an image with the default limits and pages of this process.
+pub fn plan_native(image: &[u8]) -> Plan<'_> {
+    let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
+    plan(image, Machine::native(), &limits).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A loaded image with its memory. Dropping runs the finalisers and unmaps.
+pub struct Loaded<'a> {
+    pub plan: Plan<'a>,
+    pub image: LoadedImage,
+    pub memory: LinuxMemory,
+}
+
+impl<'a> Loaded<'a> {
+    /// Loads an image with the symbols of this process and runs its initialisers.
+    pub fn new(image: &'a [u8]) -> Self {
+        Self::with_symbols(image, &ProcessSymbols::default())
+    }
+
+    /// Loads an image with `symbols` and runs its initialisers.
+    pub fn with_symbols(image: &'a [u8], symbols: &ProcessSymbols) -> Self {
+        let plan = plan_native(image);
+        let mut memory = LinuxMemory::new();
+        let image = commit(&plan, &mut memory, symbols).unwrap_or_else(|error| panic!("{error}"));
+        // SAFETY: compiled by the test for this machine; called once.
+        unsafe { image.run_init() };
+        Self { plan, image, memory }
+    }
+
+    /// Returns the address of an exported function.
+    pub fn function(&self, name: &str) -> *const () {
+        let export = self
+            .plan
+            .exported_function(name.as_bytes())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        std::ptr::with_exposed_provenance(self.image.address_of(&export) as usize)
+    }
+
+    /// Calls an exported `extern "C" long name()`.
+    pub fn call(&self, name: &str) -> i64 {
+        let code = self.function(name);
+        // SAFETY: the test's source declares it so.
+        let function =
+            unsafe { std::mem::transmute::<*const (), unsafe extern "C" fn() -> i64>(code) };
+        // SAFETY: as above; the image is loaded and initialised.
+        unsafe { function() }
+    }
+
+    /// Calls an exported `extern "C" long name(long)`.
+    pub fn call_with(&self, name: &str, argument: i64) -> i64 {
+        let code = self.function(name);
+        // SAFETY: the test's source declares it so.
+        let function =
+            unsafe { std::mem::transmute::<*const (), unsafe extern "C" fn(i64) -> i64>(code) };
+        // SAFETY: as above; the image is loaded and initialised.
+        unsafe { function(argument) }
+    }
+}
+
+impl Drop for Loaded<'_> {
+    fn drop(&mut self) {
+        // SAFETY: initialised once in `with_symbols`; nothing of the image runs afterwards.
+        unsafe { self.image.run_fini() };
+    }
+}
