@@ -4,10 +4,11 @@
 //! process. So everything that a wrong or damaged file usually shows is looked for first, with a
 //! typed error. Orchestrations go through the same check, so that both report the same way.
 
-use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_DYN};
-use goblin::elf::program_header::{PT_LOAD, SIZEOF_PHDR};
-use goblin::elf64::section_header::SIZEOF_SHDR;
 use goblin::elf::Elf;
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_DYN};
+use goblin::elf::program_header::PT_LOAD;
+use goblin::elf64::program_header::SIZEOF_PHDR;
+use goblin::elf64::section_header::SIZEOF_SHDR;
 
 /// ELF number of the machine that this program runs on.
 #[cfg(target_arch = "x86_64")]
@@ -82,7 +83,8 @@ pub enum ImageError {
 /// The first reason why it is not.
 pub fn check(image: &[u8], symbol: &str) -> Result<(), ImageError> {
     check_header(image)?;
-    let malformed = |error: goblin::error::Error| ImageError::Malformed { reason: error.to_string() };
+    let malformed =
+        |error: goblin::error::Error| ImageError::Malformed { reason: error.to_string() };
     let header = Elf::parse_header(image).map_err(malformed)?;
     if header.e_machine != NATIVE_MACHINE {
         return Err(ImageError::WrongMachine { found: header.e_machine, want: NATIVE_MACHINE });
@@ -122,12 +124,7 @@ fn check_header(image: &[u8]) -> Result<(), ImageError> {
 }
 
 /// Checks that the file has `bytes` bytes at `offset`.
-fn within(
-    image: &[u8],
-    what: &'static str,
-    offset: u64,
-    bytes: u64,
-) -> Result<(), ImageError> {
+fn within(image: &[u8], what: &'static str, offset: u64, bytes: u64) -> Result<(), ImageError> {
     // CAST: usize is 64 bits on the supported targets.
     let have = image.len() as u64;
     match offset.checked_add(bytes) {

@@ -59,3 +59,12 @@ fn compile(name: &str, source: &str, flags: &[&str]) -> Object {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Object { library: None, path, _folder: folder }
 }
+
+/// A kernel record around `binary`, as a builder would lay it out (spec callable §1.7).
+pub(crate) fn core_callable(binary: &[u8]) -> Vec<u8> {
+    let mut blob = vec![0; 128];
+    let bytes = u32::try_from(binary.len()).expect("a small test object");
+    blob[68..72].copy_from_slice(&bytes.to_le_bytes());
+    blob.extend_from_slice(binary);
+    blob
+}
