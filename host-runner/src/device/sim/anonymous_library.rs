@@ -34,7 +34,7 @@ pub enum OpenError {
 /// # Safety
 ///
 /// Constructors of the object run, and later its destructors: the image must be one that the user
-/// wants to run in this process, and must have passed [`image::check`](super::image::check).
+/// wants to run in this process, and must have passed [`image::check`](crate::device::image::check).
 pub unsafe fn open(name: &str, image: &[u8]) -> Result<Library, OpenError> {
     let io = |error: rustix::io::Errno| OpenError::File(error.into());
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

@@ -75,6 +75,12 @@ struct Queue {
 #[error("cannot start a thread for the simulated cores")]
 pub struct PoolError(#[from] std::io::Error);
 
+impl From<PoolError> for std::io::Error {
+    fn from(PoolError(error): PoolError) -> Self {
+        error
+    }
+}
+
 impl<C: Chip> CorePool<C> {
     /// A pool for all cores of the chip, with its threads started.
     ///

@@ -16,36 +16,10 @@ use protocol::{CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL};
 
 use super::anonymous_library::{self, OpenError};
 use super::guarded_call::guarded;
-use super::image::{self, ImageError};
 use super::kernel_hooks::{self, REGISTER_HOOKS_SYMBOL, RegisterHooks};
-use super::memory::{DeviceMemory, MemoryError};
-
-/// Why a kernel cannot be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KernelError {
-    /// Its bytes are not a shared object with a kernel entry.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// The system's loader refused it.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// A C++ exception left the function by which it takes the simulator's hooks.
-    #[error("a C++ exception left its `{REGISTER_HOOKS_SYMBOL}`: {text}")]
-    Hooks {
-        /// Type and `what()` of the exception.
-        text: String,
-    },
-    /// There is no device memory for its record.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// No loaded kernel has this address.
-    #[error("no kernel is loaded at {address}")]
-    Unknown {
-        /// The address given.
-        address: DeviceAddr,
-    },
-}
+use super::memory::DeviceMemory;
+use crate::device::KernelError;
+use crate::device::image;
 
 /// One loaded kernel.
 #[derive(Debug)]
@@ -88,7 +62,7 @@ impl Kernels {
         let library = unsafe { anonymous_library::open("kernel", kernel.binary) }?;
         // SAFETY: only the address of the symbol is used.
         let entry = unsafe { library.get::<*const c_void>(KERNEL_ENTRY_SYMBOL.as_bytes()) };
-        let entry = entry.map_err(OpenError::Loader)?.into_raw();
+        let entry = entry.map_err(loader_error)?.into_raw();
         register_hooks(&library)?;
 
         let record = memory.allocate(bytes.len())?;
@@ -132,6 +106,19 @@ impl Kernels {
     }
 }
 
+impl From<OpenError> for KernelError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::File(error) => Self::System(error),
+            OpenError::Loader(error) => loader_error(error),
+        }
+    }
+}
+
+fn loader_error(error: libloading::Error) -> KernelError {
+    KernelError::Loader { reason: error.to_string() }
+}
+
 /// A kernel's bytes with the address of its entry set.
 fn with_entry(blob: &[u8], entry: u64) -> Vec<u8> {
     let mut bytes = blob.to_vec();
@@ -152,7 +139,8 @@ fn register_hooks(library: &Library) -> Result<(), KernelError> {
     let take = *take;
     let (sub_block, storage) = kernel_hooks::hooks();
     // SAFETY: called with what it takes; the functions live as long as the process.
-    guarded(|| unsafe { take(sub_block, storage) }).map_err(|text| KernelError::Hooks { text })
+    guarded(|| unsafe { take(sub_block, storage) })
+        .map_err(|text| KernelError::Exception { function: REGISTER_HOOKS_SYMBOL, text })
 }
 
 #[cfg(test)]

@@ -10,38 +10,14 @@ use std::ptr::NonNull;
 
 use protocol::DeviceAddr;
 
+use crate::device::MemoryError;
+
 mod arena;
 
 pub use arena::{Arena, ArenaAddresses, Arenas};
 
 /// Alignment of every allocation, in bytes: a cache line, and what every record asks for.
 pub const ALLOCATION_ALIGN: usize = 64;
-
-/// A request that device memory cannot meet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MemoryError {
-    /// The system has no memory of that size.
-    #[error("no device memory for {bytes} bytes")]
-    Exhausted {
-        /// Bytes asked for.
-        bytes: usize,
-    },
-    /// No live allocation starts there.
-    #[error("{address} is not a live allocation: it was freed before, or never allocated here")]
-    UnknownAddress {
-        /// The address given.
-        address: DeviceAddr,
-    },
-    /// The range is not inside one live allocation.
-    #[error("{bytes} bytes at {address} are not inside one live allocation")]
-    OutOfRange {
-        /// First byte.
-        address: DeviceAddr,
-        /// Bytes.
-        bytes: usize,
-    },
-}
 
 /// One live allocation.
 #[derive(Debug)]

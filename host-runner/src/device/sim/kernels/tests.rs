@@ -1,7 +1,7 @@
 //! Loading good and bad kernels, sharing, and giving everything back.
 
 use super::*;
-use crate::device::sim::image::NATIVE_MACHINE;
+use crate::device::image::{ImageError, NATIVE_MACHINE};
 use crate::device::sim::test_objects::{core_callable, cxx_bytes};
 
 /// A kernel that returns through its first argument which one it is.
@@ -97,7 +97,7 @@ fn bad_kernels_are_typed_errors_and_leave_nothing() {
                       { nowhere(); }";
     let unresolved = cxx_bytes("unresolved", unresolved);
     let refused = load(&mut kernels, &mut memory, &unresolved);
-    assert!(matches!(refused, Err(KernelError::Open(OpenError::Loader(_)))));
+    assert!(matches!(refused, Err(KernelError::Loader { .. })));
     assert_eq!((kernels.count(), memory.allocation_count()), (0, 0));
 }
 

@@ -10,7 +10,7 @@ use protocol::{DeviceAddr, RING_COUNT};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;
 
-use super::MemoryError;
+use crate::device::MemoryError;
 
 /// One mapping, zero until touched.
 #[derive(Debug)]
