@@ -242,7 +242,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let setup = unsafe { (*self.setup.get()).take() };
         if let Some(setup) = setup {
             let code = self.faults.code();
-            let scheduler_side = code >= 100 && code < 200;
+            let scheduler_side = (100..200).contains(&code);
             let (orchestrator, scheduler) = if scheduler_side { (0, code) } else { (code, 0) };
             setup.region.write_header(&setup.layout, orchestrator, scheduler);
         }

@@ -113,11 +113,11 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         kernels: *const MixedKernels,
         arg: *const Arg,
     ) -> TaskOutputTensors {
-        // SAFETY: the orchestration passes the pointer it was bound to.
+        // SAFETY: the orchestration passes the pointer it was bound to; the others are C++
+        // references, which point at such records.
         let result = unsafe {
             Self::with(runtime, |orchestrator, services| {
-                // SAFETY: C++ references: they point at such records.
-                unsafe { orchestrator.submit(services, kernels, arg) }
+                orchestrator.submit(services, kernels, arg)
             })
         };
         result.unwrap_or(TaskOutputTensors::EMPTY)
@@ -129,10 +129,7 @@ impl<C: Chip, P: Platform> Operations<C, P> {
     ) -> TaskOutputTensors {
         // SAFETY: as in `submit_task`.
         let result = unsafe {
-            Self::with(runtime, |orchestrator, services| {
-                // SAFETY: a C++ reference: it points at such a record.
-                unsafe { orchestrator.alloc_tensors(services, arg) }
-            })
+            Self::with(runtime, |orchestrator, services| orchestrator.alloc_tensors(services, arg))
         };
         result.unwrap_or(TaskOutputTensors::EMPTY)
     }
@@ -175,11 +172,10 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         count: u32,
         indices: *const u32,
     ) -> u64 {
-        // SAFETY: as in `submit_task`.
+        // SAFETY: as in `submit_task`; a C++ reference and an array of `count` indices.
         let value = unsafe {
             Self::with(runtime, |orchestrator, services| {
-                // SAFETY: a C++ reference and an array of `count` indices.
-                let (tensor, indices) = unsafe { element_args(services, tensor, count, indices) }?;
+                let (tensor, indices) = element_args(services, tensor, count, indices)?;
                 Some(orchestrator.get_tensor_data(services, tensor, indices))
             })
         };
@@ -193,11 +189,10 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         indices: *const u32,
         value: u64,
     ) {
-        // SAFETY: as in `submit_task`.
+        // SAFETY: as in `get_tensor_data`.
         unsafe {
             Self::with(runtime, |orchestrator, services| {
-                // SAFETY: a C++ reference and an array of `count` indices.
-                let arguments = unsafe { element_args(services, tensor, count, indices) };
+                let arguments = element_args(services, tensor, count, indices);
                 if let Some((tensor, indices)) = arguments {
                     orchestrator.set_tensor_data(services, tensor, indices, value);
                 }

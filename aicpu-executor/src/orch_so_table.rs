@@ -153,7 +153,11 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
             ));
         }
         if entries.config.is_none() {
-            log_at!(Warn, "callable {} has no config function: arguments are not counted", id.raw());
+            log_at!(
+                Warn,
+                "callable {} has no config function: arguments are not counted",
+                id.raw()
+            );
         }
         if let Some(slot) = self.slots.get(id.index()) {
             *slot.lock() = Some(loaded);

@@ -179,10 +179,11 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             || self.scheduler.progress(),
             || match poll() {
                 Some(value) => Polled::Done(value),
-                None => match own_thread.as_deref_mut() {
-                    Some(thread) if thread.step(context) => Polled::Progress,
-                    _ => Polled::Idle,
-                },
+                None => {
+                    let moved =
+                        own_thread.as_deref_mut().is_some_and(|thread| thread.step(context));
+                    if moved { Polled::Progress } else { Polled::Idle }
+                }
             },
         )
     }

@@ -111,11 +111,11 @@ pub trait Platform: Sync {
     fn register_block(&self, physical_core: u32) -> Option<RegisterBlock>;
 
     /// Reads a 32-bit core register. What the core wrote before it is visible afterwards.
-    fn read_register(&self, block: RegisterBlock, offset: u32) -> u32;
+    fn read_register(&self, block: RegisterBlock, offset: usize) -> u32;
 
     /// Writes a 32-bit core register. What the caller wrote before is visible to the core when it
     /// sees the value. A simulated core is woken by it.
-    fn write_register(&self, block: RegisterBlock, offset: u32, value: u32);
+    fn write_register(&self, block: RegisterBlock, offset: usize, value: u32);
 
     /// Tells core `worker` that its handshake record changed. Hardware cores poll: nothing to do.
     fn notify_core(&self, worker: usize);

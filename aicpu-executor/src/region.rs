@@ -186,11 +186,13 @@ impl<'r> Region<'r> {
     ///
     /// Called by one thread, before the region is used and after the run has ended.
     pub(crate) fn write_header(&self, layout: &RegionLayout, orchestrator_code: i32, sched: i32) {
-        let mut header = SharedMemoryHeader::default();
-        header.total_size = layout.total;
-        header.orch_error_code = orchestrator_code;
-        header.sched_error_code = sched;
-        header.sched_error_thread = -1;
+        let header = SharedMemoryHeader {
+            total_size: layout.total,
+            orch_error_code: orchestrator_code.into(),
+            sched_error_code: sched.into(),
+            sched_error_thread: (-1).into(),
+            ..SharedMemoryHeader::default()
+        };
         // SAFETY: `header` points at the start of the region, which is large enough and aligned
         // (`at`), and only the calling thread uses it now.
         unsafe { self.header.write(header) };

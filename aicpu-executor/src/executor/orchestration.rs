@@ -3,12 +3,10 @@
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-use protocol::{
-    CallableId, Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode,
-};
+use protocol::{CallableId, Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
 
-use super::setup::{Setup, extension};
 use super::Executor;
+use super::setup::{Setup, extension};
 use crate::ops::OrchestrationRuntime;
 use crate::orch_so_table::OrchestrationEntries;
 use crate::orchestrator::{Orchestrator, Services};
@@ -171,4 +169,3 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 }
-

@@ -95,7 +95,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         };
         let address = body.gm_sm_ptr.raw();
         let heap = body.gm_heap_ptr.raw();
-        let heap_fits = heap_bytes.checked_mul(RING_COUNT as u64).and_then(|bytes| heap.checked_add(bytes));
+        let heap_fits =
+            heap_bytes.checked_mul(RING_COUNT as u64).and_then(|bytes| heap.checked_add(bytes));
         if heap == 0 || !heap.is_multiple_of(64) || heap_fits.is_none() {
             refuse(format_args!("output memory of {heap_bytes} bytes a ring at {heap:#x}"));
             return None;

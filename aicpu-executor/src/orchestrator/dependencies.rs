@@ -193,12 +193,7 @@ fn name_producer(slot: &TaskSlot, submission: Submission) {
 }
 
 /// Puts the edge on the producer's list, or counts it as done if the producer is complete.
-fn link(
-    producer: &TaskSlot,
-    edge: u32,
-    next: &core::sync::atomic::AtomicU32,
-    consumer: &TaskSlot,
-) {
+fn link(producer: &TaskSlot, edge: u32, next: &core::sync::atomic::AtomicU32, consumer: &TaskSlot) {
     // ORDERING: Relaxed: counted before the edge can be seen; the push releases it.
     consumer.pending.fetch_add(1, Ordering::Relaxed);
     if !producer.consumers.push(edge, next) {

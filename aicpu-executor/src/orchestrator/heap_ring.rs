@@ -20,11 +20,6 @@ impl HeapRing {
         Self { base, capacity, head: 0, tail: 0 }
     }
 
-    /// Bytes of the ring.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
     /// Bytes taken, skipped ones included.
     pub(crate) fn used(&self) -> u64 {
         self.head - self.tail

@@ -249,8 +249,7 @@ mod tests {
 
     #[test]
     fn never_misses_a_common_byte_between_views_of_different_rank() {
-        let flat: std::vec::Vec<_> =
-            (0..4).map(|part| view(&[16], &[4], &[part * 4])).collect();
+        let flat: std::vec::Vec<_> = (0..4).map(|part| view(&[16], &[4], &[part * 4])).collect();
         for row in 0..4 {
             let matrix = view(&[4, 4], &[1, 4], &[row, 0]);
             for (part, flat) in flat.iter().enumerate() {

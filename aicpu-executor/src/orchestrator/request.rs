@@ -60,7 +60,8 @@ impl TaskRequest {
         services: &Services<'_, C, P>,
         arg: *const Arg,
     ) -> Result<Self, Fatal> {
-        let invalid = |text: core::fmt::Arguments<'_>| services.fatal(StatusCode::InvalidArgs, text);
+        let invalid =
+            |text: core::fmt::Arguments<'_>| services.fatal(StatusCode::InvalidArgs, text);
         if arg.is_null() || !arg.is_aligned() {
             return Err(invalid(format_args!("the argument record is null or misaligned")));
         }
@@ -71,8 +72,10 @@ impl TaskRequest {
             let text = unsafe { error_text(arg.error_msg) };
             return Err(invalid(format_args!("the arguments of a task are invalid: {text}")));
         }
-        let tensor_count = bounded("tensors", arg.tensor_count, MAX_TENSOR_ARGS).map_err(invalid_count(services))?;
-        let scalar_count = bounded("scalars", arg.scalar_count, MAX_SCALAR_ARGS).map_err(invalid_count(services))?;
+        let tensor_count = bounded("tensors", arg.tensor_count, MAX_TENSOR_ARGS)
+            .map_err(invalid_count(services))?;
+        let scalar_count = bounded("scalars", arg.scalar_count, MAX_SCALAR_ARGS)
+            .map_err(invalid_count(services))?;
         let deps = i32::try_from(arg.explicit_deps.count).unwrap_or(i32::MAX);
         let dep_count = bounded("explicit dependencies", deps, MAX_EXPLICIT_DEPS)
             .map_err(invalid_count(services))?;

@@ -66,7 +66,8 @@ impl Orchestrator {
         want: u64,
         submission: Submission,
     ) -> Result<(), Fatal> {
-        let rings = if shortage == Shortage::MapEntry { 0..RING_COUNT as u8 } else { ring..ring + 1 };
+        let rings =
+            if shortage == Shortage::MapEntry { 0..RING_COUNT as u8 } else { ring..ring + 1 };
         let region = self.region;
         let (task_rings, map) = (&mut self.rings, &mut self.map);
         let end = services.work_until(&region, || {

@@ -48,12 +48,8 @@ impl ConsumerList {
             next.store(head, Ordering::Relaxed);
             // ORDERING: Release on success publishes the edge (its link, its consumer) to `close`;
             // Acquire on failure for the reason given at the load.
-            match self.head.compare_exchange_weak(
-                head,
-                edge,
-                Ordering::Release,
-                Ordering::Acquire,
-            ) {
+            match self.head.compare_exchange_weak(head, edge, Ordering::Release, Ordering::Acquire)
+            {
                 Ok(_) => return true,
                 Err(now) => head = now,
             }
@@ -101,6 +97,7 @@ mod tests {
 mod loom_tests {
     use super::*;
     use loom::sync::Arc;
+    use std::vec::Vec;
 
     /// One orchestrator pushes two edges while a scheduler completes the producer: each edge is
     /// either in the closed list or was refused, exactly once, and its data is visible.

@@ -22,7 +22,7 @@ pub(crate) const CLUSTER_LIMIT: usize = CORE_LIMIT / LANES;
 pub(crate) const LANES: usize = 3;
 
 /// The two payloads of a core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C, align(64))]
 struct PayloadPair([DispatchPayload; 2]);
 
@@ -65,7 +65,7 @@ impl Payloads {
         for payload in &mut pair.0 {
             payload.global_context.sub_block_id = sub_block;
             payload.local_context.async_ctx = Default::default();
-            payload.local_context.async_ctx.task_token = TaskId::INVALID.raw();
+            payload.local_context.async_ctx.task_token = TaskId::INVALID;
             let local = (&raw const payload.local_context).expose_provenance() as u64;
             let global = (&raw const payload.global_context).expose_provenance() as u64;
             if let Some(arg) = payload.args.get_mut(LOCAL_CONTEXT_ARG) {
@@ -97,7 +97,8 @@ impl Payloads {
         let Some(payload) = pair.0.get_mut(id.buffer()) else { return };
         payload.function_bin_addr =
             record.kernel_addresses.get(assignment.kernel_lane).copied().unwrap_or_default();
-        let (tensors, scalars) = (usize::from(record.tensor_count), usize::from(record.scalar_count));
+        let (tensors, scalars) =
+            (usize::from(record.tensor_count), usize::from(record.scalar_count));
         let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
         for (index, arg) in tensor_args.iter_mut().enumerate() {
             *arg = slot.tensor_pointer(index).expose_provenance() as u64;

@@ -160,8 +160,7 @@ fn lanes_wanted(shape: ResourceShape) -> u8 {
 /// Where a block with these lanes can go: one bit for each place. For a mixed task that is bit 0
 /// of each cluster whose wanted lanes are all idle (the others may be busy).
 pub(super) fn places(idle: CoreSet, shape: ResourceShape, lanes: u8) -> CoreSet {
-    let (aic, aiv0, aiv1) =
-        (idle & AIC_LANES, (idle >> 1) & AIC_LANES, (idle >> 2) & AIC_LANES);
+    let (aic, aiv0, aiv1) = (idle & AIC_LANES, (idle >> 1) & AIC_LANES, (idle >> 2) & AIC_LANES);
     match shape {
         ResourceShape::Aic => aic,
         ResourceShape::Aiv => idle & AIV_LANES,

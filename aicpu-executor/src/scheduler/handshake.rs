@@ -17,7 +17,9 @@ use protocol::{
     HandshakeRecord, StatusCode,
 };
 
-use super::core_table::{CLUSTER_LIMIT, CORE_LIMIT, Cluster, CoreLocation, Payloads, form_clusters};
+use super::core_table::{
+    CLUSTER_LIMIT, CORE_LIMIT, Cluster, CoreLocation, Payloads, form_clusters,
+};
 use crate::fault::FaultLatch;
 use crate::log::log_at;
 use crate::platform::{Platform, RegisterBlock};
@@ -88,7 +90,7 @@ fn shake_hands<C: Chip, P: Platform>(
         })?;
         // ORDERING: Relaxed: see above.
         let physical = core.physical_core_id().load(Ordering::Relaxed);
-        let found = (physical < C::PHYSICAL_CORE_LIMIT)
+        let found = ((physical as usize) < C::PHYSICAL_CORE_LIMIT)
             .then(|| platform.register_block(physical))
             .flatten();
         *block = found.ok_or_else(|| {
@@ -193,7 +195,7 @@ pub(crate) fn take_down<C: Chip, P: Platform>(
     for core in cores {
         let left = wait_until(platform, &uninterrupted, deadline, || {
             let word = platform.read_register(core.block, C::COND);
-            (ConditionWord::from_raw(word).decode() == Condition::Exited).then_some(())
+            (ConditionWord::from_raw(word).decode() == Ok(Condition::Exited)).then_some(())
         });
         if left.is_err() {
             let kernel = running.map_or(-1, |(_, kernel)| kernel);

@@ -42,8 +42,12 @@ impl ReadyQueue {
             // ORDERING: Acquire pairs with the Release in `pop`: a cell that counts as free has
             // been read by its consumer.
             let head = self.head.0.load(Ordering::Acquire);
-            // A stale tail may lie behind the head; the exchange below then fails.
-            if tail.saturating_sub(head) >= capacity {
+            // A stale tail may lie behind the head; the exchange below then fails. A stale head
+            // makes the queue look fuller than it is, so a refusal needs its latest value, which
+            // only a read-modify-write is sure to get.
+            if tail.saturating_sub(head) >= capacity
+                && tail.saturating_sub(self.head.0.fetch_add(0, Ordering::AcqRel)) >= capacity
+            {
                 return Err(QueueFull);
             }
             // ORDERING: Relaxed: see the load.
@@ -192,6 +196,7 @@ mod tests {
 mod loom_tests {
     use super::*;
     use loom::sync::Arc;
+    use std::{vec, vec::Vec};
 
     /// Two producers and one consumer on two cells, with a second lap: no value is lost, doubled
     /// or torn. Preemptions are bounded to 3, which covers every known queue bug and keeps the run
@@ -201,8 +206,7 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
-            let shared =
-                Arc::new((ReadyQueue::default(), [AtomicU64::new(0), AtomicU64::new(0)]));
+            let shared = Arc::new((ReadyQueue::default(), [AtomicU64::new(0), AtomicU64::new(0)]));
             let producer = {
                 let shared = Arc::clone(&shared);
                 loom::thread::spawn(move || {

@@ -190,11 +190,8 @@ impl<C: Chip> SchedulerThread<C> {
         task: SlotHandle,
         record: &TaskRecord,
     ) {
-        let request = Request {
-            block_count: record.block_count,
-            lanes: record.lanes,
-            shape: record.shape,
-        };
+        let request =
+            Request { block_count: record.block_count, lanes: record.lanes, shape: record.shape };
         if !context.scheduler.sync_start.begin(task, request) {
             context.scheduler.make_ready(context.region, context.faults, task, record.shape);
         }

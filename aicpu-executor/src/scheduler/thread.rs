@@ -111,7 +111,7 @@ impl<C: Chip> SchedulerThread<C> {
             let Some(core) = self.core_mut(bit) else { continue };
             let Some(running) = core.running else { continue };
             let word = context.platform.read_register(core.location.block, C::COND);
-            if ConditionWord::from_raw(word).decode() != Condition::Fin(running.id) {
+            if ConditionWord::from_raw(word).decode() != Ok(Condition::Fin(running.id)) {
                 continue;
             }
             core.running = None;
