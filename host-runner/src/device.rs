@@ -12,6 +12,10 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody};
 
 pub mod error;
 pub mod image;
+#[expect(
+    unsafe_code,
+    reason = "the simulator shares memory with kernels, orchestrations and the system"
+)]
 pub mod sim;
 
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
