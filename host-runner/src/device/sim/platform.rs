@@ -51,15 +51,13 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.registers().block_address(core).map(RegisterBlock)
     }
 
-    fn read_register(&self, block: RegisterBlock, offset: u32) -> u32 {
-        // CAST: u32 to usize is lossless on the supported targets.
+    fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
         // A register that is not there reads as zero, as on a bus without the device.
-        self.pool.registers().read::<C>(block.0, offset as usize).unwrap_or(0)
+        self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
     }
 
-    fn write_register(&self, block: RegisterBlock, offset: u32, value: u32) {
-        // CAST: u32 to usize is lossless on the supported targets.
-        match self.pool.registers().write::<C>(block.0, offset as usize, value) {
+    fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
+        match self.pool.registers().write::<C>(block.0, offset, value) {
             Ok(Some(doorbell)) => self.pool.ring(doorbell),
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
