@@ -38,4 +38,6 @@ pub mod npy;
 pub mod number;
 pub mod registry;
 pub mod run;
+#[cfg(test)]
+mod test_callables;
 pub mod worker;
