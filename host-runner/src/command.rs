@@ -15,7 +15,8 @@ use host_runner::case_data::CaseData;
 use host_runner::compare::Tolerance;
 use host_runner::compile::{CodeKind, CompileJob, Compiler, Reuse, Toolchain, ToolchainConfig};
 use host_runner::manifest::{Case, Code, Manifest};
-use host_runner::worker::{RunConfig, Worker, WorkerConfig};
+use host_runner::run::RunConfig;
+use host_runner::worker::{Worker, WorkerConfig};
 use protocol::ArgDirection;
 
 use self::failure::Failure;
@@ -44,15 +45,15 @@ pub(crate) fn run(
     let callable = build(&manifest, arguments, environment)?;
 
     let config = worker_config(arguments);
-    let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
+    let mut worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
     let handle = worker.register(&callable).map_err(|error| Failure::Register(Box::new(error)))?;
-    let target = Registered { worker: &worker, handle: &handle };
+    let mut target = Registered { worker: &mut worker, handle: &handle };
 
     let mut results = Vec::with_capacity(cases.len());
     for case in &cases {
         let title = format!("running {}", case.name);
         let progress = Progress::start(&title, arguments.rounds.into());
-        let result = run_case(&target, case, arguments.rounds, &|| progress.advance());
+        let result = run_case(&mut target, case, arguments.rounds, &|| progress.advance());
         progress.finish();
         if arguments.json {
             write_out(&format!("{}\n", report::json_line(&result)))?;

@@ -14,9 +14,12 @@
 //! | [`compile`]   | C++ sources to images, cached by content             |
 //! | [`callable`]  | images to the blob that is registered                |
 //! | [`arguments`] | the caller's memory as arguments of a run            |
-//! | [`worker`]    | a device: register once, run by id                   |
 //! | [`compare`]   | outputs against expectations                         |
 //! | [`number`], [`float16`] | single elements of any type                |
+//! | [`worker`]    | the API: register a callable once, run it by handle  |
+//! | [`registry`]  | what is registered, and where it is on the device    |
+//! | [`run`]       | one run: settings, staging of tensors, outcome       |
+//! | [`device`]    | a device behind a trait; the simulator               |
 //!
 //! The library never prints, never ends the process and reads no environment variables; the
 //! command `host-runner` does.
@@ -28,8 +31,13 @@ pub mod callable;
 pub mod case_data;
 pub mod compare;
 pub mod compile;
+pub mod device;
 pub mod float16;
 pub mod manifest;
 pub mod npy;
 pub mod number;
+pub mod registry;
+pub mod run;
+#[cfg(test)]
+mod test_callables;
 pub mod worker;

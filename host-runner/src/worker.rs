@@ -1,139 +1,279 @@
-//! TEMPORARY: replaced by the device author. Only the types and signatures that the command
-//! needs; every call returns an error.
+//! The API of the library: a worker on one device.
+//!
+//! Registering puts a callable on the device and gives a handle; running takes the handle,
+//! arguments, and settings. The first run of a registration has the executor load the
+//! orchestration; later ones only name it (spec callable §0).
+//!
+//! A run that fails leaves the worker usable. Where the device does not come back, the worker
+//! gives it up, takes a fresh one for the next run, and puts the callables on it again.
 
-use std::str::FromStr;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
 
 use crate::arguments::Arguments;
 use crate::callable::Callable;
+use crate::device::sim::SimDevice;
+use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
+use crate::registry::{RegisterError, Registry};
+use crate::run::{self, Bound, RunConfig, RunError, RunReport};
 
-/// A platform to run on.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum PlatformName {
-    /// The simulator of chip a2a3.
-    #[default]
-    A2a3Sim,
+mod config;
+mod log;
+
+pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
+
+/// A registered callable.
+///
+/// # Invariants
+///
+/// Made by one worker, for one use of an id; every other worker and use refuses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallableHandle {
+    worker: u64,
+    id: CallableId,
+    generation: u32,
 }
 
-/// A platform that does not exist.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("there is no platform `{0}`; the one there is is a2a3sim")]
-pub struct UnknownPlatform(String);
-
-impl FromStr for PlatformName {
-    type Err = UnknownPlatform;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPlatform> {
-        match name {
-            "a2a3sim" => Ok(Self::A2a3Sim),
-            _ => Err(UnknownPlatform(name.to_owned())),
-        }
+impl CallableHandle {
+    /// The id under which the device knows the callable.
+    pub fn id(&self) -> CallableId {
+        self.id
     }
 }
 
-/// How a worker is opened.
-#[derive(Clone, Debug, Default)]
-pub struct WorkerConfig {
-    /// The platform.
-    pub platform: PlatformName,
-}
-
-/// How a run is run.
-#[derive(Clone, Debug)]
-pub struct RunConfig {
-    /// Clusters.
-    pub block_dim: u32,
-    /// AICPU threads.
-    pub aicpu_threads: u32,
-    /// The longest a run may take.
-    pub timeout: Duration,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self { block_dim: 24, aicpu_threads: 3, timeout: Duration::from_secs(60) }
-    }
-}
-
-/// What a run did.
-#[derive(Clone, Debug)]
-pub struct RunReport {
-    /// Tasks that ran.
-    pub tasks: u64,
-    /// Loads of orchestrations so far.
-    pub loads: u64,
-    /// Time from call to return.
-    pub elapsed: Duration,
-}
-
-/// What a worker did.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a worker has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counters {
     /// Callables registered.
     pub registrations: u64,
-    /// Orchestrations loaded.
+    /// Orchestrations that the executor has loaded (`aicpu_dlopen_count` of the reference).
     pub loads: u64,
-    /// Runs ended.
+    /// Runs that succeeded.
     pub runs: u64,
 }
 
-/// The device side is not there yet.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("this build has no device; it is added by the next change")]
-pub struct NoDevice;
-
-/// As [`NoDevice`].
-pub type WorkerError = NoDevice;
-/// As [`NoDevice`].
-pub type RegisterError = NoDevice;
-/// As [`NoDevice`].
-pub type RunError = NoDevice;
-
-/// A registered callable.
-#[derive(Debug)]
-pub struct CallableHandle(());
-
-/// A device that callables are registered on.
-#[derive(Debug)]
-pub struct Worker(());
+/// A device with its registered callables.
+pub struct Worker {
+    config: WorkerConfig,
+    /// Tells this worker's handles from those of others.
+    serial: u64,
+    /// `None` after it was lost, until the next call that needs one.
+    device: Option<Box<dyn Device>>,
+    registry: Registry,
+    counters: Counters,
+    /// What the run record names.
+    bound: Option<Bound>,
+}
 
 impl Worker {
     /// Opens a device.
     ///
     /// # Errors
     ///
-    /// Always.
-    pub fn open(_config: WorkerConfig) -> Result<Self, WorkerError> {
-        Err(NoDevice)
+    /// [`WorkerError`].
+    pub fn open(config: WorkerConfig) -> Result<Self, WorkerError> {
+        config.check()?;
+        log::forward();
+        let device = open_device(config.platform)?;
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: Relaxed: only the number matters.
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            config,
+            serial,
+            device: Some(device),
+            registry: Registry::default(),
+            counters: Counters::default(),
+            bound: None,
+        })
     }
 
-    /// Registers a callable.
+    /// Registers a callable: afterwards it is on the device, ready to be run any number of times.
     ///
     /// # Errors
     ///
-    /// Always.
-    pub fn register(&self, _callable: &Callable) -> Result<CallableHandle, RegisterError> {
-        Err(NoDevice)
+    /// [`RegisterError`]; nothing stays behind then.
+    pub fn register(&mut self, callable: &Callable) -> Result<CallableHandle, RegisterError> {
+        let device = ensure(&mut self.device, self.config.platform)?;
+        let (id, generation) = self.registry.register(device, callable.name(), callable.blob())?;
+        self.counters.registrations += 1;
+        Ok(CallableHandle { worker: self.serial, id, generation })
     }
 
-    /// Runs a registered callable.
+    /// Unregisters a callable and gives back everything that it had on the device. Its id becomes
+    /// free; handles to it are refused from now on.
     ///
     /// # Errors
     ///
-    /// Always.
+    /// [`RunError::ForeignHandle`] and [`RunError::StaleHandle`].
+    pub fn unregister(&mut self, handle: &CallableHandle) -> Result<(), RunError> {
+        self.check(handle)?;
+        // Without a device there is nothing to give back, but the registration goes all the same.
+        let device = ensure(&mut self.device, self.config.platform)?;
+        self.registry.unregister(device, handle.id, handle.generation)?;
+        self.bound = None;
+        Ok(())
+    }
+
+    /// Runs a callable and waits for its end. Outputs are written only if it succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]. The worker stays usable.
     pub fn run(
-        &self,
-        _handle: &CallableHandle,
+        &mut self,
+        handle: &CallableHandle,
         arguments: &mut Arguments<'_>,
-        _config: &RunConfig,
+        config: &RunConfig,
     ) -> Result<RunReport, RunError> {
-        let _ = arguments.tensors_mut();
-        Err(NoDevice)
+        self.check(handle)?;
+        let device = ensure(&mut self.device, self.config.platform)?;
+        config.check(&device.facts())?;
+        self.registry
+            .place_again(device, handle.id)
+            .map_err(|error| RunError::Replacement(Box::new(error)))?;
+        let entry = self.registry.entry(handle.id, handle.generation)?;
+        let bound = Bound { id: handle.id.raw(), generation: handle.generation };
+        let rebind = self.bound.replace(bound) != Some(bound);
+        let launch = (config, self.config.rings);
+        let end = run::execute(device, entry, bound, rebind, arguments, launch);
+
+        entry.loaded |= end.loaded;
+        self.counters.loads += u64::from(end.loaded);
+        match end.result {
+            Ok((tasks, elapsed)) => {
+                self.counters.runs += 1;
+                let loads = self.counters.loads;
+                Ok(RunReport { tasks, loads, loaded: end.loaded, elapsed })
+            }
+            Err(error) => {
+                self.recover(handle, &error);
+                Err(error)
+            }
+        }
     }
 
-    /// What has been done so far.
-    #[must_use]
+    /// What the worker has done so far.
     pub fn counters(&self) -> Counters {
-        Counters::default()
+        self.counters
+    }
+
+    /// What the device can hold and do at once.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError`] where a lost device cannot be replaced.
+    pub fn facts(&mut self) -> Result<DeviceFacts, DeviceError> {
+        Ok(ensure(&mut self.device, self.config.platform)?.facts())
+    }
+
+    /// What is in use on the device; nothing after it was lost.
+    pub fn usage(&self) -> DeviceUsage {
+        self.device.as_ref().map(|device| device.usage()).unwrap_or_default()
+    }
+
+    /// Allocates device memory for `TensorData::Device`, zeroed and aligned to 64 bytes.
+    ///
+    /// It is gone where the device is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
+        Ok(ensure(&mut self.device, self.config.platform)?.allocate(bytes)?)
+    }
+
+    /// Frees what [`allocate`](Self::allocate) returned.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn free(&mut self, address: DeviceAddr) -> Result<(), DeviceError> {
+        Ok(ensure(&mut self.device, self.config.platform)?.free(address)?)
+    }
+
+    /// Copies `from` to device memory.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), DeviceError> {
+        Ok(ensure(&mut self.device, self.config.platform)?.copy_in(to, from)?)
+    }
+
+    /// Copies from device memory to `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn copy_out(&mut self, to: &mut [u8], from: DeviceAddr) -> Result<(), DeviceError> {
+        Ok(ensure(&mut self.device, self.config.platform)?.copy_out(to, from)?)
+    }
+
+    fn check(&mut self, handle: &CallableHandle) -> Result<(), RunError> {
+        if handle.worker != self.serial {
+            return Err(RunError::ForeignHandle);
+        }
+        self.registry.entry(handle.id, handle.generation)?;
+        Ok(())
+    }
+
+    /// Draws the conclusions of a failed run for the next one.
+    fn recover(&mut self, handle: &CallableHandle, error: &RunError) {
+        match error {
+            RunError::DeviceLost(_) => {
+                // Dropping a lost device leaves it in memory; nothing else can be done with it.
+                self.device = None;
+                self.bound = None;
+                self.registry.forget_device();
+            }
+            RunError::Fault(fault)
+                if matches!(
+                    fault.code,
+                    Some(StatusCode::CallableNotLoaded | StatusCode::StaleCallable)
+                ) =>
+            {
+                // The executor does not have what we believe it has: have it load again.
+                if let Ok(entry) = self.registry.entry(handle.id, handle.generation) {
+                    entry.loaded = false;
+                }
+            }
+            _ => {}
+        }
     }
 }
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("config", &self.config)
+            .field("counters", &self.counters)
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The device, or a fresh one in the place of one that was lost.
+fn ensure(
+    device: &mut Option<Box<dyn Device>>,
+    platform: PlatformName,
+) -> Result<&mut dyn Device, DeviceError> {
+    if device.is_none() {
+        *device = Some(open_device(platform)?);
+    }
+    match device {
+        Some(device) => Ok(device.as_mut()),
+        None => Err(DeviceError::Gone),
+    }
+}
+
+fn open_device(platform: PlatformName) -> Result<Box<dyn Device>, DeviceError> {
+    match platform {
+        PlatformName::A2a3Sim => Ok(Box::new(SimDevice::<A2a3>::open()?)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use host_runner::arguments::{Arguments, ArgumentsError, TensorArgument, TensorData};
 use host_runner::case_data::{CaseData, TensorValues};
 use host_runner::compare::{Mismatch, Tolerance, compare};
-use host_runner::worker::{CallableHandle, RunConfig, Worker};
+use host_runner::run::RunConfig;
+use host_runner::worker::{CallableHandle, Worker};
 use protocol::ArgDirection;
 
 use super::with_causes;
@@ -87,7 +88,7 @@ pub(crate) struct Round {
 pub(crate) trait Target {
     /// Runs once.
     fn run(
-        &self,
+        &mut self,
         arguments: &mut Arguments<'_>,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>>;
@@ -100,14 +101,14 @@ pub(crate) trait Target {
 #[derive(Debug)]
 pub(crate) struct Registered<'a> {
     /// The worker.
-    pub(crate) worker: &'a Worker,
+    pub(crate) worker: &'a mut Worker,
     /// The callable on it.
     pub(crate) handle: &'a CallableHandle,
 }
 
 impl Target for Registered<'_> {
     fn run(
-        &self,
+        &mut self,
         arguments: &mut Arguments<'_>,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>> {
@@ -122,7 +123,7 @@ impl Target for Registered<'_> {
 
 /// Runs a case up to `rounds` times, and no further than its first failure.
 pub(crate) fn run_case(
-    target: &impl Target,
+    target: &mut impl Target,
     case: &PreparedCase,
     rounds: u32,
     on_round: &dyn Fn(),
@@ -182,7 +183,7 @@ impl Buffers {
     /// Runs once, from the initial values: what an earlier round wrote must not pass for this one.
     fn run(
         &mut self,
-        target: &impl Target,
+        target: &mut impl Target,
         data: &CaseData,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>> {
