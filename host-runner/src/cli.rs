@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
+use host_runner::device::RingConfig;
 use host_runner::worker::PlatformName;
 
 /// Shown below `--help`.
@@ -31,6 +32,8 @@ Environment:
   PTO_ISA_ROOT    the real pto-isa headers; kernels are then compiled with them, not with the stub
   XDG_CACHE_HOME  where the cache lies, unless --cache-dir says so (else ~/.cache)
   NO_COLOR        no colour, whatever its value
+  PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
+                  task slots, bytes of output memory and dependency edges of each of the four rings
 
 Examples:
   host-runner run examples/vector_add
@@ -123,18 +126,25 @@ pub(crate) struct Environment {
     pub(crate) isa_root: Option<PathBuf>,
     /// Whether NO_COLOR is set.
     pub(crate) no_color: bool,
+    /// Ring sizes from PTO2_RING_*.
+    pub(crate) rings: RingConfig,
+    /// Variables whose value makes no sense, with that value: ignored, and worth a warning.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Environment {
     /// Reads the variables.
     pub(crate) fn read() -> Self {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let (rings, ignored) = ring_sizes(set);
         Self {
             cxx: set("CXX").map(|value| value.to_string_lossy().into_owned()),
             search_path: env::var_os("PATH").unwrap_or_default(),
             cache_dir: user_cache(set("XDG_CACHE_HOME"), set("HOME")),
             isa_root: set("PTO_ISA_ROOT").map(PathBuf::from),
             no_color: set("NO_COLOR").is_some(),
+            rings,
+            ignored,
         }
     }
 }
@@ -144,6 +154,28 @@ fn user_cache(cache_home: Option<OsString>, home: Option<OsString>) -> Option<Pa
     let cache_home = cache_home.map(PathBuf::from).filter(|path| path.is_absolute());
     let base = cache_home.or_else(|| Some(PathBuf::from(home?).join(".cache")));
     base.map(|base| base.join("simpler-rs"))
+}
+
+/// The ring sizes that users of the reference set, under its names and by its rules
+/// (spec trb §2.4), and the settings that break the rules.
+fn ring_sizes(set: impl Fn(&str) -> Option<OsString>) -> (RingConfig, Vec<String>) {
+    let mut ignored = Vec::new();
+    let mut size = |name: &str, min: u64, is_power: bool| {
+        let text = set(name)?.to_string_lossy().into_owned();
+        let size = text.trim().parse().ok();
+        let size = size.filter(|size: &u64| *size >= min && (!is_power || size.is_power_of_two()));
+        if size.is_none() {
+            let power = if is_power { " and a power of two" } else { "" };
+            ignored.push(format!("{name}={text} is ignored: it must be at least {min}{power}"));
+        }
+        size
+    };
+    let rings = RingConfig {
+        task_window: size("PTO2_RING_TASK_WINDOW", 4, true).unwrap_or_default(),
+        heap_bytes: size("PTO2_RING_HEAP", 1024, true).unwrap_or_default(),
+        dep_pool: size("PTO2_RING_DEP_POOL", 4, false).unwrap_or_default(),
+    };
+    (rings, ignored)
 }
 
 /// Reads a positive number of seconds, fractions included.
@@ -171,6 +203,23 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ring_sizes_that_break_the_rules_are_ignored_and_named() {
+        let variables = |name: &str| {
+            let value = match name {
+                "PTO2_RING_TASK_WINDOW" => "64",
+                "PTO2_RING_HEAP" => "2621440",
+                _ => "5",
+            };
+            Some(OsString::from(value))
+        };
+        let (rings, ignored) = ring_sizes(variables);
+        assert_eq!(rings, RingConfig { task_window: 64, heap_bytes: 0, dep_pool: 5 });
+        let text = "PTO2_RING_HEAP=2621440 is ignored: it must be at least 1024 and a power of two";
+        assert_eq!(ignored, [text]);
+        assert_eq!(ring_sizes(|_| None), (RingConfig::default(), Vec::new()));
     }
 
     #[test]

@@ -6,18 +6,18 @@
 //! ```
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use host_runner::callable::{Callable, KernelImage};
+use host_runner::build;
+use host_runner::callable::Callable;
 use host_runner::case_data::CaseData;
 use host_runner::compare::Tolerance;
-use host_runner::compile::{CodeKind, CompileJob, Compiler, Reuse, Toolchain, ToolchainConfig};
-use host_runner::manifest::{Case, Code, Manifest};
+use host_runner::compile::{CompileError, Compiler, Reuse, Toolchain, ToolchainConfig};
+use host_runner::manifest::{Case, Manifest};
 use host_runner::run::RunConfig;
 use host_runner::worker::{Worker, WorkerConfig};
-use protocol::ArgDirection;
 
 use self::failure::Failure;
 use self::progress::Progress;
@@ -44,7 +44,7 @@ pub(crate) fn run(
         .collect::<Result<Vec<_>, _>>()?;
     let callable = build(&manifest, arguments, environment)?;
 
-    let config = worker_config(arguments);
+    let config = WorkerConfig { platform: arguments.platform, rings: environment.rings };
     let mut worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
     let handle = worker.register(&callable).map_err(|error| Failure::Register(Box::new(error)))?;
     let mut target = Registered { worker: &mut worker, handle: &handle };
@@ -109,78 +109,13 @@ fn prepare(case: &Case, arguments: &RunArguments) -> Result<PreparedCase, Failur
     Ok(PreparedCase { name: case.name.clone(), data, config, tolerances })
 }
 
-/// The settings of the worker.
-fn worker_config(arguments: &RunArguments) -> WorkerConfig {
-    #[allow(clippy::needless_update, reason = "settings that the command has no option for")]
-    WorkerConfig { platform: arguments.platform, ..WorkerConfig::default() }
-}
-
-/// Compiles what is given as source, reads what is given as shared object, and packs both.
+/// Compiles and packs the callable, with a progress bar.
 fn build(
     manifest: &Manifest,
     arguments: &RunArguments,
     environment: &Environment,
 ) -> Result<Callable, Failure> {
-    let orchestration = &manifest.orchestration;
-    let kernels = manifest.kernels.iter();
-    let units: Vec<(&Code, CodeKind)> = [(&orchestration.code, CodeKind::Orchestration)]
-        .into_iter()
-        .chain(kernels.map(|kernel| (&kernel.code, CodeKind::Kernel(kernel.core_type))))
-        .collect();
-    let jobs: Vec<CompileJob> = units
-        .iter()
-        .filter_map(|(code, kind)| match code {
-            Code::Source(source) => Some(CompileJob {
-                source: source.clone(),
-                kind: *kind,
-                include_dirs: match kind {
-                    CodeKind::Orchestration => orchestration.include_dirs.clone(),
-                    CodeKind::Kernel(_) => Vec::new(),
-                },
-            }),
-            Code::SharedObject(_) => None,
-        })
-        .collect();
-    let mut compiled = compile(&jobs, arguments, environment)?.into_iter();
-    let mut images = units.iter().map(|(code, _)| match code {
-        Code::Source(_) => Ok(compiled.next().unwrap_or_default()),
-        Code::SharedObject(path) => {
-            fs::read(path).map_err(|source| Failure::ReadImage { path: path.clone(), source })
-        }
-    });
-
-    let orchestration_so = images.next().transpose()?.unwrap_or_default();
-    let mut builder = Callable::builder(orchestration_so)
-        .name(&manifest.name)
-        .entry(&orchestration.entry)
-        .config(&orchestration.config)
-        .signature(signature(&manifest.cases));
-    for (kernel, binary) in manifest.kernels.iter().zip(images) {
-        builder = builder.kernel(KernelImage {
-            func_id: kernel.func_id,
-            core_type: kernel.core_type,
-            binary: binary?,
-            name: kernel.name.clone(),
-        });
-    }
-    builder.build().map_err(Failure::Callable)
-}
-
-/// Builds the sources, if there are any, and returns their images in order.
-fn compile(
-    jobs: &[CompileJob],
-    arguments: &RunArguments,
-    environment: &Environment,
-) -> Result<Vec<Vec<u8>>, Failure> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let compiler = match arguments.cxx.as_ref().or(environment.cxx.as_ref()) {
-        Some(command) => Compiler::named(command),
-        None => Compiler::newest_on(&environment.search_path),
-    }
-    .map_err(Failure::Compile)?;
-    tracing::info!("compiling with {}: {}", compiler.name(), compiler.version_line());
+    let jobs = build::jobs(manifest);
     // Without a home there is nowhere to keep anything; the folder then ends with this function.
     let folder = arguments.cache_dir.clone().or_else(|| environment.cache_dir.clone());
     let temporary = match folder {
@@ -188,31 +123,38 @@ fn compile(
         None => Some(tempfile::tempdir().map_err(Failure::Output)?),
     };
     let cache_dir = folder.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
-    let toolchain = Toolchain::new(ToolchainConfig {
+    let progress = Progress::start("compiling", jobs.len() as u64);
+    let callable = build::callable(
+        manifest,
+        || toolchain(arguments, environment, cache_dir.unwrap_or_default()),
+        &|index, image| {
+            let source = jobs[index].source.display();
+            tracing::info!("{} {source}", if image.is_cached { "unchanged" } else { "compiled" });
+            progress.advance();
+        },
+    );
+    progress.finish();
+    callable.map_err(Failure::Build)
+}
+
+/// The compiler that the user wants, or the newest there is.
+fn toolchain(
+    arguments: &RunArguments,
+    environment: &Environment,
+    cache_dir: PathBuf,
+) -> Result<Toolchain, CompileError> {
+    let compiler = match arguments.cxx.as_ref().or(environment.cxx.as_ref()) {
+        Some(command) => Compiler::named(command),
+        None => Compiler::newest_on(&environment.search_path),
+    }?;
+    tracing::info!("compiling with {}: {}", compiler.name(), compiler.version_line());
+    Toolchain::new(ToolchainConfig {
         compiler,
         sdk: arguments.sdk.clone(),
-        cache_dir: cache_dir.unwrap_or_default(),
+        cache_dir,
         reuse: if arguments.no_cache { Reuse::Never } else { Reuse::Cached },
         isa_root: environment.isa_root.clone(),
     })
-    .map_err(Failure::Compile)?;
-    let progress = Progress::start("compiling", jobs.len() as u64);
-    let built = toolchain.build(jobs, &|index, image| {
-        let source = jobs[index].source.display();
-        tracing::info!("{} {source}", if image.is_cached { "unchanged" } else { "compiled" });
-        progress.advance();
-    });
-    progress.finish();
-    Ok(built.map_err(Failure::Compile)?.into_iter().map(|image| image.bytes).collect())
-}
-
-/// The directions of the tensors (spec trb §9.1), if all cases agree on them; else none, which
-/// promises nothing.
-fn signature(cases: &[Case]) -> Vec<ArgDirection> {
-    let of = |case: &Case| -> Vec<_> { case.tensors.iter().map(|it| it.direction).collect() };
-    let mut signatures = cases.iter().map(of);
-    let first = signatures.next().unwrap_or_default();
-    if signatures.all(|other| other == first) { first } else { Vec::new() }
 }
 
 /// A message followed by all its causes.

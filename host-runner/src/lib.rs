@@ -13,6 +13,7 @@
 //! | [`npy`]       | NumPy's array files                                  |
 //! | [`compile`]   | C++ sources to images, cached by content             |
 //! | [`callable`]  | images to the blob that is registered                |
+//! | [`build`]     | from a manifest to a callable, with the two above    |
 //! | [`arguments`] | the caller's memory as arguments of a run            |
 //! | [`compare`]   | outputs against expectations                         |
 //! | [`number`], [`float16`] | single elements of any type                |
@@ -20,6 +21,7 @@
 //! | [`registry`]  | what is registered, and where it is on the device    |
 //! | [`run`]       | one run: settings, staging of tensors, outcome       |
 //! | [`device`]    | a device behind a trait; the simulator               |
+//! | [`log`]       | what executor and orchestrations say, as events      |
 //!
 //! The library never prints, never ends the process and reads no environment variables; the
 //! command `host-runner` does.
@@ -27,12 +29,14 @@
 #![deny(unsafe_code)]
 
 pub mod arguments;
+pub mod build;
 pub mod callable;
 pub mod case_data;
 pub mod compare;
 pub mod compile;
 pub mod device;
 pub mod float16;
+pub mod log;
 pub mod manifest;
 pub mod npy;
 pub mod number;

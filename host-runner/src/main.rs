@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use host_runner::log;
+
 use crate::cli::{Cli, Command, Environment};
 
 mod cli;
@@ -16,6 +18,9 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     let Command::Run(arguments) = &cli.command;
     start_log(arguments.verbose, &environment);
+    for setting in &environment.ignored {
+        tracing::warn!("{setting}");
+    }
     // Messages quote shell commands, which must not be broken into lines.
     let layout = |_: &_| -> Box<dyn miette::ReportHandler> {
         Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())
@@ -43,6 +48,9 @@ fn start_log(verbose: u8, environment: &Environment) {
         2 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
+    if verbose >= 2 {
+        log::forward_all();
+    }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_max_level(level)

@@ -31,15 +31,16 @@ pub struct RunConfig {
     pub aicpu_threads: u32,
     /// How long the run may take.
     pub timeout: Duration,
-    /// How long no task may make progress; zero is the executor's default.
+    /// How long no task may make progress; zero: seven eighths of `timeout`, so that a run in
+    /// which nothing moves ends with a report of what it waits for, and not with the timeout.
     pub stall_timeout: Duration,
     /// How long after a fault or the timeout the device may take to stop before it is given up.
     pub grace: Duration,
 }
 
 impl Default for RunConfig {
-    /// 24 clusters and 3 threads, as in the reference (spec callable §1.6); a minute; the
-    /// executor's stall timeout; 5 seconds to stop.
+    /// 24 clusters and 3 threads, as in the reference (spec callable §1.6); a minute, of which
+    /// seven eighths without progress; 5 seconds to stop.
     fn default() -> Self {
         Self {
             block_dim: 24,
@@ -97,7 +98,10 @@ impl RunConfig {
             clusters: self.block_dim,
             aicpu_threads: self.aicpu_threads,
             rings,
-            stall_timeout: self.stall_timeout,
+            stall_timeout: match self.stall_timeout {
+                Duration::ZERO => self.timeout - self.timeout / 8,
+                given => given,
+            },
             timeout: self.timeout,
             grace: self.grace,
         }

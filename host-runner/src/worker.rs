@@ -19,7 +19,6 @@ use crate::registry::{RegisterError, Registry};
 use crate::run::{self, Bound, RunConfig, RunError, RunReport};
 
 mod config;
-mod log;
 
 pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
 
@@ -75,7 +74,7 @@ impl Worker {
     /// [`WorkerError`].
     pub fn open(config: WorkerConfig) -> Result<Self, WorkerError> {
         config.check()?;
-        log::forward();
+        crate::log::forward();
         let device = open_device(config.platform)?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.

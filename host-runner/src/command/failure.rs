@@ -2,12 +2,10 @@
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use host_runner::callable::CallableError;
+use host_runner::build::BuildError;
 use host_runner::case_data::CaseDataError;
-use host_runner::compile::CompileError;
 use host_runner::manifest::ManifestError;
 use miette::{Diagnostic, IntoDiagnostic as _, NamedSource, Report, SourceSpan};
 
@@ -30,21 +28,9 @@ pub(crate) enum Failure {
     /// Inputs or expected outputs cannot be made.
     #[error(transparent)]
     Data(Box<CaseDataError>),
-    /// A source cannot be compiled.
+    /// The callable cannot be built.
     #[error(transparent)]
-    Compile(CompileError),
-    /// A shared object cannot be read.
-    #[error("cannot read {}; check that it may be read", path.display())]
-    ReadImage {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// The images make no callable.
-    #[error(transparent)]
-    Callable(CallableError),
+    Build(BuildError),
     /// The platform cannot be opened.
     #[error("cannot open the platform")]
     Open(#[source] Box<dyn Error + Send + Sync>),
@@ -73,7 +59,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Open(_) | Self::Register(_) | Self::Output(_) => 1,
             Self::Manifest(_) | Self::NoSuchCase { .. } | Self::Data(_) => 2,
-            Self::Compile(_) | Self::ReadImage { .. } | Self::Callable(_) => 3,
+            Self::Build(_) => 3,
         })
     }
 
@@ -83,7 +69,7 @@ impl Failure {
             Self::Manifest(_) => "manifest",
             Self::NoSuchCase { .. } => "usage",
             Self::Data(_) => "data",
-            Self::Compile(_) | Self::ReadImage { .. } | Self::Callable(_) => "build",
+            Self::Build(_) => "build",
             Self::Open(_) => "open",
             Self::Register(_) => "register",
             Self::Output(_) => "output",
@@ -134,7 +120,8 @@ mod tests {
     #[test]
     fn every_failure_has_its_exit_code_and_keeps_its_causes() {
         let source = || io::Error::other("disk on fire");
-        let read = Failure::ReadImage { path: "k.so".into(), source: source() };
+        let read = BuildError::ReadImage { path: "k.so".into(), source: source() };
+        let read = Failure::Build(read);
         assert_eq!((read.exit_code(), read.code()), (ExitCode::from(3), "build"));
         assert!(read.message().ends_with("may be read: disk on fire"));
         let known = vec!["a".to_owned(), "b".to_owned()];
