@@ -125,7 +125,7 @@ pub struct DeviceLost {
     /// What it hangs in.
     pub cause: LostCause,
     /// What the executor reported before, if it did.
-    pub fault: Option<Fault>,
+    pub fault: Option<Box<Fault>>,
 }
 
 impl std::fmt::Display for DeviceLost {

@@ -133,7 +133,7 @@ impl<C: Chip> SimDevice<C> {
         let outcome = executor.take_report();
         match cause {
             None => Ok(outcome),
-            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault }),
+            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
         }
     }
 
