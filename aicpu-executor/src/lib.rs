@@ -46,6 +46,8 @@ mod region;
 #[cfg(not(loom))]
 mod scheduler;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod testing;
 #[cfg(not(loom))]
 pub mod variadic;
 #[cfg(not(loom))]
