@@ -207,6 +207,14 @@ impl<'a> Arguments<'a> {
         &mut self.tensors
     }
 
+    /// The bytes of the tensor at `index`, if it is host memory that the callable writes.
+    pub fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
+        match &mut self.tensors.get_mut(index)?.data {
+            TensorData::Out(bytes) | TensorData::InOut(bytes) => Some(bytes),
+            TensorData::In(_) | TensorData::Device(_) => None,
+        }
+    }
+
     /// The scalars, as zero-extended bit patterns.
     #[must_use]
     pub fn scalars(&self) -> &[u64] {
@@ -261,15 +269,16 @@ mod tests {
 
     #[test]
     fn what_a_run_writes_arrives_in_the_callers_memory() {
-        let mut output = [0u32; 2];
+        let (input, mut output, mut both) = ([9u8], [0u32; 2], [7i8]);
         let mut arguments = Arguments::new();
+        arguments.push_input(&input, &[1]).unwrap();
         arguments.push_output(&mut output, &[2]).unwrap();
-        for tensor in arguments.tensors_mut() {
-            if let TensorData::Out(bytes) = &mut tensor.data {
-                bytes.copy_from_slice(&[1, 0, 0, 0, 2, 0, 0, 0]);
-            }
-        }
-        assert_eq!(output, [1, 2]);
+        arguments.push_inout(&mut both, &[1]).unwrap();
+        assert_eq!(arguments.writable(0), None);
+        arguments.writable(1).unwrap().copy_from_slice(&[1, 0, 0, 0, 2, 0, 0, 0]);
+        arguments.writable(2).unwrap()[0] += 1;
+        assert_eq!(arguments.writable(3), None);
+        assert_eq!((output, both), ([1, 2], [8]));
     }
 
     #[test]

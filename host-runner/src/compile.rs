@@ -162,7 +162,10 @@ impl Toolchain {
 
     /// Builds one job.
     fn build_one(&self, job: &CompileJob) -> Result<BuiltImage, CompileError> {
+        // The cache notes what the compiler names, so nothing may depend on the current folder.
         let source = absolute(&job.source)?;
+        let include_dirs: Vec<PathBuf> =
+            job.include_dirs.iter().map(|folder| absolute(folder)).collect::<Result<_, _>>()?;
         let family = self.compiler.family();
         let folder = self.sdk.folder();
         let support;
@@ -171,13 +174,13 @@ impl Toolchain {
                 support = self.support_object()?;
                 Step {
                     source: &source,
-                    flags: flags::orchestration_flags(family, folder, &job.include_dirs),
+                    flags: flags::orchestration_flags(family, folder, &include_dirs),
                     support: Some((&support.bytes, folder.join(sdk::SUPPORT_SOURCE))),
                 }
             }
             CodeKind::Kernel(core_type) => {
                 let isa = self.isa_root.as_deref();
-                let flags = flags::kernel_flags(family, core_type, folder, isa, &job.include_dirs);
+                let flags = flags::kernel_flags(family, core_type, folder, isa, &include_dirs);
                 Step { source: &source, flags, support: None }
             }
         };

@@ -23,7 +23,6 @@ pub use error::{RunError, RunFault};
 
 /// Settings of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RunConfig {
     /// Clusters to use: one cube and two vector cores each.
     pub block_dim: u32,

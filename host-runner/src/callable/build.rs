@@ -153,8 +153,8 @@ impl CallableBuilder {
     /// [`CallableError`] with the part that does not fit.
     pub fn build(self) -> Result<Callable, CallableError> {
         self.check_images()?;
-        let mut header = ChipCallable::default();
-        header.binary_size = narrow(self.orchestration.len(), "the orchestration")?;
+        let binary_size = narrow(self.orchestration.len(), "the orchestration")?;
+        let mut header = ChipCallable { binary_size, ..ChipCallable::default() };
         header.sig_count = self.pack_signature(&mut header.signature)?;
         header.func_name_len = pack_name("entry", &self.entry, &mut header.func_name)?;
         header.config_name_len = pack_name("config", &self.config, &mut header.config_name)?;
@@ -230,8 +230,8 @@ fn pack_name(what: &'static str, name: &str, field: &mut [u8]) -> Result<u32, Ca
 /// Appends a CoreCallable. Its signature stays empty: the runtime takes the arguments of a kernel
 /// from each submit.
 fn pack_kernel(kernel: &KernelImage, storage: &mut Vec<u8>) -> Result<(), CallableError> {
-    let mut header = CoreCallable::default();
-    header.binary_size = narrow(kernel.binary.len(), &kernel.name)?;
+    let binary_size = narrow(kernel.binary.len(), &kernel.name)?;
+    let header = CoreCallable { binary_size, ..CoreCallable::default() };
     let start = storage.len();
     storage.extend_from_slice(header.as_bytes());
     storage.resize(start + CORE_BINARY_OFFSET, 0);

@@ -120,6 +120,17 @@ fn unchanged_sources_come_from_the_cache_until_a_nested_header_changes() {
 }
 
 #[test]
+fn the_users_include_folders_come_before_the_sdks() {
+    let bench = Bench::new();
+    bench.write("mine/answer.h", "#define MINE 1\n");
+    let source = bench.write("o.cpp", "#include <answer.h>\nextern \"C\" int f() { return MINE; }");
+    let include_dirs = vec![bench.folder.path().join("mine")];
+    let own = CompileJob { include_dirs, ..job(&source, CodeKind::Orchestration) };
+    assert!(bench.build(&[own]).is_ok());
+    assert!(bench.build(&[job(&source, CodeKind::Orchestration)]).is_err());
+}
+
+#[test]
 fn a_changed_support_source_relinks_the_orchestration() {
     let bench = Bench::new();
     let source = bench.write("o.cpp", "extern \"C\" int entry() { return 1; }");

@@ -6,39 +6,8 @@ use super::*;
 const CODE: &str = "name = \"demo\"\n[orchestration]\nsource = \"o.cpp\"\n\
                     [[kernel]]\nfunc_id = 0\ncore_type = \"aiv\"\nsource = \"k.cpp\"\n";
 
-/// A folder with the files that the manifests of these tests name.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["o.cpp", "k.cpp", "k.so", "a.npy"] {
-        fs::write(folder.path().join(name), "").unwrap();
-    }
-    fs::create_dir(folder.path().join("include")).unwrap();
-    folder
-}
-
-fn parse(text: &str) -> Result<Manifest, ManifestError> {
-    let folder = folder();
-    Manifest::parse(&folder.path().join(FILE_NAME), text)
-}
-
-/// Checks that `text` is refused with a message that has `message`, at the text `at`.
-fn check(text: &str, at: &str, message: &str) {
-    let error = parse(text).expect_err(text);
-    let ManifestError::Invalid { span, problem, .. } = &error else { panic!("{error}") };
-    let problem = problem.to_string();
-    assert!(problem.contains(message), "{problem:?} should contain {message:?}");
-    assert!(text[span.start..].starts_with(at), "{:?} should be {at:?}", &text[span.clone()]);
-}
-
-/// As [`check`], for lines that follow good code.
-fn check_after_code(lines: &str, at: &str, message: &str) {
-    check(&format!("{CODE}{lines}"), at, message);
-}
-
-#[test]
-fn a_full_manifest_becomes_what_it_says() {
-    let folder = folder();
-    let text = r#"
+/// A manifest that uses every key.
+const FULL: &str = r#"
 name = "full"
 runtime = "trb"
 [orchestration]
@@ -87,7 +56,38 @@ name = "x"
 dtype = "float32"
 value = 1
 "#;
-    let manifest = Manifest::parse(&folder.path().join(FILE_NAME), text).unwrap();
+
+/// A folder with the files that the manifests of these tests name.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["o.cpp", "k.cpp", "k.so", "a.npy"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    fs::create_dir(folder.path().join("include")).unwrap();
+    folder
+}
+
+fn parse(text: &str) -> Result<Manifest, ManifestError> {
+    let folder = folder();
+    Manifest::parse(&folder.path().join(FILE_NAME), text)
+}
+
+/// Checks that `text` is refused with a message that has `message`, at the text `at`.
+fn check(text: &str, at: &str, message: &str) {
+    let error = parse(text).expect_err(text);
+    let ManifestError::Invalid { span, problem, .. } = &error else { panic!("{error}") };
+    let problem = problem.to_string();
+    assert!(problem.contains(message), "{problem:?} should contain {message:?}");
+    assert!(text[span.start..].starts_with(at), "{:?} should be {at:?}", &text[span.clone()]);
+}
+
+/// As [`check`], for lines that follow good code.
+fn check_after_code(lines: &str, at: &str, message: &str) {
+    check(&format!("{CODE}{lines}"), at, message);
+}
+
+/// The cases of [`FULL`].
+fn full_cases(folder: &tempfile::TempDir) -> Vec<Case> {
     let tensor = |name: &str, direction, dtype, shape: &[u32], data, expected| TensorSpec {
         name: name.into(),
         direction,
@@ -124,6 +124,13 @@ value = 1
         tensors: vec![tensor("b", ArgDirection::InOut, DataType::Int8, &shape, ramp, Some(random))],
         scalars: vec![ScalarSpec { name: "x".into(), dtype: DataType::Float32, bits: 0x3F80_0000 }],
     };
+    vec![one, two]
+}
+
+#[test]
+fn a_full_manifest_becomes_what_it_says() {
+    let folder = folder();
+    let manifest = Manifest::parse(&folder.path().join(FILE_NAME), FULL).unwrap();
     let expected = Manifest {
         path: folder.path().join(FILE_NAME),
         name: "full".into(),
@@ -139,7 +146,7 @@ value = 1
             code: Code::SharedObject(folder.path().join("k.so")),
             name: "matmul".into(),
         }],
-        cases: vec![one, two],
+        cases: full_cases(&folder),
     };
     assert_eq!(manifest, expected);
 }

@@ -55,7 +55,6 @@ fn known() -> String {
 
 /// What a worker is opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct WorkerConfig {
     /// The device.
     pub platform: PlatformName,
