@@ -28,7 +28,7 @@ extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) 
     const bool fits = c.shapes[0] % TILE == 0 && c.shapes[1] % TILE == 0 && a.shapes[1] % TILE == 0;
     if (!fits || a.shapes[0] != c.shapes[0] || b.shapes[0] != a.shapes[1] ||
         b.shapes[1] != c.shapes[1]) {
-        rt_report_fatal(PTO2_ERROR_INVALID_ARGS, "shapes do not multiply, or not in tiles of %u", TILE);
+        rt_report_fatal(PTO2_ERROR_INVALID_ARGS, "shapes do not fit, or not in tiles of %u", TILE);
         return;
     }
     LOG_INFO_V0("tiled_matmul: %u x %u x %u tiles", rows, columns, depth);

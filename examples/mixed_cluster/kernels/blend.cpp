@@ -13,7 +13,7 @@ static inline __aicore__ void blend_run(__gm__ float *__restrict__ out,
                                         const __gm__ float *__restrict__ b, float weight,
                                         uint32_t count) {
     const float rest = 1.0f - weight;
-    uint32_t i = 0;
+    uint64_t i = 0;
     for (; i + LANES <= count; i += LANES) {
         for (uint32_t lane = 0; lane < LANES; ++lane) {
             out[i + lane] = weight * a[i + lane] + rest * b[i + lane];

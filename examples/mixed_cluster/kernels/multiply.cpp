@@ -10,7 +10,7 @@
 static inline __aicore__ void add_scaled_row(__gm__ float *__restrict__ row, float factor,
                                              const __gm__ float *__restrict__ other,
                                              uint32_t columns) {
-    uint32_t j = 0;
+    uint64_t j = 0;
     for (; j + LANES <= columns; j += LANES) {
         for (uint32_t lane = 0; lane < LANES; ++lane) row[j + lane] += factor * other[j + lane];
     }

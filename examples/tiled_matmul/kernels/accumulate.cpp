@@ -9,7 +9,7 @@
 
 static inline __aicore__ void add_row(__gm__ float *__restrict__ sum,
                                       const __gm__ float *__restrict__ row, uint32_t columns) {
-    uint32_t j = 0;
+    uint64_t j = 0;
     for (; j + LANES <= columns; j += LANES) {
         for (uint32_t lane = 0; lane < LANES; ++lane) sum[j + lane] += row[j + lane];
     }

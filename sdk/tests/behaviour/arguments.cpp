@@ -40,7 +40,9 @@ void check_argument_lists() {
     args.add_scalars_i32(narrow, 2);
     const uint64_t bits[] = {0x3f800000, 0xff, 1, 4, 11, 12, 0xffffffff, 2};
     CHECK(args.scalar_count() == 8);
-    for (int32_t i = 0; i < 8; ++i) CHECK(args.scalar(i) == bits[i] && args.scalars()[i] == bits[i]);
+    for (int32_t i = 0; i < 8; ++i) {
+        CHECK(args.scalar(i) == bits[i] && args.scalars()[i] == bits[i]);
+    }
     Arg copy;
     copy.copy_scalars_from(args, 5, 3);
     CHECK(copy.scalar_count() == 3 && copy.scalar(0) == 12 && copy.scalar(2) == 2);
@@ -151,6 +153,7 @@ void check_argument_errors() {
     const TensorCreateInfo many[17] = {};
     CHECK(alloc_tensors(many, 17).empty());
     CHECK(fake.calls.size() == 1 && fake.last().op == "report_fatal" && fake.last().number == 5);
-    CHECK(fake.last().text == "more than 16 tensor arguments" && fake.last().func == "alloc_tensors");
+    CHECK(fake.last().text == "more than 16 tensor arguments");
+    CHECK(fake.last().func == "alloc_tensors");
     check_chip_arguments();
 }

@@ -48,7 +48,7 @@ ContinuousTensor describe(NpyArray &array) {
     return tensor;
 }
 
-struct Session {
+struct Trial {
     SerialExecutor executor;
     std::unique_ptr<ChipStorageTaskArgs> args = std::make_unique<ChipStorageTaskArgs>();
     std::deque<NpyArray> inputs;
@@ -66,7 +66,8 @@ struct Session {
         const std::string kind = words[0];
         if ((kind == "aic" || kind == "aiv") && left >= 3) {
             auto entry = reinterpret_cast<KernelEntry>(symbol(load(words[2]), "kernel_entry"));
-            (kind == "aic" ? executor.aic_kernels : executor.aiv_kernels)[std::atoi(words[1])] = entry;
+            auto &kernels = kind == "aic" ? executor.aic_kernels : executor.aiv_kernels;
+            kernels[std::atoi(words[1])] = entry;
             return 3;
         }
         if (kind == "inout" && left >= 3) {
@@ -109,7 +110,8 @@ struct Session {
         for (const Comparison &output : outputs) {
             for (size_t i = 0; i < output.expected.values.size(); ++i) {
                 const double want = output.expected.values[i];
-                const double error = std::fabs(output.actual.values[i] - want) / (1 + std::fabs(want));
+                const double difference = std::fabs(output.actual.values[i] - want);
+                const double error = difference / (1 + std::fabs(want));
                 if (!(error <= worst)) worst = std::isnan(error) ? INFINITY : error;
             }
         }
@@ -121,13 +123,13 @@ struct Session {
 
 int main(int argc, char **argv) try {
     if (argc < 3) throw std::runtime_error("see the head of main.cpp for the arguments");
-    Session session;
-    for (int at = 3; at < argc;) at += session.add_item(argv + at, argc - at);
-    session.run(load(argv[1]));
-    const double error = session.error();
-    std::printf("%d tasks, %d kernel calls, error %.3g\n", session.executor.tasks,
-                session.executor.kernel_calls, error);
-    return session.executor.fatal_code == 0 && error <= std::strtod(argv[2], nullptr) ? 0 : 1;
+    Trial trial;
+    for (int at = 3; at < argc;) at += trial.add_item(argv + at, argc - at);
+    trial.run(load(argv[1]));
+    const double error = trial.error();
+    std::printf("%d tasks, %d kernel calls, error %.3g\n", trial.executor.tasks,
+                trial.executor.kernel_calls, error);
+    return trial.executor.fatal_code == 0 && error <= std::strtod(argv[2], nullptr) ? 0 : 1;
 } catch (const std::exception &error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 2;

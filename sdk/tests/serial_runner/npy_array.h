@@ -18,11 +18,12 @@ struct NpyArray {
 // Throws std::runtime_error for anything but little-endian float32 in C order, format 1.0.
 inline NpyArray read_npy(const std::string &path) {
     std::ifstream file(path, std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (bytes.size() < 10 || bytes.compare(0, 8, std::string("\x93NUMPY\x01\x00", 8)) != 0) {
         throw std::runtime_error(path + ": not a .npy file of format 1.0");
     }
-    const size_t header_bytes = static_cast<uint8_t>(bytes[8]) + 256u * static_cast<uint8_t>(bytes[9]);
+    const auto byte = [&bytes](size_t at) { return static_cast<uint8_t>(bytes[at]); };
+    const size_t header_bytes = byte(8) + 256u * byte(9);
     const std::string header = bytes.substr(10, header_bytes);
     const size_t open = header.find("'shape': (");
     if (header.find("'<f4'") == std::string::npos || open == std::string::npos ||

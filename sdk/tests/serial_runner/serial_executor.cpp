@@ -14,7 +14,9 @@ TaskOutputTensors submit_task(PTO2Runtime *rt, const MixedKernels &kernels, cons
     return outputs;
 }
 
-TaskOutputTensors alloc(PTO2Runtime *rt, const Arg &args) { return SerialExecutor::of(rt).prepare(args); }
+TaskOutputTensors alloc(PTO2Runtime *rt, const Arg &args) {
+    return SerialExecutor::of(rt).prepare(args);
+}
 
 void scope_begin(PTO2Runtime *rt) {
     rt->pending_scope_mode = PTO2ScopeMode::AUTO;
@@ -53,19 +55,19 @@ void log_info_v(const char *func, int, const char *fmt, ...) {
     va_end(args);
 }
 
+char *element(const Tensor &tensor, uint32_t n, const uint32_t at[]) {
+    const uint64_t index = tensor.compute_flat_offset(at, n);
+    return reinterpret_cast<char *>(tensor.buffer.addr) + index * get_element_size(tensor.dtype);
+}
+
 uint64_t get_data(PTO2Runtime *, const Tensor &tensor, uint32_t n, const uint32_t at[]) {
-    const uint64_t bytes = get_element_size(tensor.dtype);
     uint64_t bits = 0;
-    std::memcpy(&bits,
-                reinterpret_cast<char *>(tensor.buffer.addr) + tensor.compute_flat_offset(at, n) * bytes,
-                bytes);
+    std::memcpy(&bits, element(tensor, n, at), get_element_size(tensor.dtype));
     return bits;
 }
 
 void set_data(PTO2Runtime *, const Tensor &tensor, uint32_t n, const uint32_t at[], uint64_t bits) {
-    const uint64_t bytes = get_element_size(tensor.dtype);
-    std::memcpy(reinterpret_cast<char *>(tensor.buffer.addr) + tensor.compute_flat_offset(at, n) * bytes,
-                &bits, bytes);
+    std::memcpy(element(tensor, n, at), &bits, get_element_size(tensor.dtype));
 }
 
 const PTO2RuntimeOps table = {
@@ -127,10 +129,11 @@ TaskOutputTensors SerialExecutor::prepare(const Arg &args) {
     return outputs;
 }
 
-void SerialExecutor::call(const std::map<int32_t, KernelEntry> &list, int32_t func_id, uint64_t *words) {
+void SerialExecutor::call(const std::map<int32_t, KernelEntry> &list, int32_t func_id,
+                          uint64_t *words) {
     if (func_id == INVALID_KERNEL_ID) return;
     const auto kernel = list.find(func_id);
-    if (kernel == list.end()) return fail(PTO2_ERROR_INVALID_ARGS, "no such kernel for this core type");
+    if (kernel == list.end()) return fail(PTO2_ERROR_INVALID_ARGS, "no kernel of that id");
     ++kernel_calls;
     kernel->second(reinterpret_cast<int64_t *>(words));
 }
@@ -143,8 +146,8 @@ void SerialExecutor::run(const MixedKernels &kernels, const Arg &args) {
     size_t used = 0;
     for (Tensor &tensor : payload) dispatch.args[used++] = reinterpret_cast<uint64_t>(&tensor);
     for (int32_t i = 0; i < args.scalar_count(); ++i) dispatch.args[used++] = args.scalar(i);
-    dispatch.args[SIMPLER_LOCAL_CONTEXT_ARG] = reinterpret_cast<uint64_t>(&dispatch.local_context);
-    dispatch.args[SIMPLER_GLOBAL_CONTEXT_ARG] = reinterpret_cast<uint64_t>(&dispatch.global_context);
+    dispatch.args[48] = reinterpret_cast<uint64_t>(&dispatch.local_context);
+    dispatch.args[49] = reinterpret_cast<uint64_t>(&dispatch.global_context);
     dispatch.local_context.s_block_num = args.launch_spec.block_num();
     dispatch.local_context.async_ctx = {nullptr, nullptr, nullptr, 0, PTO2TaskId::invalid()};
     for (int32_t block = 0; block < args.launch_spec.block_num(); ++block) {

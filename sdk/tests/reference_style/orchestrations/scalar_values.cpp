@@ -7,7 +7,8 @@
 #define FUNC_ADD 0
 #define FUNC_NOOP 1
 
-extern "C" PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &orch_args) {
+extern "C" PTO2OrchestrationConfig aicpu_orchestration_config(
+    const ChipStorageTaskArgs &orch_args) {
     (void)orch_args;
     return PTO2OrchestrationConfig{.expected_arg_count = 3};
 }

@@ -27,7 +27,8 @@ extern "C" void build_paged_attention_graph(const ChipStorageTaskArgs &orch_args
     uint32_t query_shapes[2] = {static_cast<uint32_t>(batch), static_cast<uint32_t>(head_dim)};
     uint32_t cache_shapes[2] = {block_size * 64, static_cast<uint32_t>(head_dim)};
     Tensor query = make_tensor_external(orch_args.tensor(0).data_as<void>(), query_shapes, 2);
-    Tensor key = make_tensor_external(orch_args.tensor(1).data_as<void>(), cache_shapes, 2, data_type);
+    Tensor key =
+        make_tensor_external(orch_args.tensor(1).data_as<void>(), cache_shapes, 2, data_type);
     Tensor value =
         make_tensor_external(orch_args.tensor(2).data_as<void>(), cache_shapes, 2, data_type, true);
     Tensor out = make_tensor_external(orch_args.tensor(4).data_as<void>(), query_shapes, 2,
