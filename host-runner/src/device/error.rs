@@ -125,7 +125,7 @@ pub struct DeviceLost {
     /// What it hangs in.
     pub cause: LostCause,
     /// What the executor reported before, if it did.
-    pub fault: Option<Fault>,
+    pub fault: Option<Box<Fault>>,
 }
 
 impl std::fmt::Display for DeviceLost {
@@ -182,9 +182,14 @@ pub enum DeviceError {
         source: std::io::Error,
     },
     /// Ring sizes that the executor cannot work with.
-    #[error("a task window of {task_window} is not a power of two from 4 to 2^26")]
-    TaskWindow {
+    #[error(
+        "a task window of {task_window} with a dependency pool of {dep_pool} is not possible: the \
+         window is a power of two from 4 to 2^26, the pool at most 2^30"
+    )]
+    Rings {
         /// Slots per ring, as given.
         task_window: u64,
+        /// Dependency edges per ring, as given.
+        dep_pool: u64,
     },
 }

@@ -29,7 +29,7 @@ use zerocopy::FromZeros;
 
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, LostCause,
-    MemoryError, OrchestrationError, image,
+    MemoryError, OrchestrationError, RingConfig, image,
 };
 
 pub mod aicpu_threads;
@@ -133,7 +133,7 @@ impl<C: Chip> SimDevice<C> {
         let outcome = executor.take_report();
         match cause {
             None => Ok(outcome),
-            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault }),
+            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
         }
     }
 
@@ -165,9 +165,9 @@ impl<C: Chip> Parts<C> {
     /// Fills what the device itself knows of the run record.
     fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
         let rings = launch.rings;
-        let task_window = rings.task_window;
-        let region = SimExecutor::<C>::region_bytes(task_window, rings.dep_pool)
-            .ok_or(DeviceError::TaskWindow { task_window })?;
+        let RingConfig { task_window, dep_pool, .. } = rings;
+        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
+            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
         let heap = match rings.heap_bytes {
             0 => protocol::HEAP_BYTES_DEFAULT,
             bytes => bytes,
@@ -182,9 +182,9 @@ impl<C: Chip> Parts<C> {
         // CAST: a chip has at most a few hundred cores and a handful of threads.
         body.worker_count = launch.clusters as i32 * 3;
         body.sche_cpu_num = launch.aicpu_threads as i32;
-        body.task_window_size = rings.task_window;
+        body.task_window_size = task_window;
         body.heap_size = rings.heap_bytes;
-        body.dep_pool_size = rings.dep_pool;
+        body.dep_pool_size = dep_pool;
         body.gm_sm_ptr = arenas.shared;
         body.gm_heap_ptr = arenas.heap;
         body.extension.region_generation = arenas.generation;
