@@ -182,7 +182,7 @@ impl Buffers {
 
     /// Runs once, from the initial values: what an earlier round wrote must not pass for this one.
     fn run(
-        &self,
+        &mut self,
         target: &impl Target,
         data: &CaseData,
         config: &RunConfig,
