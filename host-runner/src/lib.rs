@@ -45,3 +45,8 @@ pub mod run;
 #[cfg(test)]
 mod test_callables;
 pub mod worker;
+
+/// The library example of the README, compiled with the documentation's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
