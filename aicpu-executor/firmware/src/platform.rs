@@ -13,9 +13,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use aicpu_executor::loader::SymbolResolver;
-use aicpu_executor::platform::{
-    ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables,
-};
+use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use protocol::{A2a3, Chip};
 
 use crate::c_functions;

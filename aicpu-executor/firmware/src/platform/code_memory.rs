@@ -90,7 +90,8 @@ impl CodeMemory for LinuxCodeMemory {
         // From here on the mapping is this value's, and a failure below gives it back.
         self.mapping = Some(Mapping { start, bytes, base, span });
         // SAFETY: the range is inside the mapping just made: `bytes` covers guard, padding, span.
-        let opened = unsafe { mprotect(base.cast(), span, MprotectFlags::READ | MprotectFlags::WRITE) };
+        let opened =
+            unsafe { mprotect(base.cast(), span, MprotectFlags::READ | MprotectFlags::WRITE) };
         if let Err(error) = opened {
             self.release();
             return Err(failed(operation, 0, span)(error));
