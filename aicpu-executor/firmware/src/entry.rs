@@ -9,7 +9,7 @@
 //!
 //! Everything that is not checked here is checked by the executor.
 
-use aicpu_executor::log::{self, Level};
+use aicpu_executor::log::{self, Level, LogRecord};
 use protocol::{Chip, StatusCode};
 
 use crate::log_transport;
@@ -29,14 +29,17 @@ type Runtime = <ThisChip as Chip>::Runtime;
 /// run have returned.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn aicpu_execute(runtime: *const Runtime) -> i32 {
-    if !runtime.is_aligned() {
+    if runtime.is_null() || !runtime.is_aligned() {
+        log::emit(&LogRecord {
+            level: Level::Error,
+            verbosity: 9,
+            origin: "aicpu_execute",
+            message: format_args!("a run record at {runtime:p}, which is null or misaligned"),
+        });
         return -StatusCode::InvalidArgs.code();
     }
-    // SAFETY: null is handled, the alignment is checked, and the rest is the caller's promise.
-    match unsafe { runtime.as_ref() } {
-        Some(runtime) => executor().execute(runtime),
-        None => -StatusCode::InvalidArgs.code(),
-    }
+    // SAFETY: not null, aligned, and the rest is the caller's promise.
+    executor().execute(unsafe { &*runtime })
 }
 
 /// Tells where the cores' register blocks are: the address of an array of their addresses, one
