@@ -30,8 +30,8 @@ const FILE_LINES: usize = 400;
 /// Folders that are not looked into.
 const SKIPPED_FOLDERS: [&str; 2] = [".git", "target"];
 
-/// Files of texts that are not ours: licences, and what cargo writes.
-const SKIPPED_FILES: [&str; 3] = ["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"];
+/// Files of texts that are not ours: licences, and what git (in a linked work tree) and cargo write.
+const SKIPPED_FILES: [&str; 4] = [".git", "Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Endings of C++ sources and headers.
 const CPP_ENDINGS: [&str; 6] = ["c", "cc", "cpp", "h", "hpp", "inl"];
