@@ -1,11 +1,16 @@
 //! What the loader's integration tests share.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod checked_memory;
 pub mod compiler;
+pub mod hostile;
+pub mod image_builder;
 pub mod linux_memory;
 pub mod process_symbols;
 
-use aicpu_executor::loader::{LoadedImage, Machine, Plan, PlanLimits, commit, plan};
+use aicpu_executor::loader::{
+    LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
+};
 use linux_memory::LinuxMemory;
 use process_symbols::ProcessSymbols;
 
@@ -72,5 +77,14 @@ impl Drop for Loaded<'_> {
     fn drop(&mut self) {
         // SAFETY: initialised once in `with_symbols`; nothing of the image runs afterwards.
         unsafe { self.image.run_fini() };
+    }
+}
+
+/// Offers the names of a list.
+pub struct Names(pub &'static [(&'static str, u64)]);
+
+impl SymbolResolver for Names {
+    fn resolve(&self, name: &[u8]) -> Option<u64> {
+        self.0.iter().find(|(each, _)| each.as_bytes() == name).map(|(_, address)| *address)
     }
 }
