@@ -7,12 +7,14 @@ pub mod hostile;
 pub mod image_builder;
 pub mod linux_memory;
 pub mod process_symbols;
+pub mod unwind;
 
 use aicpu_executor::loader::{
     LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
 };
 use linux_memory::LinuxMemory;
 use process_symbols::ProcessSymbols;
+use unwind::UnwindTables;
 
 /// Plans an image with the default limits and pages of this process.
 pub fn plan_native(image: &[u8]) -> Plan<'_> {
@@ -24,6 +26,7 @@ pub fn plan_native(image: &[u8]) -> Plan<'_> {
 pub struct Loaded<'a> {
     pub plan: Plan<'a>,
     pub image: LoadedImage,
+    pub unwind: Option<UnwindTables>,
     pub memory: LinuxMemory,
 }
 
@@ -38,9 +41,10 @@ impl<'a> Loaded<'a> {
         let plan = plan_native(image);
         let mut memory = LinuxMemory::new();
         let image = commit(&plan, &mut memory, symbols).unwrap_or_else(|error| panic!("{error}"));
+        let unwind = UnwindTables::register(&image);
         // SAFETY: compiled by the test for this machine; called once.
         unsafe { image.run_init() };
-        Self { plan, image, memory }
+        Self { plan, image, unwind, memory }
     }
 
     /// Returns the address of an exported function.
