@@ -6,6 +6,7 @@ pub mod compiler;
 pub mod hostile;
 pub mod image_builder;
 pub mod linux_memory;
+pub mod mutator;
 pub mod process_symbols;
 pub mod unwind;
 
