@@ -72,7 +72,7 @@ fn interrogate(plan: &Plan<'_>) {
     assert!(plan.imports().all(|import| import.name.len() <= 4096));
     assert!(plan.needed().all(|name| !name.contains(&b'/')));
     assert!(plan.build_id().is_none_or(|id| (1..=64).contains(&id.len())));
-    assert!(plan.span() <= 16 << 20 && plan.span() % 4096 == 0);
+    assert!(plan.span() <= 16 << 20 && plan.span().is_multiple_of(4096));
     let _ = (plan.soname(), plan.eh_frame(), plan.machine(), plan.relocations());
 }
 

@@ -43,7 +43,7 @@ impl CheckedMemory {
     /// Returns the word at an address of the image linked at 0.
     pub fn word(&self, vaddr: u64) -> u64 {
         let place = vaddr as usize;
-        u64::from_le_bytes(self.bytes[place..place + 8].try_into().unwrap())
+        u64::from_le_bytes(self.bytes[place..place + 8].try_into().expect("eight bytes"))
     }
 
     /// Counts an operation, and fails if its turn has come.
@@ -93,7 +93,7 @@ impl CodeMemory for CheckedMemory {
     fn reserve(&mut self, span: usize, align: usize) -> Result<u64, MemoryError> {
         let operation = MemoryOperation::Reserve;
         self.count(operation, 0, span)?;
-        if self.is_reserved || span % self.page_bytes != 0 || !align.is_power_of_two() {
+        if self.is_reserved || !span.is_multiple_of(self.page_bytes) || !align.is_power_of_two() {
             self.violations.push(format!("reserve {span:#x} at {align:#x}"));
         }
         self.is_reserved = true;
@@ -131,7 +131,7 @@ impl CodeMemory for CheckedMemory {
         protection: Protection,
     ) -> Result<(), MemoryError> {
         self.check(MemoryOperation::Protect, offset, length, Protection::empty())?;
-        if offset % self.page_bytes != 0 || length % self.page_bytes != 0 {
+        if !(offset | length).is_multiple_of(self.page_bytes) {
             self.violations.push(format!("protect {length:#x} at {offset:#x}: not pages"));
         }
         if protection.contains(Protection::WRITE | Protection::EXECUTE) {

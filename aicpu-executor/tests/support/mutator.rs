@@ -28,7 +28,7 @@ pub struct Specimen {
 }
 
 fn word(bytes: &[u8], place: usize) -> u64 {
-    u64::from_le_bytes(bytes[place..place + 8].try_into().unwrap())
+    u64::from_le_bytes(bytes[place..place + 8].try_into().expect("eight bytes"))
 }
 
 impl Specimen {
@@ -38,7 +38,9 @@ impl Specimen {
         let table = word(&bytes, 32) as usize;
         let mut regions = vec![0..64, table..table + 56 * count];
         let programs = (0..count).map(|index| table + 56 * index);
-        let kind = |place: usize| u32::from_le_bytes(bytes[place..place + 4].try_into().unwrap());
+        let kind = |place: usize| {
+            u32::from_le_bytes(bytes[place..place + 4].try_into().expect("four bytes"))
+        };
         let loads: Vec<_> = programs
             .clone()
             .filter(|place| kind(*place) == 1)

@@ -3,6 +3,7 @@
 
 pub mod checked_memory;
 pub mod compiler;
+pub mod elf_numbers;
 pub mod hostile;
 pub mod image_builder;
 pub mod linux_memory;
