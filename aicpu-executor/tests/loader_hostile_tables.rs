@@ -140,6 +140,11 @@ const DYNAMIC_ROWS: &[Row] = &[
         image.set_dynamic(builder::DT_FINI, TEXT + 0x100);
         FunctionOutsideText { tag: Tag(builder::DT_FINI), vaddr: TEXT + 0x100 }
     }),
+    (22, "initialiser in the .bss of the text", |image| {
+        image.put64(image.program(1) + 40, 0x200);
+        image.set_dynamic(builder::DT_INIT, TEXT + 0x100);
+        FunctionOutsideText { tag: Tag(builder::DT_INIT), vaddr: TEXT + 0x100 }
+    }),
     (22, "init array misaligned", |image| {
         image.set_dynamic(DT_INIT_ARRAY, 0x4004);
         TableMisaligned { tag: Tag(DT_INIT_ARRAY), vaddr: 0x4004 }
@@ -315,7 +320,7 @@ fn refuses_each_broken_symbol_or_hash_table_by_name() {
 #[test]
 fn exports_that_are_no_functions_of_the_image_are_not_handed_out() {
     type Case = (&'static str, fn(&mut TestImage, usize), ExportError);
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         (
             "a number",
             |image, place| image.put16(place + 6, 0xfff1),
@@ -331,6 +336,14 @@ fn exports_that_are_no_functions_of_the_image_are_not_handed_out() {
             "past the text",
             |image, place| image.put64(place + 16, 0x101),
             ExportError::OutsideText { vaddr: TEXT, size: 0x101 },
+        ),
+        (
+            "without size, directly behind the text",
+            |image, place| {
+                image.put64(place + 8, TEXT + 0x100);
+                image.put64(place + 16, 0);
+            },
+            ExportError::OutsideText { vaddr: TEXT + 0x100, size: 0 },
         ),
         ("hidden", |image, place| image.bytes[place + 5] = 2, ExportError::Missing),
     ];

@@ -177,6 +177,44 @@ fn keeps_the_writable_rest_when_relro_ends_inside_a_page() {
 }
 
 #[test]
+fn relro_that_starts_inside_a_segment_spares_the_bytes_in_front_of_it() {
+    let mut image = TestImage::new(Machine::X86_64);
+    let place = image.program(7);
+    for (vaddr, bytes, sealed) in [(RELRO, 0x1000, true), (RELRO + 8, 0xff8, false)] {
+        image.put64(place + 16, vaddr);
+        image.put64(place + 40, bytes);
+        let mut memory = CheckedMemory::new();
+        committed(&image, &mut memory);
+        assert_eq!(memory.pages[4] == Protection::READ, sealed, "{vaddr:#x}");
+    }
+}
+
+#[test]
+fn finalisers_run_against_the_order_of_their_array() {
+    let mut image = TestImage::new(Machine::X86_64);
+    image.set_dynamic(builder::DT_FINI_ARRAY, builder::INIT_ARRAY);
+    image.set_dynamic(builder::DT_FINI_ARRAYSZ, 16);
+    let mut memory = CheckedMemory::new();
+    let loaded = committed(&image, &mut memory);
+    let expected: Vec<_> = [48, 32, 96].map(|offset| memory.base + TEXT + offset).into();
+    assert_eq!(loaded.fini_functions(), expected);
+}
+
+#[test]
+fn finds_the_unwind_table_through_every_kind_of_pointer() {
+    let image = TestImage::new(Machine::X86_64);
+    let (header, frame) = (image.at.eh_frame_hdr as u64, image.at.eh_frame as u64);
+    let rows = [(0x1b, frame - header - 4), (0x3b, frame - header), (0x03, frame)];
+    for (encoding, value) in rows {
+        let mut image = image.clone();
+        image.bytes[header as usize + 1] = encoding;
+        image.put32(header as usize + 4, value as u32);
+        let found = planned(&image).eh_frame().map(|each| each.frame_vaddr);
+        assert_eq!(found, Some(frame), "{encoding:#x}");
+    }
+}
+
+#[test]
 fn reports_all_missing_symbols_before_taking_memory() {
     let mut image = TestImage::new(Machine::X86_64);
     // Makes the weak one strong.

@@ -119,6 +119,55 @@ fn every_way_of_linking_gives_the_same_program() {
     }
 }
 
+/// Returns the rights of the page with an address, as the kernel shows them.
+fn rights(address: u64) -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux shows its mappings");
+    for line in maps.lines() {
+        let mut fields = line.split([' ', '-']);
+        let mut number = || u64::from_str_radix(fields.next()?, 16).ok();
+        if let (Some(start), Some(end)) = (number(), number())
+            && (start..end).contains(&address)
+        {
+            // The rights themselves have dashes, so they are taken from the line.
+            return line.split(' ').nth(1).unwrap_or_default().into();
+        }
+    }
+    String::new()
+}
+
+#[test]
+fn the_pages_of_a_loaded_program_have_their_final_rights() {
+    let source = r#"
+        struct Base { virtual long work() { return 1; } };
+        Base base;
+        extern const char text[]; extern const char *const sealed[];
+        const char text[] = "read only"; const char *const sealed[] = {text, text + 1};
+        long data = 1; long zeros[9000];
+        extern "C" long work() { return base.work(); }
+        "#;
+    let image = shared_object(source, &["-Wl,-z,now"]);
+    let loaded = Loaded::new(&image);
+    let address =
+        |name: &str| loaded.image.address_of(&loaded.plan.export(name.as_bytes()).unwrap());
+    let rows = [
+        ("work", "r-xp"),
+        ("text", "r--p"),
+        ("sealed", "r--p"),
+        ("_ZTV4Base", "r--p"),
+        ("data", "rw-p"),
+        ("zeros", "rw-p"),
+    ];
+    for (name, expected) in rows {
+        assert_eq!(rights(address(name)), expected, "{name}");
+    }
+    // Guard pages on both sides.
+    let (first, end) = (loaded.image.base(), loaded.image.base() + loaded.image.span() as u64);
+    assert_eq!((rights(first - 1).as_str(), rights(end).as_str()), ("---p", "---p"));
+    for page in (first..end).step_by(4096) {
+        assert!(!rights(page).contains("wx"), "{page:#x}");
+    }
+}
+
 /// What the constructors and destructors of the next test report, as decimal digits in order.
 static ORDER: AtomicI64 = AtomicI64::new(0);
 

@@ -170,6 +170,16 @@ mod tests {
     }
 
     #[test]
+    fn does_not_walk_into_the_chain_of_the_next_bucket() {
+        // printf is even, so its bucket is the first one; its hash is in the second one's chain.
+        let (printf, other) = (0x156b_2bb8_u32, 0x1000_0000_u32);
+        let bytes = words(&[2, 5, 1, 0, u32::MAX, u32::MAX, 5, 6, other | 1, printf | 1]);
+        let table = GnuHash::read(&bytes).unwrap();
+        assert_eq!(table.symbol_count(), Some(7));
+        assert_eq!(table.find(b"printf", |_| true), None);
+    }
+
+    #[test]
     fn an_empty_table_counts_nothing() {
         let bytes = table(0, &[]);
         let table = GnuHash::read(&bytes).unwrap();

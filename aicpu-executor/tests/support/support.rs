@@ -6,6 +6,7 @@ pub mod compiler;
 pub mod elf_numbers;
 pub mod hostile;
 pub mod image_builder;
+pub mod image_patch;
 pub mod linux_memory;
 pub mod mutator;
 pub mod process_symbols;
