@@ -56,7 +56,7 @@ impl<'a> Loaded<'a> {
             .plan
             .exported_function(name.as_bytes())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        std::ptr::with_exposed_provenance(self.image.address_of(&export) as usize)
+        self.image.pointer_to(&export)
     }
 
     /// Calls an exported `extern "C" long name()`.
