@@ -181,6 +181,16 @@ pub enum DeviceError {
         #[source]
         source: std::io::Error,
     },
+    /// A launch that asks for more than the device has, or for nothing.
+    #[error("{value} {what} are out of range; this device has 1 to {max}")]
+    OutOfRange {
+        /// "clusters" or "AICPU threads".
+        what: &'static str,
+        /// As given.
+        value: u32,
+        /// What the device has.
+        max: u32,
+    },
     /// Ring sizes that the executor cannot work with.
     #[error(
         "a task window of {task_window} with a dependency pool of {dep_pool} is not possible: the \

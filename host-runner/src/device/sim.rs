@@ -156,8 +156,18 @@ impl<C: Chip> SimDevice<C> {
         std::mem::forget(std::mem::replace(&mut self.parts.record, empty_record::<C>()));
     }
 
-    fn check_usable(&self) -> Result<(), DeviceError> {
-        if self.lost { Err(DeviceError::Gone) } else { Ok(()) }
+    /// Whether the device can carry out this launch.
+    fn check(&self, launch: &Launch) -> Result<(), DeviceError> {
+        if self.lost {
+            return Err(DeviceError::Gone);
+        }
+        let DeviceFacts { clusters_max, aicpu_threads_max, .. } = self.facts();
+        let within = |what, value, max| {
+            let valid = (1..=max).contains(&value);
+            if valid { Ok(()) } else { Err(DeviceError::OutOfRange { what, value, max }) }
+        };
+        within("clusters", launch.clusters, clusters_max)?;
+        within("AICPU threads", launch.aicpu_threads, aicpu_threads_max)
     }
 }
 
@@ -291,7 +301,7 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError> {
-        self.check_usable()?;
+        self.check(launch)?;
         self.parts.prepare(launch)?;
         let Parts { aicpu, engine, record, .. } = &*self.parts;
         let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
@@ -345,3 +355,6 @@ impl<C: Chip> std::fmt::Debug for Parts<C> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
