@@ -20,7 +20,7 @@ use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
 use crate::fault::{Fault, FaultLatch};
 use crate::orch_so_table::OrchSoTable;
 use crate::platform::Platform;
-use crate::region::RegionLayout;
+use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::handshake::take_down;
@@ -91,11 +91,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// Bytes of the shared-memory region for a task window (0: the default); `None` unless the
-    /// window is a power of two from 4 to 2^26.
-    pub fn region_bytes(task_window: u64) -> Option<u64> {
-        let window = if task_window == 0 { protocol::TASK_WINDOW_DEFAULT } else { task_window };
-        RegionLayout::for_window(window).map(|layout| layout.total())
+    /// Bytes of the shared-memory region that a run with this task window and dependency pool
+    /// needs (0: the default of either); `None` unless the window is a power of two from 4 to
+    /// 2^26 and the pool has at most 2^30 edges.
+    ///
+    /// For a host that seals the extension of the run record; without it, the region may be as
+    /// small as the reference's.
+    pub fn region_bytes(task_window: u64, dep_pool: u64) -> Option<u64> {
+        RegionLayout::new(RegionSizes::wanted(task_window, dep_pool)).map(|layout| layout.total())
     }
 
     /// The platform the executor runs on.

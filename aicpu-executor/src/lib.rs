@@ -21,6 +21,7 @@
 //! `loader::commit`'s callers and `variadic`.
 
 #![no_std]
+#![cfg_attr(loom, allow(dead_code, reason = "a model run compiles the lock-free pieces alone"))]
 
 #[cfg(test)]
 extern crate std;
@@ -46,6 +47,8 @@ mod region;
 #[cfg(not(loom))]
 mod scheduler;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod testing;
 #[cfg(not(loom))]
 pub mod variadic;
 #[cfg(not(loom))]
@@ -59,6 +62,7 @@ mod region {
 }
 #[cfg(loom)]
 mod scheduler {
+    mod meeting_point;
     mod ready_queue;
 }
 

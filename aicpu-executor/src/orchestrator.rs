@@ -38,6 +38,8 @@ mod submit;
 pub(crate) mod task_rings;
 mod tensor_data;
 pub(crate) mod tensor_map;
+#[cfg(test)]
+mod tests;
 
 use scopes::{ScopeError, Scopes};
 use task_rings::{RingSizes, TaskRings};

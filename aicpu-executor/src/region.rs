@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | header | the reference's `SharedMemoryHeader`; a host reads the error codes in it | 1 |
 //! | task slots | [`TaskSlot`]: state, record, tensors and scalars of a task | `window` a ring |
-//! | edges | [`Edge`]: one task waits for one other | 16 × `window` a ring |
-//! | tensor map | entries and buckets of the orchestrator's map | 4 × `window` |
+//! | edges | [`Edge`]: one task waits for one other | 16 × `window` a ring, or more |
+//! | tensor map | entries and buckets of the orchestrator's map | 4 × `window`, or more |
 //! | ready cells | the three ready queues | 4 × `window` a shape |
 //!
-//! The sizes follow from the task window alone and stay below what the reference allocates for the
-//! same window (spec trb §3.2), so either host's region will do. Nothing here is cleared per run:
+//! With the smaller numbers, the whole stays below what the reference allocates for the same window
+//! (spec trb §3.2), so either host's region will do; our own host makes room for more. Nothing here is cleared per run:
 //! slots and edges are written when a task takes them, and the parts that must start clean (map
 //! buckets, ready cells) are cleaned once when the region is first seen and are clean again at the
 //! end of every run that succeeds.
@@ -20,7 +20,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 
-use protocol::{RING_COUNT, SharedMemoryHeader};
+use protocol::{DEP_POOL_DEFAULT, RING_COUNT, SharedMemoryHeader, TASK_WINDOW_DEFAULT};
 
 use crate::orchestrator::tensor_map::MapEntry;
 use crate::sync::AtomicU64;
@@ -39,10 +39,53 @@ pub(crate) const TASK_WINDOW_MIN: u64 = 4;
 /// edges a slot.
 pub(crate) const TASK_WINDOW_MAX: u64 = 1 << 26;
 
-/// Edges a ring has for each slot of its window.
+/// Edges of a ring for each slot of its window that fit into a reference host's region.
 ///
 /// The live tasks of all rings together are below `4 × window`, so any single task fits.
-pub(crate) const EDGES_PER_SLOT: u64 = 16;
+const EDGES_PER_SLOT: u64 = 16;
+
+/// Most edges of a ring: what an edge handle can name.
+const EDGES_MAX: u64 = 1 << 30;
+
+/// Fewest edges a ring may be limited to (spec trb §2.4).
+const EDGES_MIN: u64 = 4;
+
+/// Tensor-map entries that the reference has, whatever the window (spec trb §2.1).
+const MAP_ENTRIES_DEFAULT: u64 = 65536;
+
+/// What a region has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RegionSizes {
+    /// Task slots of a ring.
+    pub(crate) window: u64,
+    /// Dependency edges of a ring.
+    pub(crate) edges: u64,
+    /// Entries of the tensor map.
+    pub(crate) map_entries: u64,
+}
+
+impl RegionSizes {
+    /// Sizes for a task window and a dependency pool as the host asks for them (0: the default):
+    /// never fewer of anything than the reference has.
+    pub(crate) fn wanted(window: u64, dep_pool: u64) -> Self {
+        let window = if window == 0 { TASK_WINDOW_DEFAULT } else { window };
+        let plenty = window.saturating_mul(EDGES_PER_SLOT).max(DEP_POOL_DEFAULT);
+        Self {
+            window,
+            edges: if dep_pool == 0 { plenty } else { dep_pool.max(EDGES_MIN) },
+            map_entries: window.saturating_mul(RING_COUNT as u64).max(MAP_ENTRIES_DEFAULT),
+        }
+    }
+
+    /// The same, cut to what fits into the region that a reference host allocates.
+    pub(crate) fn within_reference(self) -> Self {
+        Self {
+            window: self.window,
+            edges: self.edges.min(self.window.saturating_mul(EDGES_PER_SLOT)),
+            map_entries: self.map_entries.min(self.window.saturating_mul(RING_COUNT as u64)),
+        }
+    }
+}
 
 /// Ready queues: one for each resource shape.
 pub(crate) const SHAPE_COUNT: usize = 3;
@@ -53,7 +96,7 @@ const TASKS_PER_BUCKET: u64 = 16;
 /// Where each part of a region of some window lies, in bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RegionLayout {
-    window: u64,
+    sizes: RegionSizes,
     slots: u64,
     edges: u64,
     map_entries: u64,
@@ -63,21 +106,36 @@ pub(crate) struct RegionLayout {
 }
 
 impl RegionLayout {
-    /// The layout for a task window; `None` unless it is a power of two within the limits.
-    pub(crate) const fn for_window(window: u64) -> Option<Self> {
+    /// The layout for some sizes; `None` unless the window is a power of two and all are within
+    /// the limits.
+    pub(crate) const fn new(sizes: RegionSizes) -> Option<Self> {
+        let RegionSizes { window, edges, map_entries } = sizes;
         if !window.is_power_of_two() || window < TASK_WINDOW_MIN || window > TASK_WINDOW_MAX {
+            return None;
+        }
+        if edges == 0 || edges > EDGES_MAX || map_entries == 0 || map_entries > EDGES_MAX {
             return None;
         }
         let tasks = window * RING_COUNT as u64;
         let slots = size_of::<SharedMemoryHeader>() as u64;
-        let edges = slots + tasks * size_of::<TaskSlot>() as u64;
-        let map_entries = edges + tasks * EDGES_PER_SLOT * size_of::<Edge>() as u64;
-        let map_buckets = map_entries + tasks * size_of::<MapEntry>() as u64;
+        let edges_at = slots + tasks * size_of::<TaskSlot>() as u64;
+        let edge_bytes = edges * RING_COUNT as u64 * size_of::<Edge>() as u64;
+        let map_entries_at = edges_at + edge_bytes.next_multiple_of(64);
+        let entry_bytes = map_entries * size_of::<MapEntry>() as u64;
+        let map_buckets = map_entries_at + entry_bytes.next_multiple_of(64);
         // Buckets are rounded up to a whole cache line, which keeps the cells behind them aligned.
         let buckets_bytes = (Self::buckets(window) * size_of::<u32>() as u64).next_multiple_of(64);
         let ready_cells = map_buckets + buckets_bytes;
         let total = ready_cells + SHAPE_COUNT as u64 * tasks * size_of::<u64>() as u64;
-        Some(Self { window, slots, edges, map_entries, map_buckets, ready_cells, total })
+        Some(Self {
+            sizes,
+            slots,
+            edges: edges_at,
+            map_entries: map_entries_at,
+            map_buckets,
+            ready_cells,
+            total,
+        })
     }
 
     /// Bytes of the whole region.
@@ -96,7 +154,7 @@ impl RegionLayout {
 pub(crate) struct RingMemory<'r> {
     /// The task slots; their count is the window, a power of two.
     pub(crate) slots: &'r [TaskSlot],
-    /// The edges; [`EDGES_PER_SLOT`] times as many.
+    /// The edges.
     pub(crate) edges: &'r [Edge],
 }
 
@@ -136,9 +194,12 @@ impl<'r> Region<'r> {
         if base.is_null() || base.align_offset(align_of::<TaskSlot>()) != 0 {
             return None;
         }
-        let window = usize::try_from(layout.window).ok()?;
+        let RegionSizes { window, edges, map_entries } = layout.sizes;
+        let buckets = usize::try_from(RegionLayout::buckets(window)).ok()?;
+        let window = usize::try_from(window).ok()?;
         let tasks = window * RING_COUNT;
-        let edges_per_ring = window * usize::try_from(EDGES_PER_SLOT).ok()?;
+        let edges_per_ring = usize::try_from(edges).ok()?;
+        let map_entries = usize::try_from(map_entries).ok()?;
         // SAFETY: (all `part` calls) the offsets and counts are those of `layout`, so each part
         // lies within the caller's bytes, is aligned (every part before it is a multiple of 64
         // bytes) and disjoint from the others; any bytes are a valid value of its type.
@@ -146,8 +207,7 @@ impl<'r> Region<'r> {
         // SAFETY: as above.
         let edges: &[Edge] = unsafe { part(base, layout.edges, edges_per_ring * RING_COUNT) }?;
         // SAFETY: as above.
-        let map_entries = unsafe { part(base, layout.map_entries, tasks) }?;
-        let buckets = usize::try_from(RegionLayout::buckets(layout.window)).ok()?;
+        let map_entries = unsafe { part(base, layout.map_entries, map_entries) }?;
         // SAFETY: as above.
         let map_buckets = unsafe { part(base, layout.map_buckets, buckets) }?;
         // SAFETY: as above.
@@ -232,22 +292,30 @@ mod tests {
     #[test]
     fn stays_within_the_region_that_a_reference_host_allocates() {
         for window in [4, 8, 64, 1024, 16384, 1 << 20] {
-            let layout = RegionLayout::for_window(window).expect("a power of two");
+            let layout = RegionLayout::new(RegionSizes::wanted(window, 0).within_reference())
+                .expect("valid sizes");
             let theirs = protocol::reference_region_bytes(window).expect("a valid window");
             assert!(layout.total() <= theirs, "{window}: {} > {theirs}", layout.total());
         }
     }
 
     #[test]
-    fn refuses_windows_that_are_no_power_of_two_or_out_of_range() {
+    fn refuses_sizes_that_are_out_of_range() {
+        for count in [0, EDGES_MAX + 1, u64::MAX] {
+            for (edges, map_entries) in [(count, 64), (64, count)] {
+                let sizes = RegionSizes { window: 16, edges, map_entries };
+                assert_eq!(RegionLayout::new(sizes), None, "{count}");
+            }
+        }
         for window in [0, 1, 2, 3, 6, 16383, TASK_WINDOW_MAX * 2, u64::MAX] {
-            assert_eq!(RegionLayout::for_window(window), None, "{window}");
+            let sizes = RegionSizes { window, edges: 64, map_entries: 64 };
+            assert_eq!(RegionLayout::new(sizes), None, "{window}");
         }
     }
 
     #[test]
     fn refuses_null_and_misaligned_addresses() {
-        let layout = RegionLayout::for_window(4).expect("a power of two");
+        let layout = RegionLayout::new(RegionSizes::wanted(4, 0)).expect("valid sizes");
         for address in [0, 8, 33] {
             // SAFETY: the address is refused before it is used.
             assert!(unsafe { Region::at(address, &layout) }.is_none());

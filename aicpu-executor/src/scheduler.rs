@@ -12,7 +12,7 @@
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
 //! | `thread` | one thread's clusters and its step |
 //! | `dispatch` | which core gets which block |
-//! | `sync_start` | tasks whose blocks start together |
+//! | `sync_start`, `meeting_point` | tasks whose blocks start together |
 //!
 //! A task is completed by the thread that sees its last sub-task finish: it notifies the
 //! consumers, lets go of the producers and marks the slot, in this order (see `region::slot`).
@@ -27,12 +27,13 @@ use crate::sync::CacheAligned;
 pub(crate) mod core_table;
 pub(crate) mod dispatch;
 pub(crate) mod handshake;
+pub(crate) mod meeting_point;
 pub(crate) mod ready_queue;
 pub(crate) mod sync_start;
 pub(crate) mod thread;
 
+use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
-use sync_start::SyncStart;
 
 /// Total of a run whose orchestration has not ended.
 const UNKNOWN_TOTAL: u64 = u64::MAX;
@@ -48,7 +49,7 @@ pub(crate) struct Scheduler {
     /// Counts whatever moves; a run stalls when this stands still.
     progress: CacheAligned<AtomicU64>,
     /// Where tasks whose blocks start together get their cores.
-    pub(crate) sync_start: SyncStart,
+    pub(crate) meeting_point: MeetingPoint,
 }
 
 impl Scheduler {
@@ -64,7 +65,7 @@ impl Scheduler {
         // ORDERING: Relaxed (all): the gate of the run publishes them.
         self.completed.0.store(0, Ordering::Relaxed);
         self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
-        self.sync_start.reset();
+        self.meeting_point.reset();
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.

@@ -8,6 +8,7 @@ use crate::addr::DeviceAddr;
 use crate::ids::TaskId;
 use crate::layout::layout;
 use crate::limits::{DISPATCH_ARGS, MAX_DEFERRED_CONDITIONS};
+use crate::wire_enum::wire_enum;
 use core::sync::atomic::{AtomicI32, AtomicU32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -102,6 +103,30 @@ layout! {
     } reserved { reserved1 @ 468 }
 }
 
+wire_enum! {
+    /// What signals that a deferred task is complete (spec trb §1.5).
+    pub enum AsyncEngine: u32 {
+        /// The SDMA engine.
+        Sdma = 0 => "SDMA",
+        /// Remote memory access over Ethernet.
+        Roce = 1 => "ROCE",
+        /// Remote memory access over the unified bus.
+        Urma = 2 => "URMA",
+        /// The collective communication unit.
+        Ccu = 3 => "CCU",
+    }
+}
+
+wire_enum! {
+    /// How to test whether a deferred task is complete (spec trb §8.3).
+    pub enum CompletionType: i32 {
+        /// A 32-bit counter reaches a value.
+        Counter = 0 => "COUNTER",
+        /// An [`SdmaEventRecord`] is flagged; a2a3 only.
+        SdmaEventRecord = 1 => "SDMA_EVENT_RECORD",
+    }
+}
+
 /// One condition under which a deferred task is complete (spec trb §8.3). Written by the kernel.
 #[repr(C)]
 #[derive(
@@ -112,9 +137,9 @@ pub struct DeferredCompletionEntry {
     pub addr: DeviceAddr,
     /// Value at which the condition holds.
     pub expected_value: u32,
-    /// SDMA 0, RoCE 1, URMA 2, CCU 3.
+    /// An [`AsyncEngine`] number.
     pub engine: u32,
-    /// Counter 0, SDMA event record 1.
+    /// A [`CompletionType`] number.
     pub completion_type: i32,
     /// Written as zero.
     pub reserved: u32,

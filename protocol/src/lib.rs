@@ -50,8 +50,8 @@ pub use callable::{CORE_BINARY_OFFSET, ChipCallable, CoreCallable};
 pub use chip::{A2a3, A5, Chip, ChipName};
 pub use comm::{CommContext, MAX_RANKS};
 pub use dispatch::{
-    AsyncCtx, DeferredCompletionEntry, DeferredCompletionIngress, DispatchPayload, GlobalContext,
-    LocalContext, SdmaEventRecord,
+    AsyncCtx, AsyncEngine, CompletionType, DeferredCompletionEntry, DeferredCompletionIngress,
+    DispatchPayload, GlobalContext, LocalContext, SdmaEventRecord,
 };
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};

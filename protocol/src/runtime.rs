@@ -245,3 +245,32 @@ macro_rules! runtime_record {
 
 runtime_record!(RuntimeA2a3, HandshakeA2a3);
 runtime_record!(RuntimeA5, HandshakeA5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::Ordering;
+
+    #[test]
+    fn default_body_is_zero_but_for_the_active_callable() {
+        let mut body = RuntimeBody::default();
+        assert_eq!(body.active_callable_id, -1);
+        body.active_callable_id = 0;
+        assert!(body.as_bytes().iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn record_is_reached_alike_on_every_chip() {
+        fn check<C: Chip>() {
+            let mut record = C::Runtime::new_zeroed();
+            assert_eq!(record.workers().len(), C::MAX_CORES);
+            record.body_mut().worker_count = 3;
+            assert_eq!(record.body().worker_count, 3);
+            for worker in record.workers() {
+                assert_eq!(worker.aicpu_ready().load(Ordering::Relaxed), 0);
+            }
+        }
+        check::<A2a3>();
+        check::<A5>();
+    }
+}

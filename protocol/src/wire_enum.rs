@@ -25,9 +25,10 @@ impl core::error::Error for UnknownValue {}
 /// Declares an enumeration with explicit numbers, its checked conversion and its table entry.
 ///
 /// `enum Type: integer = "table name", NAME { Variant = number => "table name of the variant" }`.
-/// `NAME` is the resulting `EnumLayout`, to be added to `ENUMS`.
+/// `NAME` is the resulting `EnumLayout`, to be added to `ENUMS`. Enumerations that no table lists
+/// leave out the part from `=` to `NAME`.
 macro_rules! wire_enum {
-    ($(#[$meta:meta])* pub enum $ty:ident: $repr:ident = $table:literal, $layout:ident {
+    ($(#[$meta:meta])* pub enum $ty:ident: $repr:ident $(= $table:literal, $layout:ident)? {
         $($(#[$variant_meta:meta])* $variant:ident = $value:literal => $name:literal,)+
     }) => {
         $(#[$meta])*
@@ -41,6 +42,9 @@ macro_rules! wire_enum {
         impl $ty {
             /// Every variant, in order of its number.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Names and numbers of all variants.
+            pub const VALUES: &'static [(&'static str, i64)] = &[$(($name, $value)),+];
 
             /// Returns the number that stands for this variant in shared records.
             pub const fn raw(self) -> $repr {
@@ -69,11 +73,11 @@ macro_rules! wire_enum {
             }
         }
 
-        pub(crate) const $layout: $crate::layout::EnumLayout = $crate::layout::EnumLayout {
+        $(pub(crate) const $layout: $crate::layout::EnumLayout = $crate::layout::EnumLayout {
             table: $table,
             size: size_of::<$ty>(),
-            values: &[$(($name, $value)),+],
-        };
+            values: $ty::VALUES,
+        };)?
     };
 }
 

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! What the tests in `tests/` share: nothing so far.

@@ -2,21 +2,17 @@
 
 use protocol::{
     Chip, HEAP_BYTES_DEFAULT, RING_COUNT, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
-    TASK_WINDOW_DEFAULT,
 };
 
 use super::Executor;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
-use crate::region::{EDGES_PER_SLOT, Region, RegionLayout};
+use crate::region::{Region, RegionLayout, RegionSizes};
 use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
 /// graph-building pause that is meant; a run that needs more says so.
 const STALL_US_DEFAULT: u64 = 60_000_000;
-
-/// Fewest edges a ring may be limited to (spec trb §2.4).
-const EDGES_MIN: u64 = 4;
 
 /// What a run works with; the same for all its threads.
 #[derive(Debug)]
@@ -35,7 +31,7 @@ pub(super) struct Setup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RegionIdentity {
     address: u64,
-    window: u64,
+    layout: RegionLayout,
     generation: u32,
 }
 
@@ -84,13 +80,21 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// Looks at the memory that the host hands over.
     fn find_region(&self, body: &RuntimeBody) -> Option<Setup> {
         let or_default = |value: u64, default: u64| if value == 0 { default } else { value };
-        let window = or_default(body.task_window_size, TASK_WINDOW_DEFAULT);
         let heap_bytes = or_default(body.heap_size, HEAP_BYTES_DEFAULT);
         let refuse = |text: core::fmt::Arguments<'_>| {
             self.faults.report(StatusCode::RegionTooSmall.code(), text);
         };
-        let Some(layout) = RegionLayout::for_window(window) else {
-            refuse(format_args!("a task window of {window}; it must be a power of two from 4"));
+        let extension = extension(body);
+        let mut sizes = RegionSizes::wanted(body.task_window_size, body.dep_pool_size);
+        if extension.is_none() {
+            sizes = sizes.within_reference();
+        }
+        let Some(layout) = RegionLayout::new(sizes) else {
+            refuse(format_args!(
+                "a task window of {} with {} edges; the window must be a power of two from 4 to \
+                 2^26, the edges at most 2^30",
+                sizes.window, sizes.edges
+            ));
             return None;
         };
         let address = body.gm_sm_ptr.raw();
@@ -107,19 +111,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             refuse(format_args!("shared memory at {address:#x}, which is null or misaligned"));
             return None;
         };
-        let edge_limit = window * EDGES_PER_SLOT;
-        let edges = or_default(body.dep_pool_size, edge_limit).clamp(EDGES_MIN, edge_limit);
-        let extension = extension(body);
         let stall_us = extension.map_or(0, |extension| extension.stall_timeout_us);
         Some(Setup {
             region,
             layout,
-            sizes: RingSizes { window, heap_bytes, edges },
+            sizes: RingSizes { window: sizes.window, heap_bytes, edges: sizes.edges },
             clusters: Clusters::new(),
             stall_us: or_default(stall_us, STALL_US_DEFAULT),
             identity: extension.map(|extension| RegionIdentity {
                 address,
-                window,
+                layout,
                 generation: extension.region_generation,
             }),
         })

@@ -123,8 +123,9 @@ impl Orchestrator {
             Shortage::Edge => services.fatal(
                 StatusCode::DepPoolOverflow,
                 format_args!(
-                    "ring {ring}: all {} dependency edges are held by tasks of open scopes. Close \
-                     a scope earlier, or set PTO2_RING_DEP_POOL to {} or more",
+                    "ring {ring}: all {} dependency edges are in use, and the oldest task of the ring \
+                     cannot retire before an open scope closes or this task is submitted. Close a \
+                     scope earlier, or set PTO2_RING_DEP_POOL to {} or more",
                     sizes.edges,
                     sizes.edges * 2
                 ),

@@ -25,7 +25,7 @@ pub struct Signature<'a> {
 impl<'a> Signature<'a> {
     fn parse(header: &'a [u8], count: usize) -> Result<Self, WireError> {
         let (numbers, _) = header.as_chunks();
-        // PANIC: none; the caller's count is at most the size of the array at the header's start.
+        // The header starts with the numbers, and the caller's count is at most their number.
         let numbers = numbers.get(..count).unwrap_or(&[]);
         for number in numbers {
             ArgDirection::try_from(i32::from_le_bytes(*number))?;
@@ -161,7 +161,7 @@ impl<'a> ChipCallableView<'a> {
             }
             let (func_id, child) = self.parse_child(index)?;
             let (word, bit) = (func_id.index() / 64, 1 << (func_id.index() % 64));
-            // PANIC: none; a func id is below `MAX_FUNC_IDS`, so that the word exists.
+            // The word exists: a func id is below `MAX_FUNC_IDS`.
             if let Some(word) = seen.get_mut(word) {
                 if *word & bit != 0 {
                     return Err(WireError::DuplicateFuncId { func_id });

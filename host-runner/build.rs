@@ -1,0 +1,61 @@
+//! Generates the table of SDK files that the binary carries.
+//!
+//! The headers, the kernel stub and the support translation unit live in `../sdk`. An installed
+//! `host-runner` must compile user code anywhere, so their bytes are embedded. This script walks
+//! the three folders and writes one `(relative path, bytes)` entry per file, in sorted order, to
+//! `OUT_DIR/sdk_files.rs`; `compile/sdk.rs` includes it and unpacks it on first use.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// The folders below `../sdk` that user code is compiled against.
+const FOLDERS: [&str; 3] = ["include", "stub", "src"];
+
+fn main() -> io::Result<()> {
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    let sdk = manifest.parent().expect("a workspace member has a parent").join("sdk");
+
+    let mut files = Vec::new();
+    for folder in FOLDERS {
+        let root = sdk.join(folder);
+        println!("cargo::rerun-if-changed={}", root.display());
+        if root.is_dir() {
+            collect(&root, &mut files)?;
+        }
+    }
+    files.sort();
+
+    let mut table = String::from("&[\n");
+    for file in &files {
+        let name = relative(&sdk, file);
+        writeln!(table, "    ({name:?}, include_bytes!({:?})),", file.display().to_string())
+            .expect("writing to a String cannot fail");
+    }
+    table.push_str("]\n");
+    fs::write(out.join("sdk_files.rs"), table)
+}
+
+/// Adds every file below `folder`; hidden files are editors' leftovers and stay out.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if hidden {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The path of `file` below `root`, with `/` between its parts on every system.
+fn relative(root: &Path, file: &Path) -> String {
+    let below = file.strip_prefix(root).expect("collected below the root");
+    below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}

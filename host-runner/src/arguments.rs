@@ -1,0 +1,346 @@
+//! The arguments of one run: tensors that borrow the caller's memory, then scalars.
+//!
+//! Directions are part of the type: what the callable only reads is borrowed shared, what it writes
+//! is borrowed for writing, so that no output can be read or aliased while a run fills it. Sizes
+//! are checked when a tensor is added, so a run never meets a buffer that is too short.
+//!
+//! ```
+//! use host_runner::arguments::Arguments;
+//!
+//! let (a, b) = ([1.0f32; 6], [2.0f32; 6]);
+//! let mut sum = [0.0f32; 6];
+//! let mut arguments = Arguments::new();
+//! arguments.push_input(&a, &[2, 3])?;
+//! arguments.push_input(&b, &[2, 3])?;
+//! arguments.push_output(&mut sum, &[2, 3])?;
+//! arguments.push_scalar_value(6i32)?;
+//! # Ok::<(), host_runner::arguments::ArgumentsError>(())
+//! ```
+
+use protocol::{CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, DataType, DeviceAddr, MAX_TENSOR_DIMS};
+
+use zerocopy::IntoBytes as _;
+
+mod element;
+
+pub use self::element::Element;
+
+/// Where a tensor is, and what the callable does with it.
+#[derive(Debug)]
+pub enum TensorData<'a> {
+    /// Host memory that the callable reads.
+    In(&'a [u8]),
+    /// Host memory that the callable fills.
+    Out(&'a mut [u8]),
+    /// Host memory that the callable reads and changes.
+    InOut(&'a mut [u8]),
+    /// Device memory, passed through as it is (spec callable §1.3, `child_memory`).
+    Device(DeviceAddr),
+}
+
+/// One tensor argument: C order, no gaps, little-endian.
+#[derive(Debug)]
+pub struct TensorArgument<'a> {
+    /// Where it is.
+    pub data: TensorData<'a>,
+    /// Its element type.
+    pub dtype: DataType,
+    /// Elements per dimension: 1 to 5 dimensions, none of them zero.
+    pub shape: Vec<u32>,
+}
+
+/// An argument that cannot be added.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgumentsError {
+    /// A tensor after a scalar.
+    #[error("tensor {index} comes after a scalar; add all tensors first")]
+    TensorAfterScalar {
+        /// Its position among the tensors.
+        index: usize,
+    },
+    /// More arguments than a run takes.
+    #[error("a run takes at most {limit} {what} arguments; combine some of them")]
+    TooMany {
+        /// "tensor" or "scalar".
+        what: &'static str,
+        /// How many it takes.
+        limit: usize,
+    },
+    /// A shape that no tensor can have.
+    #[error(
+        "tensor {index} has shape {shape:?}; use 1 to {max} dimensions, none of them zero",
+        max = MAX_TENSOR_DIMS
+    )]
+    Shape {
+        /// Its position among the tensors.
+        index: usize,
+        /// Its shape.
+        shape: Vec<u32>,
+    },
+    /// A buffer of another size.
+    #[error("tensor {index} of shape {shape:?} needs {need} bytes, but its buffer has {have}")]
+    Length {
+        /// Its position among the tensors.
+        index: usize,
+        /// Its shape.
+        shape: Vec<u32>,
+        /// Bytes that type and shape need.
+        need: u64,
+        /// Bytes of the buffer.
+        have: usize,
+    },
+    /// A device tensor without an address.
+    #[error("tensor {index} is at the null device address; allocate it on the device first")]
+    NullDevice {
+        /// Its position among the tensors.
+        index: usize,
+    },
+}
+
+/// The arguments of a run, in the order in which the callable sees them.
+#[derive(Debug, Default)]
+pub struct Arguments<'a> {
+    tensors: Vec<TensorArgument<'a>>,
+    scalars: Vec<u64>,
+}
+
+impl<'a> Arguments<'a> {
+    /// Starts without arguments.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentsError`] after a scalar, beyond 64 tensors, or if shape and buffer disagree.
+    pub fn push_tensor(&mut self, tensor: TensorArgument<'a>) -> Result<(), ArgumentsError> {
+        let index = self.tensors.len();
+        if !self.scalars.is_empty() {
+            return Err(ArgumentsError::TensorAfterScalar { index });
+        }
+        if index == CHIP_MAX_TENSOR_ARGS {
+            return Err(ArgumentsError::TooMany { what: "tensor", limit: CHIP_MAX_TENSOR_ARGS });
+        }
+        check_tensor(index, &tensor)?;
+        self.tensors.push(tensor);
+        Ok(())
+    }
+
+    /// Adds a tensor that the callable reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arguments::push_tensor`].
+    pub fn push_input<T: Element>(
+        &mut self,
+        elements: &'a [T],
+        shape: &[u32],
+    ) -> Result<(), ArgumentsError> {
+        let data = TensorData::In(elements.as_bytes());
+        self.push_tensor(TensorArgument { data, dtype: T::DTYPE, shape: shape.to_vec() })
+    }
+
+    /// Adds a tensor that the callable fills.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arguments::push_tensor`].
+    pub fn push_output<T: Element>(
+        &mut self,
+        elements: &'a mut [T],
+        shape: &[u32],
+    ) -> Result<(), ArgumentsError> {
+        let data = TensorData::Out(elements.as_mut_bytes());
+        self.push_tensor(TensorArgument { data, dtype: T::DTYPE, shape: shape.to_vec() })
+    }
+
+    /// Adds a tensor that the callable reads and changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arguments::push_tensor`].
+    pub fn push_inout<T: Element>(
+        &mut self,
+        elements: &'a mut [T],
+        shape: &[u32],
+    ) -> Result<(), ArgumentsError> {
+        let data = TensorData::InOut(elements.as_mut_bytes());
+        self.push_tensor(TensorArgument { data, dtype: T::DTYPE, shape: shape.to_vec() })
+    }
+
+    /// Adds a scalar by its zero-extended bit pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentsError::TooMany`] beyond 128 scalars.
+    pub fn push_scalar(&mut self, bits: u64) -> Result<(), ArgumentsError> {
+        if self.scalars.len() == CHIP_MAX_SCALAR_ARGS {
+            return Err(ArgumentsError::TooMany { what: "scalar", limit: CHIP_MAX_SCALAR_ARGS });
+        }
+        self.scalars.push(bits);
+        Ok(())
+    }
+
+    /// Adds a scalar of an element type: its bits, zero-extended (spec callable §1.2).
+    ///
+    /// # Errors
+    ///
+    /// As [`Arguments::push_scalar`].
+    pub fn push_scalar_value<T: Element>(&mut self, value: T) -> Result<(), ArgumentsError> {
+        let mut wide = [0; size_of::<u64>()];
+        wide[..size_of::<T>()].copy_from_slice(value.as_bytes());
+        self.push_scalar(u64::from_le_bytes(wide))
+    }
+
+    /// The tensors.
+    #[must_use]
+    pub fn tensors(&self) -> &[TensorArgument<'a>] {
+        &self.tensors
+    }
+
+    /// The tensors, for the run that fills them. Not public: sizes have been checked.
+    pub(crate) fn tensors_mut(&mut self) -> &mut [TensorArgument<'a>] {
+        &mut self.tensors
+    }
+
+    /// The bytes of the tensor at `index`, if it is host memory that the callable writes.
+    pub fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
+        match &mut self.tensors.get_mut(index)?.data {
+            TensorData::Out(bytes) | TensorData::InOut(bytes) => Some(bytes),
+            TensorData::In(_) | TensorData::Device(_) => None,
+        }
+    }
+
+    /// The scalars, as zero-extended bit patterns.
+    #[must_use]
+    pub fn scalars(&self) -> &[u64] {
+        &self.scalars
+    }
+}
+
+/// Checks that shape and buffer agree.
+fn check_tensor(index: usize, tensor: &TensorArgument<'_>) -> Result<(), ArgumentsError> {
+    let shape = &tensor.shape;
+    if shape.contains(&0) || !(1..=MAX_TENSOR_DIMS).contains(&shape.len()) {
+        return Err(ArgumentsError::Shape { index, shape: shape.clone() });
+    }
+    let need = shape
+        .iter()
+        .try_fold(tensor.dtype.element_bytes(), |bytes, count| bytes.checked_mul((*count).into()))
+        .unwrap_or(u64::MAX);
+    let have = match &tensor.data {
+        TensorData::In(bytes) => bytes.len(),
+        TensorData::Out(bytes) | TensorData::InOut(bytes) => bytes.len(),
+        TensorData::Device(address) if address.is_null() => {
+            return Err(ArgumentsError::NullDevice { index });
+        }
+        TensorData::Device(_) => return Ok(()),
+    };
+    if have as u64 == need {
+        return Ok(());
+    }
+    Err(ArgumentsError::Length { index, shape: shape.clone(), need, have })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_tensors_keep_their_bytes_type_and_shape() {
+        let input = [1i16, -2];
+        let mut output = [0.0f32; 6];
+        let mut both = [7u8];
+        let mut arguments = Arguments::new();
+        arguments.push_input(&input, &[2]).unwrap();
+        arguments.push_output(&mut output, &[2, 3]).unwrap();
+        arguments.push_inout(&mut both, &[1]).unwrap();
+        let [first, second, third] = arguments.tensors() else { panic!() };
+        assert!(matches!(first.data, TensorData::In([1, 0, 0xFE, 0xFF])));
+        assert_eq!((first.dtype, first.shape.as_slice()), (DataType::Int16, &[2][..]));
+        assert!(matches!(&second.data, TensorData::Out(bytes) if bytes.len() == 24));
+        assert_eq!((second.dtype, second.shape.as_slice()), (DataType::Float32, &[2, 3][..]));
+        assert!(matches!(&third.data, TensorData::InOut([7])));
+    }
+
+    #[test]
+    fn what_a_run_writes_arrives_in_the_callers_memory() {
+        let (input, mut output, mut both) = ([9u8], [0u32; 2], [7i8]);
+        let mut arguments = Arguments::new();
+        arguments.push_input(&input, &[1]).unwrap();
+        arguments.push_output(&mut output, &[2]).unwrap();
+        arguments.push_inout(&mut both, &[1]).unwrap();
+        assert_eq!(arguments.writable(0), None);
+        arguments.writable(1).unwrap().copy_from_slice(&[1, 0, 0, 0, 2, 0, 0, 0]);
+        arguments.writable(2).unwrap()[0] += 1;
+        assert_eq!(arguments.writable(3), None);
+        assert_eq!((output, both), ([1, 2], [8]));
+    }
+
+    #[test]
+    fn scalars_are_zero_extended_bits() {
+        let mut arguments = Arguments::new();
+        arguments.push_scalar_value(-1i32).unwrap();
+        arguments.push_scalar_value(1.5f32).unwrap();
+        arguments.push_scalar_value(i64::MIN).unwrap();
+        arguments.push_scalar(42).unwrap();
+        assert_eq!(arguments.scalars(), [0xFFFF_FFFF, 0x3FC0_0000, 1 << 63, 42]);
+    }
+
+    #[test]
+    fn tensors_come_first() {
+        let mut arguments = Arguments::new();
+        arguments.push_input(&[1u8], &[1]).unwrap();
+        arguments.push_scalar(1).unwrap();
+        let error = arguments.push_input(&[1u8], &[1]).unwrap_err();
+        assert_eq!(error, ArgumentsError::TensorAfterScalar { index: 1 });
+    }
+
+    #[test]
+    fn the_limits_are_64_tensors_and_128_scalars() {
+        let mut arguments = Arguments::new();
+        for _ in 0..64 {
+            arguments.push_input(&[1u8], &[1]).unwrap();
+        }
+        let error = arguments.push_input(&[1u8], &[1]).unwrap_err();
+        assert_eq!(error, ArgumentsError::TooMany { what: "tensor", limit: 64 });
+        for _ in 0..128 {
+            arguments.push_scalar(0).unwrap();
+        }
+        let error = arguments.push_scalar(0).unwrap_err();
+        assert_eq!(error, ArgumentsError::TooMany { what: "scalar", limit: 128 });
+    }
+
+    #[test]
+    fn shape_and_buffer_must_agree() {
+        let elements = [0u16; 8];
+        let check = |shape: &[u32]| Arguments::new().push_input(&elements, shape);
+        assert_eq!(check(&[2, 2, 1, 1, 2]), Ok(()));
+        for shape in [&[][..], &[8, 0], &[1, 1, 1, 1, 1, 8]] {
+            let expected = ArgumentsError::Shape { index: 0, shape: shape.to_vec() };
+            assert_eq!(check(shape), Err(expected));
+        }
+        for (shape, need) in [(&[7][..], 14), (&[9], 18), (&[u32::MAX; 5], u64::MAX)] {
+            let shape_owned = shape.to_vec();
+            let expected = ArgumentsError::Length { index: 0, shape: shape_owned, need, have: 16 };
+            assert_eq!(check(shape), Err(expected));
+        }
+    }
+
+    #[test]
+    fn device_tensors_need_an_address_and_no_buffer() {
+        let device = |address: u64| TensorArgument {
+            data: TensorData::Device(DeviceAddr::new(address)),
+            dtype: DataType::Float32,
+            shape: vec![1024],
+        };
+        let mut arguments = Arguments::new();
+        assert_eq!(arguments.push_tensor(device(0x1000)), Ok(()));
+        let error = arguments.push_tensor(device(0)).unwrap_err();
+        assert_eq!(error, ArgumentsError::NullDevice { index: 1 });
+    }
+}

@@ -1,0 +1,276 @@
+//! The arguments of the command, and the environment variables it looks at.
+//!
+//! This is the only module of the crate that reads the environment: everything below gets values.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
+use host_runner::device::RingConfig;
+use host_runner::worker::PlatformName;
+
+/// Shown below `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  host-runner run examples/vector_add
+  host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
+  host-runner run my/callable.toml --case small --json
+  host-runner run my/callable.toml --cxx g++-15 -v";
+
+/// Shown below `run --help`.
+const RUN_NOTES: &str = "\
+Exit codes:
+  0  every case ran and gave what is expected
+  1  a case gave something else, or a run failed
+  2  wrong usage, or a callable.toml or data file that cannot be used
+  3  a source that does not compile, or a callable that cannot be built
+
+Environment:
+  CXX             the C++ compiler, unless --cxx names one
+  PTO_ISA_ROOT    the real pto-isa headers; kernels are then compiled with them, not with the stub
+  XDG_CACHE_HOME  where the cache lies, unless --cache-dir says so (else ~/.cache)
+  NO_COLOR        no colour, whatever its value
+  PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
+                  task slots, bytes of output memory and dependency edges of each of the four rings
+
+Examples:
+  host-runner run examples/vector_add
+  host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
+  host-runner run my/callable.toml --case small --json";
+
+/// Registers callables once and runs them by id, on the simulator or a device.
+#[derive(Debug, Parser)]
+#[command(name = "host-runner", version, about, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the command can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build a callable, register it, run its cases and compare their outputs
+    #[command(after_help = RUN_NOTES)]
+    Run(RunArguments),
+}
+
+/// Arguments of `host-runner run`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArguments {
+    /// A callable.toml, or the folder that holds one
+    pub(crate) path: PathBuf,
+
+    /// What to run on
+    #[arg(long, value_name = "NAME", default_value = "a2a3sim")]
+    pub(crate) platform: PlatformName,
+
+    /// Run only this case (may be given several times) [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) case: Vec<String>,
+
+    /// Clusters to run on, whatever the case says
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) block_dim: Option<u32>,
+
+    /// AICPU threads to run on, whatever the case says
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) aicpu_threads: Option<u32>,
+
+    /// How often to run each case; outputs are compared each time
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) rounds: u32,
+
+    /// The longest that one run may take
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Print one JSON object a line for each case, and no table
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The C++ compiler: a path, a name or a command such as "ccache g++"
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cxx: Option<String>,
+
+    /// A folder with include/, stub/ and src/ to use instead of the built-in SDK
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+
+    /// Where compiled code and the unpacked SDK are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// Compile everything anew and keep nothing compiled
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+
+    /// Say more on the standard error; again for still more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The environment variables that count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    /// CXX, if set and not empty.
+    pub(crate) cxx: Option<String>,
+    /// PATH, where compilers are looked for.
+    pub(crate) search_path: OsString,
+    /// The user's cache folder for this program, if there is one.
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// PTO_ISA_ROOT, if set and not empty.
+    pub(crate) isa_root: Option<PathBuf>,
+    /// Whether NO_COLOR is set.
+    pub(crate) no_color: bool,
+    /// Ring sizes from PTO2_RING_*.
+    pub(crate) rings: RingConfig,
+    /// Variables whose value makes no sense, with that value: ignored, and worth a warning.
+    pub(crate) ignored: Vec<String>,
+}
+
+impl Environment {
+    /// Reads the variables.
+    pub(crate) fn read() -> Self {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let (rings, ignored) = ring_sizes(set);
+        Self {
+            cxx: set("CXX").map(|value| value.to_string_lossy().into_owned()),
+            search_path: env::var_os("PATH").unwrap_or_default(),
+            cache_dir: user_cache(set("XDG_CACHE_HOME"), set("HOME")),
+            isa_root: set("PTO_ISA_ROOT").map(PathBuf::from),
+            no_color: set("NO_COLOR").is_some(),
+            rings,
+            ignored,
+        }
+    }
+}
+
+/// The cache folder by the XDG rules: a relative XDG_CACHE_HOME does not count.
+fn user_cache(cache_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let cache_home = cache_home.map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = cache_home.or_else(|| Some(PathBuf::from(home?).join(".cache")));
+    base.map(|base| base.join("simpler-rs"))
+}
+
+/// The ring sizes that users of the reference set, under its names and by its rules
+/// (spec trb §2.4), and the settings that break the rules.
+fn ring_sizes(set: impl Fn(&str) -> Option<OsString>) -> (RingConfig, Vec<String>) {
+    let mut ignored = Vec::new();
+    let mut size = |name: &str, min: u64, is_power: bool| {
+        let text = set(name)?.to_string_lossy().into_owned();
+        let size = text.trim().parse().ok();
+        let size = size.filter(|size: &u64| *size >= min && (!is_power || size.is_power_of_two()));
+        if size.is_none() {
+            let power = if is_power { " and a power of two" } else { "" };
+            ignored.push(format!("{name}={text} is ignored: it must be at least {min}{power}"));
+        }
+        size
+    };
+    let rings = RingConfig {
+        task_window: size("PTO2_RING_TASK_WINDOW", 4, true).unwrap_or_default(),
+        heap_bytes: size("PTO2_RING_HEAP", 1024, true).unwrap_or_default(),
+        dep_pool: size("PTO2_RING_DEP_POOL", 4, false).unwrap_or_default(),
+    };
+    (rings, ignored)
+}
+
+/// Reads a positive number of seconds, fractions included.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("must be more than 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<RunArguments, clap::Error> {
+        let words = ["host-runner", "run"].into_iter().chain(line.split(' '));
+        let Command::Run(arguments) = Cli::try_parse_from(words)?.command;
+        Ok(arguments)
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ring_sizes_that_break_the_rules_are_ignored_and_named() {
+        let variables = |name: &str| {
+            let value = match name {
+                "PTO2_RING_TASK_WINDOW" => "64",
+                "PTO2_RING_HEAP" => "2621440",
+                _ => "5",
+            };
+            Some(OsString::from(value))
+        };
+        let (rings, ignored) = ring_sizes(variables);
+        assert_eq!(rings, RingConfig { task_window: 64, heap_bytes: 0, dep_pool: 5 });
+        let text = "PTO2_RING_HEAP=2621440 is ignored: it must be at least 1024 and a power of two";
+        assert_eq!(ignored, [text]);
+        assert_eq!(ring_sizes(|_| None), (RingConfig::default(), Vec::new()));
+    }
+
+    #[test]
+    fn one_path_is_enough() {
+        let arguments = parse("examples/vector_add").unwrap();
+        assert_eq!(arguments.path, PathBuf::from("examples/vector_add"));
+        assert_eq!((arguments.rounds, arguments.block_dim, arguments.verbose), (1, None, 0));
+        assert!(arguments.case.is_empty() && !arguments.json && !arguments.no_cache);
+    }
+
+    #[test]
+    fn every_option_is_taken() {
+        let line = "a --case x --case y --block-dim 3 --aicpu-threads 4 --rounds 9 --timeout 0.5 \
+                    --json --cxx g++-15 --sdk s --cache-dir c --no-cache -vv --platform a2a3sim";
+        let arguments = parse(line).unwrap();
+        assert_eq!(arguments.case, ["x", "y"]);
+        assert_eq!((arguments.block_dim, arguments.aicpu_threads), (Some(3), Some(4)));
+        assert_eq!((arguments.rounds, arguments.verbose), (9, 2));
+        assert_eq!(arguments.timeout, Some(Duration::from_millis(500)));
+        assert_eq!(arguments.cxx.as_deref(), Some("g++-15"));
+        assert_eq!((arguments.sdk, arguments.cache_dir), (Some("s".into()), Some("c".into())));
+        assert!(arguments.json && arguments.no_cache);
+    }
+
+    #[test]
+    fn wrong_values_are_usage_errors_with_exit_code_2() {
+        let wrong = [
+            ("a --rounds 0", ErrorKind::ValueValidation),
+            ("a --block-dim 0", ErrorKind::ValueValidation),
+            ("a --timeout 0", ErrorKind::ValueValidation),
+            ("a --timeout -1", ErrorKind::UnknownArgument),
+            ("a --timeout soon", ErrorKind::ValueValidation),
+            ("a --platform h100", ErrorKind::ValueValidation),
+            ("a --colour", ErrorKind::UnknownArgument),
+            ("--json", ErrorKind::MissingRequiredArgument),
+        ];
+        for (line, kind) in wrong {
+            let error = parse(line).expect_err(line);
+            assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_cache_is_where_xdg_says_and_else_below_the_home() {
+        let check = |cache_home: Option<&str>, home: Option<&str>, expected: Option<&str>| {
+            let found = user_cache(cache_home.map(Into::into), home.map(Into::into));
+            assert_eq!(found, expected.map(PathBuf::from));
+        };
+        check(Some("/c"), Some("/h"), Some("/c/simpler-rs"));
+        check(Some("relative"), Some("/h"), Some("/h/.cache/simpler-rs"));
+        check(None, Some("/h"), Some("/h/.cache/simpler-rs"));
+        check(None, None, None);
+    }
+}

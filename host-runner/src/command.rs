@@ -1,0 +1,170 @@
+//! `host-runner run`: from a manifest to a table of results.
+//!
+//! ```text
+//! manifest → case data → build → pack → open and register → run each case → report
+//!    2          2          3       3            1                1            exit code
+//! ```
+
+use std::error::Error;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use host_runner::build;
+use host_runner::callable::Callable;
+use host_runner::case_data::CaseData;
+use host_runner::compare::Tolerance;
+use host_runner::compile::{CompileError, Compiler, Reuse, Toolchain, ToolchainConfig};
+use host_runner::manifest::{Case, Manifest};
+use host_runner::run::RunConfig;
+use host_runner::worker::{Worker, WorkerConfig};
+
+use self::failure::Failure;
+use self::progress::Progress;
+use self::run::{PreparedCase, Registered, run_case};
+use crate::cli::{Environment, RunArguments};
+use crate::report::{self, Colour};
+
+mod failure;
+mod progress;
+pub(crate) mod run;
+
+/// Exit code of a case that failed or gave something else.
+const EXIT_FAILED_CASE: u8 = 1;
+
+/// Does what `host-runner run` is asked to do; returns the exit code.
+pub(crate) fn run(
+    arguments: &RunArguments,
+    environment: &Environment,
+) -> Result<ExitCode, Failure> {
+    let manifest = Manifest::load(&arguments.path).map_err(Failure::Manifest)?;
+    let cases = select_cases(&manifest, &arguments.case)?
+        .into_iter()
+        .map(|case| prepare(case, arguments))
+        .collect::<Result<Vec<_>, _>>()?;
+    let callable = build(&manifest, arguments, environment)?;
+
+    let config = WorkerConfig { platform: arguments.platform, rings: environment.rings };
+    let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
+    let handle = worker.register(&callable).map_err(|error| Failure::Register(Box::new(error)))?;
+    let target = Registered { worker: &worker, handle: &handle };
+
+    let mut results = Vec::with_capacity(cases.len());
+    for case in &cases {
+        let title = format!("running {}", case.name);
+        let progress = Progress::start(&title, arguments.rounds.into());
+        let result = run_case(&target, case, arguments.rounds, &|| progress.advance());
+        progress.finish();
+        if arguments.json {
+            write_out(&format!("{}\n", report::json_line(&result)))?;
+        }
+        results.push(result);
+    }
+    if !arguments.json {
+        let is_plain = environment.no_color || !io::stdout().is_terminal();
+        let colour = if is_plain { Colour::Plain } else { Colour::Ansi };
+        write_out(&report::table(&results, colour))?;
+    }
+    let is_ok = results.iter().all(|result| result.outcome.is_ok());
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED_CASE) })
+}
+
+/// Writes to the standard output. A reader that has gone away is no failure of ours.
+fn write_out(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The cases that the user asks for, in the order of the manifest.
+fn select_cases<'a>(manifest: &'a Manifest, names: &[String]) -> Result<Vec<&'a Case>, Failure> {
+    for name in names {
+        if !manifest.cases.iter().any(|case| case.name == *name) {
+            let known = manifest.cases.iter().map(|case| case.name.clone()).collect();
+            return Err(Failure::NoSuchCase { name: name.clone(), known });
+        }
+    }
+    let is_wanted = |case: &&Case| names.is_empty() || names.contains(&case.name);
+    Ok(manifest.cases.iter().filter(is_wanted).collect())
+}
+
+/// Makes the data of a case and settles how it is run: the command line first, then the case.
+fn prepare(case: &Case, arguments: &RunArguments) -> Result<PreparedCase, Failure> {
+    let defaults = RunConfig::default();
+    let tolerance =
+        |dtype| Tolerance::for_type(dtype, case.relative_tolerance, case.absolute_tolerance);
+    #[allow(clippy::needless_update, reason = "settings that the command has no option for")]
+    let config = RunConfig {
+        block_dim: arguments.block_dim.or(case.block_dim).unwrap_or(defaults.block_dim),
+        aicpu_threads: arguments
+            .aicpu_threads
+            .or(case.aicpu_threads)
+            .unwrap_or(defaults.aicpu_threads),
+        timeout: arguments.timeout.unwrap_or(defaults.timeout),
+        ..defaults
+    };
+    let data = CaseData::load(case).map_err(|error| Failure::Data(Box::new(error)))?;
+    let tolerances = data.tensors.iter().map(|tensor| tolerance(tensor.dtype)).collect();
+    Ok(PreparedCase { name: case.name.clone(), data, config, tolerances })
+}
+
+/// Compiles and packs the callable, with a progress bar.
+fn build(
+    manifest: &Manifest,
+    arguments: &RunArguments,
+    environment: &Environment,
+) -> Result<Callable, Failure> {
+    let jobs = build::jobs(manifest);
+    // Without a home there is nowhere to keep anything; the folder then ends with this function.
+    let folder = arguments.cache_dir.clone().or_else(|| environment.cache_dir.clone());
+    let temporary = match folder {
+        Some(_) => None,
+        None => Some(tempfile::tempdir().map_err(Failure::Output)?),
+    };
+    let cache_dir = folder.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
+    let progress = Progress::start("compiling", jobs.len() as u64);
+    let callable = build::callable(
+        manifest,
+        || toolchain(arguments, environment, cache_dir.unwrap_or_default()),
+        &|index, image| {
+            let source = jobs[index].source.display();
+            tracing::info!("{} {source}", if image.is_cached { "unchanged" } else { "compiled" });
+            progress.advance();
+        },
+    );
+    progress.finish();
+    callable.map_err(Failure::Build)
+}
+
+/// The compiler that the user wants, or the newest there is.
+fn toolchain(
+    arguments: &RunArguments,
+    environment: &Environment,
+    cache_dir: PathBuf,
+) -> Result<Toolchain, CompileError> {
+    let compiler = match arguments.cxx.as_ref().or(environment.cxx.as_ref()) {
+        Some(command) => Compiler::named(command),
+        None => Compiler::newest_on(&environment.search_path),
+    }?;
+    tracing::info!("compiling with {}: {}", compiler.name(), compiler.version_line());
+    Toolchain::new(ToolchainConfig {
+        compiler,
+        sdk: arguments.sdk.clone(),
+        cache_dir,
+        reuse: if arguments.no_cache { Reuse::Never } else { Reuse::Cached },
+        isa_root: environment.isa_root.clone(),
+    })
+}
+
+/// A message followed by all its causes.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,223 @@
+//! Builds user code with the system's C++ compiler.
+//!
+//! ```text
+//! orchestration.cpp ─┐ + support object          ┌─▶ orchestration image
+//! kernels/*.cpp ─────┴▶ Toolchain::build ────────┴─▶ kernel images
+//!                        │  in parallel, by content
+//!                        └─▶ <cache>/compile/{list,built}, <cache>/sdk-…
+//! ```
+//!
+//! Apart from the rest of the crate: nothing here knows a manifest or a device, it maps sources to
+//! image bytes. Flags are those of spec trb §1.1 and §7.5.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::{fs, thread};
+
+use self::cache::Cache;
+use self::step::{Step, StepOutput};
+
+mod cache;
+mod compiler;
+mod dependencies;
+mod digest;
+mod error;
+mod file;
+mod flags;
+mod sdk;
+mod step;
+
+pub use self::compiler::Compiler;
+pub use self::error::CompileError;
+pub use self::flags::CodeKind;
+pub use self::sdk::Sdk;
+
+/// One source to build.
+#[derive(Clone, Debug)]
+pub struct CompileJob {
+    /// The source file.
+    pub source: PathBuf,
+    /// What it becomes.
+    pub kind: CodeKind,
+    /// Folders searched for headers before the SDK's.
+    pub include_dirs: Vec<PathBuf>,
+}
+
+/// A built shared object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BuiltImage {
+    /// The bytes of the ELF file.
+    pub bytes: Vec<u8>,
+    /// Whether it came from the cache, without a compile.
+    pub is_cached: bool,
+}
+
+/// What a [`Toolchain`] works with.
+#[derive(Clone, Debug)]
+pub struct ToolchainConfig {
+    /// The C++ compiler.
+    pub compiler: Compiler,
+    /// An SDK folder; `None` takes the built-in one.
+    pub sdk: Option<PathBuf>,
+    /// The folder for the unpacked SDK, for compiled code and for work in progress. It is created
+    /// when needed and may be shared by any number of processes.
+    pub cache_dir: PathBuf,
+    /// Whether compiled code is kept in `cache_dir` and taken from there.
+    pub reuse: Reuse,
+    /// Root of the real pto-isa headers; `None` compiles kernels with the SDK's stub.
+    pub isa_root: Option<PathBuf>,
+}
+
+/// What happens with code that was compiled before.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reuse {
+    /// Unchanged sources are not compiled again.
+    #[default]
+    Cached,
+    /// Every source is compiled, and nothing compiled is kept.
+    Never,
+}
+
+/// A compiler with its SDK and cache.
+#[derive(Debug)]
+pub struct Toolchain {
+    compiler: Compiler,
+    sdk: Sdk,
+    isa_root: Option<PathBuf>,
+    cache: Cache,
+    /// Where the compiler works, a fresh folder for each run of it.
+    scratch: PathBuf,
+}
+
+impl Toolchain {
+    /// Prepares the folders and checks that the SDK is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`CompileError::Write`], [`CompileError::SdkIncomplete`], [`CompileError::SdkNotEmbedded`]
+    /// or [`CompileError::IsaIncomplete`].
+    pub fn new(config: ToolchainConfig) -> Result<Self, CompileError> {
+        let ToolchainConfig { compiler, sdk, cache_dir, reuse, isa_root } = config;
+        let root = absolute(&cache_dir)?;
+        let sdk = match sdk {
+            Some(folder) => Sdk::at(&folder)?,
+            None => Sdk::embedded(&root)?,
+        };
+        let isa_root = isa_root.map(|folder| isa_at(&folder)).transpose()?;
+        let kept = (reuse == Reuse::Cached).then(|| root.join("compile"));
+        let scratch = root.join("scratch");
+        let cache = Cache::new(kept);
+        Ok(Self { compiler, sdk, isa_root, cache, scratch })
+    }
+
+    /// The compiler in use.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// Builds all jobs, several at a time, and returns their images in the same order.
+    ///
+    /// `on_done` is called after each job with its index, from the thread that built it. After a
+    /// failure no further job is started.
+    ///
+    /// # Errors
+    ///
+    /// The first error in job order.
+    pub fn build(
+        &self,
+        jobs: &[CompileJob],
+        on_done: &(dyn Fn(usize, &BuiltImage) + Sync),
+    ) -> Result<Vec<BuiltImage>, CompileError> {
+        self.cache.forget_digests();
+        let results = Mutex::new(Vec::new());
+        let next = AtomicUsize::new(0);
+        let is_failed = AtomicBool::new(false);
+        let work = || {
+            // ORDERING: both are only hints about what to start; the results travel in the mutex.
+            while !is_failed.load(Ordering::Relaxed) {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = jobs.get(index) else { break };
+                let result = self.build_one(job);
+                match &result {
+                    Ok(image) => on_done(index, image),
+                    // ORDERING: as above; a late reader starts one job too many.
+                    Err(_) => is_failed.store(true, Ordering::Relaxed),
+                }
+                results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(jobs.len());
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Builds one job.
+    fn build_one(&self, job: &CompileJob) -> Result<BuiltImage, CompileError> {
+        // The cache notes what the compiler names, so nothing may depend on the current folder.
+        let source = absolute(&job.source)?;
+        let include_dirs: Vec<PathBuf> =
+            job.include_dirs.iter().map(|folder| absolute(folder)).collect::<Result<_, _>>()?;
+        let family = self.compiler.family();
+        let folder = self.sdk.folder();
+        let support;
+        let step = match job.kind {
+            CodeKind::Orchestration => {
+                support = self.support_object()?;
+                Step {
+                    source: &source,
+                    flags: flags::orchestration_flags(family, folder, &include_dirs),
+                    support: Some((&support.bytes, folder.join(sdk::SUPPORT_SOURCE))),
+                }
+            }
+            CodeKind::Kernel(core_type) => {
+                let isa = self.isa_root.as_deref();
+                let flags = flags::kernel_flags(family, core_type, folder, isa, &include_dirs);
+                Step { source: &source, flags, support: None }
+            }
+        };
+        let StepOutput { bytes, is_cached } = self.run(&step)?;
+        Ok(BuiltImage { bytes, is_cached })
+    }
+
+    /// The object of the SDK's support source. It is a step of its own, so that all orchestrations
+    /// share it and the dependency file of an orchestration covers one source only.
+    fn support_object(&self) -> Result<StepOutput, CompileError> {
+        let source = self.sdk.folder().join(sdk::SUPPORT_SOURCE);
+        let flags = flags::support_flags(self.compiler.family(), self.sdk.folder());
+        self.run(&Step { source: &source, flags, support: None })
+    }
+
+    /// Runs a step with this toolchain's compiler and cache.
+    fn run(&self, step: &Step<'_>) -> Result<StepOutput, CompileError> {
+        step.run(&self.compiler, &self.cache, &self.scratch)
+    }
+}
+
+/// Makes a path absolute and, if it exists, free of links.
+fn absolute(path: &Path) -> Result<PathBuf, CompileError> {
+    if let Ok(found) = fs::canonicalize(path) {
+        return Ok(found);
+    }
+    std::path::absolute(path).map_err(|source| CompileError::Read { path: path.to_owned(), source })
+}
+
+/// Checks the folder of the real kernel headers.
+fn isa_at(folder: &Path) -> Result<PathBuf, CompileError> {
+    let missing = "include/pto/pto-inst.hpp";
+    if !folder.join(missing).is_file() {
+        return Err(CompileError::IsaIncomplete { folder: folder.to_owned(), missing });
+    }
+    absolute(folder)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! What a device can fail with, whatever kind of device it is.
+
+use std::time::Duration;
+
+use aicpu_executor::Fault;
+use aicpu_executor::loader::{ExportError, PlanError};
+use protocol::{DeviceAddr, FuncId};
+
+use super::image::ImageError;
+
+/// A request that device memory cannot meet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// The device has no memory of that size.
+    #[error("no device memory for {bytes} bytes; free some, or pass smaller tensors")]
+    Exhausted {
+        /// Bytes asked for.
+        bytes: usize,
+    },
+    /// No live allocation starts there.
+    #[error("{address} is not a live allocation: it was freed before, or never allocated here")]
+    UnknownAddress {
+        /// The address given.
+        address: DeviceAddr,
+    },
+    /// The range is not inside one live allocation.
+    #[error("{bytes} bytes at {address} are not inside one live allocation")]
+    OutOfRange {
+        /// First byte.
+        address: DeviceAddr,
+        /// Bytes.
+        bytes: usize,
+    },
+}
+
+/// Why a kernel cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// Its bytes are not a shared object with a kernel entry.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The device's loader refused it.
+    #[error("the loader refuses it: {reason}")]
+    Loader {
+        /// What the loader says.
+        reason: String,
+    },
+    /// The system refused what loading needs.
+    #[error("cannot hold the image in memory")]
+    System(#[from] std::io::Error),
+    /// A C++ exception left one of the kernel's functions while it was loaded.
+    #[error("a C++ exception left its `{function}`: {text}")]
+    Exception {
+        /// The function.
+        function: &'static str,
+        /// Type and `what()` of the exception.
+        text: String,
+    },
+    /// There is no device memory for its record.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// No loaded kernel has this address.
+    #[error("no kernel is loaded at {address}")]
+    Unknown {
+        /// The address given.
+        address: DeviceAddr,
+    },
+}
+
+/// Why a device will not be able to load an orchestration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrchestrationError {
+    /// Its bytes are not a shared object that exports the entry.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The executor's loader refuses it.
+    #[error("the executor's loader refuses it: {0}")]
+    Plan(PlanError),
+    /// The entry is there but cannot be called.
+    #[error("its entry `{symbol}` cannot be called: {reason}")]
+    Entry {
+        /// Name of the entry.
+        symbol: String,
+        /// Why.
+        reason: ExportError,
+    },
+    /// It imports names that the device does not offer.
+    #[error(
+        "it imports what the device does not offer: {}; link the code in, or do without",
+        names.join(", ")
+    )]
+    Unresolved {
+        /// All of them.
+        names: Vec<String>,
+    },
+}
+
+/// What keeps a lost device from coming back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LostCause {
+    /// A kernel does not return.
+    Kernel {
+        /// Index of the core that runs it.
+        core: usize,
+        /// Its func id in the callable that was run, if it is one of it.
+        func_id: Option<FuncId>,
+        /// How long it had been running.
+        running: Duration,
+    },
+    /// The orchestration does not return.
+    Orchestration,
+    /// The executor broke off: a defect in it.
+    Executor,
+}
+
+/// The device did not come back from a run.
+///
+/// Code of the user is still running on it, so nothing of it can be given back; the worker makes a
+/// new one for the next run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceLost {
+    /// What it hangs in.
+    pub cause: LostCause,
+    /// What the executor reported before, if it did.
+    pub fault: Option<Box<Fault>>,
+}
+
+impl std::fmt::Display for DeviceLost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the device did not come back from the run: ")?;
+        match &self.cause {
+            LostCause::Kernel { core, func_id, running } => {
+                let milliseconds = running.as_millis();
+                match func_id {
+                    Some(id) => write!(f, "the kernel of func_id {id} on core {core}")?,
+                    None => write!(f, "a kernel on core {core}")?,
+                }
+                write!(f, " has not returned for {milliseconds} ms; look for an endless loop")?;
+            }
+            LostCause::Orchestration => {
+                f.write_str("the orchestration has not returned; look for an endless loop in it")?
+            }
+            LostCause::Executor => {
+                f.write_str("the executor broke off, which is a defect in it; see its message")?;
+            }
+        }
+        match &self.fault {
+            Some(fault) => write!(f, " (first fault: status -{}: {})", fault.code, fault.text),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for DeviceLost {}
+
+/// What a device can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// Its memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// A kernel.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// It hangs.
+    #[error(transparent)]
+    Lost(#[from] DeviceLost),
+    /// It was lost in an earlier run.
+    #[error("the device was lost in an earlier run; open another one")]
+    Gone,
+    /// The system refused something that the device needs.
+    #[error("the system refuses what the device needs: {what}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Its reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A launch that asks for more than the device has, or for nothing.
+    #[error("{value} {what} are out of range; this device has 1 to {max}")]
+    OutOfRange {
+        /// "clusters" or "AICPU threads".
+        what: &'static str,
+        /// As given.
+        value: u32,
+        /// What the device has.
+        max: u32,
+    },
+    /// Ring sizes that the executor cannot work with.
+    #[error(
+        "a task window of {task_window} with a dependency pool of {dep_pool} is not possible: the \
+         window is a power of two from 4 to 2^26, the pool at most 2^30"
+    )]
+    Rings {
+        /// Slots per ring, as given.
+        task_window: u64,
+        /// Dependency edges per ring, as given.
+        dep_pool: u64,
+    },
+}

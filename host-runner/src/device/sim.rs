@@ -1,0 +1,360 @@
+//! The simulated device: everything a chip has, in this process.
+//!
+//! ```text
+//!  host thread ── run record ──▶ AICPU threads ── Executor ── Platform ──▶ registers, doorbells
+//!                (resident)       (resident)      (resident)               │
+//!                                                              cores ◀─────┘ stepped by the
+//!                                                                └─ kernels   threads of a pool
+//! ```
+//!
+//! All of it is resident: a run creates no thread, opens no library, and maps no memory. Where
+//! user code does not return from a run, the device cannot be taken apart while that code still
+//! uses it: it is marked lost and left in memory for good, and the worker makes another one.
+//!
+//! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
+//! `engine`, `memory`, `code_memory`, `guarded_call`, `kernels`, `aicpu_threads`, `symbols`.
+
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use aicpu_executor::RunOutcome;
+use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
+use protocol::callable::parse::CoreCallableView;
+use protocol::{
+    CallableId, Chip, DeviceAddr, HandshakeRecord, RuntimeBody, RuntimeRecord, StatusCode,
+};
+use zerocopy::FromZeros;
+
+use super::{
+    Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, LostCause,
+    MemoryError, OrchestrationError, RingConfig, image,
+};
+
+pub mod aicpu_threads;
+pub mod anonymous_library;
+pub mod clock;
+pub mod code_memory;
+pub mod core;
+pub mod core_pool;
+pub mod engine;
+pub mod event;
+pub mod guarded_call;
+pub mod kernel_hooks;
+pub mod kernels;
+pub mod memory;
+pub mod platform;
+pub mod registers;
+pub mod run_state;
+pub mod symbols;
+#[cfg(test)]
+pub(crate) mod test_objects;
+
+use aicpu_threads::{AicpuThreads, Program};
+use core::{Busy, identity};
+use engine::{Engine, SimExecutor};
+use kernels::Kernels;
+use memory::{Arenas, DeviceMemory};
+use symbols::ResidentSymbols;
+
+/// A simulated chip.
+#[derive(Debug)]
+pub struct SimDevice<C: Chip> {
+    parts: ManuallyDrop<Parts<C>>,
+    lost: bool,
+}
+
+/// What a simulated chip consists of. The order of the fields is the order in which they go.
+struct Parts<C: Chip> {
+    aicpu: AicpuThreads<C::Runtime>,
+    engine: Arc<Engine<C>>,
+    kernels: Kernels,
+    memory: DeviceMemory,
+    arenas: Arenas,
+    record: Box<C::Runtime>,
+}
+
+impl<C: Chip> SimDevice<C> {
+    /// Starts a device.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::System`] where the system refuses a thread.
+    pub fn open() -> Result<Self, DeviceError> {
+        let system = |what| move |source| DeviceError::System { what, source };
+        let engine = Engine::<C>::start()
+            .map_err(|error| system("threads for the simulated cores")(error.into()))?;
+        let program: Program<C::Runtime> = {
+            let engine = Arc::clone(&engine);
+            Arc::new(move |record| engine.executor().execute(record))
+        };
+        let aicpu = AicpuThreads::start(C::MAX_AICPU_THREADS, &program)
+            .inspect_err(|_refused| engine.pool().stop())
+            .map_err(system("AICPU threads"))?;
+        let parts = Parts {
+            aicpu,
+            engine,
+            kernels: Kernels::default(),
+            memory: DeviceMemory::default(),
+            arenas: Arenas::default(),
+            record: empty_record::<C>(),
+        };
+        Ok(Self { parts: ManuallyDrop::new(parts), lost: false })
+    }
+
+    /// Waits for everything that the run has set in motion.
+    fn finish(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceLost> {
+        let Parts { aicpu, engine, .. } = &*self.parts;
+        let executor = engine.executor();
+        let end = Instant::now() + launch.timeout;
+        let back = aicpu.wait(end).or_else(|_running| {
+            let limit = launch.timeout.as_millis();
+            executor.report_fault(
+                StatusCode::SchedulerTimeout.code(),
+                format_args!("the run did not end within its limit of {limit} ms"),
+            );
+            aicpu.wait(Instant::now() + launch.grace)
+        });
+        let cause = match back {
+            Ok(ended) if ended.panicked => Some(LostCause::Executor),
+            Ok(_) => {
+                let idle = engine.pool().end_run(Instant::now() + launch.grace);
+                idle.err().map(|busy| self.hanging_kernel(busy))
+            }
+            Err(_stuck) => Some(match engine.pool().longest_kernel() {
+                // A kernel that has just started is not what the run hangs in.
+                Some(busy) if Duration::from_nanos(busy.nanoseconds) >= launch.grace => {
+                    self.hanging_kernel(busy)
+                }
+                _ => LostCause::Orchestration,
+            }),
+        };
+        let outcome = executor.take_report();
+        match cause {
+            None => Ok(outcome),
+            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
+        }
+    }
+
+    fn hanging_kernel(&self, busy: Busy) -> LostCause {
+        LostCause::Kernel {
+            core: busy.core,
+            func_id: self.parts.engine.func_id_of(busy.function),
+            running: Duration::from_nanos(busy.nanoseconds),
+        }
+    }
+
+    /// Marks the device as lost and puts what user code still uses out of everybody's reach.
+    ///
+    /// Memory, kernels and run record are left where they are, for good, and empty ones take their
+    /// place: later calls find nothing in them, and get the errors for that.
+    fn lose(&mut self) {
+        self.lost = true;
+        std::mem::forget(std::mem::take(&mut self.parts.memory));
+        std::mem::forget(std::mem::take(&mut self.parts.kernels));
+        std::mem::forget(std::mem::replace(&mut self.parts.record, empty_record::<C>()));
+    }
+
+    /// Whether the device can carry out this launch.
+    fn check(&self, launch: &Launch) -> Result<(), DeviceError> {
+        if self.lost {
+            return Err(DeviceError::Gone);
+        }
+        let DeviceFacts { clusters_max, aicpu_threads_max, .. } = self.facts();
+        let within = |what, value, max| {
+            let valid = (1..=max).contains(&value);
+            if valid { Ok(()) } else { Err(DeviceError::OutOfRange { what, value, max }) }
+        };
+        within("clusters", launch.clusters, clusters_max)?;
+        within("AICPU threads", launch.aicpu_threads, aicpu_threads_max)
+    }
+}
+
+impl<C: Chip> Parts<C> {
+    /// Fills what the device itself knows of the run record.
+    fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
+        let rings = launch.rings;
+        let RingConfig { task_window, dep_pool, .. } = rings;
+        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
+            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
+        let heap = match rings.heap_bytes {
+            0 => protocol::HEAP_BYTES_DEFAULT,
+            bytes => bytes,
+        };
+        let size = |bytes: u64| {
+            usize::try_from(bytes).map_err(|_| MemoryError::Exhausted { bytes: usize::MAX })
+        };
+        let arenas = self.arenas.prepare(size(region)?, size(heap)?)?;
+
+        let clusters = launch.clusters as usize;
+        let body = self.record.body_mut();
+        // CAST: a chip has at most a few hundred cores and a handful of threads.
+        body.worker_count = launch.clusters as i32 * 3;
+        body.sche_cpu_num = launch.aicpu_threads as i32;
+        body.task_window_size = task_window;
+        body.heap_size = rings.heap_bytes;
+        body.dep_pool_size = dep_pool;
+        body.gm_sm_ptr = arenas.shared;
+        body.gm_heap_ptr = arenas.heap;
+        body.extension.region_generation = arenas.generation;
+        // CAST: 2^64 microseconds are more than half a million years.
+        body.extension.stall_timeout_us = launch.stall_timeout.as_micros() as u64;
+        body.extension = body.extension.sealed();
+
+        for (index, handshake) in self.record.workers().iter().enumerate() {
+            reset(handshake);
+            if let Some(identity) = identity(index, clusters) {
+                // ORDERING: Relaxed: starting the run publishes it.
+                handshake.core_type().store(identity.kind as i32, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run record without a callable.
+fn empty_record<C: Chip>() -> Box<C::Runtime> {
+    let mut record = Box::new(C::Runtime::new_zeroed());
+    *record.body_mut() = RuntimeBody::default();
+    record
+}
+
+/// Clears a bring-up record.
+fn reset(handshake: &impl HandshakeRecord) {
+    // ORDERING: Relaxed: no run is in flight; starting one publishes these stores.
+    handshake.aicpu_ready().store(0, Ordering::Relaxed);
+    handshake.aicore_done().store(0, Ordering::Relaxed);
+    handshake.task().store(0, Ordering::Relaxed);
+    handshake.core_type().store(0, Ordering::Relaxed);
+    handshake.physical_core_id().store(0, Ordering::Relaxed);
+    handshake.aicpu_regs_ready().store(0, Ordering::Relaxed);
+    handshake.aicore_regs_ready().store(0, Ordering::Relaxed);
+}
+
+impl<C: Chip> Device for SimDevice<C> {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            chip: C::NAME,
+            // CAST: a chip has at most a few hundred cores and a handful of threads.
+            clusters_max: C::MAX_CLUSTERS as u32,
+            aicpu_threads_max: C::MAX_AICPU_THREADS as u32,
+        }
+    }
+
+    fn usage(&self) -> DeviceUsage {
+        DeviceUsage {
+            allocations: self.parts.memory.allocation_count(),
+            bytes: self.parts.memory.allocated_bytes(),
+            kernels: self.parts.kernels.count(),
+        }
+    }
+
+    fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, MemoryError> {
+        self.parts.memory.allocate(bytes)
+    }
+
+    fn free(&mut self, address: DeviceAddr) -> Result<(), MemoryError> {
+        self.parts.memory.free(address)
+    }
+
+    fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        self.parts.memory.copy_in(to, from)
+    }
+
+    fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
+        self.parts.memory.copy_out(to, from)
+    }
+
+    fn check_orchestration(&self, bytes: &[u8], entry: &str) -> Result<(), OrchestrationError> {
+        image::check(bytes, entry)?;
+        let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
+        let plan = plan(bytes, Machine::native(), &limits).map_err(OrchestrationError::Plan)?;
+        plan.exported_function(entry.as_bytes())
+            .map_err(|reason| OrchestrationError::Entry { symbol: entry.to_owned(), reason })?;
+        let missing = plan
+            .imports()
+            .filter(|import| !import.weak && ResidentSymbols.resolve(import.name).is_none());
+        let names: Vec<String> =
+            missing.map(|import| String::from_utf8_lossy(import.name).into_owned()).collect();
+        if names.is_empty() { Ok(()) } else { Err(OrchestrationError::Unresolved { names }) }
+    }
+
+    fn load_kernel(&mut self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
+        let Parts { kernels, memory, .. } = &mut *self.parts;
+        kernels.load(kernel, memory)
+    }
+
+    fn unload_kernel(&mut self, record: DeviceAddr) -> Result<(), KernelError> {
+        let Parts { kernels, memory, .. } = &mut *self.parts;
+        kernels.unload(record, memory)
+    }
+
+    fn unload_orchestration(&mut self, id: CallableId) {
+        if !self.lost {
+            self.parts.engine.executor().unload(id);
+        }
+    }
+
+    fn run_record(&mut self) -> &mut RuntimeBody {
+        self.parts.record.body_mut()
+    }
+
+    fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError> {
+        self.check(launch)?;
+        self.parts.prepare(launch)?;
+        let Parts { aicpu, engine, record, .. } = &*self.parts;
+        let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
+        // SAFETY: (all three) the record stays in its box and is not written until `finish` has
+        // seen everybody back; otherwise the device is lost, and then it stays for good.
+        unsafe {
+            engine.set_record(&raw const **record);
+            engine.pool().begin_run(record, clusters);
+            aicpu.begin(&raw const **record, threads);
+        }
+        let outcome = match self.finish(launch) {
+            Ok(outcome) => outcome,
+            Err(lost) => {
+                self.lose();
+                return Err(lost.into());
+            }
+        };
+        // SAFETY: null names no record.
+        unsafe { self.parts.engine.set_record(std::ptr::null()) };
+        Ok(outcome)
+    }
+}
+
+impl<C: Chip> Drop for SimDevice<C> {
+    fn drop(&mut self) {
+        if self.lost {
+            // User code is still running on this device's threads and uses its memory, its
+            // kernels and its records. Nothing can stop it from outside, so all of it stays, on
+            // purpose, until the process ends.
+            tracing::warn!("a lost device stays in memory until the process ends");
+            return;
+        }
+        // SAFETY: not used afterwards; this is the only place where it is dropped.
+        unsafe { ManuallyDrop::drop(&mut self.parts) };
+    }
+}
+
+impl<C: Chip> Drop for Parts<C> {
+    fn drop(&mut self) {
+        // No run is in flight, so the pool's threads come back; they must be gone before the
+        // kernels are unmapped.
+        self.engine.pool().stop();
+    }
+}
+
+impl<C: Chip> std::fmt::Debug for Parts<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("engine", &self.engine)
+            .field("kernels", &self.kernels)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Opens a shared object from memory with the system's loader: nothing is written to any disk.
+//!
+//! The bytes go to a sealed anonymous file, which is opened through its path in `/proc`. That path
+//! ends with a descriptor number, numbers are reused, and the loader takes an object that is
+//! loaded under the same path for the same object. So each path is spelled in a way of its own.
+
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libloading::os::unix::Library;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+/// Why the object cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system refused the anonymous file.
+    #[error("cannot make an anonymous file for the image")]
+    File(#[source] std::io::Error),
+    /// The system's loader refused the object.
+    #[error("the system's loader refuses it: {0}")]
+    Loader(#[source] libloading::Error),
+}
+
+/// Opens `image`, with all its symbols bound now and none offered to others.
+///
+/// `name` is what debuggers and maps show.
+///
+/// # Errors
+///
+/// [`OpenError`].
+///
+/// # Safety
+///
+/// Constructors of the object run, and later its destructors: the image must be one that the user
+/// wants to run in this process, and must have passed [`image::check`](crate::device::image::check).
+pub unsafe fn open(name: &str, image: &[u8]) -> Result<Library, OpenError> {
+    let io = |error: rustix::io::Errno| OpenError::File(error.into());
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = std::fs::File::from(memfd_create(name, flags).map_err(io)?);
+    file.write_all(image).map_err(OpenError::File)?;
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+    fcntl_add_seals(file.as_fd(), seals).map_err(io)?;
+
+    static SERIAL: AtomicU64 = AtomicU64::new(1);
+    // ORDERING: Relaxed: only the number matters.
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let path = unique_path(file.as_raw_fd(), serial);
+    // SAFETY: the caller's promise.
+    unsafe { Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) }
+        .map_err(OpenError::Loader)
+}
+
+/// A spelling of `/proc/self/fd/N` that no other `serial` gives, whatever its `N`.
+///
+/// The bits of the serial become `./` and `/`, which both mean nothing to the file system.
+fn unique_path(descriptor: i32, serial: u64) -> String {
+    let bits = 64 - serial.leading_zeros();
+    let spelled = (0..bits).map(|bit| if serial >> bit & 1 == 1 { "./" } else { "/" });
+    format!("/proc/self/fd/{}{descriptor}", spelled.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::sim::test_objects::cxx_bytes;
+    use std::collections::HashSet;
+
+    fn open_returning(value: i32) -> Library {
+        let source = format!("extern \"C\" int value() {{ return {value}; }}");
+        // SAFETY: compiled from the line above.
+        unsafe { open("value", &cxx_bytes("value", &source)) }.unwrap()
+    }
+
+    fn value_of(library: &Library) -> i32 {
+        // SAFETY: the source defines it with this signature.
+        let value = unsafe { library.get::<unsafe extern "C" fn() -> i32>(b"value\0") }.unwrap();
+        // SAFETY: as above.
+        unsafe { value() }
+    }
+
+    #[test]
+    fn objects_stay_apart_although_their_descriptors_are_reused() {
+        let libraries: Vec<Library> = (0..4).map(open_returning).collect();
+        let values: Vec<i32> = libraries.iter().map(value_of).collect();
+        assert_eq!(values, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn bytes_that_the_loader_refuses_are_an_error() {
+        // SAFETY: nothing in it can run.
+        let refused = unsafe { open("nothing", b"\x7fELF, but nothing else") };
+        assert!(matches!(refused, Err(OpenError::Loader(_))));
+    }
+
+    #[test]
+    fn paths_are_spelled_apart() {
+        let paths: HashSet<String> = (1..2000).map(|serial| unique_path(7, serial)).collect();
+        assert_eq!(paths.len(), 1999);
+        assert_eq!(unique_path(3, 6), "/proc/self/fd//././3");
+    }
+}

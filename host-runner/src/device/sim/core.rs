@@ -1,0 +1,309 @@
+//! One simulated core: the core's side of boundary D as a state machine.
+//!
+//! ```text
+//! Off ─begin─▶ AwaitReady ──▶ AwaitRegisters ──▶ Ready ⟲ task ──▶ Exited
+//!              reports its     reports its       ACK, kernel,
+//!              physical id     type and idles    FIN
+//! ```
+//!
+//! A core has no thread. Whoever has claimed it (see [`RunState`]) steps it as far as it gets;
+//! bring-up and exit never block, so the AICPU thread that rings may step through them itself,
+//! while kernels run on the pool only. Sources: spec trb §6.1-6.4.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use protocol::{ConditionWord, CoreType, Dispatch, DispatchId, DispatchPayload, HandshakeRecord};
+
+use super::clock;
+use super::event::Event;
+use super::guarded_call::guarded;
+use super::kernel_hooks::{self, CoreIdentity};
+use super::registers::CoreRegisters;
+use super::run_state::RunState;
+
+/// How far the thread that steps a core may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Up to a kernel call, which may take any time.
+    UpToKernel,
+    /// Kernel calls included.
+    ThroughKernels,
+}
+
+/// Why a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The core waits for the AICPU.
+    Waits,
+    /// A task is there and the stepping thread may not call its kernel.
+    HasTask,
+}
+
+/// A core that cannot do what it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CoreFault {
+    /// A C++ exception left the kernel.
+    KernelThrew {
+        /// Index of the core.
+        core: usize,
+        /// Address of the kernel's entry.
+        function: u64,
+        /// Type and `what()` of the exception.
+        text: String,
+    },
+    /// A task was dispatched to a core that was given no payload buffers.
+    NoPayload {
+        /// Index of the core.
+        core: usize,
+    },
+}
+
+/// Where cores report their faults. The core then ends the task as if it had succeeded, so that
+/// the run can be torn down in order.
+pub trait FaultReceiver: Send + Sync {
+    /// Takes one fault; called on a pool thread.
+    fn core_fault(&self, fault: CoreFault);
+}
+
+/// Whom a core serves in one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Assignment {
+    /// The core's record in the run's `Runtime`, which outlives the run.
+    pub handshake: *const dyn HandshakeRecord,
+    /// Kind, cluster and number within the cluster.
+    pub identity: CoreIdentity,
+}
+
+/// Kernel entry (spec trb §6.4).
+type KernelEntry = unsafe extern "C-unwind" fn(*const u64);
+
+/// Where a core stands.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Off,
+    AwaitReady(Assignment),
+    AwaitRegisters(Assignment),
+    Ready { assignment: Assignment, last: Option<DispatchId> },
+    Exited,
+}
+
+// SAFETY: the pointer in an assignment is to a record of atomics that is shared by design and, by
+// the contract of `SimCore::begin`, outlives its use.
+unsafe impl Send for Stage {}
+
+/// What a core needs from its device to take a step.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The core's register block.
+    pub registers: &'a CoreRegisters,
+    /// Told about every word that the core changes for the AICPU.
+    pub event: &'a Event,
+    /// Told when the core cannot do its task.
+    pub faults: &'a dyn FaultReceiver,
+}
+
+/// One simulated core.
+#[derive(Debug)]
+pub struct SimCore {
+    index: usize,
+    /// Who may step it.
+    pub state: RunState,
+    stage: Mutex<Stage>,
+    /// Entry of the kernel that runs now; 0 is none.
+    function: AtomicU64,
+    /// When that kernel was entered, in nanoseconds of [`clock`].
+    entered: AtomicU64,
+}
+
+/// A kernel that is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy {
+    /// Index of the core.
+    pub core: usize,
+    /// Address of the kernel's entry.
+    pub function: u64,
+    /// Nanoseconds since it was called.
+    pub nanoseconds: u64,
+}
+
+impl SimCore {
+    /// Core number `index`, switched off.
+    pub fn new(index: usize) -> Self {
+        Self {
+            index,
+            state: RunState::default(),
+            stage: Mutex::new(Stage::Off),
+            function: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
+        }
+    }
+
+    /// Switches the core on for a run. It must be idle.
+    ///
+    /// # Safety
+    ///
+    /// The handshake record outlives the run, that is, until the core was switched off or given
+    /// another assignment.
+    pub unsafe fn begin(&self, assignment: Assignment) {
+        *self.stage() = Stage::AwaitReady(assignment);
+    }
+
+    /// Switches the core off. It must be idle.
+    pub fn end(&self) {
+        *self.stage() = Stage::Off;
+    }
+
+    /// The kernel that runs on this core now.
+    pub fn busy(&self) -> Option<Busy> {
+        // ORDERING: Relaxed: a diagnosis; both values may be of different kernels for a moment.
+        let function = self.function.load(Ordering::Relaxed);
+        let entered = self.entered.load(Ordering::Relaxed);
+        let nanoseconds = clock::nanoseconds().saturating_sub(entered);
+        (function != 0).then_some(Busy { core: self.index, function, nanoseconds })
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        // A thread that panicked while stepping left a stage that is still a valid one.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the core as far as it gets. The caller has claimed it.
+    pub fn step(&self, around: Surroundings<'_>, reach: Reach) -> Step {
+        let mut stage = self.stage();
+        loop {
+            let next = match *stage {
+                Stage::Off | Stage::Exited => return Step::Waits,
+                Stage::AwaitReady(assignment) => self.report_id(assignment, around.event),
+                Stage::AwaitRegisters(assignment) => self.report_type(assignment, around),
+                Stage::Ready { assignment, last } => {
+                    match around.registers.dispatch().decode() {
+                        Ok(Dispatch::Exit) => {
+                            around.registers.set_condition(ConditionWord::EXITED);
+                            around.event.signal();
+                            Some(Stage::Exited)
+                        }
+                        Ok(Dispatch::Task(id)) if Some(id) != last => {
+                            if reach == Reach::UpToKernel {
+                                return Step::HasTask;
+                            }
+                            self.run_task(assignment, id, around);
+                            Some(Stage::Ready { assignment, last: Some(id) })
+                        }
+                        // Idle, the task that just ended, or a word without meaning: wait.
+                        _ => None,
+                    }
+                }
+            };
+            match next {
+                Some(next) => *stage = next,
+                None => return Step::Waits,
+            }
+        }
+    }
+
+    /// Bring-up, step 2: answers `aicpu_ready` with the physical id.
+    fn report_id(&self, assignment: Assignment, event: &Event) -> Option<Stage> {
+        // SAFETY: the record outlives the run by the contract of `begin`.
+        let handshake = unsafe { &*assignment.handshake };
+        // ORDERING: Acquire: the AICPU set `task` before.
+        if handshake.aicpu_ready().load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        // CAST: a chip has at most a few hundred cores.
+        handshake.physical_core_id().store(self.index as u32, Ordering::Relaxed);
+        // ORDERING: Release: publishes the id.
+        handshake.aicore_regs_ready().store(1, Ordering::Release);
+        event.signal();
+        Some(Stage::AwaitRegisters(assignment))
+    }
+
+    /// Bring-up, step 4: answers `aicpu_regs_ready` with the core type, and idles.
+    fn report_type(&self, assignment: Assignment, around: Surroundings<'_>) -> Option<Stage> {
+        // SAFETY: the record outlives the run by the contract of `begin`.
+        let handshake = unsafe { &*assignment.handshake };
+        // ORDERING: Acquire: the AICPU set the dispatch word to idle before.
+        if handshake.aicpu_regs_ready().load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        around.registers.set_condition(ConditionWord::IDLE);
+        handshake.core_type().store(assignment.identity.kind as i32, Ordering::Relaxed);
+        // ORDERING: Release: publishes the type and the condition word.
+        // CAST: a chip has at most a few hundred cores.
+        handshake.aicore_done().store(self.index as u32 + 1, Ordering::Release);
+        around.event.signal();
+        Some(Stage::Ready { assignment, last: None })
+    }
+
+    /// Acknowledges a task, calls its kernel, and reports the end.
+    fn run_task(&self, assignment: Assignment, id: DispatchId, around: Surroundings<'_>) {
+        // SAFETY: the record outlives the run by the contract of `begin`.
+        let handshake = unsafe { &*assignment.handshake };
+        // ORDERING: Relaxed: `aicpu_ready`, seen with Acquire, published it.
+        let pair = handshake.task().load(Ordering::Relaxed) as *const DispatchPayload;
+        around.registers.set_condition(ConditionWord::ack(id));
+        if pair.is_null() {
+            around.faults.core_fault(CoreFault::NoPayload { core: self.index });
+        } else {
+            self.call_kernel(assignment.identity, pair.wrapping_add(id.buffer()), around.faults);
+        }
+        around.registers.set_condition(ConditionWord::fin(id));
+        around.event.signal();
+    }
+
+    fn call_kernel(
+        &self,
+        identity: CoreIdentity,
+        payload: *const DispatchPayload,
+        faults: &dyn FaultReceiver,
+    ) {
+        // SAFETY: the AICPU filled the payload before it wrote the id, which was read with
+        // Acquire, and leaves it alone until it sees FIN.
+        let (function, args) =
+            unsafe { ((*payload).function_bin_addr, (&raw const (*payload).args).cast::<u64>()) };
+        if function == 0 {
+            return;
+        }
+        // ORDERING: Relaxed: a diagnosis, see `busy`.
+        self.entered.store(clock::nanoseconds(), Ordering::Relaxed);
+        self.function.store(function, Ordering::Relaxed);
+        // SAFETY: the AICPU takes the address from the record that loading the kernel made: it is
+        // the kernel's entry, and the kernel stays loaded while a run may use it.
+        let entry = unsafe {
+            core::mem::transmute::<*const (), KernelEntry>(core::ptr::with_exposed_provenance(
+                // CAST: usize is 64 bits on the supported targets.
+                function as usize,
+            ))
+        };
+        let outcome = kernel_hooks::with_identity(identity, || {
+            // SAFETY: called as the kernel ABI says, with the argument list of its payload.
+            guarded(|| unsafe { entry(args) })
+        });
+        self.function.store(0, Ordering::Relaxed);
+        if let Err(text) = outcome {
+            faults.core_fault(CoreFault::KernelThrew { core: self.index, function, text });
+        }
+    }
+}
+
+/// Kind and place of core `index` in a run of `clusters` clusters; `None` past the last core.
+///
+/// Cube cores come first, then the vector cores, two a cluster (spec trb §7.3, §7.6).
+pub fn identity(index: usize, clusters: usize) -> Option<CoreIdentity> {
+    if index < clusters {
+        return Some(CoreIdentity { kind: CoreType::Aic, cluster: index, sub_block: 0 });
+    }
+    let vector = index - clusters;
+    let cluster = vector / 2;
+    let kind = CoreType::Aiv;
+    (cluster < clusters).then_some(CoreIdentity { kind, cluster, sub_block: vector % 2 })
+}
+
+/// The three cores of a cluster, in a run of `clusters` clusters.
+pub fn cores_of_cluster(cluster: usize, clusters: usize) -> [usize; 3] {
+    let first = clusters + 2 * cluster;
+    [cluster, first, first + 1]
+}
+
+#[cfg(test)]
+mod tests;

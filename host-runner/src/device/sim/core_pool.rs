@@ -1,0 +1,368 @@
+//! The cores of a device and the few threads on which their kernels run.
+//!
+//! A doorbell puts the core into the queue, a pool thread takes it out and steps it until it waits
+//! again. Bring-up and exit are stepped by the thread that rings, because they never block. An
+//! idle pool thread looks around for a moment and then sleeps; no thread spins between runs.
+//!
+//! A kernel may block on the other cores of its cluster (push and pop, spec trb §7.6). So there
+//! are at least three threads, and [`CorePool::relieve`] adds one where a queued core has a peer
+//! that has been inside a kernel for long while no thread is free. There are never more threads
+//! than cores, and with that many every core can run.
+//!
+//! Waking: `Queue` is under a mutex and says how many threads sleep. A thread goes to sleep only
+//! after it has seen the queue empty under that mutex, and a ring pushes under it, so either the
+//! thread sees the core or the ring sees the sleeper.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use protocol::{Chip, Dispatch, RuntimeRecord};
+
+use super::core::{
+    Assignment, Busy, CoreFault, FaultReceiver, Reach, SimCore, Step, Surroundings,
+    cores_of_cluster, identity,
+};
+use super::event::Event;
+use super::kernel_hooks::{self, PipeStorage};
+use super::registers::{Doorbell, Registers};
+use super::run_state::Duty;
+
+/// Threads that a pool starts with: the cores of one cluster can run together.
+const THREADS_MIN: usize = 3;
+/// How long a kernel must have been running before a queued peer gets a thread of its own.
+///
+/// Far above the time of a usual kernel, far below what a person waits for.
+const BLOCKED_NANOSECONDS: u64 = 2_000_000;
+/// Looks at the queue before an idle thread sleeps; between two looks it yields the processor.
+const LOOKS_BEFORE_SLEEP: u32 = 16;
+
+/// What the threads of a pool share.
+pub struct CorePool<C: Chip> {
+    chip: PhantomData<C>,
+    cores: Box<[SimCore]>,
+    registers: Registers,
+    /// Told about everything that cores do for the AICPU.
+    pub event: Event,
+    pipes: Arc<PipeStorage>,
+    queue: Mutex<Queue>,
+    available: Condvar,
+    /// Length of the queue, to be looked at without the lock.
+    queued: AtomicUsize,
+    /// Clusters of the current run.
+    clusters: AtomicUsize,
+    faults: OnceLock<Weak<dyn FaultReceiver>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Cores that have something to do, and who is there to do it.
+#[derive(Debug)]
+struct Queue {
+    /// Never longer than the number of cores: a core is in it at most once.
+    waiting: VecDeque<usize>,
+    sleepers: usize,
+    /// Threads that were started and have not asked for work yet.
+    starting: usize,
+    threads: usize,
+    stopping: bool,
+}
+
+/// The pool cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread for the simulated cores")]
+pub struct PoolError(#[from] std::io::Error);
+
+impl From<PoolError> for std::io::Error {
+    fn from(PoolError(error): PoolError) -> Self {
+        error
+    }
+}
+
+impl<C: Chip> CorePool<C> {
+    /// A pool for all cores of the chip, with its threads started.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`] where the system refuses a thread; those already started are stopped.
+    pub fn start() -> Result<Arc<Self>, PoolError> {
+        let queue = Queue {
+            waiting: VecDeque::with_capacity(C::MAX_CORES),
+            sleepers: 0,
+            starting: 0,
+            threads: 0,
+            stopping: false,
+        };
+        let pool = Arc::new(Self {
+            chip: PhantomData,
+            cores: (0..C::MAX_CORES).map(SimCore::new).collect(),
+            registers: Registers::new(C::MAX_CORES),
+            event: Event::default(),
+            pipes: Arc::default(),
+            queue: Mutex::new(queue),
+            available: Condvar::new(),
+            queued: AtomicUsize::new(0),
+            clusters: AtomicUsize::new(0),
+            faults: OnceLock::new(),
+            threads: Mutex::new(Vec::new()),
+        });
+        let parallel = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..parallel.clamp(THREADS_MIN, C::MAX_CORES) {
+            if let Err(error) = pool.add_thread() {
+                pool.stop();
+                return Err(error.into());
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Names who is told about faults of cores. Only the first call has an effect.
+    pub fn report_faults_to(&self, receiver: Weak<dyn FaultReceiver>) {
+        // A second receiver would be a second device on the same pool, which nothing builds.
+        let _first_wins = self.faults.set(receiver);
+    }
+
+    /// The register blocks of the cores.
+    pub fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    /// Number of threads now.
+    pub fn thread_count(&self) -> usize {
+        self.queue().threads
+    }
+
+    /// Switches on the cores of `clusters` clusters for a run. All cores must be idle.
+    ///
+    /// # Safety
+    ///
+    /// `runtime` stays in place until [`end_run`](Self::end_run) has succeeded, or for ever.
+    pub unsafe fn begin_run(&self, runtime: &C::Runtime, clusters: usize) {
+        // ORDERING: Relaxed: the doorbells of the run publish it.
+        self.clusters.store(clusters, Ordering::Relaxed);
+        self.pipes.clear();
+        for (index, core) in self.cores.iter().enumerate() {
+            if let Some(registers) = self.registers.core(index) {
+                registers.reset();
+            }
+            match (identity(index, clusters), runtime.workers().get(index)) {
+                (Some(identity), Some(handshake)) => {
+                    let assignment =
+                        Assignment { handshake: core::ptr::from_ref(handshake), identity };
+                    // SAFETY: the caller's promise.
+                    unsafe { core.begin(assignment) };
+                }
+                _ => core.end(),
+            }
+        }
+    }
+
+    /// Waits until no core does anything, at most until `deadline`, and switches them all off.
+    ///
+    /// # Errors
+    ///
+    /// The kernel that runs for longest, if one is still running then.
+    pub fn end_run(self: &Arc<Self>, deadline: Instant) -> Result<(), Busy> {
+        while !self.cores.iter().all(|core| core.state.is_idle()) {
+            if Instant::now() >= deadline
+                && let Some(busy) = self.longest_kernel()
+            {
+                return Err(busy);
+            }
+            self.relieve();
+            self.event.wait(Duration::from_micros(500));
+        }
+        self.cores.iter().for_each(SimCore::end);
+        Ok(())
+    }
+
+    /// The kernel that has been running for longest.
+    pub fn longest_kernel(&self) -> Option<Busy> {
+        self.cores.iter().filter_map(SimCore::busy).max_by_key(|busy| busy.nanoseconds)
+    }
+
+    /// The AICPU wrote a word that a core looks at.
+    pub fn ring(self: &Arc<Self>, doorbell: Doorbell) {
+        if matches!(doorbell.word.decode(), Ok(Dispatch::Task(_))) {
+            if self.cores[doorbell.core].state.notify() == Duty::Queue {
+                self.enqueue(doorbell.core);
+            }
+        } else {
+            self.notify(doorbell.core);
+        }
+    }
+
+    /// The AICPU changed the handshake record of a core.
+    pub fn notify(&self, index: usize) {
+        let Some(core) = self.cores.get(index) else { return };
+        if core.state.claim_or_notify() != Duty::Step {
+            return;
+        }
+        loop {
+            match self.step(index, Reach::UpToKernel) {
+                Step::HasTask => {
+                    core.state.requeue();
+                    return self.enqueue(index);
+                }
+                Step::Waits if core.state.release() => return,
+                Step::Waits => {}
+            }
+        }
+    }
+
+    /// Adds a thread if a queued core needs one to make progress. Cheap; called while waiting.
+    pub fn relieve(self: &Arc<Self>) {
+        // ORDERING: Relaxed: a hint; the queue is looked at under its lock below.
+        if self.queued.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let needed = {
+            let queue = self.queue();
+            let free = queue.sleepers + queue.starting > 0;
+            !free && queue.threads < self.cores.len() && self.has_blocked_peer(&queue)
+        };
+        if needed && let Err(error) = self.add_thread() {
+            tracing::warn!(%error, "cannot start another thread for the simulated cores");
+        }
+    }
+
+    /// Whether a core in the queue has a peer that has been inside a kernel for long.
+    fn has_blocked_peer(&self, queue: &Queue) -> bool {
+        // ORDERING: Relaxed: written before the run started.
+        let clusters = self.clusters.load(Ordering::Relaxed);
+        queue.waiting.iter().filter_map(|&index| identity(index, clusters)).any(|waiting| {
+            cores_of_cluster(waiting.cluster, clusters)
+                .into_iter()
+                .filter_map(|peer| self.cores.get(peer)?.busy())
+                .any(|busy| busy.nanoseconds > BLOCKED_NANOSECONDS)
+        })
+    }
+
+    /// Stops all threads and waits for them. No kernel may be running for ever.
+    pub fn stop(&self) {
+        self.queue().stopping = true;
+        self.available.notify_all();
+        let threads = core::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the simulated cores panicked");
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    fn enqueue(&self, index: usize) {
+        let mut queue = self.queue();
+        queue.waiting.push_back(index);
+        // ORDERING: Relaxed: a hint for `relieve` and for threads that look around.
+        self.queued.store(queue.waiting.len(), Ordering::Relaxed);
+        let wake = queue.sleepers > 0;
+        drop(queue);
+        if wake {
+            self.available.notify_one();
+        }
+    }
+
+    /// The next core to step; `None` when the pool stops.
+    fn next(&self) -> Option<usize> {
+        for _ in 0..LOOKS_BEFORE_SLEEP {
+            // ORDERING: Relaxed: a hint; the queue is looked at under its lock below.
+            if self.queued.load(Ordering::Relaxed) != 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        let mut queue = self.queue();
+        loop {
+            if let Some(index) = queue.waiting.pop_front() {
+                // ORDERING: Relaxed: as in `enqueue`.
+                self.queued.store(queue.waiting.len(), Ordering::Relaxed);
+                return Some(index);
+            }
+            if queue.stopping {
+                return None;
+            }
+            queue.sleepers += 1;
+            queue = self.available.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.sleepers -= 1;
+        }
+    }
+
+    fn add_thread(self: &Arc<Self>) -> Result<(), std::io::Error> {
+        let mut threads = lock(&self.threads);
+        {
+            let mut queue = self.queue();
+            queue.threads += 1;
+            queue.starting += 1;
+        }
+        let name = format!("sim-core-{}", threads.len());
+        let pool = Arc::clone(self);
+        match std::thread::Builder::new().name(name).spawn(move || pool.serve()) {
+            Ok(thread) => {
+                threads.push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                let mut queue = self.queue();
+                queue.threads -= 1;
+                queue.starting -= 1;
+                Err(error)
+            }
+        }
+    }
+
+    /// What a pool thread does.
+    fn serve(&self) {
+        kernel_hooks::attach(Arc::clone(&self.pipes));
+        self.queue().starting -= 1;
+        while let Some(index) = self.next() {
+            let state = &self.cores[index].state;
+            state.claim_queued();
+            loop {
+                self.step(index, Reach::ThroughKernels);
+                if state.release() {
+                    break;
+                }
+            }
+            // A waiter for the end of the run looks at the states, not only at the words.
+            self.event.signal();
+        }
+    }
+
+    fn step(&self, index: usize, reach: Reach) -> Step {
+        match (self.cores.get(index), self.registers.core(index)) {
+            (Some(core), Some(registers)) => {
+                core.step(Surroundings { registers, event: &self.event, faults: self }, reach)
+            }
+            _ => Step::Waits,
+        }
+    }
+}
+
+impl<C: Chip> FaultReceiver for CorePool<C> {
+    fn core_fault(&self, fault: CoreFault) {
+        match self.faults.get().and_then(Weak::upgrade) {
+            Some(receiver) => receiver.core_fault(fault),
+            None => tracing::error!(?fault, "a simulated core failed"),
+        }
+    }
+}
+
+impl<C: Chip> core::fmt::Debug for CorePool<C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("CorePool").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+/// Locks; a thread that panicked left data that is valid at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Executor and cores of a simulated device, joined.
+//!
+//! The executor drives the cores through its platform; the other way round, a core whose kernel
+//! throws reports to the executor. Both directions meet here.
+
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use aicpu_executor::Executor;
+use protocol::{Chip, CoreCallable, FuncId, RuntimeBody, RuntimeRecord, StatusCode};
+
+use super::core::{CoreFault, FaultReceiver};
+use super::core_pool::{CorePool, PoolError};
+use super::platform::SimPlatform;
+
+/// The executor of a simulated device.
+pub type SimExecutor<C> = Executor<C, SimPlatform<C>>;
+
+/// Executor and cores.
+pub struct Engine<C: Chip> {
+    executor: Box<SimExecutor<C>>,
+    pool: Arc<CorePool<C>>,
+    /// The run record of the run in flight, to find func ids by; null between runs.
+    record: AtomicPtr<C::Runtime>,
+}
+
+impl<C: Chip> Engine<C> {
+    /// Starts the cores and makes an executor for them.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`].
+    pub fn start() -> Result<Arc<Self>, PoolError> {
+        let pool = CorePool::<C>::start()?;
+        let executor = boxed_executor(SimPlatform::new(Arc::clone(&pool)));
+        let record = AtomicPtr::new(core::ptr::null_mut());
+        let engine = Arc::new(Self { executor, pool, record });
+        let receiver: Arc<dyn FaultReceiver> = Arc::<Self>::clone(&engine);
+        engine.pool.report_faults_to(Arc::downgrade(&receiver));
+        Ok(engine)
+    }
+
+    /// The executor.
+    pub fn executor(&self) -> &SimExecutor<C> {
+        &self.executor
+    }
+
+    /// The cores.
+    pub fn pool(&self) -> &Arc<CorePool<C>> {
+        &self.pool
+    }
+
+    /// Names the run record of the run that starts, or null when it has ended.
+    ///
+    /// # Safety
+    ///
+    /// A record that is named stays valid and unchanged until another one, or none, is.
+    pub unsafe fn set_record(&self, record: *const C::Runtime) {
+        // ORDERING: Release pairs with the Acquire load in `func_id_of`.
+        self.record.store(record.cast_mut(), Ordering::Release);
+    }
+
+    /// The func id under which the run in flight has the kernel with this entry.
+    pub fn func_id_of(&self, function: u64) -> Option<FuncId> {
+        // ORDERING: Acquire: see `set_record`.
+        let record = self.record.load(Ordering::Acquire);
+        // SAFETY: null, or valid by the contract of `set_record`.
+        let body = unsafe { record.as_ref() }?.body();
+        // SAFETY: the table of a run in flight holds records of loaded kernels only.
+        unsafe { find_func_id(body, function) }
+    }
+}
+
+impl<C: Chip> FaultReceiver for Engine<C> {
+    fn core_fault(&self, fault: CoreFault) {
+        let code = StatusCode::KernelException.code();
+        match fault {
+            CoreFault::KernelThrew { core, function, text } => match self.func_id_of(function) {
+                Some(func_id) => self.executor.report_fault(
+                    code,
+                    format_args!("the kernel of func_id {func_id} on core {core} threw {text}"),
+                ),
+                None => self
+                    .executor
+                    .report_fault(code, format_args!("a kernel on core {core} threw {text}")),
+            },
+            CoreFault::NoPayload { core } => self.executor.report_fault(
+                StatusCode::HandshakeTimeout.code(),
+                format_args!("core {core} got a task and was never given payload buffers"),
+            ),
+        }
+    }
+}
+
+impl<C: Chip> core::fmt::Debug for Engine<C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Engine").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+/// The func id whose kernel has this entry.
+///
+/// # Safety
+///
+/// Every address in the table is 0 or that of a live `CoreCallable`.
+unsafe fn find_func_id(body: &RuntimeBody, function: u64) -> Option<FuncId> {
+    let has_entry = |&address: &u64| {
+        // CAST: usize is 64 bits on the supported targets.
+        let kernel = core::ptr::with_exposed_provenance::<CoreCallable>(address as usize);
+        // SAFETY: the caller's promise; records are aligned to 64 and written at loading only.
+        unsafe { kernel.as_ref() }.is_some_and(|kernel| kernel.resolved_addr == function)
+    };
+    let index = body.func_id_to_addr.iter().position(has_entry)?;
+    FuncId::new(i64::try_from(index).ok()?).ok()
+}
+
+/// Makes an executor on the heap; it is too large to pass through a stack.
+fn boxed_executor<C: Chip>(platform: SimPlatform<C>) -> Box<SimExecutor<C>> {
+    let layout = Layout::new::<SimExecutor<C>>();
+    // SAFETY: an executor is not a type of size zero.
+    let place = unsafe { alloc_zeroed(layout) }.cast::<SimExecutor<C>>();
+    if place.is_null() {
+        handle_alloc_error(layout);
+    }
+    // SAFETY: fresh memory of that layout; `init_in_place` initialises it, and a box may own it
+    // then because it came from the global allocator with the layout of the type.
+    unsafe {
+        SimExecutor::<C>::init_in_place(place, platform);
+        Box::from_raw(place)
+    }
+}

@@ -1,0 +1,119 @@
+//! Loading good and bad kernels, sharing, and giving everything back.
+
+use super::*;
+use crate::device::image::{ImageError, NATIVE_MACHINE};
+use crate::device::sim::test_objects::{core_callable, cxx_bytes};
+
+/// A kernel that returns through its first argument which one it is.
+fn kernel_source(number: u32) -> String {
+    format!(
+        "extern \"C\" void kernel_entry(long *args) {{ *reinterpret_cast<long *>(args[0]) = \
+         {number}; }}"
+    )
+}
+
+fn load(
+    kernels: &mut Kernels,
+    memory: &mut DeviceMemory,
+    binary: &[u8],
+) -> Result<DeviceAddr, KernelError> {
+    let blob = core_callable(binary);
+    kernels.load(&CoreCallableView::parse(&blob).unwrap(), memory)
+}
+
+/// Calls the kernel of a record as a core would.
+fn call(memory: &DeviceMemory, record: DeviceAddr) -> u64 {
+    let mut entry = [0; 8];
+    let field = record.checked_add(offset_of!(CoreCallable, resolved_addr) as u64).unwrap();
+    memory.copy_out(&mut entry, field).unwrap();
+    let entry = core::ptr::with_exposed_provenance::<()>(usize::from_ne_bytes(entry));
+    // SAFETY: the entry of a kernel with this signature.
+    let entry =
+        unsafe { core::mem::transmute::<*const (), unsafe extern "C" fn(*const u64)>(entry) };
+    let mut result = 0_u64;
+    let args = [(&raw mut result).expose_provenance() as u64];
+    // SAFETY: the kernel writes where its first argument points.
+    unsafe { entry(args.as_ptr()) };
+    // SAFETY: a live local that the kernel wrote.
+    unsafe { (&raw const result).read_volatile() }
+}
+
+#[test]
+fn equal_bytes_are_loaded_once_and_unloaded_with_the_last_reference() {
+    let (mut kernels, mut memory) = (Kernels::default(), DeviceMemory::default());
+    let binary = cxx_bytes("one", &kernel_source(1));
+    let first = load(&mut kernels, &mut memory, &binary).unwrap();
+    let second = load(&mut kernels, &mut memory, &binary).unwrap();
+    assert_eq!((first, kernels.count(), memory.allocation_count()), (second, 1, 1));
+    kernels.unload(first, &mut memory).unwrap();
+    assert_eq!(call(&memory, first), 1);
+    kernels.unload(first, &mut memory).unwrap();
+    assert_eq!((kernels.count(), memory.allocation_count()), (0, 0));
+    let gone = kernels.unload(first, &mut memory);
+    assert!(matches!(gone, Err(KernelError::Unknown { address }) if address == first));
+}
+
+#[test]
+fn different_kernels_stay_apart() {
+    let (mut kernels, mut memory) = (Kernels::default(), DeviceMemory::default());
+    let records: Vec<DeviceAddr> = (0..3)
+        .map(|number| cxx_bytes("kernel", &kernel_source(number)))
+        .map(|binary| load(&mut kernels, &mut memory, &binary).unwrap())
+        .collect();
+    let results: Vec<u64> = records.iter().map(|&record| call(&memory, record)).collect();
+    assert_eq!(results, [0, 1, 2]);
+}
+
+#[test]
+fn what_a_sender_claims_as_entry_is_not_believed() {
+    let (mut kernels, mut memory) = (Kernels::default(), DeviceMemory::default());
+    let binary = cxx_bytes("claim", &kernel_source(5));
+    let mut blob = core_callable(&binary);
+    blob[72..80].copy_from_slice(&0xDEAD_BEEF_u64.to_ne_bytes());
+    let claimed = kernels.load(&CoreCallableView::parse(&blob).unwrap(), &mut memory).unwrap();
+    assert_eq!(call(&memory, claimed), 5);
+    assert_eq!(load(&mut kernels, &mut memory, &binary).unwrap(), claimed);
+}
+
+#[test]
+fn bad_kernels_are_typed_errors_and_leave_nothing() {
+    let (mut kernels, mut memory) = (Kernels::default(), DeviceMemory::default());
+    let good = cxx_bytes("good", &kernel_source(1));
+    let mut other_machine = good.clone();
+    other_machine[18] = 40;
+    let no_entry = cxx_bytes("no_entry", "extern \"C\" void kernel_entri(long *) {}");
+    let mut check = |binary: &[u8], expected: &ImageError| {
+        match load(&mut kernels, &mut memory, binary) {
+            Err(KernelError::Image(error)) => assert_eq!(&error, expected),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!((kernels.count(), memory.allocation_count()), (0, 0));
+    };
+    check(b"nothing", &ImageError::NotElf { found: b"noth".to_vec() });
+    check(&other_machine, &ImageError::WrongMachine { found: 40, want: NATIVE_MACHINE });
+    check(&no_entry, &ImageError::MissingSymbol { symbol: "kernel_entry".to_owned() });
+
+    let unresolved = "extern \"C\" void nowhere(); extern \"C\" void kernel_entry(long *) \
+                      { nowhere(); }";
+    let unresolved = cxx_bytes("unresolved", unresolved);
+    let refused = load(&mut kernels, &mut memory, &unresolved);
+    assert!(matches!(refused, Err(KernelError::Loader { .. })));
+    assert_eq!((kernels.count(), memory.allocation_count()), (0, 0));
+}
+
+#[test]
+fn a_kernel_that_wants_the_hooks_gets_them() {
+    let source = r#"
+        static unsigned (*sub_block)();
+        extern "C" void pto_sim_register_hooks(void *first, void *) {
+            sub_block = reinterpret_cast<unsigned (*)()>(first);
+        }
+        extern "C" void kernel_entry(long *args) {
+            *reinterpret_cast<long *>(args[0]) = sub_block() + 10;
+        }"#;
+    let (mut kernels, mut memory) = (Kernels::default(), DeviceMemory::default());
+    let record = load(&mut kernels, &mut memory, &cxx_bytes("hooks", source)).unwrap();
+    let identity =
+        kernel_hooks::CoreIdentity { kind: protocol::CoreType::Aiv, cluster: 0, sub_block: 1 };
+    assert_eq!(kernel_hooks::with_identity(identity, || call(&memory, record)), 11);
+}

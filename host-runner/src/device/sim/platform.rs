@@ -1,0 +1,154 @@
+//! The simulated machine below the executor: `Platform` over the core pool.
+
+use std::ffi::c_void;
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aicpu_executor::loader::SymbolResolver;
+use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
+use protocol::Chip;
+
+use super::clock;
+use super::code_memory::SimCodeMemory;
+use super::core_pool::CorePool;
+use super::guarded_call::guarded;
+use super::symbols::ResidentSymbols;
+
+/// Polls that only pause the processor.
+const PAUSING_ROUNDS: u32 = 32;
+/// Polls up to which the thread gives up the processor but stays ready to run.
+const YIELDING_ROUNDS: u32 = 96;
+/// Longest sleep between two polls; whatever a core does ends it early.
+const SLEEP_MAX: Duration = Duration::from_micros(100);
+
+/// The simulated machine.
+#[derive(Debug)]
+pub struct SimPlatform<C: Chip> {
+    pool: Arc<CorePool<C>>,
+}
+
+impl<C: Chip> SimPlatform<C> {
+    /// The machine around `pool`.
+    pub fn new(pool: Arc<CorePool<C>>) -> Self {
+        Self { pool }
+    }
+}
+
+impl<C: Chip> Platform for SimPlatform<C> {
+    type CodeMemory = SimCodeMemory;
+
+    fn ticks(&self) -> u64 {
+        clock::nanoseconds()
+    }
+
+    fn ticks_per_second(&self) -> u64 {
+        clock::TICKS_PER_SECOND
+    }
+
+    fn register_block(&self, physical_core: u32) -> Option<RegisterBlock> {
+        let core = usize::try_from(physical_core).ok()?;
+        self.pool.registers().block_address(core).map(RegisterBlock)
+    }
+
+    fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
+        // A register that is not there reads as zero, as on a bus without the device.
+        self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
+    }
+
+    fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
+        match self.pool.registers().write::<C>(block.0, offset, value) {
+            Ok(Some(doorbell)) => self.pool.ring(doorbell),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
+        }
+    }
+
+    fn notify_core(&self, worker: usize) {
+        self.pool.notify(worker);
+    }
+
+    fn relax(&self, rounds: u32) {
+        match rounds {
+            0..PAUSING_ROUNDS => core::hint::spin_loop(),
+            PAUSING_ROUNDS..YIELDING_ROUNDS => std::thread::yield_now(),
+            _ => {
+                self.pool.relieve();
+                self.pool.event.wait(SLEEP_MAX);
+            }
+        }
+    }
+
+    // Host memory is coherent: nothing to do for either direction.
+    fn invalidate_cache(&self, _address: u64, _bytes: usize) {}
+
+    fn clean_cache(&self, _address: u64, _bytes: usize) {}
+
+    fn code_memory(&self) -> SimCodeMemory {
+        SimCodeMemory::default()
+    }
+
+    fn symbols(&self) -> &dyn SymbolResolver {
+        &ResidentSymbols
+    }
+
+    fn register_unwind(&self, tables: UnwindTables) {
+        if let Some(functions) = UnwindFunctions::get() {
+            // SAFETY: the tables are those of sealed code, and they are taken back before the code
+            // goes away.
+            unsafe { (functions.register)(pointer(tables)) };
+        }
+    }
+
+    fn deregister_unwind(&self, tables: UnwindTables) {
+        if let Some(functions) = UnwindFunctions::get() {
+            // SAFETY: the executor takes back what it registered, once.
+            unsafe { (functions.deregister)(pointer(tables)) };
+        }
+    }
+
+    unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
+        // SAFETY: the caller's promise.
+        guarded(|| unsafe { call.invoke() }).map_err(|text| {
+            let mut kept = ExceptionText::new();
+            for character in text.chars() {
+                if kept.write_char(character).is_err() {
+                    break;
+                }
+            }
+            kept
+        })
+    }
+}
+
+/// Start of the tables.
+fn pointer(tables: UnwindTables) -> *const c_void {
+    // CAST: usize is 64 bits on the supported targets.
+    core::ptr::with_exposed_provenance(tables.eh_frame as usize)
+}
+
+/// How the process's unwinder learns of code that the system's loader did not load.
+#[derive(Debug, Clone, Copy)]
+struct UnwindFunctions {
+    register: unsafe extern "C" fn(*const c_void),
+    deregister: unsafe extern "C" fn(*const c_void),
+}
+
+impl UnwindFunctions {
+    fn get() -> Option<Self> {
+        static FOUND: OnceLock<Option<UnwindFunctions>> = OnceLock::new();
+        *FOUND.get_or_init(|| {
+            let register = ResidentSymbols::address(b"__register_frame")?;
+            let deregister = ResidentSymbols::address(b"__deregister_frame")?;
+            type Function = unsafe extern "C" fn(*const c_void);
+            // SAFETY: functions of libgcc with these signatures.
+            let functions = unsafe {
+                UnwindFunctions {
+                    register: core::mem::transmute::<*mut c_void, Function>(register),
+                    deregister: core::mem::transmute::<*mut c_void, Function>(deregister),
+                }
+            };
+            Some(functions)
+        })
+    }
+}

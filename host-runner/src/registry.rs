@@ -1,0 +1,252 @@
+//! What is registered: callables by id, and where they are on the device.
+//!
+//! Ids are the smallest free ones, so a worker never runs out of ids by registering and
+//! unregistering. Each use of an id has a generation of its own: a handle of an earlier use is
+//! refused instead of running the wrong code (design architecture §3.1).
+//!
+//! ```text
+//!  parse ──▶ check ──▶ load kernels ──▶ upload orchestration ──▶ publish
+//!              └──────────── any failure: give everything back ────────┘
+//! ```
+
+use std::sync::Arc;
+
+use protocol::callable::parse::ChipCallableView;
+use protocol::{CallableId, DeviceAddr, FuncId, MAX_REGISTERED_CALLABLE_IDS, WireError};
+
+use crate::device::{Device, DeviceError, KernelError, MemoryError, OrchestrationError};
+
+mod orchestrations;
+mod placement;
+
+pub use orchestrations::Orchestrations;
+pub use placement::Placement;
+
+/// Why a callable cannot be registered. Nothing of it stays behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The blob is damaged.
+    #[error("the callable's blob is damaged")]
+    Blob(#[from] WireError),
+    /// All ids are taken.
+    #[error("all {limit} callable ids are in use; unregister a callable first")]
+    Full {
+        /// Number of ids.
+        limit: usize,
+    },
+    /// The orchestration cannot be loaded.
+    #[error("the orchestration of callable `{name}` cannot be loaded")]
+    Orchestration {
+        /// Name of the callable.
+        name: String,
+        /// Why.
+        #[source]
+        source: OrchestrationError,
+    },
+    /// A kernel cannot be loaded.
+    #[error("the kernel of func_id {func_id} of callable `{name}` cannot be loaded")]
+    Kernel {
+        /// Name of the callable.
+        name: String,
+        /// The kernel.
+        func_id: FuncId,
+        /// Why.
+        #[source]
+        source: KernelError,
+    },
+    /// The device has no room for it.
+    #[error("the device has no room for the orchestration of callable `{name}`")]
+    Memory {
+        /// Name of the callable.
+        name: String,
+        /// Why.
+        #[source]
+        source: MemoryError,
+    },
+    /// There is no device to register it on.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// Why a handle names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the handle names callable {id} of generation {generation}, which is not registered any more; \
+     use the handle of its last registration"
+)]
+pub struct StaleHandle {
+    /// The id.
+    pub id: CallableId,
+    /// Which use of it.
+    pub generation: u32,
+}
+
+/// A buffer on the device for one tensor of a callable's runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buffer {
+    /// Where it is; null before the first use.
+    pub address: DeviceAddr,
+    /// How many bytes fit.
+    pub capacity: usize,
+}
+
+/// A registered callable.
+#[derive(Debug)]
+pub struct Entry {
+    /// Name in messages.
+    pub name: String,
+    /// Which use of the id this is, from 1.
+    pub generation: u32,
+    blob: Arc<[u8]>,
+    /// Where it is on the device; `None` after the device was lost, until the next use.
+    pub placement: Option<Placement>,
+    /// Whether the executor has reported that it loaded this generation.
+    pub loaded: bool,
+    /// One for each tensor that a run has staged; kept from run to run.
+    pub buffers: Vec<Buffer>,
+}
+
+/// One id.
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+/// All registered callables of a worker.
+#[derive(Debug)]
+pub struct Registry {
+    slots: Box<[Slot]>,
+    orchestrations: Orchestrations,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let slots = (0..MAX_REGISTERED_CALLABLE_IDS).map(|_| Slot::default()).collect();
+        Self { slots, orchestrations: Orchestrations::default() }
+    }
+}
+
+impl Registry {
+    /// Registers a callable under the smallest free id.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`]; device and registry are then as they were before.
+    pub fn register(
+        &mut self,
+        device: &mut dyn Device,
+        name: &str,
+        blob: &[u8],
+    ) -> Result<(CallableId, u32), RegisterError> {
+        let limit = self.slots.len();
+        let index = self.slots.iter().position(|slot| slot.entry.is_none());
+        let index = index.ok_or(RegisterError::Full { limit })?;
+        // CAST: a small table. The id is in range because the index is.
+        let id = CallableId::new(index as i64).map_err(|_| RegisterError::Full { limit })?;
+        let view = ChipCallableView::parse(blob)?;
+        let placement = Placement::place(device, &mut self.orchestrations, name, &view)?;
+
+        let slot = &mut self.slots[index];
+        // Never 0: that is what a record without generations has.
+        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
+        let generation = slot.generation;
+        slot.entry = Some(Entry {
+            name: name.to_owned(),
+            generation,
+            blob: blob.into(),
+            placement: Some(placement),
+            loaded: false,
+            buffers: Vec::new(),
+        });
+        Ok((id, generation))
+    }
+
+    /// Unregisters a callable and gives back everything that it had on the device.
+    ///
+    /// # Errors
+    ///
+    /// [`StaleHandle`] where it is not registered.
+    pub fn unregister(
+        &mut self,
+        device: &mut dyn Device,
+        id: CallableId,
+        generation: u32,
+    ) -> Result<(), StaleHandle> {
+        self.entry(id, generation)?;
+        device.unload_orchestration(id);
+        let Some(entry) = self.slots[id.index()].entry.take() else { return Ok(()) };
+        for buffer in entry.buffers {
+            free_quietly(device, buffer.address);
+        }
+        if let Some(placement) = entry.placement {
+            placement.give_back(device, &mut self.orchestrations);
+        }
+        Ok(())
+    }
+
+    /// The callable of a handle.
+    ///
+    /// # Errors
+    ///
+    /// [`StaleHandle`] where it is not registered.
+    pub fn entry(&mut self, id: CallableId, generation: u32) -> Result<&mut Entry, StaleHandle> {
+        match &mut self.slots[id.index()].entry {
+            Some(entry) if entry.generation == generation => Ok(entry),
+            _ => Err(StaleHandle { id, generation }),
+        }
+    }
+
+    /// Puts a callable back on a device that took the place of a lost one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`register`](Self::register); [`RegisterError::Device`] for a handle that names
+    /// nothing cannot occur after [`entry`](Self::entry) found it.
+    pub fn place_again(
+        &mut self,
+        device: &mut dyn Device,
+        id: CallableId,
+    ) -> Result<(), RegisterError> {
+        let Some(entry) = &mut self.slots[id.index()].entry else { return Ok(()) };
+        if entry.placement.is_none() {
+            let view = ChipCallableView::parse(&entry.blob)?;
+            let placement = Placement::place(device, &mut self.orchestrations, &entry.name, &view)?;
+            entry.placement = Some(placement);
+        }
+        Ok(())
+    }
+
+    /// Forgets what was on a device that was lost; the registrations stay.
+    pub fn forget_device(&mut self) {
+        self.orchestrations = Orchestrations::default();
+        for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
+            entry.placement = None;
+            entry.loaded = false;
+            entry.buffers.clear();
+        }
+    }
+
+    /// Number of registered callables.
+    pub fn len(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.entry.is_some()).count()
+    }
+
+    /// Whether nothing is registered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Frees what is known to be allocated; null is nothing.
+pub(crate) fn free_quietly(device: &mut dyn Device, address: DeviceAddr) {
+    if !address.is_null()
+        && let Err(error) = device.free(address)
+    {
+        tracing::error!(%error, "the registry holds an address that the device does not know");
+    }
+}
+
+#[cfg(test)]
+mod tests;

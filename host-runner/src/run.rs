@@ -1,0 +1,182 @@
+//! One run: its settings, the staging of its tensors, and what came of it.
+//!
+//! ```text
+//!  settings ─check─▶ staging: IN and INOUT to the device ─▶ launch ─▶ OUT and INOUT back
+//!                                                              └ fault: outputs stay untouched
+//! ```
+//!
+//! What a run needs on the device is kept from run to run: a run of the same callable with tensors
+//! that fit its buffers allocates nothing.
+
+use std::time::{Duration, Instant};
+
+use protocol::RuntimeBody;
+
+use crate::arguments::Arguments;
+use crate::device::{Device, DeviceFacts, Launch, RingConfig};
+use crate::registry::Entry;
+
+mod error;
+mod staging;
+
+pub use error::{RunError, RunFault};
+
+/// Settings of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunConfig {
+    /// Clusters to use: one cube and two vector cores each.
+    pub block_dim: u32,
+    /// AICPU threads to use. One of them runs the orchestration; with a single thread it also
+    /// schedules.
+    pub aicpu_threads: u32,
+    /// How long the run may take.
+    pub timeout: Duration,
+    /// How long no task may make progress; zero: seven eighths of `timeout`, so that a run in
+    /// which nothing moves ends with a report of what it waits for, and not with the timeout.
+    pub stall_timeout: Duration,
+    /// How long after a fault or the timeout the device may take to stop before it is given up.
+    pub grace: Duration,
+}
+
+impl Default for RunConfig {
+    /// 24 clusters and 3 threads, as in the reference (spec callable §1.6); a minute, of which
+    /// seven eighths without progress; 5 seconds to stop.
+    fn default() -> Self {
+        Self {
+            block_dim: 24,
+            aicpu_threads: 3,
+            timeout: Duration::from_secs(60),
+            stall_timeout: Duration::ZERO,
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// Tasks that the orchestration submitted.
+    pub tasks: u64,
+    /// Loads of orchestrations by this worker so far, this run included.
+    pub loads: u64,
+    /// Whether this run loaded its orchestration.
+    pub loaded: bool,
+    /// From the copy of the first input to the copy of the last output.
+    pub elapsed: Duration,
+}
+
+/// What the worker learns from a run, whether it succeeded or not.
+#[derive(Debug)]
+pub(crate) struct RunEnd {
+    /// Whether the executor loaded the orchestration in this run.
+    pub(crate) loaded: bool,
+    /// Tasks and time, or why it failed.
+    pub(crate) result: Result<(u64, Duration), RunError>,
+}
+
+impl RunConfig {
+    /// Checks the settings against what the device can do.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::BlockDim`] and [`RunError::AicpuThreads`].
+    pub fn check(&self, facts: &DeviceFacts) -> Result<(), RunError> {
+        let DeviceFacts { clusters_max, aicpu_threads_max, .. } = *facts;
+        if !(1..=clusters_max).contains(&self.block_dim) {
+            return Err(RunError::BlockDim { value: self.block_dim, max: clusters_max });
+        }
+        if !(1..=aicpu_threads_max).contains(&self.aicpu_threads) {
+            let value = self.aicpu_threads;
+            return Err(RunError::AicpuThreads { value, max: aicpu_threads_max });
+        }
+        Ok(())
+    }
+
+    fn launch(&self, rings: RingConfig) -> Launch {
+        Launch {
+            clusters: self.block_dim,
+            aicpu_threads: self.aicpu_threads,
+            rings,
+            stall_timeout: match self.stall_timeout {
+                Duration::ZERO => self.timeout - self.timeout / 8,
+                given => given,
+            },
+            timeout: self.timeout,
+            grace: self.grace,
+        }
+    }
+}
+
+/// Which callable the run record names, so that a run of the same one need not write it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// The id, as the record holds it.
+    pub(crate) id: i32,
+    /// Which use of the id.
+    pub(crate) generation: u32,
+}
+
+/// Carries out a run of a callable that is placed on the device. The settings have been checked.
+pub(crate) fn execute(
+    device: &mut dyn Device,
+    entry: &mut Entry,
+    bound: Bound,
+    rebind: bool,
+    arguments: &mut Arguments<'_>,
+    launch: (&RunConfig, RingConfig),
+) -> RunEnd {
+    let start = Instant::now();
+    let failed = |error: RunError| RunEnd { loaded: false, result: Err(error) };
+    let body = device.run_record();
+    if rebind && let Some(placement) = &entry.placement {
+        placement.bind(body);
+    }
+    announce(body, bound, !entry.loaded);
+    if let Err(error) = staging::stage(device, &mut entry.buffers, arguments) {
+        return failed(error);
+    }
+
+    let (config, rings) = launch;
+    let outcome = match device.run(&config.launch(rings)) {
+        Ok(outcome) => outcome,
+        Err(error) => return failed(error.into()),
+    };
+    let loaded = outcome.loaded;
+    let result = match outcome.fault {
+        Some(fault) => Err(RunFault::new(fault.code, fault.text.as_str()).into()),
+        None => staging::collect(device, &entry.buffers, arguments)
+            .map(|()| (outcome.tasks, start.elapsed())),
+    };
+    RunEnd { loaded, result }
+}
+
+/// Names the callable in the run record, and says whether the executor has to load it.
+fn announce(body: &mut RuntimeBody, bound: Bound, first: bool) {
+    body.active_callable_id = bound.id;
+    body.register_new_callable_id = u8::from(first);
+    body.extension.callable_generation = bound.generation;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_outside_the_device_are_refused_with_the_limit() {
+        let facts = DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4 };
+        let check = |block_dim, aicpu_threads| {
+            RunConfig { block_dim, aicpu_threads, ..RunConfig::default() }
+                .check(&facts)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(check(1, 1), Ok(()));
+        assert_eq!(check(24, 4), Ok(()));
+        for (block_dim, threads, part) in
+            [(0, 3, "block_dim 0"), (25, 3, "1 to 24"), (24, 0, "1 to 4"), (24, 5, "5 AICPU")]
+        {
+            let text = check(block_dim, threads).unwrap_err();
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

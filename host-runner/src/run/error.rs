@@ -1,0 +1,137 @@
+//! Why a run did not succeed.
+
+use protocol::{ArgsError, StatusCode};
+
+use crate::device::{DeviceError, DeviceLost, MemoryError};
+use crate::registry::{RegisterError, StaleHandle};
+
+/// Why a run did not succeed. The caller's outputs are untouched, and the next run works.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The handle is of another worker.
+    #[error("the handle is of another worker; register the callable with this one")]
+    ForeignHandle,
+    /// The handle names nothing.
+    #[error(transparent)]
+    StaleHandle(#[from] StaleHandle),
+    /// More clusters than there are, or none.
+    #[error("block_dim {value} is out of range; this device has 1 to {max} clusters")]
+    BlockDim {
+        /// As given.
+        value: u32,
+        /// Clusters of the device.
+        max: u32,
+    },
+    /// More AICPU threads than there are, or none.
+    #[error("{value} AICPU threads are out of range; this device has 1 to {max}")]
+    AicpuThreads {
+        /// As given.
+        value: u32,
+        /// AICPU threads of the device.
+        max: u32,
+    },
+    /// The arguments do not fit the record of a run.
+    #[error(transparent)]
+    Arguments(#[from] ArgsError),
+    /// Device memory for the tensors.
+    #[error("a tensor cannot be moved to or from the device")]
+    Memory(#[from] MemoryError),
+    /// The run ended with a fault.
+    #[error(transparent)]
+    Fault(#[from] RunFault),
+    /// The device did not come back. The next run gets a fresh one.
+    #[error(transparent)]
+    DeviceLost(#[from] DeviceLost),
+    /// The callable cannot be put on the device that took the place of a lost one.
+    #[error("the callable cannot be put on the fresh device")]
+    Replacement(#[source] Box<RegisterError>),
+    /// The device failed before anything ran.
+    #[error(transparent)]
+    Device(DeviceError),
+}
+
+impl From<DeviceError> for RunError {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Lost(lost) => Self::DeviceLost(lost),
+            DeviceError::Memory(error) => Self::Memory(error),
+            error => Self::Device(error),
+        }
+    }
+}
+
+/// A run that the executor ended with a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunFault {
+    /// What the status means; `None` for a number that the orchestration made up.
+    pub code: Option<StatusCode>,
+    /// The status as users of the reference see it: negative.
+    pub status: i32,
+    /// What happened, where, and the numbers that matter.
+    pub text: String,
+}
+
+impl RunFault {
+    /// A fault with a positive code, as the executor reports it.
+    pub fn new(code: i32, text: &str) -> Self {
+        Self { code: StatusCode::from_code(code), status: -code, text: text.to_owned() }
+    }
+
+    /// What the status means in general.
+    pub fn meaning(&self) -> &'static str {
+        match self.code {
+            Some(code) => code.meaning(),
+            None => "the orchestration ended the run with a number of its own",
+        }
+    }
+
+    /// What to do next.
+    pub fn remedy(&self) -> &'static str {
+        match self.code {
+            Some(code) => code.remedy(),
+            None => "look for the number in the orchestration",
+        }
+    }
+
+    /// The message by which users of the reference know the status.
+    pub fn reference_message(&self) -> String {
+        format!("run_prepared failed with code {}", self.status)
+    }
+}
+
+impl std::fmt::Display for RunFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the run failed with status {}", self.status)?;
+        if let Some(code) = self.code {
+            write!(f, " ({})", code.name())?;
+        }
+        write!(f, ": {}; {}; {}", self.text, self.meaning(), self.remedy())
+    }
+}
+
+impl std::error::Error for RunFault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_status_text_meaning_and_remedy() {
+        let fault = RunFault::new(9, "bad tile");
+        assert_eq!((fault.code, fault.status), (Some(StatusCode::ExplicitFatal), -9));
+        let text = fault.to_string();
+        for part in ["-9", "EXPLICIT_ORCH_FATAL", "bad tile", fault.meaning(), fault.remedy()] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_eq!(fault.reference_message(), "run_prepared failed with code -9");
+    }
+
+    #[test]
+    fn a_number_of_the_orchestration_stays_as_it_is() {
+        let fault = RunFault::new(4711, "mine");
+        assert_eq!((fault.code, fault.status), (None, -4711));
+        assert!(fault.to_string().contains("-4711: mine"), "{fault}");
+    }
+}

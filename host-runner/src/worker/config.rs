@@ -1,0 +1,144 @@
+//! What a worker is opened with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::device::{DeviceError, RingConfig};
+
+/// The devices that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum PlatformName {
+    /// The simulator of the a2a3 chip.
+    #[default]
+    A2a3Sim,
+}
+
+impl PlatformName {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::A2a3Sim];
+
+    /// The name that users give.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A2a3Sim => "a2a3sim",
+        }
+    }
+}
+
+impl fmt::Display for PlatformName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for PlatformName {
+    type Err = UnknownPlatform;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPlatform> {
+        let known = Self::ALL.iter().find(|platform| platform.name() == name);
+        known.copied().ok_or_else(|| UnknownPlatform { name: name.to_owned() })
+    }
+}
+
+/// A name that is not one of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no platform `{name}`; use {}", known())]
+pub struct UnknownPlatform {
+    /// The name given.
+    pub name: String,
+}
+
+fn known() -> String {
+    PlatformName::ALL.iter().map(|platform| platform.name()).collect::<Vec<_>>().join(" or ")
+}
+
+/// What a worker is opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WorkerConfig {
+    /// The device.
+    pub platform: PlatformName,
+    /// Sizes of the rings of every run; the default is the executor's.
+    pub rings: RingConfig,
+}
+
+impl WorkerConfig {
+    /// Settings for a device, with default ring sizes.
+    pub fn new(platform: PlatformName) -> Self {
+        Self { platform, rings: RingConfig::default() }
+    }
+
+    /// The same with other ring sizes.
+    #[must_use]
+    pub fn with_rings(self, rings: RingConfig) -> Self {
+        Self { rings, ..self }
+    }
+
+    /// Checks the ring sizes (spec trb §2.4); 0 is the default of each.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerError::Ring`].
+    pub(super) fn check(&self) -> Result<(), WorkerError> {
+        let RingConfig { task_window, heap_bytes, dep_pool } = self.rings;
+        let check = |what, value: u64, min: u64, power: bool| {
+            let valid = value == 0 || (value >= min && (!power || value.is_power_of_two()));
+            if valid { Ok(()) } else { Err(WorkerError::Ring { what, value, min }) }
+        };
+        check("task window", task_window, 4, true)?;
+        check("heap size", heap_bytes, 1024, true)?;
+        check("dependency pool", dep_pool, 4, false)
+    }
+}
+
+/// Why a worker cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// A ring size that no executor can work with.
+    #[error(
+        "a {what} of {value} per ring is not possible; use at least {min}, a power of two for \
+         window and heap"
+    )]
+    Ring {
+        /// Which size.
+        what: &'static str,
+        /// As given.
+        value: u64,
+        /// The smallest.
+        min: u64,
+    },
+    /// The device cannot be opened.
+    #[error("the device cannot be opened")]
+    Device(#[from] DeviceError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_found_by_name_and_others_say_what_there_is() {
+        assert_eq!("a2a3sim".parse(), Ok(PlatformName::A2a3Sim));
+        for name in ["a2a3", "a5", "A2A3SIM", ""] {
+            let error = name.parse::<PlatformName>().unwrap_err();
+            assert_eq!(error.name, name);
+            assert!(error.to_string().ends_with("use a2a3sim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn ring_sizes_are_checked() {
+        let check = |task_window, heap_bytes, dep_pool| {
+            let rings = RingConfig { task_window, heap_bytes, dep_pool };
+            WorkerConfig::default().with_rings(rings).check().is_ok()
+        };
+        assert!(check(0, 0, 0));
+        assert!(check(4, 1024, 5));
+        assert!(!check(2, 0, 0));
+        assert!(!check(12, 0, 0));
+        assert!(!check(0, 512, 0));
+        assert!(!check(0, 3000, 0));
+        assert!(!check(0, 0, 3));
+    }
+}

@@ -1,0 +1,110 @@
+//! The command as a user meets it, up to the point where a device is needed: usage, manifests and
+//! builds that fail, with their exit codes, messages and JSON.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A folder with a callable that does nothing, and with a cache of its own.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "name = \"demo\"\n[orchestration]\nsource = \"o.cpp\"\n[[case]]\nname = \"small\"\n";
+    fs::write(folder.path().join("callable.toml"), text).unwrap();
+    fs::write(folder.path().join("o.cpp"), "int broken( {\n").unwrap();
+    folder
+}
+
+/// Runs the command in `folder`, with the SDK and cache that lie there.
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_host-runner"))
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env_remove("CXX")
+        .env_remove("PTO_ISA_ROOT")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Checks exit code and that the message has these parts; returns the standard output.
+fn check(output: &Output, code: i32, parts: &[&str]) -> String {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is missing in:\n{message}");
+    }
+    assert!(!message.contains('\u{1b}'), "no colour in a pipe");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A small SDK below `folder`.
+fn with_sdk(folder: &Path) {
+    for part in ["sdk/include", "sdk/stub", "sdk/src"] {
+        fs::create_dir_all(folder.join(part)).unwrap();
+    }
+    fs::write(folder.join("sdk/src/orchestration_support.cpp"), "").unwrap();
+}
+
+#[test]
+fn help_shows_examples_and_exit_codes() {
+    let folder = folder();
+    let output = run(folder.path(), &["run", "--help"]);
+    let text = check(&output, 0, &[]);
+    for part in ["Exit codes:", "host-runner run examples/vector_add", "--block-dim", "NO_COLOR"] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let folder = folder();
+    check(&run(folder.path(), &["walk"]), 2, &["unrecognized subcommand 'walk'"]);
+    let platform = run(folder.path(), &["run", ".", "--platform", "h100"]);
+    check(&platform, 2, &["h100", "a2a3sim"]);
+    let case = run(folder.path(), &["run", ".", "--case", "large"]);
+    check(&case, 2, &["there is no case `large`; the manifest has small"]);
+    let nowhere = run(folder.path(), &["run", "nowhere"]);
+    check(&nowhere, 2, &["cannot read nowhere", "give a folder that holds callable.toml"]);
+}
+
+#[test]
+fn a_bad_manifest_is_exit_code_2_and_quoted() {
+    let folder = folder();
+    fs::write(folder.path().join("callable.toml"), "name = \"demo\"\ncolour = 1\n").unwrap();
+    let output = run(folder.path(), &["run", "."]);
+    check(&output, 2, &["unknown field `colour`", "callable.toml:2:1", "colour = 1"]);
+
+    let json = check(&run(folder.path(), &["run", ".", "--json"]), 2, &["unknown field"]);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&value["ok"], &value["error"]["code"]), (&false.into(), &"manifest".into()));
+}
+
+#[test]
+fn a_source_that_does_not_compile_is_exit_code_3_with_its_first_error() {
+    let folder = folder();
+    with_sdk(folder.path());
+    let output = run(folder.path(), &["run", ".", "--sdk", "sdk"]);
+    let parts = ["compiling ", "o.cpp failed", "o.cpp:1:", "error:", "-std=gnu++17"];
+    check(&output, 3, &parts);
+
+    let json = run(folder.path(), &["run", ".", "--sdk", "sdk", "--json", "--no-cache"]);
+    let value: serde_json::Value = serde_json::from_str(&check(&json, 3, &[])).unwrap();
+    assert_eq!((&value["case"], &value["error"]["code"]), (&().into(), &"build".into()));
+}
+
+#[test]
+fn a_missing_compiler_is_exit_code_3_and_says_what_to_do() {
+    let folder = folder();
+    with_sdk(folder.path());
+    let output = run(folder.path(), &["run", ".", "--sdk", "sdk", "--cxx", "/nonexistent/g++"]);
+    check(&output, 3, &["cannot start the C++ compiler `/nonexistent/g++`", "--cxx"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_host-runner"))
+        .current_dir(folder.path())
+        .env_clear()
+        .args(["run", "."])
+        .output()
+        .unwrap();
+    check(&output, 3, &["no C++ compiler found", "apt install g++"]);
+}

@@ -1,0 +1,288 @@
+//! Compares every shared record and enumeration of `protocol` with the published layout tables.
+//!
+//! The tables in `data/abi` say what the reference's compiler made of the shared headers; there is
+//! one per chip and runtime. `protocol` already pins its own numbers at compile time. Here the
+//! numbers meet those of the other side, in both directions: each published field must be in the
+//! tables, and each field, record and enumeration of the tables must be published or be listed
+//! below with the reason why not.
+//!
+//! `cargo test -p tests --test layout -- --nocapture` prints how many fields were compared.
+
+use protocol::{ChipName, ENUMS, EnumLayout, LAYOUTS, StructLayout};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Deserialize)]
+struct Table {
+    /// Chip and runtime, as in "a2a3-trb".
+    variant: String,
+    structs: BTreeMap<String, TableStruct>,
+    enums: BTreeMap<String, TableEnum>,
+}
+
+#[derive(Deserialize)]
+struct TableStruct {
+    size: usize,
+    /// Absent where the table's generator did not note it.
+    align: Option<usize>,
+    fields: Vec<TableField>,
+}
+
+#[derive(Deserialize)]
+struct TableField {
+    name: String,
+    offset: usize,
+    size: usize,
+}
+
+#[derive(Deserialize)]
+struct TableEnum {
+    size: usize,
+    values: BTreeMap<String, i64>,
+}
+
+/// Which tables have a record or enumeration that `protocol` leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Runtime {
+    /// The runtime this project implements.
+    Trb,
+    /// The other one, which shares most records.
+    Hbg,
+}
+
+const PRIVATE: &str = "internal to the AICPU binary, free to change";
+const OTHER_RUNTIME: &str = "exists only in the other runtime, which is not implemented";
+
+/// Records that `protocol` does not define, with the reason.
+const STRUCTS_LEFT_OUT: &[(Runtime, &str, &str)] = &[
+    (Runtime::Trb, "PTO2TaskDescriptor", PRIVATE),
+    (Runtime::Trb, "PTO2TaskPayload", PRIVATE),
+    (Runtime::Trb, "PTO2TaskSlotState", PRIVATE),
+    (Runtime::Hbg, "Runtime", "the other runtime has a run record of its own"),
+    (Runtime::Hbg, "TensorInfo", OTHER_RUNTIME),
+    (Runtime::Hbg, "TensorAllocationInfo", OTHER_RUNTIME),
+    (Runtime::Hbg, "OrchestrationRuntime", OTHER_RUNTIME),
+    (Runtime::Hbg, "OrchestrationRuntimeOps", OTHER_RUNTIME),
+];
+
+/// Fields that `protocol` does not define, with the reason.
+const FIELDS_LEFT_OUT: &[(&str, &str, &str)] =
+    &[("ChipStorageTaskArgs", "<base>", "an empty C++ base class: it has no bytes of its own")];
+
+/// Enumerations that `protocol` does not define, with the reason.
+const ENUMS_LEFT_OUT: &[(&str, &str)] = &[(
+    "RegId",
+    "index into a table inside one binary, never stored or sent; `Chip` has the register offsets",
+)];
+
+/// Names in enumerations that stand for a number of values, not for a value: they must equal the
+/// number of values whose name starts with the prefix.
+const COUNT_MARKERS: &[(&str, &str, &str)] =
+    &[("DataType", "DATA_TYPE_NUM", ""), ("AicpuPhaseId", "SCHED_PHASE_COUNT", "SCHED_")];
+
+fn tables() -> Vec<Table> {
+    [
+        include_str!("../data/abi/a2a3-trb.json"),
+        include_str!("../data/abi/a5-trb.json"),
+        include_str!("../data/abi/a2a3-hbg.json"),
+        include_str!("../data/abi/a5-hbg.json"),
+    ]
+    .into_iter()
+    .map(|text| serde_json::from_str(text).expect("a layout table"))
+    .collect()
+}
+
+impl Table {
+    fn chip(&self) -> ChipName {
+        match self.variant.split_once('-') {
+            Some(("a2a3", _)) => ChipName::A2a3,
+            Some(("a5", _)) => ChipName::A5,
+            _ => panic!("table of unknown chip: {}", self.variant),
+        }
+    }
+
+    fn runtime(&self) -> Runtime {
+        match self.variant.split_once('-') {
+            Some((_, "trb")) => Runtime::Trb,
+            Some((_, "hbg")) => Runtime::Hbg,
+            _ => panic!("table of unknown runtime: {}", self.variant),
+        }
+    }
+
+    /// Why the record of this name is not expected in `protocol`, if it is not.
+    fn left_out(&self, name: &str) -> Option<&'static str> {
+        STRUCTS_LEFT_OUT
+            .iter()
+            .find(|(runtime, left_out, _)| *runtime == self.runtime() && *left_out == name)
+            .map(|(_, _, reason)| *reason)
+    }
+
+    /// The published records that this table should have.
+    fn published(&self) -> impl Iterator<Item = &'static StructLayout> {
+        LAYOUTS
+            .iter()
+            .filter(|layout| layout.chip.is_none_or(|chip| chip == self.chip()))
+            .filter(|layout| self.left_out(layout.table).is_none())
+    }
+}
+
+fn field_left_out(record: &str, field: &str) -> bool {
+    FIELDS_LEFT_OUT.iter().any(|(r, f, _)| *r == record && *f == field)
+}
+
+/// Compares one record and returns the number of fields compared.
+fn compare(variant: &str, layout: &StructLayout, expected: &TableStruct) -> usize {
+    let place = format!("{variant}: {}", layout.table);
+    assert_eq!(layout.size, expected.size, "{place}: size");
+    if let Some(align) = expected.align {
+        assert_eq!(layout.align, align, "{place}: alignment");
+    }
+    for field in layout.fields {
+        let place = format!("{place}::{}", field.name);
+        let expected = expected
+            .fields
+            .iter()
+            .find(|expected| expected.name == field.name)
+            .unwrap_or_else(|| panic!("{place} is not in the table"));
+        assert_eq!(field.offset, expected.offset, "{place}: offset");
+        assert_eq!(field.size, expected.size, "{place}: size");
+    }
+    layout.fields.len()
+}
+
+#[test]
+fn published_fields_are_where_the_tables_say() {
+    let mut fields = 0;
+    let mut records = 0;
+    let mut found = BTreeSet::new();
+    for table in tables() {
+        for layout in table.published() {
+            match table.structs.get(layout.table) {
+                Some(expected) => {
+                    fields += compare(&table.variant, layout, expected);
+                    records += 1;
+                    found.insert(layout.table);
+                }
+                // The other runtime's tables lack the records of task submission.
+                None => assert!(
+                    table.runtime() == Runtime::Hbg,
+                    "{} is not in {}",
+                    layout.table,
+                    table.variant
+                ),
+            }
+        }
+    }
+    for layout in LAYOUTS {
+        assert!(found.contains(layout.table), "{} is in no table", layout.table);
+    }
+    println!("\n{fields} fields checked");
+    println!("{records} records checked");
+}
+
+#[test]
+fn every_field_of_a_table_is_published() {
+    let mut left_out = BTreeSet::new();
+    for table in tables() {
+        for layout in table.published() {
+            let Some(expected) = table.structs.get(layout.table) else { continue };
+            let published: BTreeSet<_> = layout.fields.iter().map(|field| field.name).collect();
+            assert_eq!(published.len(), layout.fields.len(), "{}: name twice", layout.table);
+            for field in &expected.fields {
+                if field_left_out(layout.table, &field.name) {
+                    left_out.insert((layout.table, field.name.clone()));
+                    continue;
+                }
+                let (record, name) = (layout.table, &field.name);
+                assert!(
+                    published.contains(name.as_str()),
+                    "{}: {record}::{name} is not published",
+                    table.variant
+                );
+            }
+        }
+    }
+    assert_eq!(left_out.len(), FIELDS_LEFT_OUT.len(), "stale entry in FIELDS_LEFT_OUT");
+}
+
+#[test]
+fn every_record_of_a_table_is_published_once_or_left_out_for_a_reason() {
+    let mut left_out = BTreeSet::new();
+    for table in tables() {
+        for name in table.structs.keys() {
+            let published = table.published().filter(|layout| layout.table == name).count();
+            match table.left_out(name) {
+                Some(reason) => {
+                    left_out.insert((table.runtime(), name.clone(), reason));
+                    // The other runtime's run record has the name of ours.
+                    assert_eq!(published, 0, "{name} is published and left out");
+                }
+                None => assert_eq!(published, 1, "{name} of {} is not published", table.variant),
+            }
+        }
+    }
+    let listed: BTreeSet<_> = STRUCTS_LEFT_OUT
+        .iter()
+        .map(|&(runtime, name, reason)| (runtime, String::from(name), reason))
+        .collect();
+    assert_eq!(left_out, listed, "stale entry in STRUCTS_LEFT_OUT");
+    let lines: String = left_out
+        .iter()
+        .map(|(runtime, name, reason)| format!("\nleft out, {runtime:?} tables: {name}: {reason}"))
+        .collect();
+    println!("{lines}");
+    for (runtime, name, _) in STRUCTS_LEFT_OUT {
+        let published = LAYOUTS.iter().any(|layout| layout.table == *name);
+        assert!(!published || *runtime == Runtime::Hbg, "{name} is published and left out");
+    }
+}
+
+/// The values of a table's enumeration without its count markers, which are checked on the way.
+fn values(name: &str, expected: &TableEnum) -> BTreeSet<(String, i64)> {
+    let is_marker =
+        |value: &str| COUNT_MARKERS.iter().any(|(e, marker, _)| *e == name && *marker == value);
+    let values: BTreeSet<_> = expected
+        .values
+        .iter()
+        .filter(|(value, _)| !is_marker(value))
+        .map(|(value, number)| (value.clone(), *number))
+        .collect();
+    for (_, marker, prefix) in COUNT_MARKERS.iter().filter(|(e, _, _)| *e == name) {
+        let count = values.iter().filter(|(value, _)| value.starts_with(prefix)).count();
+        let stated = expected.values.get(*marker).copied();
+        assert_eq!(stated, i64::try_from(count).ok(), "{name}::{marker}");
+    }
+    values
+}
+
+#[test]
+fn enumerations_have_the_names_and_numbers_of_the_tables() {
+    let mut found = BTreeSet::new();
+    let mut left_out = BTreeSet::new();
+    let mut numbers = 0;
+    for table in tables() {
+        for (name, expected) in &table.enums {
+            if ENUMS_LEFT_OUT.iter().any(|(enumeration, _)| enumeration == name) {
+                left_out.insert(name.clone());
+                continue;
+            }
+            let published: Vec<&EnumLayout> =
+                ENUMS.iter().filter(|layout| layout.table == name).collect();
+            let [layout] = published[..] else {
+                panic!("{}: {name} is published {} times", table.variant, published.len())
+            };
+            assert_eq!(layout.size, expected.size, "{name}: size");
+            let ours: BTreeSet<_> = layout
+                .values
+                .iter()
+                .map(|&(value, number)| (String::from(value), number))
+                .collect();
+            assert_eq!(ours, values(name, expected), "{}: {name}", table.variant);
+            numbers += ours.len();
+            found.insert(layout.table);
+        }
+    }
+    assert_eq!(found.len(), ENUMS.len(), "an enumeration is in no table");
+    assert_eq!(left_out.len(), ENUMS_LEFT_OUT.len(), "stale entry in ENUMS_LEFT_OUT");
+    println!("\n{numbers} enumeration values checked");
+}
