@@ -27,10 +27,12 @@ use crate::sync::AtomicU64;
 
 pub(crate) mod consumer_list;
 pub(crate) mod edge;
+pub(crate) mod handle;
 pub(crate) mod slot;
 
-pub(crate) use edge::{Edge, EdgeHandle};
-pub(crate) use slot::{OrchestratorNote, SlotHandle, TaskRecord, TaskSlot};
+pub(crate) use edge::Edge;
+pub(crate) use handle::{EdgeHandle, SlotHandle};
+pub(crate) use slot::{OrchestratorNote, TaskRecord, TaskSlot};
 
 /// Smallest task window: one slot stays free, and a scope of one task needs room beside its parent.
 pub(crate) const TASK_WINDOW_MIN: u64 = 4;

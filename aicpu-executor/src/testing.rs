@@ -254,22 +254,8 @@ impl Machine {
         // SAFETY: payloads are integers.
         let payloads: Box<Payloads> = unsafe { Box::new(core::mem::zeroed()) };
         let clusters = self.clusters();
-        for cluster in &clusters {
-            for (core, sub_block) in cluster.iter().zip([0, 0, 1]) {
-                // SAFETY: nobody uses the payloads yet.
-                unsafe { payloads.prepare(usize::from(core.worker), sub_block) };
-            }
-        }
-        let platform = TestPlatform {
-            cores: RefCell::new(Cores {
-                conditions: std::vec![ConditionWord::IDLE.raw(); usize::from(self.clusters) * 3],
-                dispatched: Vec::new(),
-                random: self.seed,
-                most_at_once: 0,
-            }),
-            payloads: &raw const *payloads,
-            clock: AtomicU64::new(0),
-        };
+        prepare_payloads(&payloads, &clusters);
+        let platform = self.platform(&payloads);
         let (faults, scheduler) = (FaultLatch::new(), Scheduler::default());
         scheduler.start(true);
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
@@ -301,6 +287,19 @@ impl Machine {
         Outcome { fault: faults.take(), tasks, most_at_once }
     }
 
+    fn platform(self, payloads: &Payloads) -> TestPlatform {
+        TestPlatform {
+            cores: RefCell::new(Cores {
+                conditions: std::vec![ConditionWord::IDLE.raw(); usize::from(self.clusters) * 3],
+                dispatched: Vec::new(),
+                random: self.seed,
+                most_at_once: 0,
+            }),
+            payloads,
+            clock: AtomicU64::new(0),
+        }
+    }
+
     fn clusters(self) -> Vec<Cluster> {
         let core =
             |worker: u16| CoreLocation { worker, block: RegisterBlock(u64::from(worker) + 1) };
@@ -310,5 +309,14 @@ impl Machine {
                 [core(cluster), core(count + 2 * cluster), core(count + 2 * cluster + 1)]
             })
             .collect()
+    }
+}
+
+fn prepare_payloads(payloads: &Payloads, clusters: &[Cluster]) {
+    for cluster in clusters {
+        for (core, sub_block) in cluster.iter().zip([0, 0, 1]) {
+            // SAFETY: nobody uses the payloads yet.
+            unsafe { payloads.prepare(usize::from(core.worker), sub_block) };
+        }
     }
 }

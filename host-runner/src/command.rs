@@ -45,15 +45,15 @@ pub(crate) fn run(
     let callable = build(&manifest, arguments, environment)?;
 
     let config = WorkerConfig { platform: arguments.platform, rings: environment.rings };
-    let mut worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
+    let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
     let handle = worker.register(&callable).map_err(|error| Failure::Register(Box::new(error)))?;
-    let mut target = Registered { worker: &mut worker, handle: &handle };
+    let target = Registered { worker: &worker, handle: &handle };
 
     let mut results = Vec::with_capacity(cases.len());
     for case in &cases {
         let title = format!("running {}", case.name);
         let progress = Progress::start(&title, arguments.rounds.into());
-        let result = run_case(&mut target, case, arguments.rounds, &|| progress.advance());
+        let result = run_case(&target, case, arguments.rounds, &|| progress.advance());
         progress.finish();
         if arguments.json {
             write_out(&format!("{}\n", report::json_line(&result)))?;

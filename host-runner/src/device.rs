@@ -143,6 +143,7 @@ pub trait Device: Send {
     /// # Errors
     ///
     /// [`DeviceError::Lost`] where the device did not come back; it is of no use then but to be
-    /// dropped. [`DeviceError::Memory`] and [`DeviceError::TaskWindow`] before anything ran.
+    /// dropped. [`DeviceError::OutOfRange`], [`DeviceError::Rings`] and [`DeviceError::Memory`]
+    /// before anything ran.
     fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError>;
 }

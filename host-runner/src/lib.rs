@@ -28,20 +28,45 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(loom))]
 pub mod arguments;
+#[cfg(not(loom))]
 pub mod build;
+#[cfg(not(loom))]
 pub mod callable;
+#[cfg(not(loom))]
 pub mod case_data;
+#[cfg(not(loom))]
 pub mod compare;
+#[cfg(not(loom))]
 pub mod compile;
+#[cfg(not(loom))]
 pub mod device;
+#[cfg(not(loom))]
 pub mod float16;
+#[cfg(not(loom))]
 pub mod log;
+#[cfg(not(loom))]
 pub mod manifest;
+#[cfg(not(loom))]
 pub mod npy;
+#[cfg(not(loom))]
 pub mod number;
+#[cfg(not(loom))]
 pub mod registry;
+#[cfg(not(loom))]
 pub mod run;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod test_callables;
+#[cfg(not(loom))]
 pub mod worker;
+
+// Under loom only the lock-free word of a simulated core is built, for its model.
+#[cfg(loom)]
+#[path = "device/sim/run_state.rs"]
+pub mod run_state;
+
+/// The library example of the README, compiled with the documentation's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -8,6 +8,7 @@
 //! gives it up, takes a fresh one for the next run, and puts the callables on it again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
 
@@ -15,11 +16,14 @@ use crate::arguments::Arguments;
 use crate::callable::Callable;
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
-use crate::registry::{RegisterError, Registry};
-use crate::run::{self, Bound, RunConfig, RunError, RunReport};
+use crate::registry::Registry;
+use crate::run::{self, Bound};
 
 mod config;
 
+pub use crate::device::RingConfig;
+pub use crate::registry::RegisterError;
+pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
 pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
 
 /// A registered callable.
@@ -53,11 +57,17 @@ pub struct Counters {
     pub runs: u64,
 }
 
-/// A device with its registered callables.
+/// A device with its registered callables. Calls from several threads wait for one another.
 pub struct Worker {
     config: WorkerConfig,
     /// Tells this worker's handles from those of others.
     serial: u64,
+    state: Mutex<State>,
+}
+
+/// What changes with every call.
+struct State {
+    platform: PlatformName,
     /// `None` after it was lost, until the next call that needs one.
     device: Option<Box<dyn Device>>,
     registry: Registry,
@@ -79,14 +89,14 @@ impl Worker {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Ok(Self {
-            config,
-            serial,
+        let state = State {
+            platform: config.platform,
             device: Some(device),
             registry: Registry::default(),
             counters: Counters::default(),
             bound: None,
-        })
+        };
+        Ok(Self { config, serial, state: Mutex::new(state) })
     }
 
     /// Registers a callable: afterwards it is on the device, ready to be run any number of times.
@@ -94,10 +104,12 @@ impl Worker {
     /// # Errors
     ///
     /// [`RegisterError`]; nothing stays behind then.
-    pub fn register(&mut self, callable: &Callable) -> Result<CallableHandle, RegisterError> {
-        let device = ensure(&mut self.device, self.config.platform)?;
-        let (id, generation) = self.registry.register(device, callable.name(), callable.blob())?;
-        self.counters.registrations += 1;
+    pub fn register(&self, callable: &Callable) -> Result<CallableHandle, RegisterError> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let device = ensure(&mut state.device, state.platform)?;
+        let (id, generation) = state.registry.register(device, callable.name(), callable.blob())?;
+        state.counters.registrations += 1;
         Ok(CallableHandle { worker: self.serial, id, generation })
     }
 
@@ -107,12 +119,12 @@ impl Worker {
     /// # Errors
     ///
     /// [`RunError::ForeignHandle`] and [`RunError::StaleHandle`].
-    pub fn unregister(&mut self, handle: &CallableHandle) -> Result<(), RunError> {
-        self.check(handle)?;
-        // Without a device there is nothing to give back, but the registration goes all the same.
-        let device = ensure(&mut self.device, self.config.platform)?;
-        self.registry.unregister(device, handle.id, handle.generation)?;
-        self.bound = None;
+    pub fn unregister(&self, handle: &CallableHandle) -> Result<(), RunError> {
+        let mut state = self.state_for(handle)?;
+        let state = &mut *state;
+        let device = ensure(&mut state.device, state.platform)?;
+        state.registry.unregister(device, handle.id, handle.generation)?;
+        state.bound = None;
         Ok(())
     }
 
@@ -122,13 +134,102 @@ impl Worker {
     ///
     /// [`RunError`]. The worker stays usable.
     pub fn run(
-        &mut self,
+        &self,
         handle: &CallableHandle,
         arguments: &mut Arguments<'_>,
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
-        self.check(handle)?;
-        let device = ensure(&mut self.device, self.config.platform)?;
+        let mut state = self.state_for(handle)?;
+        state.run(handle, arguments, config, self.config.rings)
+    }
+
+    /// What the worker has done so far.
+    pub fn counters(&self) -> Counters {
+        self.state().counters
+    }
+
+    /// What the device can hold and do at once.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError`] where a lost device cannot be replaced.
+    pub fn facts(&self) -> Result<DeviceFacts, DeviceError> {
+        Ok(self.state().device()?.facts())
+    }
+
+    /// What is in use on the device; nothing after it was lost.
+    pub fn usage(&self) -> DeviceUsage {
+        self.state().device.as_ref().map(|device| device.usage()).unwrap_or_default()
+    }
+
+    /// Allocates device memory for `TensorData::Device`, zeroed and aligned to 64 bytes.
+    ///
+    /// It is gone where the device is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn allocate(&self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
+        Ok(self.state().device()?.allocate(bytes)?)
+    }
+
+    /// Frees what [`allocate`](Self::allocate) returned.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn free(&self, address: DeviceAddr) -> Result<(), DeviceError> {
+        Ok(self.state().device()?.free(address)?)
+    }
+
+    /// Copies `from` to device memory.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), DeviceError> {
+        Ok(self.state().device()?.copy_in(to, from)?)
+    }
+
+    /// Copies from device memory to `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), DeviceError> {
+        Ok(self.state().device()?.copy_out(to, from)?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, if this worker made the handle and it is still valid.
+    fn state_for(&self, handle: &CallableHandle) -> Result<MutexGuard<'_, State>, RunError> {
+        if handle.worker != self.serial {
+            return Err(RunError::ForeignHandle);
+        }
+        let mut state = self.state();
+        state.registry.entry(handle.id, handle.generation)?;
+        Ok(state)
+    }
+}
+
+impl State {
+    /// The device, or a fresh one in the place of one that was lost.
+    fn device(&mut self) -> Result<&mut dyn Device, DeviceError> {
+        ensure(&mut self.device, self.platform)
+    }
+
+    fn run(
+        &mut self,
+        handle: &CallableHandle,
+        arguments: &mut Arguments<'_>,
+        config: &RunConfig,
+        rings: RingConfig,
+    ) -> Result<RunReport, RunError> {
+        let device = ensure(&mut self.device, self.platform)?;
         config.check(&device.facts())?;
         self.registry
             .place_again(device, handle.id)
@@ -136,8 +237,7 @@ impl Worker {
         let entry = self.registry.entry(handle.id, handle.generation)?;
         let bound = Bound { id: handle.id.raw(), generation: handle.generation };
         let rebind = self.bound.replace(bound) != Some(bound);
-        let launch = (config, self.config.rings);
-        let end = run::execute(device, entry, bound, rebind, arguments, launch);
+        let end = run::execute(device, entry, bound, rebind, arguments, (config, rings));
 
         entry.loaded |= end.loaded;
         self.counters.loads += u64::from(end.loaded);
@@ -152,71 +252,6 @@ impl Worker {
                 Err(error)
             }
         }
-    }
-
-    /// What the worker has done so far.
-    pub fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    /// What the device can hold and do at once.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError`] where a lost device cannot be replaced.
-    pub fn facts(&mut self) -> Result<DeviceFacts, DeviceError> {
-        Ok(ensure(&mut self.device, self.config.platform)?.facts())
-    }
-
-    /// What is in use on the device; nothing after it was lost.
-    pub fn usage(&self) -> DeviceUsage {
-        self.device.as_ref().map(|device| device.usage()).unwrap_or_default()
-    }
-
-    /// Allocates device memory for `TensorData::Device`, zeroed and aligned to 64 bytes.
-    ///
-    /// It is gone where the device is lost.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Memory`].
-    pub fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
-        Ok(ensure(&mut self.device, self.config.platform)?.allocate(bytes)?)
-    }
-
-    /// Frees what [`allocate`](Self::allocate) returned.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Memory`].
-    pub fn free(&mut self, address: DeviceAddr) -> Result<(), DeviceError> {
-        Ok(ensure(&mut self.device, self.config.platform)?.free(address)?)
-    }
-
-    /// Copies `from` to device memory.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Memory`].
-    pub fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), DeviceError> {
-        Ok(ensure(&mut self.device, self.config.platform)?.copy_in(to, from)?)
-    }
-
-    /// Copies from device memory to `to`.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Memory`].
-    pub fn copy_out(&mut self, to: &mut [u8], from: DeviceAddr) -> Result<(), DeviceError> {
-        Ok(ensure(&mut self.device, self.config.platform)?.copy_out(to, from)?)
-    }
-
-    fn check(&mut self, handle: &CallableHandle) -> Result<(), RunError> {
-        if handle.worker != self.serial {
-            return Err(RunError::ForeignHandle);
-        }
-        self.registry.entry(handle.id, handle.generation)?;
-        Ok(())
     }
 
     /// Draws the conclusions of a failed run for the next one.
@@ -248,7 +283,7 @@ impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Worker")
             .field("config", &self.config)
-            .field("counters", &self.counters)
+            .field("counters", &self.counters())
             .field("usage", &self.usage())
             .finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@ use crate::orch_so_table::OrchestrationEntries;
 use crate::orchestrator::{Orchestrator, Services};
 use crate::platform::{ForeignCall, Platform};
 use crate::scheduler::thread::SchedulerThread;
+use crate::wait::WaitEnd;
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Runs the orchestration and waits for its tasks. Faults go to the latch.
@@ -54,12 +55,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             return;
         }
         self.scheduler.set_total(tasks);
-        let finished = services
-            .work_until(&setup.region, || self.scheduler.is_finished().then_some(()))
-            .is_ok();
-        if finished && orchestrator.retire_all() {
-            // SAFETY: of the threads in the run, only this one uses it now.
-            unsafe { (*self.known_region.get()).0 = setup.identity };
+        let end = services.work_until(&setup.region, || self.scheduler.is_finished().then_some(()));
+        match (end, services.own_thread.as_deref()) {
+            (Ok(()), _) if orchestrator.retire_all() => {
+                // SAFETY: of the threads in the run, only this one uses it now.
+                unsafe { (*self.known_region.get()).0 = setup.identity };
+            }
+            (Err(WaitEnd::TimedOut), Some(thread)) => self.report_stall(setup, thread),
+            // A fault, or a stall that the scheduler threads see and report as well.
+            _ => {}
         }
     }
 

@@ -44,6 +44,8 @@ pub trait CodeMemory {
     /// Reserves `span` bytes, readable and writable, at a multiple of `align`, and returns the
     /// address of the first one as the loaded code will see it.
     ///
+    /// The address comes from `expose_provenance`, so that a pointer can be made of it again.
+    ///
     /// `span` is a multiple of the page size, `align` a power of two of at least a page. The
     /// contents are undefined: the loader writes or zeroes every byte of every segment's pages.
     ///

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  resolve all names ─▶ reserve ─▶ place segments ─▶ relocate ─▶ check functions ─▶ seal
-//!         │                 └──────────── any failure: release ─────────────────────┘
+//!         │                 └── any failure: the writer's drop releases ────────────┘
 //!         └─ all missing names in one error, before any memory is taken
 //! ```
 //!
@@ -52,12 +52,20 @@ pub fn commit(
         return Err(LoadError::PageSize { planned, memory: actual });
     }
     check_imports(plan, resolver)?;
-    let base = memory.reserve(plan.span(), plan.align())?;
-    let result = fill(plan, memory, resolver, base);
-    if result.is_err() {
-        memory.release();
+    let (mut writer, base) = ImageWriter::reserve(memory, plan)?;
+    let (span, align) = (plan.span(), plan.align());
+    if base & (align as u64 - 1) != 0 || base.checked_add(span as u64).is_none() {
+        return Err(LoadError::BaseAddress { base, align });
     }
-    result
+    let bias = base.wrapping_sub(plan.segments.start());
+    for segment in plan.segments() {
+        writer.place(segment)?;
+    }
+    relocate(plan, &mut writer, resolver, bias)?;
+    let init = initialisers(plan, &writer, bias)?;
+    let fini = finalisers(plan, &writer, bias)?;
+    writer.seal()?;
+    Ok(LoadedImage::new(plan, base, bias, init, fini))
 }
 
 /// Asks for every import once and collects the missing ones.
@@ -69,29 +77,6 @@ fn check_imports(plan: &Plan<'_>, resolver: &dyn SymbolResolver) -> Result<(), L
         }
     }
     if missing.total() == 0 { Ok(()) } else { Err(LoadError::Unresolved(missing)) }
-}
-
-/// Does everything behind the reservation; the caller releases on failure.
-fn fill(
-    plan: &Plan<'_>,
-    memory: &mut dyn CodeMemory,
-    resolver: &dyn SymbolResolver,
-    base: u64,
-) -> Result<LoadedImage, LoadError> {
-    let (span, align) = (plan.span(), plan.align());
-    if base & (align as u64 - 1) != 0 || base.checked_add(span as u64).is_none() {
-        return Err(LoadError::BaseAddress { base, align });
-    }
-    let bias = base.wrapping_sub(plan.segments.start());
-    let mut writer = ImageWriter::new(memory, plan);
-    for segment in plan.segments() {
-        writer.place(segment)?;
-    }
-    relocate(plan, &mut writer, resolver, bias)?;
-    let init = initialisers(plan, &writer, bias)?;
-    let fini = finalisers(plan, &writer, bias)?;
-    writer.seal()?;
-    Ok(LoadedImage::new(plan, base, bias, init, fini))
 }
 
 /// Applies all relocations: packed ones first, as the gABI orders them.

@@ -101,3 +101,56 @@ fn terminated_bytes(frame: &[u8]) -> Option<u64> {
         rest = behind.get(usize::try_from(length).ok()?..)?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_fixed_size_format() {
+        let bytes = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+        let rows = [
+            (0x0, Some(0x7fff_ffff_ffff_fffe)),
+            (0x2, Some(0xfffe)),
+            (0x3, Some(0xffff_fffe)),
+            (0x4, Some(0x7fff_ffff_ffff_fffe)),
+            (0xa, Some(0_u64.wrapping_sub(2))),
+            (0xb, Some(0_u64.wrapping_sub(2))),
+            (0xc, Some(0x7fff_ffff_ffff_fffe)),
+            // LEB128 has no fixed size; 0xf is "omitted".
+            (0x1, None),
+            (0x9, None),
+            (0xf, None),
+        ];
+        for (format, expected) in rows {
+            assert_eq!(read_value(&bytes, format), expected, "{format:#x}");
+        }
+        assert_eq!(read_value(&bytes[..3], 0x3), None);
+    }
+
+    #[test]
+    fn finds_the_end_mark_behind_whole_records() {
+        let record = [4, 0, 0, 0, 1, 2, 3, 4];
+        let end = [0; 4];
+        let long = [0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 8, 9];
+        let rows: [(&[&[u8]], Option<u64>); 7] = [
+            (&[&end], Some(4)),
+            (&[&record, &end, &record], Some(12)),
+            (&[&long, &record, &end], Some(26)),
+            (&[&record], None),
+            (&[&record, &end[..3]], None),
+            (&[&record[..7]], None),
+            // A length that reaches behind the segment, or wraps.
+            (&[&[0xff; 12], &end], None),
+        ];
+        for (parts, expected) in rows {
+            let mut bytes = [0; 64];
+            let mut length = 0;
+            for part in parts {
+                bytes[length..length + part.len()].copy_from_slice(part);
+                length += part.len();
+            }
+            assert_eq!(terminated_bytes(&bytes[..length]), expected, "{parts:x?}");
+        }
+    }
+}

@@ -123,3 +123,84 @@ const fn bad(field: &'static str, index: u64, value: u64, limit: u64) -> PlanErr
 fn hash(name: &[u8]) -> u32 {
     name.iter().fold(5381, |hash: u32, &byte| hash.wrapping_mul(33).wrapping_add(byte.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn hashes_as_published() {
+        // Computed apart from this crate, by the formula written out step by step.
+        let rows = [
+            ("", 0x0000_1505),
+            ("printf", 0x156b_2bb8),
+            ("exit", 0x7c96_7e3f),
+            ("syscall", 0xbac2_12a0),
+            ("a_longer.name", 0x3618_a37b),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(hash(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    /// One bucket, first symbol 5, a filter that lets everything pass, then `chains`.
+    fn table(first: u32, chains: &[u32]) -> Vec<u8> {
+        words(&[&[1, 5, 1, 0, u32::MAX, u32::MAX, first][..], chains].concat())
+    }
+
+    #[test]
+    fn walks_one_chain_up_to_its_end_mark() {
+        let (printf, exit) = (0x156b_2bb8_u32, 0x7c96_7e3f_u32);
+        // The third word would match as well, but the chain ends before it.
+        let bytes = table(5, &[printf & !1, exit | 1, 0x1505 & !1]);
+        let table = GnuHash::read(&bytes).unwrap();
+        assert_eq!(table.symbol_count(), Some(7));
+        assert_eq!(table.find(b"printf", |_| true), Some(5));
+        assert_eq!(table.find(b"exit", |_| true), Some(6));
+        assert_eq!(table.find(b"", |_| true), None);
+        // The caller compares names: a hash alone proves nothing.
+        assert_eq!(table.find(b"printf", |_| false), None);
+    }
+
+    #[test]
+    fn does_not_walk_into_the_chain_of_the_next_bucket() {
+        // printf is even, so its bucket is the first one; its hash is in the second one's chain.
+        let (printf, other) = (0x156b_2bb8_u32, 0x1000_0000_u32);
+        let bytes = words(&[2, 5, 1, 0, u32::MAX, u32::MAX, 5, 6, other | 1, printf | 1]);
+        let table = GnuHash::read(&bytes).unwrap();
+        assert_eq!(table.symbol_count(), Some(7));
+        assert_eq!(table.find(b"printf", |_| true), None);
+    }
+
+    #[test]
+    fn an_empty_table_counts_nothing() {
+        let bytes = table(0, &[]);
+        let table = GnuHash::read(&bytes).unwrap();
+        assert_eq!(table.symbol_count(), None);
+        assert_eq!(table.find(b"printf", |_| true), None);
+    }
+
+    #[test]
+    fn the_filter_alone_can_say_no() {
+        let mut bytes = table(5, &[0x156b_2bb9]);
+        assert_eq!(GnuHash::read(&bytes).unwrap().find(b"printf", |_| true), Some(5));
+        bytes[16..24].fill(0);
+        assert_eq!(GnuHash::read(&bytes).unwrap().find(b"printf", |_| true), None);
+    }
+
+    #[test]
+    fn a_table_cut_anywhere_is_refused() {
+        let bytes = table(6, &[0, 2, 4, 7]);
+        assert_eq!(GnuHash::read(&bytes).unwrap().symbol_count(), Some(9));
+        for length in 0..bytes.len() {
+            assert!(GnuHash::read(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+}

@@ -63,7 +63,7 @@ fn check_fixed_fields(header: &FileHeader) -> Result<(), PlanError> {
         elf::OS_ABI_GNU => elf::OS_ABI_SYSV,
         other => other,
     };
-    let rows: [(&'static str, usize, u64, u64); 8] = [
+    let rows: [(&'static str, usize, u64, u64); 9] = [
         ("EI_CLASS", offset_of!(FileHeader, class), header.class.into(), elf::ELF_CLASS_64.into()),
         ("EI_DATA", offset_of!(FileHeader, data), header.data.into(), elf::ELF_DATA_LITTLE.into()),
         (
@@ -91,6 +91,12 @@ fn check_fixed_fields(header: &FileHeader) -> Result<(), PlanError> {
             offset_of!(FileHeader, program_entry_bytes),
             header.program_entry_bytes.get().into(),
             size_of::<ProgramHeader>() as u64,
+        ),
+        (
+            "e_phoff modulo 8",
+            offset_of!(FileHeader, program_offset),
+            header.program_offset.get() % 8,
+            0,
         ),
     ];
     for (field, offset, value, expected) in rows {

@@ -48,6 +48,12 @@ pub struct LoadedEhFrame {
     pub frame_bytes: Option<u64>,
 }
 
+/// Makes a pointer of an address in code memory, whose provenance the memory has exposed.
+fn code_pointer(address: u64) -> *const () {
+    // CAST: both machines have 64-bit addresses.
+    core::ptr::with_exposed_provenance(address as usize)
+}
+
 impl LoadedImage {
     /// Describes an image that was just sealed.
     pub(super) fn new(
@@ -96,6 +102,15 @@ impl LoadedImage {
         self.bias.wrapping_add(export.vaddr)
     }
 
+    /// Returns a pointer to an export of the plan this image was committed from.
+    ///
+    /// Making a pointer is harmless; using it needs the image to be there, initialised and, for
+    /// a call, the right signature.
+    #[must_use]
+    pub fn pointer_to(&self, export: &Export) -> *const () {
+        code_pointer(self.address_of(export))
+    }
+
     /// Returns where the unwind tables are.
     #[must_use]
     pub const fn eh_frame(&self) -> Option<LoadedEhFrame> {
@@ -131,7 +146,7 @@ impl LoadedImage {
     pub unsafe fn run_init(&self) {
         let empty: [*const c_char; 1] = [core::ptr::null()];
         for address in &self.init {
-            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            let code = code_pointer(*address);
             // SAFETY: the address is code of the sealed image (invariant of the type), which the
             // caller says is still there; function and data pointers have the same form.
             let function = unsafe { core::mem::transmute::<*const (), Initialiser>(code) };
@@ -148,7 +163,7 @@ impl LoadedImage {
     /// image is running or will be called afterwards.
     pub unsafe fn run_fini(&self) {
         for address in &self.fini {
-            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            let code = code_pointer(*address);
             // SAFETY: as in `run_init`.
             let function = unsafe { core::mem::transmute::<*const (), Finaliser>(code) };
             // SAFETY: the caller vouches for the code.

@@ -119,3 +119,73 @@ fn part(bytes: &[u8], start: usize, length: u32) -> Option<(&[u8], usize)> {
 const fn bad(offset: u64, field: &'static str, value: usize) -> PlanError {
     PlanError::Note { offset, field, value: value as u64 }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use zerocopy::FromZeros;
+
+    use super::*;
+
+    /// Builds a note padded to `align`.
+    fn note(kind: u32, name: &[u8], body: &[u8], align: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [name.len() as u32, body.len() as u32, kind] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for part in [name, body] {
+            bytes.extend(part);
+            bytes.resize(bytes.len().next_multiple_of(align), 0);
+        }
+        bytes
+    }
+
+    /// Finds the Build-ID in one segment of notes.
+    fn find(bytes: &[u8], align: u64) -> Result<Option<&[u8]>, PlanError> {
+        let mut header = ProgramHeader::new_zeroed();
+        header.kind.set(elf::PT_NOTE);
+        header.file_bytes.set(bytes.len() as u64);
+        header.align.set(align);
+        build_id(bytes, &[header])
+    }
+
+    #[test]
+    fn steps_over_notes_of_either_alignment() {
+        for align in [4, 8] {
+            let property = note(5, b"GNU\0", &[1; 16], align);
+            let other = note(3, b"Go\0\0", &[2; 5], align);
+            let id = note(3, b"GNU\0", &[3; 13], align);
+            let second = note(3, b"GNU\0", &[4; 20], align);
+            let bytes = [property, other, id, second].concat();
+            assert_eq!(find(&bytes, align as u64), Ok(Some(&[3; 13][..])), "{align}");
+        }
+    }
+
+    #[test]
+    fn an_empty_or_absent_id_is_none() {
+        assert_eq!(find(&[], 4), Ok(None));
+        assert_eq!(find(&note(3, b"GNU\0", &[], 4), 4), Ok(None));
+        assert_eq!(find(&note(3, b"GNU", &[1; 20], 4), 4), Ok(None));
+        assert_eq!(find(&note(1, b"GNU\0", &[1; 20], 4), 4), Ok(None));
+    }
+
+    #[test]
+    fn the_last_note_may_lack_its_padding() {
+        let mut bytes = note(3, b"GNU\0", &[7; 5], 4);
+        bytes.truncate(12 + 4 + 5);
+        assert_eq!(find(&bytes, 4), Ok(Some(&[7; 5][..])));
+        bytes.pop();
+        let expected = PlanError::Note { offset: 0, field: "n_descsz", value: 5 };
+        assert_eq!(find(&bytes, 4), Err(expected));
+    }
+
+    #[test]
+    fn refuses_ids_longer_than_the_limit() {
+        for (length, accepted) in [(63, true), (64, true), (65, false)] {
+            let bytes = note(3, b"GNU\0", &std::vec![9; length], 4);
+            assert_eq!(find(&bytes, 4).is_ok(), accepted, "{length}");
+        }
+    }
+}

@@ -41,3 +41,60 @@ pub(super) fn for_each<E: From<PlanError>>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Walks `words`, which start at file position 0x40.
+    fn walk(words: &[u64]) -> Result<Vec<(u64, u64)>, PlanError> {
+        let words: Vec<U64> = words.iter().map(|word| U64::new(*word)).collect();
+        let mut seen = Vec::new();
+        for_each(Records { offset: 0x40, records: &words }, |offset, vaddr| {
+            seen.push((offset, vaddr));
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+
+    #[test]
+    fn bitmaps_continue_behind_the_last_word_covered() {
+        let found = walk(&[0x1000, 0b101, 1 | 1 << 63, 0b11, 0x2000]);
+        let expected = [
+            (0x40, 0x1000),
+            // Bit 2 is the second word behind the address.
+            (0x48, 0x1008 + 8),
+            // The first bitmap has covered 63 words from 0x1008.
+            (0x50, 0x1008 + 8 * (63 + 62)),
+            (0x58, 0x1008 + 8 * 126),
+            (0x60, 0x2000),
+        ];
+        assert_eq!(found.unwrap(), expected);
+    }
+
+    #[test]
+    fn refuses_bitmaps_without_address_and_addresses_that_wrap() {
+        let bad = |offset, value| Err(PlanError::PackedRelocation { offset, value });
+        assert_eq!(walk(&[1]), bad(0x40, 1));
+        assert_eq!(walk(&[u64::MAX - 7, 3]), bad(0x48, 3));
+        assert_eq!(walk(&[u64::MAX - 23, 1 << 3 | 1]), bad(0x48, 9));
+        assert_eq!(walk(&[u64::MAX - 23, 1, 3]), bad(0x50, 3));
+        // An empty bitmap at the end of the address space relocates nothing.
+        assert_eq!(walk(&[u64::MAX - 23, 1]).map(|seen| seen.len()), Ok(1));
+    }
+
+    #[test]
+    fn stops_at_the_first_failure_of_the_visitor() {
+        let words = [U64::new(0x1000), U64::new(0x2000)];
+        let refused = PlanError::NoHashTable;
+        let mut calls = 0;
+        let result = for_each(Records { offset: 0, records: &words }, |_, _| {
+            calls += 1;
+            Err::<(), _>(refused)
+        });
+        assert_eq!((result, calls), (Err(refused), 1));
+    }
+}

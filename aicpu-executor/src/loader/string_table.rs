@@ -72,7 +72,11 @@ impl<'a> StringTable<'a> {
     /// Tells whether the name at `string` is `name`; costs no more than the length of `name`.
     pub(super) fn is(&self, string: u32, name: &[u8]) -> bool {
         let rest = usize::try_from(string).ok().and_then(|start| self.bytes.get(start..));
-        rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|tail| tail.first() == Some(&0))
+        // A name with a NUL in it would match two neighbours of the table.
+        !name.contains(&0)
+            && rest
+                .and_then(|rest| rest.strip_prefix(name))
+                .is_some_and(|tail| tail.first() == Some(&0))
     }
 }
 
@@ -110,7 +114,13 @@ mod tests {
     #[test]
     fn compares_whole_names_only() {
         let table = StringTable::from_bytes(b"\0entry\0");
-        let rows = [(1, "entry", true), (1, "entr", false), (1, "entry2", false), (7, "", false)];
+        let rows = [
+            (1, "entry", true),
+            (1, "entr", false),
+            (1, "entry2", false),
+            (0, "\0entry", false),
+            (7, "", false),
+        ];
         for (string, name, expected) in rows {
             assert_eq!(table.is(string, name.as_bytes()), expected, "{string} {name}");
         }

@@ -111,3 +111,68 @@ fn hash(name: &[u8]) -> u32 {
         (hash ^ high >> 24) & !high
     })
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn hashes_as_published() {
+        // Computed apart from this crate, by the loop of the gABI.
+        let rows = [
+            ("", 0x0000_0000),
+            ("printf", 0x0779_05a6),
+            ("exit", 0x0006_cf04),
+            ("syscall", 0x0b09_985c),
+            ("a_longer.name", 0x0b38_2485),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(hash(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn follows_the_chain_of_a_bucket() {
+        // printf is even and exit is even: bucket 0 holds 3 -> 1, bucket 1 holds 2.
+        let bytes = words(&[2, 4, 3, 2, 0, 0, 0, 1]);
+        let table = SysvHash::read(&bytes).unwrap();
+        assert_eq!(table.symbol_count(), 4);
+        let mut seen = Vec::new();
+        let found = table.find(b"printf", |symbol| {
+            seen.push(symbol);
+            symbol == 1
+        });
+        assert_eq!((found, seen), (Some(1), Vec::from([3, 1])));
+        assert_eq!(table.find(b"exit", |_| false), None);
+    }
+
+    #[test]
+    fn an_empty_table_is_valid() {
+        let bytes = words(&[1, 1, 0, 0]);
+        let table = SysvHash::read(&bytes).unwrap();
+        assert_eq!((table.symbol_count(), table.find(b"exit", |_| true)), (1, None));
+    }
+
+    #[test]
+    fn a_table_cut_anywhere_is_refused() {
+        let bytes = words(&[2, 4, 3, 2, 0, 0, 0, 1]);
+        for length in 0..bytes.len() {
+            assert!(SysvHash::read(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn two_buckets_may_not_share_a_chain_without_end() {
+        // 1 -> 2 -> 1, reached from both buckets.
+        assert!(SysvHash::read(&words(&[2, 3, 1, 2, 0, 2, 1])).is_err());
+        // Shared but finite chains cost no more than one walk over the table.
+        assert!(SysvHash::read(&words(&[2, 3, 1, 2, 0, 2, 0])).is_ok());
+    }
+}

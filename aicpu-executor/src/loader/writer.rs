@@ -24,16 +24,24 @@ impl From<MemoryError> for WriteError {
 }
 
 /// Writes into the reservation of one image until it is sealed.
+///
+/// Dropped unsealed, whether by an error or a panic, it gives the reservation back.
 pub(super) struct ImageWriter<'m, 'p> {
     memory: &'m mut dyn CodeMemory,
     plan: &'p Plan<'p>,
     page_mask: u64,
+    sealed: bool,
 }
 
 impl<'m, 'p> ImageWriter<'m, 'p> {
-    /// Starts writing into the reservation that `memory` holds.
-    pub(super) fn new(memory: &'m mut dyn CodeMemory, plan: &'p Plan<'p>) -> Self {
-        Self { memory, plan, page_mask: plan.page_bytes() as u64 - 1 }
+    /// Reserves what the plan needs; returns the writer and the address of the first byte.
+    pub(super) fn reserve(
+        memory: &'m mut dyn CodeMemory,
+        plan: &'p Plan<'p>,
+    ) -> Result<(Self, u64), MemoryError> {
+        let base = memory.reserve(plan.span(), plan.align())?;
+        let page_mask = plan.page_bytes() as u64 - 1;
+        Ok((Self { memory, plan, page_mask, sealed: false }, base))
     }
 
     /// Returns the offset of a range in the reservation.
@@ -125,6 +133,7 @@ impl<'m, 'p> ImageWriter<'m, 'p> {
         if let Some(relro) = plan.relro {
             self.protect(relro.vaddr, relro.vaddr.wrapping_add(relro.bytes), Protection::READ)?;
         }
+        self.sealed = true;
         Ok(())
     }
 
@@ -137,5 +146,13 @@ impl<'m, 'p> ImageWriter<'m, 'p> {
         let offset = self.offset(start, bytes)?;
         // CAST: inside the span, which is a usize.
         Ok(self.memory.protect(offset, bytes as usize, protection)?)
+    }
+}
+
+impl Drop for ImageWriter<'_, '_> {
+    fn drop(&mut self) {
+        if !self.sealed {
+            self.memory.release();
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::task_rings::{Shortage, Submission, TakenSlot, UnknownTask};
 use super::tensor_map::{MapFull, TensorMap};
 use super::{Fatal, Orchestrator, Services};
 use crate::platform::Platform;
-use crate::region::{OrchestratorNote, SlotHandle, TaskSlot};
+use crate::region::{Edge, EdgeHandle, OrchestratorNote, SlotHandle, TaskSlot};
 
 /// Why a walk over overlapping writes stopped.
 enum WalkStop {
@@ -105,8 +105,7 @@ impl Orchestrator {
                     let edge = rings.take_edge(&region, taken.id.ring());
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
                     name_producer(slot, submission);
-                    cell.set(producer, taken.handle);
-                    link(slot, edge.raw(), &cell.next, taken.slot);
+                    link((producer, slot), (edge, cell), taken);
                 }
                 if unlinks_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
@@ -142,8 +141,7 @@ impl Orchestrator {
         // otherwise be retired.
         name_producer(slot, submission);
         let (edge, cell) = self.take_edge(services, taken.id.ring(), submission)?;
-        cell.set(handle, taken.handle);
-        link(slot, edge.raw(), &cell.next, taken.slot);
+        link((handle, slot), (edge, cell), taken);
         Ok(())
     }
 
@@ -193,12 +191,17 @@ fn name_producer(slot: &TaskSlot, submission: Submission) {
 }
 
 /// Puts the edge on the producer's list, or counts it as done if the producer is complete.
-fn link(producer: &TaskSlot, edge: u32, next: &core::sync::atomic::AtomicU32, consumer: &TaskSlot) {
+fn link(
+    (handle, producer): (SlotHandle, &TaskSlot),
+    (edge, cell): (EdgeHandle, &Edge),
+    consumer: &TakenSlot<'_>,
+) {
+    cell.set(handle, consumer.handle);
     // ORDERING: Relaxed: counted before the edge can be seen; the push releases it.
-    consumer.pending.fetch_add(1, Ordering::Relaxed);
-    if !producer.consumers.push(edge, next) {
+    consumer.slot.pending.fetch_add(1, Ordering::Relaxed);
+    if !producer.consumers.push(edge.raw(), &cell.next) {
         // ORDERING: Relaxed: `push` has acquired what the producer did, and only this thread knows
         // the task so far.
-        consumer.pending.fetch_sub(1, Ordering::Relaxed);
+        consumer.slot.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,12 +1,14 @@
 //! Orchestrator and scheduler together, on a machine whose cores run in a seeded order.
 
-use protocol::{
-    ArgTag, LocalContext, MAX_TENSOR_ARGS, MixedKernels, ScopeMode, StatusCode, TaskId, Tensor,
-};
+use protocol::{ArgTag, MAX_TENSOR_ARGS, ScopeMode, StatusCode, TaskId, Tensor};
 use std::vec::Vec;
 
-use crate::testing::submission::{NO_KERNELS, Submission, elements, external, output, view};
-use crate::testing::{Kernel, Machine, Session};
+use crate::testing::submission::{Submission, elements, external, output, view};
+use crate::testing::{Machine, Session};
+
+mod launch;
+mod limits;
+mod refusals;
 
 /// `args[index]` as a tensor.
 fn tensor_arg(args: *const u64, index: usize) -> Tensor {
@@ -49,17 +51,6 @@ extern "C" fn set(args: *const u64) {
         // SAFETY: as in `mix`.
         unsafe { element.write(scalar_arg(args, 1) as i32) };
     }
-}
-
-/// Adds 1 to element `block_idx * 3 + sub-block lane` of its tensor; scalar: lane base.
-extern "C" fn count_block(args: *const u64) {
-    let local = core::ptr::with_exposed_provenance::<LocalContext>(scalar_arg(args, 48) as usize);
-    // SAFETY: the executor points it at the core's context.
-    let context = unsafe { *local };
-    let elements = elements(&tensor_arg(args, 0));
-    let element = elements[context.block_idx as usize];
-    // SAFETY: as in `mix`; every block has its own element.
-    unsafe { element.write(element.read() + context.block_num) };
 }
 
 /// A small generator, so that a failing seed can be run again.
@@ -230,131 +221,6 @@ fn outputs_are_allocated_filled_and_passed_on() {
 }
 
 #[test]
-fn a_scope_that_holds_every_slot_is_reported_at_once_with_the_size_that_would_do() {
-    let mut buffer = std::vec![0; 1];
-    let outcome = Machine { window: 4, ..Machine::default() }.run(&[set], |session| {
-        for _ in 0..4 {
-            let tensor = external(&mut buffer, &[1]);
-            Submission::aiv(0).tensor(ArgTag::InOut, tensor).scalar(1).submit(session);
-        }
-    });
-    assert_eq!(outcome.code(), StatusCode::ScopeDeadlock.code());
-    let text = outcome.fault.unwrap().text;
-    assert!(text.contains("PTO2_RING_TASK_WINDOW to 8"), "{text}");
-}
-
-#[test]
-fn output_memory_held_by_an_open_scope_is_reported_and_freed_memory_is_used_again() {
-    let machine = Machine { heap_bytes: 4096, ..Machine::default() };
-    let held = machine.run(&[mix], |session| {
-        for _ in 0..3 {
-            Submission::aiv(0).create(&[512], None).scalar(0).scalar(1).submit(session);
-        }
-    });
-    assert_eq!(held.code(), StatusCode::HeapRingDeadlock.code());
-    let too_large = machine.run(&[mix], |session| {
-        Submission::aiv(0).create(&[1025], None).scalar(0).scalar(1).submit(session);
-    });
-    assert_eq!(too_large.code(), StatusCode::HeapRingDeadlock.code());
-    let freed = machine.run(&[mix], |session| {
-        for _ in 0..50 {
-            session.orchestrator.scope_begin(session.services, ScopeMode::Auto).unwrap();
-            Submission::aiv(0).create(&[512], Some(1)).scalar(0).scalar(1).submit(session);
-            session.orchestrator.scope_end(session.services).unwrap();
-        }
-    });
-    assert_eq!((freed.code(), freed.tasks), (0, 50));
-}
-
-#[test]
-fn edges_and_map_entries_held_by_an_open_scope_are_reported() {
-    let mut buffer = std::vec![0; 64];
-    let edges = Machine { edges: 4, window: 64, ..Machine::default() }.run(&[set], |session| {
-        for part in 0..8 {
-            let whole = external(&mut buffer, &[64]);
-            let tensor = view(&whole, &[1], &[part]);
-            Submission::aiv(0).tensor(ArgTag::InOut, tensor).scalar(1).submit(session);
-        }
-        let whole = external(&mut buffer, &[64]);
-        Submission::aiv(0).tensor(ArgTag::InOut, whole).scalar(1).submit(session);
-    });
-    assert_eq!(edges.code(), StatusCode::DepPoolOverflow.code());
-    let entries = Machine { map_entries: 32, ..Machine::default() }.run(&[set], |session| {
-        for _ in 0..3 {
-            let mut task = Submission::aiv(0);
-            for part in 0..16 {
-                let whole = external(&mut buffer, &[64]);
-                task = task.tensor(ArgTag::OutputExisting, view(&whole, &[1], &[part]));
-            }
-            task.scalar(1).submit(session);
-        }
-    });
-    assert_eq!(entries.code(), StatusCode::DependencyOverflow.code());
-}
-
-#[test]
-fn every_block_of_every_lane_runs_once() {
-    for (kernels, lanes) in [
-        (MixedKernels { aic_kernel_id: 0, aiv0_kernel_id: 0, aiv1_kernel_id: 0 }, 3),
-        (MixedKernels { aic_kernel_id: 0, ..NO_KERNELS }, 1),
-        (MixedKernels { aiv1_kernel_id: 0, ..NO_KERNELS }, 1),
-        (MixedKernels { aiv0_kernel_id: 0, aiv1_kernel_id: 0, ..NO_KERNELS }, 2),
-    ] {
-        for blocks in [1, 2, 3, 4, 48] {
-            let mut counts = std::vec![0; 48];
-            let outcome = Machine::default().run(&[count_block], |session| {
-                Submission::of(kernels)
-                    .tensor(ArgTag::InOut, external(&mut counts, &[48]))
-                    .blocks(blocks, false)
-                    .submit(session);
-            });
-            assert_eq!(outcome.code(), 0);
-            let (run, rest) = counts.split_at(usize::try_from(blocks).unwrap());
-            assert!(run.iter().all(|count| *count == lanes * i32::from(blocks)), "{counts:?}");
-            assert!(rest.iter().all(|count| *count == 0), "{counts:?}");
-        }
-    }
-}
-
-#[test]
-fn blocks_that_start_together_all_start_before_any_ends() {
-    for seed in 1..=20 {
-        let mut counts = std::vec![0; 48];
-        let mut others = std::vec![0; 48];
-        let outcome =
-            Machine { seed, window: 64, ..Machine::default() }.run(&[count_block], |session| {
-                for part in 0..8 {
-                    let whole = external(&mut others, &[48]);
-                    let tensor = view(&whole, &[4], &[part * 4]);
-                    Submission::aiv(0)
-                        .tensor(ArgTag::InOut, tensor)
-                        .blocks(4, false)
-                        .submit(session);
-                }
-                let tensor = external(&mut counts, &[48]);
-                Submission::aiv(0).tensor(ArgTag::InOut, tensor).blocks(6, true).submit(session);
-                let tensor = view(&external(&mut others, &[48]), &[3], &[40]);
-                let all = MixedKernels { aic_kernel_id: 0, aiv0_kernel_id: 0, aiv1_kernel_id: 0 };
-                Submission::of(all).tensor(ArgTag::InOut, tensor).blocks(3, true).submit(session);
-            });
-        assert_eq!((outcome.code(), outcome.tasks), (0, 10), "{:?}", outcome.fault);
-        // The mixed task needs all nine cores at one time.
-        assert_eq!(outcome.most_at_once, 9, "seed {seed}");
-        assert_eq!(&counts[..7], [6, 6, 6, 6, 6, 6, 0]);
-    }
-}
-
-#[test]
-fn more_synchronous_blocks_than_cores_are_refused() {
-    let mut counts = std::vec![0; 48];
-    let outcome = Machine::default().run(&[count_block], |session| {
-        let tensor = external(&mut counts, &[48]);
-        Submission::aiv(0).tensor(ArgTag::InOut, tensor).blocks(7, true).submit(session);
-    });
-    assert_eq!(outcome.code(), StatusCode::RequireSyncStartInvalid.code());
-}
-
-#[test]
 fn element_reads_wait_for_the_writer_and_element_writes_for_the_readers() {
     let mut buffer = std::vec![1; 4];
     let mut sum = std::vec![0; 1];
@@ -374,17 +240,6 @@ fn element_reads_wait_for_the_writer_and_element_writes_for_the_readers() {
         assert_eq!(orchestrator.get_tensor_data(services, &tensor, &[0]), 77);
     });
     assert_eq!((outcome.code(), sum[0]), (0, 36), "the reader came before the element write");
-}
-
-#[test]
-fn element_access_outside_the_buffer_is_refused() {
-    let mut buffer = std::vec![1; 4];
-    let outcome = Machine::default().run(&[], |session| {
-        let tensor = external(&mut buffer, &[4]);
-        let Session { orchestrator, services } = session;
-        assert_eq!(orchestrator.get_tensor_data(services, &tensor, &[4]), 0);
-    });
-    assert_eq!(outcome.code(), StatusCode::InvalidArgs.code());
 }
 
 #[test]
@@ -412,84 +267,4 @@ fn a_manual_scope_orders_only_what_is_said_and_refuses_an_automatic_one_inside()
         assert!(session.orchestrator.scope_begin(session.services, ScopeMode::Auto).is_err());
     });
     assert_eq!(nested.code(), StatusCode::InvalidArgs.code());
-}
-
-#[test]
-fn bad_submissions_are_refused_with_their_reason() {
-    let mut buffer = std::vec![0; 4];
-    let tensor = external(&mut buffer, &[4]);
-    let cases: [(&str, Submission, StatusCode); 9] = [
-        ("no kernel", Submission::of(NO_KERNELS), StatusCode::InvalidArgs),
-        ("unknown kernel", Submission::aiv(1), StatusCode::KernelMissing),
-        ("kernel out of range", Submission::aiv(4096), StatusCode::KernelMissing),
-        ("no block", Submission::aiv(0).blocks(0, false), StatusCode::InvalidArgs),
-        (
-            "too many tensors",
-            Submission::aiv(0).with(|arg| arg.tensor_count = 17),
-            StatusCode::InvalidArgs,
-        ),
-        (
-            "null tensor",
-            Submission::aiv(0).with(|arg| arg.tensor_count = 1),
-            StatusCode::InvalidArgs,
-        ),
-        (
-            "unknown tag",
-            Submission::aiv(0).tensor(ArgTag::Input, tensor).with(|arg| arg.tags[0] = 9),
-            StatusCode::InvalidArgs,
-        ),
-        (
-            "six dimensions",
-            Submission::aiv(0).tensor(ArgTag::Input, Tensor { ndims: 6, ..tensor }),
-            StatusCode::InvalidArgs,
-        ),
-        (
-            "unknown dependency",
-            Submission::aiv(0).after(TaskId::new(0, 7)),
-            StatusCode::InvalidArgs,
-        ),
-    ];
-    for (what, task, code) in cases {
-        let outcome = Machine::default().run(&[set as Kernel], |session| {
-            let outputs = task.submit(session);
-            assert!(!outputs.task_id.is_valid(), "{what}");
-            // Everything after a fault does nothing.
-            let later = Submission::aiv(0).tensor(ArgTag::InOut, tensor).scalar(1).submit(session);
-            assert!(!later.task_id.is_valid(), "{what}");
-        });
-        assert_eq!(outcome.code(), code.code(), "{what}: {:?}", outcome.fault);
-    }
-    assert_eq!(buffer, [0; 4]);
-}
-
-#[test]
-fn alloc_tensors_takes_create_infos_only() {
-    let mut buffer = std::vec![0; 4];
-    let tensor = external(&mut buffer, &[4]);
-    let cases = [
-        Submission::of(NO_KERNELS),
-        Submission::of(NO_KERNELS).create(&[4], None).scalar(1),
-        Submission::of(NO_KERNELS).tensor(ArgTag::Input, tensor),
-    ];
-    for task in cases {
-        let outcome = Machine::default().run(&[], |session| {
-            assert!(!task.alloc(session).task_id.is_valid());
-        });
-        assert_eq!(outcome.code(), StatusCode::InvalidArgs.code());
-    }
-    let outcome = Machine::default().run(&[mix], |session| {
-        let made = Submission::of(NO_KERNELS).create(&[4], Some(3)).alloc(session);
-        let accumulator = output(&made, 0);
-        for number in 0..3 {
-            Submission::aiv(0)
-                .tensor(ArgTag::InOut, accumulator)
-                .scalar(0)
-                .scalar(number)
-                .submit(session);
-        }
-        let Session { orchestrator, services } = session;
-        let value = orchestrator.get_tensor_data(services, &accumulator, &[2]);
-        assert_eq!(value, ((3 * 31) * 31 + 1) * 31 + 2);
-    });
-    assert_eq!((outcome.code(), outcome.tasks), (0, 4));
 }

@@ -5,39 +5,8 @@
 //! producer is not complete, the edge is linked into the producer's consumer list. After that it
 //! only says which producer the consumer keeps alive until it has run itself.
 
-use super::slot::SlotHandle;
+use super::handle::SlotHandle;
 use crate::sync::{AtomicU32, Ordering};
-
-/// Names an edge: ring in the top two bits, index in the ring's edge array below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EdgeHandle(u32);
-
-impl EdgeHandle {
-    /// The edge `index` of `ring`; `index` is below 2^30 (`TASK_WINDOW_MAX` × 16).
-    pub(crate) fn new(ring: u8, index: u32) -> Self {
-        Self((u32::from(ring) << 30) | (index & SlotHandle::INDEX_MASK))
-    }
-
-    /// The handle as it is linked into a consumer list.
-    pub(crate) fn raw(self) -> u32 {
-        self.0
-    }
-
-    /// The handle that [`raw`](Self::raw) gave.
-    pub(crate) fn from_raw(raw: u32) -> Self {
-        Self(raw)
-    }
-
-    /// Ring index, 0..4.
-    pub(crate) fn ring(self) -> usize {
-        (self.0 >> 30) as usize
-    }
-
-    /// Index in the ring's edge array.
-    pub(crate) fn index(self) -> usize {
-        (self.0 & SlotHandle::INDEX_MASK) as usize
-    }
-}
 
 /// One dependency. The orchestrator writes it; schedulers read it.
 #[derive(Debug)]

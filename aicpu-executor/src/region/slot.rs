@@ -33,40 +33,6 @@ use super::consumer_list::ConsumerList;
 /// Set in [`TaskSlot::references`] once the task is complete.
 const COMPLETED: u32 = 1 << 31;
 
-/// Names a slot: ring in the top two bits, index below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SlotHandle(u32);
-
-impl SlotHandle {
-    /// Bits of the index.
-    pub(crate) const INDEX_MASK: u32 = (1 << 30) - 1;
-
-    /// The slot `index` of `ring` (0..4).
-    pub(crate) fn new(ring: u8, index: u32) -> Self {
-        Self((u32::from(ring) << 30) | (index & Self::INDEX_MASK))
-    }
-
-    /// The handle as it is stored in edges and queues.
-    pub(crate) fn raw(self) -> u32 {
-        self.0
-    }
-
-    /// The handle that [`raw`](Self::raw) gave.
-    pub(crate) fn from_raw(raw: u32) -> Self {
-        Self(raw)
-    }
-
-    /// Ring index, 0..4.
-    pub(crate) fn ring(self) -> usize {
-        (self.0 >> 30) as usize
-    }
-
-    /// Index in the ring's slots.
-    pub(crate) fn index(self) -> usize {
-        (self.0 & Self::INDEX_MASK) as usize
-    }
-}
-
 /// What schedulers need to know of a task. Read-only once the task is published.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -298,13 +264,5 @@ mod tests {
         slot.open_completed();
         assert!(slot.is_completed() && !slot.is_retirable());
         assert!(!slot.consumers.push(0, &AtomicU32::new(0)));
-    }
-
-    #[test]
-    fn handles_keep_ring_and_index() {
-        for (ring, index) in [(0, 0), (3, SlotHandle::INDEX_MASK), (2, 12345)] {
-            let handle = SlotHandle::from_raw(SlotHandle::new(ring, index).raw());
-            assert_eq!((handle.ring(), handle.index()), (usize::from(ring), index as usize));
-        }
     }
 }

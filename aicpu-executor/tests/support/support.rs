@@ -1,13 +1,23 @@
 //! What the loader's integration tests share.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod checked_memory;
 pub mod compiler;
+pub mod elf_numbers;
+pub mod hostile;
+pub mod image_builder;
+pub mod image_patch;
 pub mod linux_memory;
+pub mod mutator;
 pub mod process_symbols;
+pub mod unwind;
 
-use aicpu_executor::loader::{LoadedImage, Machine, Plan, PlanLimits, commit, plan};
+use aicpu_executor::loader::{
+    LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
+};
 use linux_memory::LinuxMemory;
 use process_symbols::ProcessSymbols;
+use unwind::UnwindTables;
 
 /// Plans an image with the default limits and pages of this process.
 pub fn plan_native(image: &[u8]) -> Plan<'_> {
@@ -19,6 +29,7 @@ pub fn plan_native(image: &[u8]) -> Plan<'_> {
 pub struct Loaded<'a> {
     pub plan: Plan<'a>,
     pub image: LoadedImage,
+    pub unwind: Option<UnwindTables>,
     pub memory: LinuxMemory,
 }
 
@@ -33,9 +44,10 @@ impl<'a> Loaded<'a> {
         let plan = plan_native(image);
         let mut memory = LinuxMemory::new();
         let image = commit(&plan, &mut memory, symbols).unwrap_or_else(|error| panic!("{error}"));
+        let unwind = UnwindTables::register(&image);
         // SAFETY: compiled by the test for this machine; called once.
         unsafe { image.run_init() };
-        Self { plan, image, memory }
+        Self { plan, image, unwind, memory }
     }
 
     /// Returns the address of an exported function.
@@ -44,7 +56,7 @@ impl<'a> Loaded<'a> {
             .plan
             .exported_function(name.as_bytes())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        std::ptr::with_exposed_provenance(self.image.address_of(&export) as usize)
+        self.image.pointer_to(&export)
     }
 
     /// Calls an exported `extern "C" long name()`.
@@ -72,5 +84,14 @@ impl Drop for Loaded<'_> {
     fn drop(&mut self) {
         // SAFETY: initialised once in `with_symbols`; nothing of the image runs afterwards.
         unsafe { self.image.run_fini() };
+    }
+}
+
+/// Offers the names of a list.
+pub struct Names(pub &'static [(&'static str, u64)]);
+
+impl SymbolResolver for Names {
+    fn resolve(&self, name: &[u8]) -> Option<u64> {
+        self.0.iter().find(|(each, _)| each.as_bytes() == name).map(|(_, address)| *address)
     }
 }

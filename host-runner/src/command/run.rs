@@ -88,7 +88,7 @@ pub(crate) struct Round {
 pub(crate) trait Target {
     /// Runs once.
     fn run(
-        &mut self,
+        &self,
         arguments: &mut Arguments<'_>,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>>;
@@ -101,14 +101,14 @@ pub(crate) trait Target {
 #[derive(Debug)]
 pub(crate) struct Registered<'a> {
     /// The worker.
-    pub(crate) worker: &'a mut Worker,
+    pub(crate) worker: &'a Worker,
     /// The callable on it.
     pub(crate) handle: &'a CallableHandle,
 }
 
 impl Target for Registered<'_> {
     fn run(
-        &mut self,
+        &self,
         arguments: &mut Arguments<'_>,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>> {
@@ -123,7 +123,7 @@ impl Target for Registered<'_> {
 
 /// Runs a case up to `rounds` times, and no further than its first failure.
 pub(crate) fn run_case(
-    target: &mut impl Target,
+    target: &impl Target,
     case: &PreparedCase,
     rounds: u32,
     on_round: &dyn Fn(),
@@ -183,7 +183,7 @@ impl Buffers {
     /// Runs once, from the initial values: what an earlier round wrote must not pass for this one.
     fn run(
         &mut self,
-        target: &mut impl Target,
+        target: &impl Target,
         data: &CaseData,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>> {

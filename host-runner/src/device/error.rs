@@ -125,7 +125,7 @@ pub struct DeviceLost {
     /// What it hangs in.
     pub cause: LostCause,
     /// What the executor reported before, if it did.
-    pub fault: Option<Fault>,
+    pub fault: Option<Box<Fault>>,
 }
 
 impl std::fmt::Display for DeviceLost {
@@ -181,10 +181,25 @@ pub enum DeviceError {
         #[source]
         source: std::io::Error,
     },
+    /// A launch that asks for more than the device has, or for nothing.
+    #[error("{value} {what} are out of range; this device has 1 to {max}")]
+    OutOfRange {
+        /// "clusters" or "AICPU threads".
+        what: &'static str,
+        /// As given.
+        value: u32,
+        /// What the device has.
+        max: u32,
+    },
     /// Ring sizes that the executor cannot work with.
-    #[error("a task window of {task_window} is not a power of two from 4 to 2^26")]
-    TaskWindow {
+    #[error(
+        "a task window of {task_window} with a dependency pool of {dep_pool} is not possible: the \
+         window is a power of two from 4 to 2^26, the pool at most 2^30"
+    )]
+    Rings {
         /// Slots per ring, as given.
         task_window: u64,
+        /// Dependency edges per ring, as given.
+        dep_pool: u64,
     },
 }

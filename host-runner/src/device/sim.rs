@@ -29,7 +29,7 @@ use zerocopy::FromZeros;
 
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, LostCause,
-    MemoryError, OrchestrationError, image,
+    MemoryError, OrchestrationError, RingConfig, image,
 };
 
 pub mod aicpu_threads;
@@ -133,7 +133,7 @@ impl<C: Chip> SimDevice<C> {
         let outcome = executor.take_report();
         match cause {
             None => Ok(outcome),
-            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault }),
+            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
         }
     }
 
@@ -156,8 +156,18 @@ impl<C: Chip> SimDevice<C> {
         std::mem::forget(std::mem::replace(&mut self.parts.record, empty_record::<C>()));
     }
 
-    fn check_usable(&self) -> Result<(), DeviceError> {
-        if self.lost { Err(DeviceError::Gone) } else { Ok(()) }
+    /// Whether the device can carry out this launch.
+    fn check(&self, launch: &Launch) -> Result<(), DeviceError> {
+        if self.lost {
+            return Err(DeviceError::Gone);
+        }
+        let DeviceFacts { clusters_max, aicpu_threads_max, .. } = self.facts();
+        let within = |what, value, max| {
+            let valid = (1..=max).contains(&value);
+            if valid { Ok(()) } else { Err(DeviceError::OutOfRange { what, value, max }) }
+        };
+        within("clusters", launch.clusters, clusters_max)?;
+        within("AICPU threads", launch.aicpu_threads, aicpu_threads_max)
     }
 }
 
@@ -165,9 +175,9 @@ impl<C: Chip> Parts<C> {
     /// Fills what the device itself knows of the run record.
     fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
         let rings = launch.rings;
-        let task_window = rings.task_window;
-        let region = SimExecutor::<C>::region_bytes(task_window, rings.dep_pool)
-            .ok_or(DeviceError::TaskWindow { task_window })?;
+        let RingConfig { task_window, dep_pool, .. } = rings;
+        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
+            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
         let heap = match rings.heap_bytes {
             0 => protocol::HEAP_BYTES_DEFAULT,
             bytes => bytes,
@@ -182,9 +192,9 @@ impl<C: Chip> Parts<C> {
         // CAST: a chip has at most a few hundred cores and a handful of threads.
         body.worker_count = launch.clusters as i32 * 3;
         body.sche_cpu_num = launch.aicpu_threads as i32;
-        body.task_window_size = rings.task_window;
+        body.task_window_size = task_window;
         body.heap_size = rings.heap_bytes;
-        body.dep_pool_size = rings.dep_pool;
+        body.dep_pool_size = dep_pool;
         body.gm_sm_ptr = arenas.shared;
         body.gm_heap_ptr = arenas.heap;
         body.extension.region_generation = arenas.generation;
@@ -291,7 +301,7 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError> {
-        self.check_usable()?;
+        self.check(launch)?;
         self.parts.prepare(launch)?;
         let Parts { aicpu, engine, record, .. } = &*self.parts;
         let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
@@ -345,3 +355,6 @@ impl<C: Chip> std::fmt::Debug for Parts<C> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

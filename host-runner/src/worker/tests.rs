@@ -26,7 +26,7 @@ fn quick() -> RunConfig {
 
 /// Runs a callable of one output element and one scalar.
 fn run_storing(
-    worker: &mut Worker,
+    worker: &Worker,
     handle: &CallableHandle,
     value: u64,
     config: &RunConfig,
@@ -52,7 +52,7 @@ fn fault(result: Result<(i32, RunReport), RunError>) -> crate::run::RunFault {
 
 /// The worker is as good as new.
 #[track_caller]
-fn assert_works(worker: &mut Worker) {
+fn assert_works(worker: &Worker) {
     let handle = worker.register(&storing(1)).unwrap();
     assert_eq!(run_storing(worker, &handle, 41, &RunConfig::default()).unwrap().0, 42);
     worker.unregister(&handle).unwrap();
@@ -60,12 +60,11 @@ fn assert_works(worker: &mut Worker) {
 
 #[test]
 fn one_load_serves_many_runs_and_nothing_grows() {
-    let mut worker = worker();
+    let worker = worker();
     let handle = worker.register(&storing(1)).unwrap();
     let mut usage = None;
     for value in 0..50 {
-        let (output, report) =
-            run_storing(&mut worker, &handle, value, &RunConfig::default()).unwrap();
+        let (output, report) = run_storing(&worker, &handle, value, &RunConfig::default()).unwrap();
         assert_eq!(u64::try_from(output).unwrap(), value + 1);
         assert_eq!((report.tasks, report.loads, report.loaded), (1, 1, value == 0));
         assert_eq!(*usage.get_or_insert(worker.usage()), worker.usage());
@@ -78,27 +77,27 @@ fn one_load_serves_many_runs_and_nothing_grows() {
 
 #[test]
 fn every_thread_count_and_block_dimension_works() {
-    let mut worker = worker();
+    let worker = worker();
     let handle = worker.register(&storing(0)).unwrap();
     for aicpu_threads in 1..=4 {
         for block_dim in [1, 3, 24] {
             let config = RunConfig { aicpu_threads, block_dim, ..RunConfig::default() };
-            assert_eq!(run_storing(&mut worker, &handle, 7, &config).unwrap().0, 7);
+            assert_eq!(run_storing(&worker, &handle, 7, &config).unwrap().0, 7);
         }
     }
 }
 
 #[test]
 fn two_callables_with_the_same_func_id_keep_their_own_kernels() {
-    let mut worker = worker();
+    let worker = worker();
     let handles = [storing(100), storing(200)].map(|each| worker.register(&each).unwrap());
     for (handle, expected) in handles.iter().zip([105, 205]).cycle().take(6) {
-        let output = run_storing(&mut worker, handle, 5, &RunConfig::default()).unwrap().0;
+        let output = run_storing(&worker, handle, 5, &RunConfig::default()).unwrap().0;
         assert_eq!(output, expected);
     }
     assert_eq!(worker.counters().loads, 2);
     worker.unregister(&handles[0]).unwrap();
-    assert_eq!(run_storing(&mut worker, &handles[1], 5, &RunConfig::default()).unwrap().0, 205);
+    assert_eq!(run_storing(&worker, &handles[1], 5, &RunConfig::default()).unwrap().0, 205);
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn inout_tensors_go_both_ways_and_device_tensors_stay() {
     let add = "extern \"C\" void kernel_entry(long *args) { \
                *reinterpret_cast<int *>(args[0]) += int(args[1]); }";
     let body = "store(0, args.tensors[0].data, args.scalars[0]);";
-    let mut worker = worker();
+    let worker = worker();
     let handle = worker.register(&callable(orchestration(body), vec![kernel(0, add)])).unwrap();
     let mut value = [40_i32];
     let mut arguments = Arguments::new();
@@ -134,19 +133,19 @@ fn inout_tensors_go_both_ways_and_device_tensors_stay() {
 
 #[test]
 fn faults_of_the_orchestration_have_a_status_and_the_next_run_works() {
-    let mut worker = worker();
-    let mut check = |image: Vec<u8>, code: StatusCode, part: &str| {
+    let worker = worker();
+    let check = |image: Vec<u8>, code: StatusCode, part: &str| {
         let broken = callable(image, vec![store_kernel(0, 0)]);
         let handle = worker.register(&broken).unwrap();
         for _ in 0..2 {
-            let result = run_storing(&mut worker, &handle, 1, &RunConfig::default());
+            let result = run_storing(&worker, &handle, 1, &RunConfig::default());
             let fault = fault(result);
             assert_eq!(fault.code, Some(code), "{fault}");
             assert_eq!(fault.status, -code.code());
             assert!(fault.text.contains(part), "{fault}");
         }
         worker.unregister(&handle).unwrap();
-        assert_works(&mut worker);
+        assert_works(&worker);
     };
     let fatal = "runtime->ops->fatal(runtime, 9, \"entry\", \"tile %d is bad\", 7);";
     check(orchestration(fatal), StatusCode::ExplicitFatal, "tile 7 is bad");
@@ -162,40 +161,40 @@ fn a_kernel_that_throws_is_a_fault_that_names_it() {
     let throws = "#include <stdexcept>\nextern \"C\" void kernel_entry(long *) { \
                   throw std::logic_error(\"odd tile\"); }";
     let body = "store(3, args.tensors[0].data, 1);";
-    let mut worker = worker();
+    let worker = worker();
     let handle = worker.register(&callable(orchestration(body), vec![kernel(3, throws)])).unwrap();
-    let fault = fault(run_storing(&mut worker, &handle, 1, &RunConfig::default()));
+    let fault = fault(run_storing(&worker, &handle, 1, &RunConfig::default()));
     assert_eq!(fault.code, Some(StatusCode::KernelException));
     for part in ["func_id 3", "core", "std::logic_error: odd tile"] {
         assert!(fault.text.contains(part), "{fault}");
     }
-    assert_works(&mut worker);
+    assert_works(&worker);
 }
 
 #[test]
 fn an_orchestration_that_does_not_return_loses_the_device_and_the_next_run_works() {
-    let mut worker = worker();
+    let worker = worker();
     let body = "for (volatile int turn = 0;;) { turn = turn + 1; if (turn < 0) turn = 0; \
                 timespec pause{0, 1000000}; nanosleep(&pause, nullptr); }";
     let endless = callable(orchestration(body), Vec::new());
     let stuck = worker.register(&endless).unwrap();
     let good = worker.register(&storing(1)).unwrap();
-    match run_storing(&mut worker, &stuck, 1, &quick()) {
+    match run_storing(&worker, &stuck, 1, &quick()) {
         Err(RunError::DeviceLost(lost)) => assert_eq!(lost.cause, LostCause::Orchestration),
         other => panic!("{other:?}"),
     }
-    assert_eq!(run_storing(&mut worker, &good, 1, &RunConfig::default()).unwrap().0, 2);
-    assert_works(&mut worker);
+    assert_eq!(run_storing(&worker, &good, 1, &RunConfig::default()).unwrap().0, 2);
+    assert_works(&worker);
 }
 
 #[test]
 fn a_kernel_that_does_not_return_is_named_and_the_next_run_works() {
-    let mut worker = worker();
+    let worker = worker();
     let endless = "#include <time.h>\nextern \"C\" void kernel_entry(long *) { \
                    for (;;) { timespec pause{0, 1000000}; nanosleep(&pause, nullptr); } }";
     let body = "store(2, args.tensors[0].data, 1);";
     let stuck = worker.register(&callable(orchestration(body), vec![kernel(2, endless)])).unwrap();
-    match run_storing(&mut worker, &stuck, 1, &quick()) {
+    match run_storing(&worker, &stuck, 1, &quick()) {
         Err(RunError::DeviceLost(lost)) => {
             let LostCause::Kernel { func_id, .. } = lost.cause else { panic!("{lost}") };
             assert_eq!(func_id.map(|id| id.index()), Some(2));
@@ -203,12 +202,12 @@ fn a_kernel_that_does_not_return_is_named_and_the_next_run_works() {
         }
         other => panic!("{other:?}"),
     }
-    assert_works(&mut worker);
+    assert_works(&worker);
 }
 
 #[test]
 fn handles_of_other_workers_and_of_earlier_registrations_are_refused() {
-    let (mut first, mut second) = (worker(), worker());
+    let (first, second) = (worker(), worker());
     let handle = first.register(&storing(0)).unwrap();
     second.register(&storing(0)).unwrap();
     let config = RunConfig::default();

@@ -6,8 +6,10 @@ use super::PlanError;
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Three groups, so that no function grows past a screen.
+        // Groups, so that no function grows past a screen.
         header(*self, f)
+            .or_else(|| segment(*self, f))
+            .or_else(|| range(*self, f))
             .or_else(|| dynamic(*self, f))
             .or_else(|| symbol_or_relocation(*self, f))
             .unwrap_or_else(|| fmt::Debug::fmt(self, f))
@@ -16,7 +18,7 @@ impl fmt::Display for PlanError {
 
 impl core::error::Error for PlanError {}
 
-/// Texts about the file, its headers and its segments; `None` for any other error.
+/// Texts about the file and its headers; `None` for any other error.
 fn header(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
     use PlanError as E;
     Some(match error {
@@ -54,6 +56,14 @@ fn header(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         E::TooManySegments { header, limit } => {
             write!(f, "program header {header} is loadable segment number {}", limit + 1)
         }
+        _ => return None,
+    })
+}
+
+/// Texts about loadable segments; `None` for any other error.
+fn segment(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+    use PlanError as E;
+    Some(match error {
         E::FileBytesExceedMemory { header, file_bytes, memory_bytes } => write!(
             f,
             "program header {header}: p_filesz {file_bytes:#x} is more than p_memsz \
@@ -102,12 +112,12 @@ fn header(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
             "program header {header}: the image asks for an executable stack; link with \
              -z noexecstack"
         ),
-        _ => return header_range(error, f),
+        _ => return None,
     })
 }
 
 /// Texts about ranges that program headers give; `None` for any other error.
-fn header_range(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+fn range(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
     use PlanError as E;
     Some(match error {
         E::RelroOutsideSegment { vaddr, bytes } => write!(

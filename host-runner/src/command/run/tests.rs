@@ -23,7 +23,7 @@ impl Adder {
 
 impl Target for Adder {
     fn run(
-        &mut self,
+        &self,
         arguments: &mut Arguments<'_>,
         config: &RunConfig,
     ) -> Result<Round, Box<dyn Error>> {
@@ -75,7 +75,7 @@ fn case() -> PreparedCase {
 fn every_round_starts_fresh_and_all_must_be_right() {
     let rounds = Cell::new(0);
     let count = || rounds.set(rounds.get() + 1);
-    let result = run_case(&mut Adder::new(0, 0), &case(), 3, &count);
+    let result = run_case(&Adder::new(0, 0), &case(), 3, &count);
     let expected = CaseResult {
         name: "demo".into(),
         tasks: 2,
@@ -89,7 +89,7 @@ fn every_round_starts_fresh_and_all_must_be_right() {
 
 #[test]
 fn the_first_wrong_round_ends_the_case_and_names_every_wrong_tensor() {
-    let result = run_case(&mut Adder::new(2, 0), &case(), 5, &|| {});
+    let result = run_case(&Adder::new(2, 0), &case(), 5, &|| {});
     let mismatch = |index: u32, got: u8, expected: u8, total: usize| Mismatch {
         differing: 1,
         total,
@@ -107,7 +107,7 @@ fn the_first_wrong_round_ends_the_case_and_names_every_wrong_tensor() {
 
 #[test]
 fn a_failed_round_ends_the_case_with_its_cause() {
-    let result = run_case(&mut Adder::new(0, 3), &case(), 5, &|| {});
+    let result = run_case(&Adder::new(0, 3), &case(), 5, &|| {});
     assert_eq!(result.outcome, Outcome::Failed { round: 3, message: "core hung".into() });
     assert_eq!(result.times.len(), 2);
 }
@@ -116,7 +116,7 @@ fn a_failed_round_ends_the_case_with_its_cause() {
 fn outputs_without_expectation_are_counted() {
     let mut case = case();
     case.data.tensors[2].expected = None;
-    let result = run_case(&mut Adder::new(0, 0), &case, 1, &|| {});
+    let result = run_case(&Adder::new(0, 0), &case, 1, &|| {});
     assert_eq!(result.outcome, Outcome::Passed { compared: 1, outputs: 2 });
 }
 
@@ -124,7 +124,7 @@ fn outputs_without_expectation_are_counted() {
 fn too_many_scalars_are_a_failure_of_the_case() {
     let mut case = case();
     case.data.scalars = vec![0; 129];
-    let result = run_case(&mut Adder::new(0, 0), &case, 1, &|| {});
+    let result = run_case(&Adder::new(0, 0), &case, 1, &|| {});
     assert!(
         matches!(result.outcome, Outcome::Failed { round: 1, message } if message.contains("128"))
     );

@@ -2,8 +2,8 @@
 //!
 //! An orchestration or a kernel may throw past its entry. Nothing in such a shared object has to
 //! cooperate: the call goes through a frame of ours whose personality routine declares that it
-//! handles every foreign exception ([`trampoline`]), and the exception object that arrives there
-//! is turned into text and destroyed ([`describe`]). A Rust panic is not ours to handle and
+//! handles every foreign exception (`trampoline`), and the exception object that arrives there
+//! is turned into text and destroyed (`describe`). A Rust panic is not ours to handle and
 //! passes through.
 //!
 //! Data flow: closure → shim (`extern "C-unwind"`) → trampoline → foreign code; back comes either

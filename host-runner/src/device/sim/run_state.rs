@@ -175,6 +175,34 @@ mod loom_tests {
         });
     }
 
+    /// The same where the ringing thread steps the core itself and hands it over half-way, as for
+    /// a task that it may not run.
+    #[test]
+    fn a_ring_during_the_hand_over_is_seen_by_the_pool() {
+        loom::model(|| {
+            let shared = Arc::new((RunState::default(), AtomicU32::new(0), AtomicU32::new(0)));
+            let inline = Arc::clone(&shared);
+            let first = loom::thread::spawn(move || {
+                inline.1.store(1, Ordering::Relaxed);
+                match inline.0.claim_or_notify() {
+                    Duty::Step => {
+                        inline.0.requeue();
+                        Some(step_until_idle(&inline))
+                    }
+                    _ => None,
+                }
+            });
+            shared.2.store(1, Ordering::Relaxed);
+            let second = match shared.0.notify() {
+                Duty::Queue => Some(step_until_idle(&shared)),
+                _ => None,
+            };
+            let steps = [first.join().unwrap(), second];
+            assert_eq!(steps.iter().flatten().max().copied(), Some((1, 1)), "{steps:?}");
+            assert!(shared.0.is_idle());
+        });
+    }
+
     fn step_until_idle(shared: &(RunState, AtomicU32, AtomicU32)) -> (u32, u32) {
         shared.0.claim_queued();
         loop {

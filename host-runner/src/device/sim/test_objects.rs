@@ -1,7 +1,9 @@
 //! Compiles small C++ sources into shared objects for the tests of the simulator.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::Library;
 
@@ -30,9 +32,17 @@ impl Object {
     }
 }
 
-/// Compiles `source` to a shared object and returns its bytes.
+/// Compiles `source` to a shared object and returns its bytes; each source once per process.
 pub(crate) fn cxx_bytes(name: &str, source: &str) -> Vec<u8> {
-    compile(name, source, &[]).bytes()
+    static COMPILED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let known = |compiled: &BTreeMap<String, Vec<u8>>| compiled.get(source).cloned();
+    let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = known(&lock()) {
+        return bytes;
+    }
+    // Compiled without the lock, so that tests compile at the same time; the first one is kept.
+    let bytes = compile(name, source, &[]).bytes();
+    lock().entry(source.to_owned()).or_insert(bytes).clone()
 }
 
 /// Compiles `source` to a shared object and opens it with the system's loader.

@@ -1,0 +1,189 @@
+//! The machine as the executor sees it: Linux without a C library, on the AICPU or a host's CPU.
+//!
+//! Everything that differs between processors is in one submodule each, so this file reads the
+//! same for all of them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`clock`] | the counter that deadlines are measured with |
+//! | `registers` | core registers with the barriers of boundary D |
+//! | `cache` | cache maintenance by address range |
+//! | `code_memory` | executable memory by system calls |
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use aicpu_executor::loader::SymbolResolver;
+use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
+use protocol::{A2a3, Chip};
+
+use crate::c_functions;
+
+mod cache;
+pub(crate) mod clock;
+mod code_memory;
+mod registers;
+
+pub(crate) use code_memory::LinuxCodeMemory;
+
+/// Polls of a wait that stay on the processor before it is offered to others. A poll is some
+/// tens of nanoseconds, a core's answer some microseconds: most waits end before.
+const SPINS_BEFORE_YIELD: u32 = 256;
+
+/// Linux, by system calls alone.
+#[derive(Debug)]
+pub(crate) struct LinuxPlatform {
+    /// Address of the array of register block addresses; 0 as long as the host has named none.
+    register_table: AtomicU64,
+    symbols: OfferedSymbols,
+}
+
+impl LinuxPlatform {
+    /// A platform that knows no cores yet.
+    pub(crate) const fn new() -> Self {
+        Self { register_table: AtomicU64::new(0), symbols: OfferedSymbols }
+    }
+
+    /// Sets the address of the array of register block addresses, one `u64` per physical core id.
+    pub(crate) fn set_register_table(&self, table: u64) {
+        // ORDERING: Release: the array was filled before.
+        self.register_table.store(table, Ordering::Release);
+    }
+}
+
+/// Offers the processor to another thread.
+pub(crate) fn yield_processor() {
+    rustix::thread::sched_yield();
+}
+
+impl Platform for LinuxPlatform {
+    type CodeMemory = LinuxCodeMemory;
+
+    fn ticks(&self) -> u64 {
+        clock::ticks()
+    }
+
+    fn ticks_per_second(&self) -> u64 {
+        clock::ticks_per_second()
+    }
+
+    fn register_block(&self, physical_core: u32) -> Option<RegisterBlock> {
+        // ORDERING: Acquire: see `set_register_table`.
+        let table = self.register_table.load(Ordering::Acquire);
+        let index = usize::try_from(physical_core).ok()?;
+        if index >= A2a3::PHYSICAL_CORE_LIMIT {
+            return None;
+        }
+        registers::block_address(table, index).map(RegisterBlock)
+    }
+
+    fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
+        registers::read(block, offset)
+    }
+
+    fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
+        registers::write(block, offset, value);
+    }
+
+    fn notify_core(&self, _worker: usize) {
+        // Cores poll their handshake record; the cache is cleaned where the record is written.
+    }
+
+    fn relax(&self, rounds: u32) {
+        if rounds < SPINS_BEFORE_YIELD {
+            core::hint::spin_loop();
+        } else {
+            yield_processor();
+        }
+    }
+
+    fn invalidate_cache(&self, address: u64, bytes: usize) {
+        cache::invalidate(address, bytes);
+    }
+
+    fn clean_cache(&self, address: u64, bytes: usize) {
+        cache::clean(address, bytes);
+    }
+
+    fn code_memory(&self) -> LinuxCodeMemory {
+        LinuxCodeMemory::new()
+    }
+
+    fn symbols(&self) -> &dyn SymbolResolver {
+        &self.symbols
+    }
+
+    fn register_unwind(&self, _tables: UnwindTables) {
+        // There is no unwinder to tell.
+    }
+
+    fn deregister_unwind(&self, _tables: UnwindTables) {
+        // There is no unwinder to tell.
+    }
+
+    unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { call.invoke() })
+    }
+}
+
+/// What an orchestration can import: the C functions that the firmware itself brings.
+#[derive(Debug)]
+struct OfferedSymbols;
+
+impl SymbolResolver for OfferedSymbols {
+    fn resolve(&self, name: &[u8]) -> Option<u64> {
+        c_functions::find(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_has_a_register_block_only_if_the_table_names_one() {
+        let blocks: std::vec::Vec<u64> = (0..80).map(|core| core * 0x1000).collect();
+        let platform = LinuxPlatform::new();
+        assert_eq!(platform.register_block(1), None);
+        platform.set_register_table(blocks.as_ptr().expose_provenance() as u64);
+        let block = |core| platform.register_block(core).map(|block| block.0);
+        assert_eq!(block(0), None);
+        assert_eq!(block(1), Some(0x1000));
+        assert_eq!(block(74), Some(74 * 0x1000));
+        assert_eq!(block(75), None);
+        platform.set_register_table(blocks.as_ptr().expose_provenance() as u64 + 1);
+        assert_eq!(block(1), None);
+    }
+
+    #[test]
+    fn a_register_holds_what_was_written_and_its_neighbours_are_untouched() {
+        let mut memory = [0_u32; 4];
+        let block = RegisterBlock(memory.as_mut_ptr().expose_provenance() as u64);
+        let platform = LinuxPlatform::new();
+        platform.write_register(block, 8, 0x7FFF_FFFD);
+        assert_eq!(platform.read_register(block, 8), 0x7FFF_FFFD);
+        assert_eq!(memory, [0, 0, 0x7FFF_FFFD, 0]);
+    }
+
+    #[test]
+    fn the_clock_advances_by_the_time_that_passes() {
+        /// Difference that two clocks of one machine may have over some milliseconds.
+        const SLACK_US: u128 = 100;
+        let platform = LinuxPlatform::new();
+        // One interval of the other clock inside ours, and one around it.
+        let outer = std::time::Instant::now();
+        let start = platform.ticks();
+        let inner = std::time::Instant::now();
+        while inner.elapsed() < std::time::Duration::from_millis(5) {
+            platform.relax(SPINS_BEFORE_YIELD);
+        }
+        let at_least = inner.elapsed().as_micros();
+        let ticks = platform.ticks() - start;
+        let at_most = outer.elapsed().as_micros();
+        let passed = u128::from(ticks) * 1_000_000 / u128::from(platform.ticks_per_second());
+        assert!(
+            passed + SLACK_US >= at_least && passed <= at_most + SLACK_US,
+            "{passed} us, but {at_least} to {at_most} us by the other clock"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! The simulated device as a whole: either chip, residence, limits, loss.
+
+use protocol::{A2a3, A5};
+
+use super::*;
+use crate::arguments::Arguments;
+use crate::device::RingConfig;
+use crate::registry::Registry;
+use crate::run::{self, Bound, RunConfig, RunError};
+use crate::test_callables::{callable, kernel, orchestration, storing};
+
+const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };
+
+fn launch() -> Launch {
+    Launch {
+        clusters: 1,
+        aicpu_threads: 1,
+        rings: RINGS,
+        stall_timeout: Duration::ZERO,
+        timeout: Duration::from_secs(20),
+        grace: Duration::from_secs(5),
+    }
+}
+
+/// Registers a callable of one output and one scalar, and runs it once.
+fn register_and_run<C: Chip>(
+    device: &mut SimDevice<C>,
+    callable: &crate::callable::Callable,
+    config: &RunConfig,
+) -> Result<i32, RunError> {
+    let mut registry = Registry::default();
+    let (id, generation) = registry.register(device, "test", callable.blob()).unwrap();
+    let entry = registry.entry(id, generation).unwrap();
+    let bound = Bound { id: id.raw(), generation };
+    let mut output = [0_i32];
+    let mut arguments = Arguments::new();
+    arguments.push_output(&mut output, &[1]).unwrap();
+    arguments.push_scalar(41).unwrap();
+    let end = run::execute(device, entry, bound, true, &mut arguments, (config, RINGS));
+    end.result.map(|_| output[0])
+}
+
+fn runs_on_all_its_cores<C: Chip>(clusters: u32, threads: u32) {
+    let mut device = SimDevice::<C>::open().unwrap();
+    let facts = device.facts();
+    assert_eq!((facts.clusters_max, facts.aicpu_threads_max), (clusters, threads));
+    let config = RunConfig { block_dim: clusters, aicpu_threads: threads, ..RunConfig::default() };
+    assert_eq!(register_and_run(&mut device, &storing(1), &config).unwrap(), 42);
+}
+
+#[test]
+fn either_chip_runs_on_all_its_cores_and_threads() {
+    runs_on_all_its_cores::<A2a3>(24, 4);
+    runs_on_all_its_cores::<A5>(36, 7);
+}
+
+#[test]
+fn launches_that_no_device_can_carry_out_are_refused() {
+    let mut device = SimDevice::<A2a3>::open().unwrap();
+    let mut check = |launch: Launch, part: &str| {
+        let text = device.run(&launch).unwrap_err().to_string();
+        assert!(text.contains(part), "{text}");
+    };
+    check(Launch { clusters: 0, ..launch() }, "0 clusters");
+    check(Launch { clusters: u32::MAX, ..launch() }, "1 to 24");
+    check(Launch { aicpu_threads: 0, ..launch() }, "0 AICPU threads");
+    check(Launch { aicpu_threads: 5, ..launch() }, "1 to 4");
+    let rings = RingConfig { task_window: 12, ..RINGS };
+    check(Launch { rings, ..launch() }, "window of 12");
+    let rings = RingConfig { heap_bytes: u64::MAX, ..RINGS };
+    check(Launch { rings, ..launch() }, "no device memory");
+}
+
+#[test]
+fn a_run_without_a_callable_is_a_fault() {
+    let mut device = SimDevice::<A2a3>::open().unwrap();
+    let outcome = device.run(&launch()).unwrap();
+    let fault = outcome.fault.unwrap();
+    assert_eq!(StatusCode::from_code(fault.code), Some(StatusCode::CallableIdInvalid));
+}
+
+#[test]
+fn a_lost_device_keeps_what_is_in_use_and_refuses_everything() {
+    let endless = "#include <time.h>\nextern \"C\" void kernel_entry(long *) { \
+                   for (;;) { timespec pause{0, 1000000}; nanosleep(&pause, nullptr); } }";
+    let stuck = callable(orchestration("store(0, 8, 1);"), vec![kernel(0, endless)]);
+    let mut device = SimDevice::<A2a3>::open().unwrap();
+    let address = device.allocate(8).unwrap();
+    let short = Duration::from_millis(200);
+    let config = RunConfig { block_dim: 1, timeout: short, grace: short, ..RunConfig::default() };
+    let lost = register_and_run(&mut device, &stuck, &config);
+    assert!(matches!(lost, Err(RunError::DeviceLost(_))), "{lost:?}");
+
+    assert!(matches!(device.run(&launch()), Err(DeviceError::Gone)));
+    assert_eq!(device.free(address), Err(MemoryError::UnknownAddress { address }));
+    assert_eq!(device.usage(), DeviceUsage::default());
+    device.run_record().worker_count = 7;
+    drop(device);
+}

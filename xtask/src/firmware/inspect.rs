@@ -1,0 +1,235 @@
+//! Looks into the built files: what is in them, and what must not be.
+
+use anyhow::{Context, Result, bail};
+use goblin::archive::Archive;
+use goblin::elf::dynamic::{DF_TEXTREL, DT_INIT, DT_INIT_ARRAY, DT_TEXTREL};
+use goblin::elf::program_header::{PF_W, PF_X, PT_LOAD};
+use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
+use goblin::elf::{Elf, Sym, Symtab};
+use goblin::strtab::Strtab;
+
+/// Crates of the standard library that the firmware must not have; `core` is all right.
+const FORBIDDEN_CRATES: [&str; 2] = ["alloc", "std"];
+
+/// Symbols through which Rust code reaches an allocator. C's are not here: a part of the compiler's own
+/// support library that nothing calls may refer to `malloc`, and is not linked.
+const ALLOCATOR_SYMBOLS: [&str; 5] =
+    ["__rust_alloc", "__rust_dealloc", "__rust_realloc", "__rg_alloc", "__rdl_alloc"];
+
+/// What is in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ArchiveFacts {
+    /// Object files.
+    pub(super) members: usize,
+}
+
+/// What is in a shared object, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ImageFacts {
+    /// Executable sections.
+    pub(super) code: u64,
+    /// Read-only sections.
+    pub(super) constants: u64,
+    /// Writable sections with contents.
+    pub(super) data: u64,
+    /// Writable sections without contents.
+    pub(super) zeroed: u64,
+}
+
+/// Checks that no member and no symbol of a static library belongs to std or alloc.
+///
+/// # Errors
+///
+/// Not an archive of ELF files, or the offending names.
+pub(super) fn archive(bytes: &[u8]) -> Result<ArchiveFacts> {
+    let archive = Archive::parse(bytes).context("not an archive")?;
+    let mut found = Vec::new();
+    for name in archive.members() {
+        if FORBIDDEN_CRATES.iter().any(|krate| name.starts_with(&format!("{krate}-"))) {
+            found.push(format!("member {name}"));
+        }
+        let object = archive.extract(name, bytes).context("an archive with a broken member")?;
+        let elf = Elf::parse(object).with_context(|| format!("member {name} is no ELF file"))?;
+        for symbol in names(&elf.syms, &elf.strtab) {
+            if is_forbidden(symbol) {
+                found.push(format!("{symbol} in {name}"));
+            }
+        }
+    }
+    if !found.is_empty() {
+        bail!("std or an allocator is in it: {}", shortened(&found));
+    }
+    Ok(ArchiveFacts { members: archive.members().len() })
+}
+
+/// Checks a linked image: it stands alone, exports exactly `exports` (sorted), and has nothing
+/// that a loader would have to run or patch in its code.
+///
+/// # Errors
+///
+/// Not an ELF file, or everything that is wrong with it.
+pub(super) fn image(bytes: &[u8], exports: &[&str]) -> Result<ImageFacts> {
+    let elf = Elf::parse(bytes).context("not an ELF file")?;
+    let mut wrong = Vec::new();
+    let undefined: Vec<_> = named(&elf.dynsyms, &elf.dynstrtab)
+        .filter(|(symbol, _)| symbol.is_import())
+        .map(|(_, name)| name.to_owned())
+        .collect();
+    if !undefined.is_empty() {
+        wrong.push(format!("undefined symbols: {}", shortened(&undefined)));
+    }
+    if !elf.libraries.is_empty() {
+        wrong.push(format!("needed libraries: {}", elf.libraries.join(", ")));
+    }
+    let mut exported: Vec<_> = named(&elf.dynsyms, &elf.dynstrtab)
+        .filter(|(symbol, _)| !symbol.is_import())
+        .map(|(_, name)| name)
+        .collect();
+    exported.sort_unstable();
+    if exported != exports {
+        wrong.push(format!("exports are {exported:?} instead of {exports:?}"));
+    }
+    let forbidden: Vec<_> = names(&elf.syms, &elf.strtab)
+        .filter(|name| is_forbidden(name))
+        .map(str::to_owned)
+        .collect();
+    if !forbidden.is_empty() {
+        wrong.push(format!("std or an allocator is in it: {}", shortened(&forbidden)));
+    }
+    if let Some(dynamic) = &elf.dynamic {
+        if dynamic.info.flags & DF_TEXTREL != 0 || has_tag(&elf, DT_TEXTREL) {
+            wrong.push(String::from("relocations in code"));
+        }
+        if has_tag(&elf, DT_INIT) || has_tag(&elf, DT_INIT_ARRAY) {
+            wrong.push(String::from("constructors"));
+        }
+    }
+    let is_writable_code = |flags| flags & (PF_W | PF_X) == PF_W | PF_X;
+    if elf.program_headers.iter().any(|p| p.p_type == PT_LOAD && is_writable_code(p.p_flags)) {
+        wrong.push(String::from("a segment that is writable and executable"));
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("; "));
+    }
+    Ok(facts(&elf))
+}
+
+/// Adds up the sections that are in memory at run time.
+fn facts(elf: &Elf<'_>) -> ImageFacts {
+    let mut facts = ImageFacts::default();
+    for section in &elf.section_headers {
+        let has = |flag: u32| section.sh_flags & u64::from(flag) != 0;
+        if !has(SHF_ALLOC) {
+            continue;
+        }
+        let sum = if has(SHF_EXECINSTR) {
+            &mut facts.code
+        } else if section.sh_type == SHT_NOBITS {
+            &mut facts.zeroed
+        } else if has(SHF_WRITE) {
+            &mut facts.data
+        } else {
+            &mut facts.constants
+        };
+        *sum += section.sh_size;
+    }
+    facts
+}
+
+/// Whether the dynamic section has an entry with this tag.
+fn has_tag(elf: &Elf<'_>, tag: u64) -> bool {
+    elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.dyns.iter().any(|entry| entry.d_tag == tag))
+}
+
+/// Symbols with a name, and the name.
+fn named<'a>(
+    symbols: &'a Symtab<'_>,
+    texts: &'a Strtab<'_>,
+) -> impl Iterator<Item = (Sym, &'a str)> {
+    symbols
+        .iter()
+        .filter_map(|symbol| Some((symbol, texts.get_at(symbol.st_name)?)))
+        .filter(|(_, name)| !name.is_empty())
+}
+
+/// Names of all symbols, defined or not.
+fn names<'a>(symbols: &'a Symtab<'_>, texts: &'a Strtab<'_>) -> impl Iterator<Item = &'a str> {
+    named(symbols, texts).map(|(_, name)| name)
+}
+
+/// The first few of many names.
+fn shortened(names: &[String]) -> String {
+    let first = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 5 { format!("{first} and {} more", names.len() - 5) } else { first }
+}
+
+/// Whether a symbol belongs to std or alloc, or is one of an allocator.
+fn is_forbidden(symbol: &str) -> bool {
+    ALLOCATOR_SYMBOLS.contains(&symbol)
+        || symbol.contains("___rust_alloc")
+        || FORBIDDEN_CRATES.iter().any(|krate| is_of_crate(symbol, krate))
+}
+
+/// Whether a mangled Rust name is a path that starts in `krate`.
+///
+/// Both manglings write an identifier with its length in front. The older one has the crate first;
+/// the newer one has it behind a `C`, with a disambiguator (`s…_`) in between.
+fn is_of_crate(symbol: &str, krate: &str) -> bool {
+    let name = format!("{}{krate}", krate.len());
+    if let Some(path) = symbol.strip_prefix("_ZN") {
+        return path.starts_with(&name);
+    }
+    let Some(path) = symbol.strip_prefix("_R") else { return false };
+    path.match_indices(&name).any(|(at, _)| {
+        let before = &path[..at];
+        match before.strip_suffix('_') {
+            Some(before) => {
+                before.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len() < before.len()
+                    && before.rfind("Cs").is_some_and(|start| {
+                        before[start + 2..].bytes().all(|byte| byte.is_ascii_alphanumeric())
+                    })
+            }
+            None => before.ends_with('C'),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_symbols_of_std_and_alloc_in_both_manglings() {
+        for symbol in [
+            "_ZN3std2io5stdio6_print17h0123456789abcdefE",
+            "_ZN5alloc7raw_vec19RawVec6growE",
+            "_RNvNtCsjNTg2WWSp8e_5alloc7raw_vec12handle_error",
+            "_RNvNtNtCsdBezzDwma51_3std2io5stdio6__print",
+            "_RNvC3std4exit",
+            "__rust_alloc",
+            "_RNvCs1_7___rustc35___rust_alloc_error_handler",
+        ] {
+            assert!(is_forbidden(symbol), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn lets_core_the_executor_and_look_alikes_pass() {
+        for symbol in [
+            "_ZN4core3fmt5write17h0123456789abcdefE",
+            "_ZN14aicpu_executor12orchestrator8allocate5allocE",
+            "_RNvNtCsjNTg2WWSp8e_4core9panicking5panic",
+            "_RNvNtCs8v5ZHJdIZoe_14aicpu_executor5alloc4take",
+            "aicpu_execute",
+            "stdlib",
+        ] {
+            assert!(!is_forbidden(symbol), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_archive_and_no_image() {
+        assert!(archive(b"no archive").is_err());
+        assert!(image(b"no image", &[]).is_err());
+    }
+}
