@@ -15,7 +15,7 @@ use tests::workers::{
 };
 
 /// A worker with one graph of `graphs.cpp` on it.
-fn with_graph(mut worker: Worker, entry: &str) -> (Worker, CallableHandle) {
+fn with_graph(worker: Worker, entry: &str) -> (Worker, CallableHandle) {
     let callable = sources::callable("graphs", entry, sources::cell_kernels());
     let handle = worker.register(&callable).unwrap();
     (worker, handle)
@@ -24,12 +24,12 @@ fn with_graph(mut worker: Worker, entry: &str) -> (Worker, CallableHandle) {
 /// Runs a graph on each number of threads, several times, and compares what it leaves.
 #[track_caller]
 fn check(worker: Worker, entry: &str, passed: &Cells, expected: &[u64], tasks: u64) {
-    let (mut worker, handle) = with_graph(worker, entry);
+    let (worker, handle) = with_graph(worker, entry);
     for aicpu_threads in AICPU_THREADS {
         for block_dim in [24, 2] {
             let mut passed = passed.clone();
             let config = RunConfig { block_dim, ..threads(aicpu_threads) };
-            let report = passed.run(&mut worker, &handle, &config).unwrap();
+            let report = passed.run(&worker, &handle, &config).unwrap();
             assert_eq!(passed.cells, expected, "{aicpu_threads} threads, block_dim {block_dim}");
             assert_eq!(report.tasks, tasks);
         }
@@ -102,38 +102,38 @@ fn rings_of_eight_slots_wrap_hundreds_of_times() {
 
 #[test]
 fn a_scope_that_is_larger_than_its_ring_is_reported_at_once_with_what_to_do() {
-    let (mut worker, handle) = with_graph(open_with_rings(8, 0), "crowded_scope");
+    let (worker, handle) = with_graph(open_with_rings(8, 0), "crowded_scope");
     for aicpu_threads in AICPU_THREADS {
         let mut passed = Cells { cells: vec![SENTINEL], scalars: vec![20, 1], ..Cells::default() };
         let start = Instant::now();
-        let result = passed.run(&mut worker, &handle, &threads(aicpu_threads));
+        let result = passed.run(&worker, &handle, &threads(aicpu_threads));
         let parts =
             ["hold all 7 task slots", "Close a scope earlier", "PTO2_RING_TASK_WINDOW to 16"];
         assert_fault(result, StatusCode::ScopeDeadlock, &parts);
         assert!(start.elapsed() < Duration::from_secs(5), "no need to wait for a certain deadlock");
         // The same graph fits with six tasks beside the first.
         passed.scalars[0] = 6;
-        passed.run(&mut worker, &handle, &threads(aicpu_threads)).unwrap();
+        passed.run(&worker, &handle, &threads(aicpu_threads)).unwrap();
         assert_eq!(passed.cells, [1]);
     }
 }
 
 #[test]
 fn output_memory_that_cannot_do_is_reported_at_once_with_what_to_do() {
-    let (mut worker, handle) = with_graph(open_with_rings(64, 4096), "crowded_scope");
+    let (worker, handle) = with_graph(open_with_rings(64, 4096), "crowded_scope");
     for aicpu_threads in AICPU_THREADS {
         // Five outputs of 1024 bytes, then one of 8192, where a ring has 4096.
         for (tasks, cells, remedy) in [(5, 128, "PTO2_RING_HEAP to 8192"), (1, 1024, "8192")] {
             let scalars = vec![tasks, cells];
             let mut passed = Cells { cells: vec![SENTINEL], scalars, ..Cells::default() };
             let start = Instant::now();
-            let result = passed.run(&mut worker, &handle, &threads(aicpu_threads));
+            let result = passed.run(&worker, &handle, &threads(aicpu_threads));
             assert_fault(result, StatusCode::HeapRingDeadlock, &["Close a scope earlier", remedy]);
             assert!(start.elapsed() < Duration::from_secs(5));
         }
         let scalars = vec![4, 128];
         let mut passed = Cells { cells: vec![SENTINEL], scalars, ..Cells::default() };
-        passed.run(&mut worker, &handle, &threads(aicpu_threads)).unwrap();
+        passed.run(&worker, &handle, &threads(aicpu_threads)).unwrap();
         assert_eq!(passed.cells, [1]);
     }
 }
@@ -141,12 +141,12 @@ fn output_memory_that_cannot_do_is_reported_at_once_with_what_to_do() {
 #[test]
 fn a_graph_without_tasks_ends_at_once() {
     for entry in ["empty", "empty_scopes"] {
-        let (mut worker, handle) = with_graph(open(), entry);
+        let (worker, handle) = with_graph(open(), entry);
         for aicpu_threads in AICPU_THREADS {
             let start = Instant::now();
             for _ in 0..10 {
                 let config = threads(aicpu_threads);
-                let report = Cells::default().run(&mut worker, &handle, &config).unwrap();
+                let report = Cells::default().run(&worker, &handle, &config).unwrap();
                 assert_eq!(report.tasks, 0);
             }
             assert!(start.elapsed() < Duration::from_secs(2), "ten runs of nothing");
@@ -176,6 +176,12 @@ fn single_elements_are_read_and_written_in_order_with_tasks() {
 }
 
 #[test]
+fn records_need_no_more_than_the_alignment_of_words() {
+    let passed = Cells { input: vec![8, 9], cells: vec![SENTINEL; 2], scalars: Vec::new() };
+    check(open(), "shifted_records", &passed, &[25, 27], 2);
+}
+
+#[test]
 fn allocated_tensors_outlive_the_scopes_that_add_to_them() {
     let passed = Cells { cells: vec![SENTINEL; 5], ..Cells::default() };
     let room = |cell: u64, constant: u64| appended(1, (0..20).map(|i| (i + cell, constant)));
@@ -186,18 +192,18 @@ fn allocated_tensors_outlive_the_scopes_that_add_to_them() {
 
 #[test]
 fn after_a_fatal_report_every_call_is_without_effect() {
-    let (mut worker, handle) = with_graph(open(), "explicit_fatal");
+    let (worker, handle) = with_graph(open(), "explicit_fatal");
     for aicpu_threads in AICPU_THREADS {
         let effects = Box::new(std::sync::atomic::AtomicU64::new(0));
         let address = effects.as_ptr().expose_provenance() as u64;
         let mut passed =
             Cells { cells: vec![SENTINEL], scalars: vec![address], ..Cells::default() };
-        let result = passed.run(&mut worker, &handle, &threads(aicpu_threads));
+        let result = passed.run(&worker, &handle, &threads(aicpu_threads));
         let fault = fault(result);
         assert_eq!((fault.code, fault.status), (Some(StatusCode::ExplicitFatal), -9));
         assert!(fault.text.contains("tile 7 of the left is odd"), "{fault}");
         assert_eq!(fault.reference_message(), "run_prepared failed with code -9");
         assert_eq!(effects.load(std::sync::atomic::Ordering::Relaxed), 0);
-        assert_works(&mut worker, &threads(aicpu_threads));
+        assert_works(&worker, &threads(aicpu_threads));
     }
 }

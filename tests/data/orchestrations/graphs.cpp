@@ -1,10 +1,16 @@
 // Graphs of plain tasks; each entry is the orchestration of a test.
+#include <new>
+
 #include "cells.h"
 
 extern "C" {
 
 PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
     return PTO2OrchestrationConfig{.expected_arg_count = 0};
+}
+
+PTO2OrchestrationConfig expects_three(const ChipStorageTaskArgs &) {
+    return PTO2OrchestrationConfig{.expected_arg_count = 3};
 }
 
 // As many tasks as there are cells, none of which depends on another.
@@ -186,6 +192,23 @@ void elements(const ChipStorageTaskArgs &orch_args) {
     const uint32_t before[2] = {1, 1};
     note(static_cast<uint64_t>(get_tensor_data<int16_t>(table.get_ref(0), 2, corner)));
     note(static_cast<uint64_t>(get_tensor_data<int16_t>(table.get_ref(0), 2, before)));
+}
+
+// Tensors and create-infos that are aligned to 16 bytes only, where GCC puts results that nobody
+// takes.
+// Arguments: in, out.
+void shifted_records(const ChipStorageTaskArgs &orch_args) {
+    alignas(64) unsigned char room[3][256];
+    const Tensor &in = *new (room[0] + 16) Tensor(from_tensor_arg(orch_args.tensor(0)));
+    const Tensor &out = *new (room[1] + 48) Tensor(from_tensor_arg(orch_args.tensor(1)));
+    const auto &info = *new (room[2] + 32) TensorCreateInfo(cells(in.shapes[0]));
+    Arg args;
+    args.add_input(in, in);
+    args.add_output(info);
+    TaskOutputTensors doubled = rt_submit_aiv_task(FUNC_ADD, args);
+    add(doubled.get_ref(0), in, out);
+    const uint32_t first[1] = {0};
+    set_tensor_data<uint64_t>(out, 1, first, 1 + get_tensor_data(out, 1, first));
 }
 
 // Room for accumulators, three tensors at once, used by tasks of inner scopes.
