@@ -51,7 +51,7 @@ impl Cells {
     /// As [`Worker::run`]; what the caller passed is untouched then, which is asserted.
     pub fn run(
         &mut self,
-        worker: &mut Worker,
+        worker: &Worker,
         handle: &CallableHandle,
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
@@ -99,7 +99,7 @@ pub fn assert_fault(result: Result<RunReport, RunError>, code: StatusCode, parts
 /// Registers a callable of five kinds of dependencies, runs it, and takes it away again: whatever
 /// happened before, the worker gives the right result.
 #[track_caller]
-pub fn assert_works(worker: &mut Worker, config: &RunConfig) {
+pub fn assert_works(worker: &Worker, config: &RunConfig) {
     let callable = sources::callable("graphs", "fork_join", sources::cell_kernels());
     let handle = worker.register(&callable).expect("a good callable can be registered");
     let mut passed = Cells {
