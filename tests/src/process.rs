@@ -31,8 +31,7 @@ impl Holdings {
 }
 
 /// Files and folders in the places for temporary ones, and in the current folder, whose names are
-/// those that implementations of this path give to unpacked code (spec callable §3, §7.2), or that
-/// have been made anonymously.
+/// those that implementations of this path give to unpacked code (spec callable §5.3, §7.2).
 pub fn leftovers() -> BTreeSet<PathBuf> {
     let current = std::env::current_dir().expect("a current folder");
     let temporary = std::env::temp_dir();
@@ -49,9 +48,8 @@ pub fn leftovers() -> BTreeSet<PathBuf> {
 /// Whether a file is named like code that was unpacked to be loaded.
 fn is_unpacked_code(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let prefixes =
-        ["libdevice_orch", "orch_so", "kernel_", "aicpu_sim", "aicore_sim", "simpler", "sim-"];
-    prefixes.iter().any(|prefix| name.starts_with(prefix)) || name.ends_with(".so")
+    let prefixes = ["libdevice_orch", "orch_so", "kernel_", "aicpu_sim", "aicore_sim"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn entries(folder: &str) -> usize {
