@@ -87,7 +87,7 @@ fn image(kind: CodeKind, source: &str) -> Vec<u8> {
 }
 
 /// The compiler of this machine with a cache in the target folder.
-pub fn toolchain() -> Result<Toolchain, CompileError> {
+fn toolchain() -> Result<Toolchain, CompileError> {
     let compiler = match std::env::var("CXX") {
         Ok(command) if !command.is_empty() => Compiler::named(&command),
         _ => Compiler::newest_on(&std::env::var_os("PATH").unwrap_or_default()),

@@ -48,11 +48,11 @@ fn a_thousand_runs_of_one_id_load_once_and_nothing_grows() {
     let counters = worker.counters();
     assert_eq!((counters.registrations, counters.loads, counters.runs), (1, 1, runs));
     let left = || -> Vec<_> { leftovers().difference(&before).cloned().collect() };
-    assert_eq!(left(), [PathBuf::new(); 0]);
+    assert_eq!(left(), Vec::<PathBuf>::new());
 
     worker.unregister(&handle).unwrap();
     drop(worker);
-    assert_eq!(left(), [PathBuf::new(); 0]);
+    assert_eq!(left(), Vec::<PathBuf>::new());
     let closed = Holdings::now();
     assert!(closed.descriptors <= start.descriptors && closed.mappings < start.mappings);
     assert!(closed.threads < start.threads, "the threads of the device are gone: {closed:?}");
