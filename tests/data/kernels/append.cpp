@@ -1,4 +1,4 @@
-// state[i] = 3 * state[i] + in[i] + constant, after `pause` turns: the result tells the order in
+// state[i] = 3 * state[i] + in[i] + constant, after `pause` microseconds: the result tells the order in
 // which several such tasks ran.
 // Arguments: in, state; constant, pause.
 #include "cells.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <pto/pto-inst.hpp>
 
 #include "intrinsic.h"
@@ -23,8 +24,9 @@ static inline __aicore__ uint32_t count_at(__gm__ int64_t *args, int index) {
     return tensor_at(args, index)->shapes[0];
 }
 
-// Passes some time, so that a consumer that does not wait reads too early.
-static inline __aicore__ void linger(uint64_t turns) {
-    for (volatile uint64_t turn = 0; turn < turns; turn = turn + 1) {
-    }
+// Passes some time without the processor, so that a consumer that does not wait reads too early.
+static inline void linger(uint64_t microseconds) {
+    if (microseconds == 0) return;
+    const timespec pause{0, static_cast<long>(microseconds * 1000)};
+    nanosleep(&pause, nullptr);
 }

@@ -1,4 +1,4 @@
-// out[i] = first + i, after `pause` turns.
+// out[i] = first + i, after `pause` microseconds.
 // Arguments: out; first, pause.
 #include "cells.h"
 

@@ -1,8 +1,6 @@
 // Waits until `expected` blocks have arrived at the counter, but no longer than two seconds; then
 // writes 1 into the block's cell, or 2 if it waited in vain. Only blocks that run side by side meet.
 // Arguments: out; address of the counter, expected, first cell.
-#include <ctime>
-
 #include "cells.h"
 
 static uint64_t nanoseconds() {

@@ -1,7 +1,5 @@
 // Writes 1 to its cell when the flag is set, and not before.
 // Arguments: out; address of the flag.
-#include <ctime>
-
 #include "cells.h"
 
 extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {

@@ -8,8 +8,8 @@
 #define FUNC_APPEND 2
 #define FUNC_WEIGH 3
 
-// Turns for which a task lingers, so that a consumer that does not wait for it reads too early.
-constexpr uint64_t LINGER = 2000;
+// Microseconds for which a task lingers, so that a consumer that does not wait for it reads too early.
+constexpr uint64_t LINGER = 1000;
 
 // A new one-dimensional tensor of 64-bit numbers.
 inline TensorCreateInfo cells(uint32_t count) {

@@ -127,7 +127,7 @@ void manual_chain(const ChipStorageTaskArgs &orch_args) {
             Arg args;
             args.add_input(in);
             args.add_inout(state);
-            args.add_scalar(i, i % 2 == 0 ? LINGER : 0);
+            args.add_scalar(i, i % 2 == 0 ? LINGER / 5 : 0);
             if (before.is_valid()) args.add_dep(before);
             before = rt_submit_aiv_task(FUNC_APPEND, args).task_id();
         }
@@ -141,7 +141,7 @@ void added_dependencies(const ChipStorageTaskArgs &orch_args) {
     Tensor whole = from_tensor_arg(orch_args.tensor(0), true);
     Tensor first = part(out, 0, 1);
     Tensor second = part(out, 1, 1);
-    PTO2TaskId ids[2] = {fill(first, 10, 50 * LINGER), fill(second, 20, 50 * LINGER)};
+    PTO2TaskId ids[2] = {fill(first, 10, 2 * LINGER), fill(second, 20, 2 * LINGER)};
     uint32_t one = 1, zero = 0, next = 1, last = 2;
     Tensor left = whole.view(&one, &zero, true);
     Tensor right = whole.view(&one, &next, true);
@@ -164,7 +164,7 @@ void elements(const ChipStorageTaskArgs &orch_args) {
     const uint32_t three[1] = {3};
 
     note(get_tensor_data(in, 1, two));  // what the caller passed
-    Tensor made = fill_new(4, 50, 50 * LINGER);
+    Tensor made = fill_new(4, 50, 2 * LINGER);
     note(get_tensor_data(made, 1, three));  // what a task has made
     set_tensor_data<uint64_t>(made, 1, two, 7);
     note(get_tensor_data(made, 1, two));  // what was written
@@ -175,7 +175,7 @@ void elements(const ChipStorageTaskArgs &orch_args) {
     filled.set_initial_value<uint64_t>(77);
     TaskOutputTensors room = alloc_tensors(filled);
     note(get_tensor_data(room.get_ref(0), 1, three));  // the initial value
-    append(room.get_ref(0), sum, 0, 50 * LINGER);      // reads `room`
+    append(room.get_ref(0), sum, 0, 2 * LINGER);      // reads `room`
     set_tensor_data<uint64_t>(room.get_ref(0), 1, two, 1);
     note(get_tensor_data(sum, 1, two));  // 3 * 14 + 77: the reader had its turn before the write
 
