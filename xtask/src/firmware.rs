@@ -37,6 +37,9 @@ const EXPORTS: [&str; 7] = [
     "set_platform_regs",
 ];
 
+/// Variable that names a compiler for other machines, where the workspace's own lacks the target.
+const CROSS_COMPILER: &str = "CROSS_RUSTC";
+
 /// A machine that the image is built for.
 struct Target {
     triple: &'static str,
@@ -86,9 +89,10 @@ pub(crate) fn check() -> Result<Outcome> {
     for target in &TARGETS {
         let is_host = target.triple == host;
         if !is_host && !is_installed(target.triple)? {
+            let triple = target.triple;
             eprintln!(
-                "skipped: {} is not installed; run `rustup target add {}`",
-                target.triple, target.triple
+                "skipped: {triple} is not installed; run `rustup target add {triple}`, or name a \
+                 compiler that has it in {CROSS_COMPILER}"
             );
             continue;
         }
@@ -111,8 +115,9 @@ fn build(target: &Target, is_host: bool) -> Result<PathBuf> {
     let folder = if is_host {
         target_folder().join("firmware")
     } else {
-        // Its own folder: the other target may come with a compiler of its own (variable RUSTC).
+        // Its own folder: the other target may come with a compiler of its own.
         let folder = target_folder().join("cross");
+        command.env("RUSTC", cross_rustc());
         command.args(["--target", target.triple, "--target-dir"]).arg(&folder);
         folder.join(target.triple).join("firmware")
     };
@@ -156,18 +161,13 @@ fn link(target: &Target, archive: &Path, image: &Path) -> Result<()> {
 
 /// The linker that comes with rustc, or LLVM's from the system; both link for every target.
 fn linker() -> Result<Command> {
-    // A compiler named by RUSTC may come without a linker; the one of the workspace has one.
-    for rustc in [rustc(), OsString::from("rustc")] {
-        let Ok(sysroot) = output_of(Command::new(&rustc).args(["--print", "sysroot"])) else {
-            continue;
-        };
-        let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(host_triple()?).join("bin");
-        let rust_lld = folder.join("rust-lld");
-        if rust_lld.is_file() {
-            let mut command = Command::new(rust_lld);
-            command.args(["-flavor", "gnu"]);
-            return Ok(command);
-        }
+    let sysroot = output_of(Command::new(rustc()).args(["--print", "sysroot"]))?;
+    let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(host_triple()?).join("bin");
+    let rust_lld = folder.join("rust-lld");
+    if rust_lld.is_file() {
+        let mut command = Command::new(rust_lld);
+        command.args(["-flavor", "gnu"]);
+        return Ok(command);
     }
     let has_lld = Command::new("ld.lld").arg("--version").output().is_ok();
     if !has_lld {
@@ -181,6 +181,11 @@ fn rustc() -> OsString {
     std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"))
 }
 
+/// The compiler for other machines.
+fn cross_rustc() -> OsString {
+    std::env::var_os(CROSS_COMPILER).unwrap_or_else(rustc)
+}
+
 /// The triple of this machine.
 fn host_triple() -> Result<String> {
     let text = output_of(Command::new(rustc()).arg("-vV"))?;
@@ -188,10 +193,10 @@ fn host_triple() -> Result<String> {
     Ok(line.context("`rustc -vV` names no host")?.to_owned())
 }
 
-/// Whether the libraries of a target are installed for the compiler.
+/// Whether the libraries of a target are installed for the compiler for other machines.
 fn is_installed(triple: &str) -> Result<bool> {
     let arguments = ["--print", "target-libdir", "--target", triple];
-    let folder = output_of(Command::new(rustc()).args(arguments))?;
+    let folder = output_of(Command::new(cross_rustc()).args(arguments))?;
     let Ok(entries) = fs::read_dir(folder.trim()) else { return Ok(false) };
     Ok(entries.flatten().any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"libcore-")))
 }

@@ -11,9 +11,10 @@ use goblin::strtab::Strtab;
 /// Crates of the standard library that the firmware must not have; `core` is all right.
 const FORBIDDEN_CRATES: [&str; 2] = ["alloc", "std"];
 
-/// Symbols through which Rust code reaches an allocator.
-const ALLOCATOR_SYMBOLS: [&str; 6] =
-    ["__rust_alloc", "__rust_dealloc", "__rust_realloc", "__rg_alloc", "__rdl_alloc", "malloc"];
+/// Symbols through which Rust code reaches an allocator. C's are not here: a part of the compiler's own
+/// support library that nothing calls may refer to `malloc`, and is not linked.
+const ALLOCATOR_SYMBOLS: [&str; 5] =
+    ["__rust_alloc", "__rust_dealloc", "__rust_realloc", "__rg_alloc", "__rdl_alloc"];
 
 /// What is in an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
