@@ -12,6 +12,7 @@
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
 
 use core::cell::UnsafeCell;
+use core::convert::Infallible;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -25,7 +26,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
-use crate::wait::{Polled, WaitEnd, work_until};
+use crate::wait::{Deadline, Polled, WaitEnd, wait_until, work_until};
 
 mod gate;
 mod orchestration;
@@ -33,6 +34,10 @@ mod setup;
 
 use gate::{Arrival, Gate};
 use setup::{KnownRegion, Setup};
+
+/// How long a thread that cannot say what a stalled run waits for leaves it to the others,
+/// in microseconds: far above the difference between their clocks.
+const PATIENCE_US: u64 = 100_000;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -208,6 +213,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             },
         );
         if end == Err(WaitEnd::TimedOut) {
+            if thread.first_running().is_none() {
+                // The thread that has the hanging core can name it, and gives up at about the
+                // same time: it speaks first. If there is no such thread, nobody reports.
+                let patience_us = (setup.stall_us / 2).min(PATIENCE_US);
+                let deadline = Deadline::after(&self.platform, patience_us);
+                let _silence =
+                    wait_until(&self.platform, &self.faults, deadline, || None::<Infallible>);
+            }
+            // Does nothing if somebody has spoken.
             self.report_stall(setup, thread);
         }
     }

@@ -176,7 +176,7 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         let value = unsafe {
             Self::with(runtime, |orchestrator, services| {
                 let (tensor, indices) = element_args(services, tensor, count, indices)?;
-                Some(orchestrator.get_tensor_data(services, tensor, indices))
+                Some(orchestrator.get_tensor_data(services, &tensor, indices))
             })
         };
         value.flatten().unwrap_or(0)
@@ -194,26 +194,27 @@ impl<C: Chip, P: Platform> Operations<C, P> {
             Self::with(runtime, |orchestrator, services| {
                 let arguments = element_args(services, tensor, count, indices);
                 if let Some((tensor, indices)) = arguments {
-                    orchestrator.set_tensor_data(services, tensor, indices, value);
+                    orchestrator.set_tensor_data(services, &tensor, indices, value);
                 }
             })
         };
     }
 }
 
-/// The arguments of an element access as references; a fault if they cannot be.
+/// The arguments of an element access; a fault if they cannot be.
 ///
 /// # Safety
 ///
-/// `tensor` is null or points at a `Tensor`, `indices` is null or points at `count` numbers, and
-/// both stay as they are for `'a`.
+/// `tensor` is null or points at a `Tensor`, which may be aligned to words only; `indices` is null
+/// or points at `count` numbers, which stay as they are for `'a`.
 unsafe fn element_args<'a, C: Chip, P: Platform>(
     services: &Services<'_, C, P>,
     tensor: *const Tensor,
     count: u32,
     indices: *const u32,
-) -> Option<(&'a Tensor, &'a [u32])> {
-    let bad_pointer = tensor.is_null() || !tensor.is_aligned() || (indices.is_null() && count > 0);
+) -> Option<(Tensor, &'a [u32])> {
+    let is_record = !tensor.is_null() && tensor.cast::<u64>().is_aligned();
+    let bad_pointer = !is_record || (indices.is_null() && count > 0);
     if bad_pointer || count as usize > protocol::MAX_TENSOR_DIMS {
         if services.check().is_ok() {
             services.fatal(
@@ -223,8 +224,8 @@ unsafe fn element_args<'a, C: Chip, P: Platform>(
         }
         return None;
     }
-    // SAFETY: non-null, aligned, and a tensor by the contract.
-    let tensor = unsafe { &*tensor };
+    // SAFETY: non-null, and a tensor by the contract but for its alignment.
+    let tensor = unsafe { tensor.read_unaligned() };
     if count == 0 {
         return Some((tensor, &[]));
     }

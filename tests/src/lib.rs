@@ -1,1 +1,13 @@
-//! What the tests in `tests/` share: nothing so far.
+//! What the tests in `tests/` share: how a callable comes from the sources in `data/`, how a worker
+//! is opened and proved to work, and what the process holds at a moment.
+//!
+//! ```text
+//! data/*.cpp ──sources──▶ images ──▶ Callable ──▶ Worker ◀── workers
+//!                        (compiled once, kept in target/)
+//! ```
+
+#![allow(clippy::missing_panics_doc, reason = "a test that cannot be set up may end")]
+
+pub mod process;
+pub mod sources;
+pub mod workers;

@@ -1,8 +1,8 @@
 //! Runs the commands that README.md promises, exactly as it prints them.
 //!
-//! A fenced block whose info string is `sh tested` holds one command a line. Lines that start with
-//! `cargo xtask` are checks of their own: running them here would run everything twice, or without
-//! end.
+//! A fenced block marked `sh` holds one command a line, and all of them run: as with doc-tests, a
+//! block that must not be run says so (`sh no_run`). Lines that start with `cargo xtask` are checks
+//! of their own: running them here would run everything twice, or without end.
 
 use std::fs;
 use std::process::Command;
@@ -12,13 +12,13 @@ use anyhow::{Context, Result, bail};
 use crate::process::{root, run as run_command};
 
 /// Info string of a block that is run.
-const TESTED: &str = "sh tested";
+const TESTED: &str = "sh";
 
 /// Runs the commands of README.md.
 ///
 /// # Errors
 ///
-/// There is no README.md or no tested block in it, or a command failed.
+/// There is no README.md or no block to run in it, or a command failed.
 pub(crate) fn run() -> Result<()> {
     let text = fs::read_to_string(root().join("README.md")).context("cannot read README.md")?;
     let commands = tested_commands(&text)?;
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The lines of all tested blocks, without comments and blank lines.
+/// The lines of all blocks to run, without comments and blank lines.
 fn tested_commands(text: &str) -> Result<Vec<String>> {
     let mut commands = Vec::new();
     let mut fence: Option<bool> = None;
@@ -65,16 +65,14 @@ mod tests {
 
     #[test]
     fn takes_the_commands_of_marked_blocks_only() {
-        let text = "# Title\n```sh tested\n# first\ncargo run\n\ncargo xtask test\n```\n\
-                    ```sh\nrm -r target\n```\n```text\nsh tested\n```\n";
+        let text = "# Title\n```sh\n# first\ncargo run\n\ncargo xtask test\n```\n\
+                    ```sh no_run\nrm -r target\n```\n```text\nsh\n```\n";
         assert_eq!(tested_commands(text).unwrap(), ["cargo run", "cargo xtask test"]);
     }
 
     #[test]
     fn refuses_a_text_without_a_marked_command_or_with_an_open_block() {
-        for text in
-            ["", "```sh\ncargo run\n```\n", "```sh tested\n```\n", "```sh tested\ncargo run\n"]
-        {
+        for text in ["", "```text\ncargo run\n```\n", "```sh\n```\n", "```sh\ncargo run\n"] {
             assert!(tested_commands(text).is_err(), "{text:?}");
         }
     }

@@ -4,10 +4,11 @@
 //! again. Bring-up and exit are stepped by the thread that rings, because they never block. An
 //! idle pool thread looks around for a moment and then sleeps; no thread spins between runs.
 //!
-//! A kernel may block on the other cores of its cluster (push and pop, spec trb §7.6). So there
-//! are at least three threads, and [`CorePool::relieve`] adds one where a queued core has a peer
-//! that has been inside a kernel for long while no thread is free. There are never more threads
-//! than cores, and with that many every core can run.
+//! A kernel may block on the other cores of its cluster (push and pop, spec trb §7.6), and blocks
+//! that start together on one another, wherever they run. So there are at least three threads, and
+//! [`CorePool::relieve`] adds one where no thread is free and a queued core has a peer that has
+//! been inside a kernel for long, or any core has for very long. There are never more threads than
+//! cores, and with that many every core can run.
 //!
 //! Waking: `Queue` is under a mutex and says how many threads sleep. A thread goes to sleep only
 //! after it has seen the queue empty under that mutex, and a ring pushes under it, so either the
@@ -36,7 +37,10 @@ const THREADS_MIN: usize = 3;
 /// How long a kernel must have been running before a queued peer gets a thread of its own.
 ///
 /// Far above the time of a usual kernel, far below what a person waits for.
-const BLOCKED_NANOSECONDS: u64 = 2_000_000;
+const PEER_BLOCKED_NANOSECONDS: u64 = 2_000_000;
+/// The same where the core that is waited for may be any one: longer, because then a kernel that
+/// just takes its time costs a thread too.
+const BLOCKED_NANOSECONDS: u64 = 20_000_000;
 /// Looks at the queue before an idle thread sleeps; between two looks it yields the processor.
 const LOOKS_BEFORE_SLEEP: u32 = 16;
 
@@ -221,22 +225,26 @@ impl<C: Chip> CorePool<C> {
         let needed = {
             let queue = self.queue();
             let free = queue.sleepers + queue.starting > 0;
-            !free && queue.threads < self.cores.len() && self.has_blocked_peer(&queue)
+            let waits = !queue.waiting.is_empty();
+            waits && !free && queue.threads < self.cores.len() && self.is_waited_for(&queue)
         };
         if needed && let Err(error) = self.add_thread() {
             tracing::warn!(%error, "cannot start another thread for the simulated cores");
         }
     }
 
-    /// Whether a core in the queue has a peer that has been inside a kernel for long.
-    fn has_blocked_peer(&self, queue: &Queue) -> bool {
+    /// Whether a core in the queue may be what a kernel waits for that has been running for long.
+    fn is_waited_for(&self, queue: &Queue) -> bool {
+        if self.longest_kernel().is_some_and(|busy| busy.nanoseconds > BLOCKED_NANOSECONDS) {
+            return true;
+        }
         // ORDERING: Relaxed: written before the run started.
         let clusters = self.clusters.load(Ordering::Relaxed);
         queue.waiting.iter().filter_map(|&index| identity(index, clusters)).any(|waiting| {
             cores_of_cluster(waiting.cluster, clusters)
                 .into_iter()
                 .filter_map(|peer| self.cores.get(peer)?.busy())
-                .any(|busy| busy.nanoseconds > BLOCKED_NANOSECONDS)
+                .any(|busy| busy.nanoseconds > PEER_BLOCKED_NANOSECONDS)
         })
     }
 

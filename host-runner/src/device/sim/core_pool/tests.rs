@@ -157,6 +157,29 @@ fn kernels_that_block_on_queued_peers_get_more_threads() {
     assert!(bench.pool.thread_count() <= 72);
 }
 
+/// Blocks until a kernel has arrived for each core of the chip.
+unsafe extern "C-unwind" fn meet_all(args: *const u64) {
+    let arrived = counter_behind(args);
+    arrived.fetch_add(1, Ordering::SeqCst);
+    while arrived.load(Ordering::SeqCst) < 72 {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+#[test]
+fn kernels_on_all_cores_can_wait_for_one_another() {
+    let mut bench = Bench::new(24);
+    let arrived = AtomicU64::new(0);
+    let address = (&raw const arrived).expose_provenance() as u64;
+    for core in 0..72 {
+        bench.dispatch(core, DispatchId::FIRST, meet_all, address);
+    }
+    for core in 0..72 {
+        bench.wait_for(core, DispatchId::FIRST);
+    }
+    assert!(bench.pool.thread_count() <= 72);
+}
+
 #[test]
 fn the_end_of_a_run_names_a_kernel_that_does_not_return() {
     let mut bench = Bench::new(1);

@@ -1,0 +1,246 @@
+//! The command as a user meets it, with a device: the examples, a wrong expectation, data that is
+//! missing, and what is printed for people and programs.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The examples that come with the project.
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples")
+}
+
+/// Runs the command with a cache that the tests of this folder share.
+fn run(path: &Path, arguments: &[&str]) -> Output {
+    command(path, arguments).output().unwrap()
+}
+
+fn command(path: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-runner"));
+    command
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-command"))
+        .env_remove("PTO_ISA_ROOT")
+        .env_remove("NO_COLOR")
+        .arg("run")
+        .arg(path)
+        .args(arguments);
+    command
+}
+
+/// Checks the exit code; returns what was printed on both streams.
+#[track_caller]
+fn check(output: &Output, code: i32) -> (String, String) {
+    let [printed, message] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert_eq!(output.status.code(), Some(code), "{printed}\n{message}");
+    assert!(!printed.contains('\u{1b}') && !message.contains('\u{1b}'), "no colour in a pipe");
+    (printed, message)
+}
+
+/// A folder with a copy of `vector_add` whose manifest is changed.
+fn changed(from: &str, to: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&examples().join("vector_add"), folder.path());
+    let path = folder.path().join("callable.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from:?} is in the manifest");
+    fs::write(path, text.replace(from, to)).unwrap();
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Words of the lines of a table, without the numbers and units of the times.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn the_examples_pass_and_say_so_in_a_table() {
+    for (name, tasks) in [("vector_add", "5"), ("tiled_matmul", "128"), ("mixed_cluster", "1")] {
+        let (printed, message) = check(&run(&examples().join(name), &[]), 0);
+        assert_eq!(message, "", "no progress bar and no warning in a pipe");
+        let lines = words(&printed);
+        assert_eq!(lines.len(), 2, "{printed}");
+        assert_eq!(lines[0], ["case", "tasks", "time", "per", "run", "result"]);
+        let [case, count, time, unit, result] = lines[1].as_slice() else { panic!("{printed}") };
+        assert_eq!((*case, *count, *result), ("default", tasks, "ok"));
+        assert!(time.parse::<f64>().unwrap() > 0.0 && ["µs", "ms", "s"].contains(unit));
+    }
+}
+
+#[test]
+fn json_has_these_fields_and_no_others() {
+    let path = examples().join("vector_add").join("callable.toml");
+    let arguments = ["--json", "--rounds", "20", "--block-dim", "2", "--aicpu-threads", "1"];
+    let (printed, message) = check(&run(&path, &arguments), 0);
+    assert_eq!((printed.lines().count(), message.as_str()), (1, ""));
+    let mut object: Value = serde_json::from_str(&printed).unwrap();
+    let mut times = object["run_ns"].take();
+    let expected = r#"{"case": "default", "ok": true, "rounds": 20, "tasks": 5, "loads": 1,
+                       "run_ns": null}"#;
+    assert_eq!(object, serde_json::from_str::<Value>(expected).unwrap());
+    let times = times.as_object_mut().unwrap();
+    let [p50, p90, first] =
+        ["p50", "p90", "first"].map(|name| times.remove(name).unwrap().as_u64().unwrap());
+    assert!(times.is_empty(), "{times:?}");
+    assert!(0 < p50 && p50 <= p90 && 0 < first);
+}
+
+#[test]
+fn a_wrong_expectation_is_exit_code_1_and_names_the_element() {
+    let folder = changed("name = \"vector_add\"", "name = \"vector_add_again\"");
+    let file = folder.path().join("expected/f.npy");
+    let mut bytes = fs::read(&file).unwrap();
+    // Elements are at the end of the file: change the one at row 3, column 7.
+    let at = bytes.len() - 128 * 128 * 4 + (3 * 128 + 7) * 4;
+    let right = f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    bytes[at..at + 4].copy_from_slice(&1234.5_f32.to_le_bytes());
+    fs::write(&file, bytes).unwrap();
+
+    let (printed, _) = check(&run(folder.path(), &[]), 1);
+    let lines = words(&printed);
+    assert_eq!(lines[1].last(), Some(&"FAILED"), "{printed}");
+    let line = printed.lines().nth(2).unwrap();
+    let start = line.strip_prefix("default: round 1: f[3, 7] is ").unwrap();
+    let (got, rest) = start.split_once(", expected 1234.5; ").unwrap();
+    assert!((got.parse::<f32>().unwrap() - right).abs() < 1e-4, "{line}");
+    assert!(rest.starts_with("1 of 16384 differ, "), "{line}");
+
+    let (printed, _) = check(&run(folder.path(), &["--json", "--rounds", "3"]), 1);
+    let object: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&object["ok"], &object["rounds"]), (&false.into(), &1.into()), "{printed}");
+    assert_eq!(object["error"]["code"], "mismatch");
+    assert!(object["error"]["message"].as_str().unwrap().contains("f[3, 7] is "), "{printed}");
+}
+
+#[test]
+fn a_run_that_fails_is_exit_code_1_with_status_and_remedy() {
+    // One clause of the configuration is that three arguments are passed.
+    let manifest = "name = \"short\"\n[orchestration]\nsource = \"orchestration.cpp\"\n\
+                    [[tensor]]\nname = \"f\"\ndirection = \"out\"\ndtype = \"float32\"\n\
+                    shape = [2]\nexpected = { constant = 0 }\n";
+    let folder = changed("name = \"vector_add\"", "name = \"unused\"");
+    fs::write(folder.path().join("callable.toml"), manifest).unwrap();
+    let (printed, _) = check(&run(folder.path(), &[]), 1);
+    for part in ["FAILED", "default: round 1: ", "-202", "arg_count 1 < expected 3", "pass every"] {
+        assert!(printed.contains(part), "{part:?} is missing in:\n{printed}");
+    }
+    let (printed, _) = check(&run(folder.path(), &["--json"]), 1);
+    let object: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&object["ok"], &object["run_ns"]), (&false.into(), &Value::Null), "{printed}");
+    assert_eq!(object["error"]["code"], "run");
+}
+
+#[test]
+fn a_kernel_that_cannot_be_loaded_is_exit_code_1_before_the_first_case() {
+    let folder = changed(
+        "source = \"kernels/mul.cpp\"\nname = \"mul\"",
+        "so = \"kernels/mul.cpp\"\nname = \"mul\"",
+    );
+    let (printed, message) = check(&run(folder.path(), &[]), 1);
+    assert_eq!(printed, "");
+    for part in ["cannot register the callable", "func_id 2 of callable", "not an ELF file"] {
+        assert!(message.contains(part), "{part:?} is missing in:\n{message}");
+    }
+}
+
+#[test]
+fn settings_beyond_the_device_fail_with_its_limits() {
+    let path = examples().join("vector_add");
+    let (printed, _) = check(&run(&path, &["--block-dim", "25"]), 1);
+    assert!(printed.contains("block_dim 25 is out of range"), "{printed}");
+    let (printed, _) = check(&run(&path, &["--aicpu-threads", "5"]), 1);
+    assert!(printed.contains("5 AICPU threads are out of range"), "{printed}");
+    let (_, message) = check(&run(&path, &["--rounds", "0"]), 2);
+    assert!(message.contains("--rounds"), "{message}");
+}
+
+#[test]
+fn missing_and_broken_files_are_exit_code_2() {
+    let folder = changed("file = \"inputs/a.npy\"", "file = \"inputs/nowhere.npy\"");
+    let (_, message) = check(&run(folder.path(), &[]), 2);
+    for part in
+        ["there is no file ", "inputs/nowhere.npy", "callable.toml:30:8", "correct the path"]
+    {
+        assert!(message.contains(part), "{part:?} is missing in:\n{message}");
+    }
+    let folder = changed("dtype = \"float32\"", "dtype = \"float33\"");
+    let (_, message) = check(&run(folder.path(), &[]), 2);
+    for part in ["float33", "callable.toml:", "float32"] {
+        assert!(message.contains(part), "{part:?} is missing in:\n{message}");
+    }
+    let folder = changed("shape = [128, 128]", "shape = [128, 127]");
+    let (_, message) = check(&run(folder.path(), &[]), 2);
+    for part in ["a.npy", "128"] {
+        assert!(message.contains(part), "{part:?} is missing in:\n{message}");
+    }
+}
+
+#[test]
+fn cases_are_chosen_by_name_and_run_in_the_manifests_order() {
+    let case = |name: &str, threads: u32| {
+        format!("[[case]]\nname = \"{name}\"\nblock_dim = 2\naicpu_threads = {threads}\n")
+    };
+    let cases = [case("wide", 4), case("narrow", 1), case("middle", 2)].concat();
+    let folder = changed("[[case]]\nname = \"default\"", &format!("{cases}[[case]]\nname = \"d\""));
+    let names = |arguments: &[&str]| -> Vec<(String, u64)> {
+        let (printed, _) = check(&run(folder.path(), arguments), 0);
+        let line = |line: &str| {
+            let object: Value = serde_json::from_str(line).unwrap();
+            (object["case"].as_str().unwrap().to_owned(), object["loads"].as_u64().unwrap())
+        };
+        printed.lines().map(line).collect()
+    };
+    // One worker and one registration serve all cases.
+    let all = ["wide", "narrow", "middle", "d"].map(|name| (name.to_owned(), 1));
+    assert_eq!(names(&["--json"]), all);
+    let two = ["--json", "--case", "middle", "--case", "wide"];
+    assert_eq!(names(&two), [all[0].clone(), all[2].clone()]);
+    let (printed, message) = check(&run(folder.path(), &["--case", "deep"]), 2);
+    assert_eq!(printed, "");
+    assert!(message.contains("there is no case `deep`; the manifest has wide, narrow, middle, d"));
+}
+
+#[test]
+fn a_terminal_gets_colour_unless_the_user_wants_none() {
+    // `script` runs a command on a terminal of its own.
+    let on_terminal = |no_color: &str| {
+        let program = env!("CARGO_BIN_EXE_host-runner");
+        let line = format!("{program} run {}", examples().join("mixed_cluster").display());
+        let mut command = Command::new("script");
+        command
+            .args(["-qec", &line, "/dev/null"])
+            .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-command"))
+            .env("TERM", "xterm")
+            .env_remove("PTO_ISA_ROOT")
+            .env_remove("NO_COLOR");
+        if !no_color.is_empty() {
+            command.env("NO_COLOR", no_color);
+        }
+        command.output().ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (Some(coloured), Some(plain)) = (on_terminal(""), on_terminal("1")) else {
+        eprintln!("there is no `script` here: nothing checked");
+        return;
+    };
+    let last = |text: &str| text.lines().last().unwrap_or_default().to_owned();
+    assert!(last(&coloured).contains("\u{1b}[38;5;10mok"), "{coloured:?}");
+    assert!(last(&plain).trim_end().ends_with(" ok"), "{plain:?}");
+    assert!(!plain.contains("[38;5;"), "{plain:?}");
+}

@@ -1,0 +1,13 @@
+// state[i] = 3 * state[i] + in[i] + constant, after `pause` turns: the result tells the order in
+// which several such tasks ran.
+// Arguments: in, state; constant, pause.
+#include "cells.h"
+
+extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
+    linger(static_cast<uint64_t>(args[3]));
+    const __gm__ uint64_t *in = cells_at(args, 0);
+    __gm__ uint64_t *state = cells_at(args, 1);
+    for (uint32_t i = 0; i < count_at(args, 1); ++i) {
+        state[i] = 3 * state[i] + in[i] + static_cast<uint64_t>(args[2]);
+    }
+}

@@ -1,0 +1,105 @@
+//! From the C++ sources of the tests and examples to callables.
+//!
+//! A source is compiled once in a process and, through the cache of `host_runner::compile`, once in
+//! a target folder as long as it does not change.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use host_runner::build;
+use host_runner::callable::{Callable, CallableBuilder, KernelImage};
+use host_runner::compile::{
+    CodeKind, CompileError, CompileJob, Compiler, Reuse, Toolchain, ToolchainConfig,
+};
+use host_runner::manifest::Manifest;
+use protocol::{CoreType, FuncId};
+
+/// An image that is there or is being built.
+type Built = Arc<OnceLock<Vec<u8>>>;
+
+/// The folder of the repository.
+pub fn repository() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().expect("the crate is below the repository's folder").to_owned()
+}
+
+/// The manifest and the callable of an example.
+pub fn example(name: &str) -> (Manifest, Callable) {
+    let manifest = Manifest::load(&repository().join("examples").join(name)).expect("a manifest");
+    let callable = build::callable(&manifest, toolchain, &|_, _| {}).expect("the example builds");
+    (manifest, callable)
+}
+
+/// The image of `data/orchestrations/<name>.cpp`.
+pub fn orchestration(name: &str) -> Vec<u8> {
+    image(CodeKind::Orchestration, &format!("orchestrations/{name}.cpp"))
+}
+
+/// The image of `data/kernels/<name>.cpp`.
+pub fn kernel_image(core_type: CoreType, name: &str) -> Vec<u8> {
+    image(CodeKind::Kernel(core_type), &format!("kernels/{name}.cpp"))
+}
+
+/// The kernel of `data/kernels/<name>.cpp`.
+pub fn kernel(func_id: i64, core_type: CoreType, name: &str) -> KernelImage {
+    kernel_of(func_id, core_type, name, kernel_image(core_type, name))
+}
+
+/// A kernel with an image of the test's own.
+pub fn kernel_of(func_id: i64, core_type: CoreType, name: &str, binary: Vec<u8>) -> KernelImage {
+    let func_id = FuncId::new(func_id).expect("a func id");
+    KernelImage { func_id, core_type, binary, name: name.to_owned() }
+}
+
+/// The kernels that `data/orchestrations/cells.h` numbers.
+pub fn cell_kernels() -> Vec<KernelImage> {
+    let names = ["fill", "add", "append", "weigh"];
+    names.iter().zip(0..).map(|(name, id)| kernel(id, CoreType::Aiv, name)).collect()
+}
+
+/// A callable with one entry of an orchestration, which also names it.
+pub fn callable(source: &str, entry: &str, kernels: Vec<KernelImage>) -> Callable {
+    packed(Callable::builder(orchestration(source)).name(entry).entry(entry), kernels)
+}
+
+/// A builder with these kernels, built.
+pub fn packed(builder: CallableBuilder, kernels: Vec<KernelImage>) -> Callable {
+    let builder = kernels.into_iter().fold(builder, CallableBuilder::kernel);
+    builder.build().expect("the parts fit together")
+}
+
+/// The image of a source in `data/`, from memory, the cache or the compiler.
+fn image(kind: CodeKind, source: &str) -> Vec<u8> {
+    static BUILT: LazyLock<Mutex<HashMap<String, Built>>> = LazyLock::new(Mutex::default);
+    let built = {
+        let mut all = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(format!("{kind:?} {source}")).or_default())
+    };
+    let compile = || {
+        static TOOLCHAIN: LazyLock<Toolchain> = LazyLock::new(|| toolchain().expect("a compiler"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(source);
+        let job = CompileJob { source, kind, include_dirs: Vec::new() };
+        let images = TOOLCHAIN.build(&[job], &|_, _| {}).expect("the source compiles");
+        images.into_iter().next().expect("an image for the job").bytes
+    };
+    built.get_or_init(compile).clone()
+}
+
+/// The compiler of this machine with a cache in the target folder.
+fn toolchain() -> Result<Toolchain, CompileError> {
+    let compiler = match std::env::var("CXX") {
+        Ok(command) if !command.is_empty() => Compiler::named(&command),
+        _ => Compiler::newest_on(&std::env::var_os("PATH").unwrap_or_default()),
+    }?;
+    let program = std::env::current_exe().expect("the path of the test program");
+    // The program is in <target>/<profile>/deps.
+    let target = program.ancestors().nth(3).expect("test programs are in the target folder");
+    Toolchain::new(ToolchainConfig {
+        compiler,
+        sdk: Some(repository().join("sdk")),
+        cache_dir: target.join("test-callables"),
+        reuse: Reuse::Cached,
+        isa_root: None,
+    })
+}

@@ -1,0 +1,273 @@
+//! Registering and running as separate steps: what is loaded when, which kernels are whose, and
+//! what a run that fails leaves behind (spec callable §6.3, §7.1).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
+use host_runner::arguments::Arguments;
+use host_runner::callable::{Callable, KernelImage};
+use host_runner::device::DeviceUsage;
+use host_runner::registry::RegisterError;
+use host_runner::run::RunError;
+use host_runner::worker::{CallableHandle, Counters, Worker};
+use protocol::{CoreType, StatusCode};
+use tests::sources;
+use tests::workers::{
+    Cells, SENTINEL, assert_fault, assert_works, fork_join, open, open_with_rings, threads,
+};
+
+/// The callable of spec callable §6.3, with inputs and result as there.
+fn vector_add() -> Callable {
+    sources::example("vector_add").1
+}
+
+/// Runs `vector_add` on a = 2 and b = 3: f = (a + b + 1)(a + b + 2) + (a + b) = 47.
+#[track_caller]
+fn assert_47(worker: &Worker, handle: &CallableHandle) {
+    let (a, b) = (vec![2.0_f32; 128 * 128], vec![3.0_f32; 128 * 128]);
+    let mut f = vec![-1.0_f32; 128 * 128];
+    let mut arguments = Arguments::new();
+    arguments.push_input(&a, &[128, 128]).unwrap();
+    arguments.push_input(&b, &[128, 128]).unwrap();
+    arguments.push_output(&mut f, &[128, 128]).unwrap();
+    let report = worker.run(handle, &mut arguments, &threads(4)).unwrap();
+    assert_eq!(report.tasks, 5);
+    assert!(f.iter().all(|element| *element == 47.0));
+}
+
+/// A callable that fills its output with its scalar onwards, by this kernel under func id 0.
+fn filling(kernel: KernelImage) -> Callable {
+    sources::callable("faults", "spoils", vec![kernel])
+}
+
+#[track_caller]
+fn cells_after(worker: &Worker, handle: &CallableHandle) -> Vec<u64> {
+    let mut passed = Cells { cells: vec![SENTINEL; 3], ..Cells::default() };
+    passed.run(worker, handle, &threads(3)).unwrap();
+    passed.cells
+}
+
+#[test]
+fn two_ids_of_one_callable_run_and_are_taken_away() {
+    let worker = open();
+    let handles = [(); 2].map(|()| worker.register(&vector_add()).unwrap());
+    assert_eq!(handles.map(|handle| handle.id().index()), [0, 1]);
+    assert_eq!(worker.counters(), counters(2, 0, 0));
+    for handle in [&handles[0], &handles[0], &handles[1]] {
+        assert_47(&worker, handle);
+    }
+    for handle in &handles {
+        worker.unregister(handle).unwrap();
+    }
+    assert_eq!(worker.counters(), counters(2, 2, 3));
+    assert_eq!(worker.usage(), DeviceUsage::default());
+}
+
+fn counters(registrations: u64, loads: u64, runs: u64) -> Counters {
+    let mut counters = Counters::default();
+    (counters.registrations, counters.loads, counters.runs) = (registrations, loads, runs);
+    counters
+}
+
+#[test]
+fn five_runs_of_one_id_load_once() {
+    let worker = open();
+    let handle = worker.register(&vector_add()).unwrap();
+    for _ in 0..5 {
+        assert_47(&worker, &handle);
+    }
+    assert_eq!(worker.counters(), counters(1, 1, 5));
+}
+
+#[test]
+fn five_rounds_of_two_ids_load_twice() {
+    let worker = open();
+    let handles = [(); 2].map(|()| worker.register(&vector_add()).unwrap());
+    for _ in 0..5 {
+        handles.iter().for_each(|handle| assert_47(&worker, handle));
+    }
+    assert_eq!(worker.counters(), counters(2, 2, 10));
+}
+
+#[test]
+fn a_rejected_registration_leaves_the_others_and_the_device_as_they_are() {
+    let worker = open();
+    let handle = worker.register(&vector_add()).unwrap();
+    assert_47(&worker, &handle);
+    let usage = worker.usage();
+    // Func id 0 is that of `add` too, and the first kernel is a good one.
+    let kernels = vec![
+        sources::kernel(0, CoreType::Aiv, "fill"),
+        sources::kernel(1, CoreType::Aiv, "no_entry"),
+    ];
+    let broken = sources::callable("graphs", "empty", kernels);
+    for _ in 0..3 {
+        let error = worker.register(&broken).unwrap_err();
+        assert!(matches!(error, RegisterError::Kernel { func_id, .. } if func_id.index() == 1));
+        assert_eq!(worker.usage(), usage);
+    }
+    assert_47(&worker, &handle);
+    assert_eq!(worker.counters(), counters(1, 1, 2));
+    let next = worker.register(&vector_add()).unwrap();
+    assert_eq!(next.id().index(), 1, "a rejected registration uses up no id");
+}
+
+#[test]
+fn taking_away_and_registering_again_loads_again() {
+    let worker = open();
+    let first = worker.register(&vector_add()).unwrap();
+    assert_47(&worker, &first);
+    assert_eq!(worker.counters().loads, 1);
+    worker.unregister(&first).unwrap();
+    assert_eq!(worker.counters().loads, 1);
+    let second = worker.register(&vector_add()).unwrap();
+    assert_eq!(second.id(), first.id());
+    assert_47(&worker, &second);
+    assert_eq!(worker.counters(), counters(2, 2, 2));
+    let stale = worker.run(&first, &mut Arguments::new(), &threads(3));
+    assert!(matches!(stale, Err(RunError::StaleHandle(_))), "{stale:?}");
+    assert!(matches!(worker.unregister(&first), Err(RunError::StaleHandle(_))));
+    assert_47(&worker, &second);
+}
+
+#[test]
+fn one_of_two_ids_of_a_callable_outlives_the_other() {
+    let worker = open();
+    let [first, second] = [(); 2].map(|()| worker.register(&vector_add()).unwrap());
+    assert_47(&worker, &first);
+    assert_47(&worker, &second);
+    worker.unregister(&first).unwrap();
+    assert_47(&worker, &second);
+    assert_eq!(worker.counters().loads, 2);
+}
+
+#[test]
+fn equal_func_ids_of_two_callables_name_their_own_kernels() {
+    let worker = open();
+    // The same orchestration; func id 0 is another kernel in each: 666 + i, or i + 1.
+    let marks = sources::kernel(0, CoreType::Aiv, "fill");
+    let counts = sources::kernel(0, CoreType::Aiv, "count");
+    let handles = [marks, counts].map(|kernel| worker.register(&filling(kernel)).unwrap());
+    for _ in 0..3 {
+        assert_eq!(cells_after(&worker, &handles[0]), [666, 667, 668]);
+        assert_eq!(cells_after(&worker, &handles[1]), [1, 2, 3]);
+    }
+    worker.unregister(&handles[0]).unwrap();
+    assert_eq!(cells_after(&worker, &handles[1]), [1, 2, 3]);
+}
+
+#[test]
+fn there_are_64_ids_and_one_that_was_given_back_is_used_again() {
+    let worker = open_with_rings(64, 1 << 16);
+    let callable = filling(sources::kernel(0, CoreType::Aiv, "fill"));
+    let handles: Vec<_> = (0..64).map(|_| worker.register(&callable).unwrap()).collect();
+    assert!(handles.iter().map(|handle| handle.id().index()).eq(0..64));
+    for handle in [&handles[0], &handles[63]] {
+        assert_eq!(cells_after(&worker, handle), [666, 667, 668]);
+    }
+    let usage = worker.usage();
+    for _ in 0..2 {
+        let error = worker.register(&callable).unwrap_err();
+        assert!(matches!(error, RegisterError::Full { limit: 64 }), "{error:?}");
+        assert!(error.to_string().contains("unregister a callable first"), "{error}");
+        assert_eq!(worker.usage(), usage);
+    }
+    worker.unregister(&handles[17]).unwrap();
+    let again = worker.register(&callable).unwrap();
+    assert_eq!(again.id().index(), 17);
+    assert_eq!(cells_after(&worker, &again), [666, 667, 668]);
+    assert!(matches!(worker.register(&callable), Err(RegisterError::Full { .. })));
+    assert_eq!(worker.counters(), counters(65, 3, 3));
+}
+
+#[test]
+fn more_than_64_registrations_in_a_row_are_no_problem() {
+    let worker = open_with_rings(64, 1 << 16);
+    let callable = filling(sources::kernel(0, CoreType::Aiv, "fill"));
+    for round in 1..=130 {
+        let handle = worker.register(&callable).unwrap();
+        assert_eq!(handle.id().index(), 0);
+        assert_eq!(cells_after(&worker, &handle), [666, 667, 668]);
+        assert_eq!(worker.counters(), counters(round, round, round));
+        worker.unregister(&handle).unwrap();
+        assert_eq!(worker.usage(), DeviceUsage::default());
+    }
+}
+
+#[test]
+fn a_first_run_that_fails_poisons_neither_its_id_nor_others() {
+    let worker = open();
+    let fork = sources::callable("graphs", "fork_join", sources::cell_kernels());
+    let other = worker.register(&vector_add()).unwrap();
+    let builder = Callable::builder(sources::orchestration("graphs"));
+    let expecting = builder.name("demanding").entry("fork_join").config("expects_three");
+    let handle = worker.register(&sources::packed(expecting, sources::cell_kernels())).unwrap();
+    let too_few = Cells { cells: vec![SENTINEL; 2], ..Cells::default() };
+    for _ in 0..2 {
+        let result = too_few.clone().run(&worker, &handle, &threads(3));
+        let parts = ["arg_count 1 < expected 3", "1 tensors and 0 scalars"];
+        assert_fault(result, StatusCode::ArgCountMismatch, &parts);
+        assert_47(&worker, &other);
+    }
+    let input = vec![5, 6];
+    let mut enough = Cells { input, cells: vec![SENTINEL; 2], scalars: vec![1] };
+    let report = enough.run(&worker, &handle, &threads(3)).unwrap();
+    assert_eq!(enough.cells, fork_join(&enough.input, 1));
+    // What was loaded by the run that failed is still there: nothing was wrong with it.
+    assert_eq!(report.loads, 2);
+    assert!(!report.loaded);
+    assert_works(&worker, &threads(1));
+    assert!(worker.register(&fork).is_ok());
+}
+
+#[test]
+fn workers_in_one_process_do_not_disturb_each_other() {
+    let callable = sources::callable("graphs", "fork_join", sources::cell_kernels());
+    let work = |seed: u64| {
+        let worker = open();
+        let handle = worker.register(&callable).unwrap();
+        for round in 0..60 {
+            let input: Vec<u64> = (0..50).map(|cell| seed * 1000 + cell * round).collect();
+            let expected = fork_join(&input, round);
+            let mut passed = Cells { input, cells: vec![SENTINEL; 50], scalars: vec![round] };
+            passed.run(&worker, &handle, &threads(seed as u32)).unwrap();
+            assert_eq!(passed.cells, expected);
+            if round % 20 == 10 {
+                let fails = worker.register(&filling(sources::kernel(0, CoreType::Aiv, "throws")));
+                let fails = fails.unwrap();
+                let mut passed = Cells { cells: vec![SENTINEL], ..Cells::default() };
+                let result = passed.run(&worker, &fails, &threads(seed as u32));
+                assert_fault(result, StatusCode::KernelException, &["odd tile"]);
+                worker.unregister(&fails).unwrap();
+            }
+        }
+        assert_eq!(worker.counters(), counters(4, 1 + 3, 60));
+    };
+    std::thread::scope(|scope| {
+        (1..=3).for_each(|seed| {
+            scope.spawn(move || work(seed));
+        });
+    });
+}
+
+#[test]
+fn threads_that_share_a_worker_take_turns() {
+    let worker = open();
+    let callable = sources::callable("graphs", "fork_join", sources::cell_kernels());
+    let handles = [(); 2].map(|()| worker.register(&callable).unwrap());
+    std::thread::scope(|scope| {
+        for (seed, handle) in [3, 4].into_iter().zip(&handles) {
+            let worker = &worker;
+            scope.spawn(move || {
+                for round in 0..30 {
+                    let input: Vec<u64> = (0..20).map(|cell| seed * 100 + cell).collect();
+                    let expected = fork_join(&input, round);
+                    let cells = vec![SENTINEL; 20];
+                    let mut passed = Cells { input, cells, scalars: vec![round] };
+                    passed.run(worker, handle, &threads(3)).unwrap();
+                    assert_eq!(passed.cells, expected);
+                }
+            });
+        }
+    });
+    assert_eq!(worker.counters(), counters(2, 2, 60));
+}
