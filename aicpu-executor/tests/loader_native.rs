@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aicpu_executor::loader::{
     ExportError, LoadError, Machine, PlanError, PlanLimits, commit, plan,
 };
+use aicpu_linux::LinuxCodeMemory;
 use support::compiler::{shared_object, try_shared_object};
-use support::linux_memory::LinuxMemory;
 use support::process_symbols::ProcessSymbols;
 use support::{Loaded, Names, plan_native};
 
@@ -232,7 +232,7 @@ fn lists_every_missing_import_in_one_error() {
         "#,
         &[],
     );
-    let mut memory = LinuxMemory::new();
+    let mut memory = LinuxCodeMemory::new();
     match commit(&plan_native(&image), &mut memory, &Names(&[("submit_task", 1)])) {
         Err(LoadError::Unresolved(missing)) => {
             let mut names: Vec<_> = missing.names().collect();

@@ -7,23 +7,20 @@
 //! |---|---|
 //! | [`clock`] | the counter that deadlines are measured with |
 //! | `registers` | core registers with the barriers of boundary D |
-//! | `cache` | cache maintenance by address range |
-//! | `code_memory` | executable memory by system calls |
+//!
+//! Executable memory and cache maintenance are those of `aicpu-linux`, which the simulator uses too.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
+use aicpu_linux::{LinuxCodeMemory, cache};
 use protocol::{A2a3, Chip};
 
 use crate::c_functions;
 
-mod cache;
 pub(crate) mod clock;
-mod code_memory;
 mod registers;
-
-pub(crate) use code_memory::LinuxCodeMemory;
 
 /// Polls of a wait that stay on the processor before it is offered to others. A poll is some
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.

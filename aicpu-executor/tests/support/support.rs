@@ -7,21 +7,21 @@ pub mod elf_numbers;
 pub mod hostile;
 pub mod image_builder;
 pub mod image_patch;
-pub mod linux_memory;
 pub mod mutator;
 pub mod process_symbols;
 pub mod unwind;
 
 use aicpu_executor::loader::{
-    LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
+    CodeMemory, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
 };
-use linux_memory::LinuxMemory;
+use aicpu_linux::LinuxCodeMemory;
 use process_symbols::ProcessSymbols;
 use unwind::UnwindTables;
 
 /// Plans an image with the default limits and pages of this process.
 pub fn plan_native(image: &[u8]) -> Plan<'_> {
-    let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
+    let limits =
+        PlanLimits { page_bytes: LinuxCodeMemory::new().page_bytes(), ..PlanLimits::default() };
     plan(image, Machine::native(), &limits).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -30,7 +30,7 @@ pub struct Loaded<'a> {
     pub plan: Plan<'a>,
     pub image: LoadedImage,
     pub unwind: Option<UnwindTables>,
-    pub memory: LinuxMemory,
+    pub memory: LinuxCodeMemory,
 }
 
 impl<'a> Loaded<'a> {
@@ -42,7 +42,7 @@ impl<'a> Loaded<'a> {
     /// Loads an image with `symbols` and runs its initialisers.
     pub fn with_symbols(image: &'a [u8], symbols: &ProcessSymbols) -> Self {
         let plan = plan_native(image);
-        let mut memory = LinuxMemory::new();
+        let mut memory = LinuxCodeMemory::new();
         let image = commit(&plan, &mut memory, symbols).unwrap_or_else(|error| panic!("{error}"));
         let unwind = UnwindTables::register(&image);
         // SAFETY: compiled by the test for this machine; called once.

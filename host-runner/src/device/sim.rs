@@ -12,7 +12,7 @@
 //! uses it: it is marked lost and left in memory for good, and the worker makes another one.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `code_memory`, `guarded_call`, `kernels`, `aicpu_threads`, `symbols`.
+//! `engine`, `memory`, `guarded_call`, `kernels`, `aicpu_threads`, `symbols`.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -35,7 +35,6 @@ use super::{
 pub mod aicpu_threads;
 pub mod anonymous_library;
 pub mod clock;
-pub mod code_memory;
 pub mod core;
 pub mod core_pool;
 pub mod engine;

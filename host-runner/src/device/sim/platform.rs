@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
+use aicpu_linux::LinuxCodeMemory;
 use protocol::Chip;
 
 use super::clock;
-use super::code_memory::SimCodeMemory;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
 use super::symbols::ResidentSymbols;
@@ -36,7 +36,7 @@ impl<C: Chip> SimPlatform<C> {
 }
 
 impl<C: Chip> Platform for SimPlatform<C> {
-    type CodeMemory = SimCodeMemory;
+    type CodeMemory = LinuxCodeMemory;
 
     fn ticks(&self) -> u64 {
         clock::nanoseconds()
@@ -84,8 +84,8 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
-    fn code_memory(&self) -> SimCodeMemory {
-        SimCodeMemory::default()
+    fn code_memory(&self) -> LinuxCodeMemory {
+        LinuxCodeMemory::new()
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
