@@ -189,6 +189,15 @@ fn a_constructor_that_throws_is_reported_with_what_it_threw() {
     }
 }
 
+#[test]
+fn a_kernel_whose_constructor_throws_is_refused_with_what_it_threw() {
+    let worker = open();
+    let image = sources::kernel_image(CoreType::Aiv, "throws_while_loading");
+    let parts = ["its `constructors`", "std::runtime_error: no table of kernels"];
+    let error = refused_kernel(&worker, image, &parts);
+    assert!(matches!(error, KernelError::Exception { .. }), "{error:?}");
+}
+
 /// Runs an entry of `faults.cpp` twice on each number of threads, asserts how it ends, and that
 /// the worker works after each time.
 #[track_caller]

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libloading::os::unix::Library;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+mod constructors;
+
 /// Why the object cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,6 +23,9 @@ pub enum OpenError {
     /// The system's loader refused the object.
     #[error("the system's loader refuses it: {0}")]
     Loader(#[source] libloading::Error),
+    /// One of its constructors threw.
+    #[error("a C++ exception left one of its constructors: {0}")]
+    Constructor(String),
 }
 
 /// Opens `image`, with all its symbols bound now and none offered to others.
@@ -36,10 +41,12 @@ pub enum OpenError {
 /// Constructors of the object run, and later its destructors: the image must be one that the user
 /// wants to run in this process, and must have passed [`image::check`](crate::device::image::check).
 pub unsafe fn open(name: &str, image: &[u8]) -> Result<Library, OpenError> {
+    let mut image = image.to_vec();
+    let constructors = constructors::detach(&mut image);
     let io = |error: rustix::io::Errno| OpenError::File(error.into());
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = std::fs::File::from(memfd_create(name, flags).map_err(io)?);
-    file.write_all(image).map_err(OpenError::File)?;
+    file.write_all(&image).map_err(OpenError::File)?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
     fcntl_add_seals(file.as_fd(), seals).map_err(io)?;
 
@@ -48,8 +55,10 @@ pub unsafe fn open(name: &str, image: &[u8]) -> Result<Library, OpenError> {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     let path = unique_path(file.as_raw_fd(), serial);
     // SAFETY: the caller's promise.
-    unsafe { Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) }
-        .map_err(OpenError::Loader)
+    let library = unsafe { Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) }
+        .map_err(OpenError::Loader)?;
+    // SAFETY: the caller's promise; the loader found no constructors.
+    unsafe { constructors.run(library) }.map_err(OpenError::Constructor)
 }
 
 /// A spelling of `/proc/self/fd/N` that no other `serial` gives, whatever its `N`.
@@ -85,6 +94,43 @@ mod tests {
         let libraries: Vec<Library> = (0..4).map(open_returning).collect();
         let values: Vec<i32> = libraries.iter().map(value_of).collect();
         assert_eq!(values, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn constructors_and_destructors_run_once_and_in_their_order() {
+        let source = "static int calls = 0;\n\
+            static int step(int factor) { return calls = 10 * calls + factor; }\n\
+            extern \"C\" void *room = nullptr;\n\
+            struct End { ~End() { if (room) ++*static_cast<int *>(room); } } end;\n\
+            static int first = step(1), second = step(2);\n\
+            __attribute__((constructor(150))) static void early() { step(3); }\n\
+            extern \"C\" int value() { return first + second + calls; }";
+        // SAFETY: compiled from the lines above.
+        let library = unsafe { open("ordered", &cxx_bytes("ordered", source)) }.unwrap();
+        // 3, then 31, then 312.
+        assert_eq!(value_of(&library), 31 + 312 + 312);
+        let mut ended = 0_i32;
+        // SAFETY: the source defines it with this type.
+        let room = unsafe { library.get::<*mut *mut i32>(b"room\0") }.unwrap().into_raw();
+        // SAFETY: a live variable of the object, and nobody else uses it.
+        unsafe { *room.cast::<*mut i32>() = &raw mut ended };
+        drop(library);
+        assert_eq!(ended, 1);
+    }
+
+    #[test]
+    fn a_constructor_that_throws_is_an_error_and_later_objects_open() {
+        let source = "#include <stdexcept>\n\
+            static int fail() { throw std::runtime_error(\"no table\"); }\n\
+            int value = fail();";
+        for _ in 0..3 {
+            // SAFETY: compiled from the lines above.
+            let refused = unsafe { open("throwing", &cxx_bytes("throwing", source)) };
+            let Err(OpenError::Constructor(text)) = refused else { panic!("{refused:?}") };
+            assert_eq!(text, "std::runtime_error: no table");
+            let opened = std::thread::spawn(|| value_of(&open_returning(5)));
+            assert_eq!(opened.join().unwrap(), 5);
+        }
     }
 
     #[test]

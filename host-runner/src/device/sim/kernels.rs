@@ -111,6 +111,7 @@ impl From<OpenError> for KernelError {
         match error {
             OpenError::File(error) => Self::System(error),
             OpenError::Loader(error) => loader_error(error),
+            OpenError::Constructor(text) => Self::Exception { function: "constructors", text },
         }
     }
 }
