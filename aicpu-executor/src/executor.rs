@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
 
 use crate::fault::{Fault, FaultLatch};
+use crate::log::{Level, LogRecord};
 use crate::orch_so_table::OrchSoTable;
 use crate::platform::Platform;
 use crate::region::{RegionLayout, RegionSizes};
@@ -263,6 +264,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             let (orchestrator, scheduler) = if scheduler_side { (0, code) } else { (code, 0) };
             setup.region.write_header(&setup.layout, orchestrator, scheduler);
         }
+        // Where the host sees only the code, the log has the text.
+        self.faults.with_fault(|Fault { code, text }| {
+            crate::log::emit(&LogRecord {
+                level: Level::Info,
+                verbosity: 9,
+                origin: module_path!(),
+                message: format_args!("the run failed with code {code}: {text}"),
+            });
+        });
         self.gate.close();
     }
 }

@@ -69,6 +69,13 @@ impl FaultLatch {
         self.fault.lock().as_ref().map_or(0, |fault| fault.code)
     }
 
+    /// Shows the latched fault, if there is one.
+    pub(crate) fn with_fault(&self, show: impl FnOnce(&Fault)) {
+        if let Some(fault) = self.fault.lock().as_ref() {
+            show(fault);
+        }
+    }
+
     /// Empties the latch and returns what was in it. Only between runs.
     pub fn take(&self) -> Option<Fault> {
         let fault = self.fault.lock().take();
