@@ -12,7 +12,7 @@
 //! uses it: it is marked lost and left in memory for good, and the worker makes another one.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `guarded_call`, `kernels`, `aicpu_threads`, `symbols`.
+//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `aicpu_threads`, `symbols`.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
