@@ -12,7 +12,6 @@
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
 
 use core::cell::UnsafeCell;
-use core::convert::Infallible;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -35,10 +34,6 @@ mod setup;
 
 use gate::{Arrival, Gate};
 use setup::{KnownRegion, Setup};
-
-/// How long a thread that cannot say what a stalled run waits for leaves it to the others,
-/// in microseconds: far above the difference between their clocks.
-const PATIENCE_US: u64 = 100_000;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -182,7 +177,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             self.orchestrate(runtime, setup, thread.as_mut());
         }
         if let Some(mut thread) = thread {
-            self.schedule(setup, &mut thread);
+            self.schedule(setup, &mut thread, schedulers);
             let running = thread.first_running();
             let cores = thread.locations();
             // `locations` borrows the thread's cores, so the iterator can be repeated.
@@ -192,8 +187,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// Schedules until the run is finished or has a fault.
-    fn schedule(&self, setup: &Setup, thread: &mut SchedulerThread<C>) {
+    /// Schedules until the run is finished or has a fault. `schedulers` threads do.
+    fn schedule(&self, setup: &Setup, thread: &mut SchedulerThread<C>, schedulers: usize) {
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -201,33 +196,48 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             region: &setup.region,
             payloads: &self.payloads,
         };
-        let end = work_until(
-            &self.platform,
-            &self.faults,
-            setup.stall_us,
-            || self.scheduler.progress(),
-            || {
-                if self.scheduler.is_finished() && thread.is_idle() {
-                    return Polled::Done(());
-                }
-                if thread.step(context) { Polled::Progress } else { Polled::Idle }
-            },
-        );
-        if end == Err(WaitEnd::TimedOut) {
-            if thread.first_running().is_none() {
-                // The thread that has the hanging core can name it, and gives up at about the
-                // same time: it speaks first. If there is no such thread, nobody reports.
-                let patience_us = (setup.stall_us / 2).min(PATIENCE_US);
-                let deadline = Deadline::after(&self.platform, patience_us);
-                let _silence =
-                    wait_until(&self.platform, &self.faults, deadline, || None::<Infallible>);
+        loop {
+            let end = work_until(
+                &self.platform,
+                &self.faults,
+                setup.stall_us,
+                || self.scheduler.progress(),
+                || {
+                    if self.scheduler.is_finished() && thread.is_idle() {
+                        return Polled::Done(());
+                    }
+                    if thread.step(context) { Polled::Progress } else { Polled::Idle }
+                },
+            );
+            if end != Err(WaitEnd::TimedOut) {
+                return;
             }
-            // Does nothing if somebody has spoken.
-            self.report_stall(setup, thread);
+            if thread.first_running().is_some() || !self.moves_after_all(setup, schedulers) {
+                return self.report_stall(setup, thread);
+            }
         }
     }
 
-    /// Says what a run that does not move is waiting for.
+    /// Leaves the report of a stall to the threads that have something running, since they can name
+    /// it. Returns whether the run moves again; if not, somebody has reported or this thread must.
+    fn moves_after_all(&self, setup: &Setup, schedulers: usize) -> bool {
+        let seen = self.scheduler.progress();
+        // ORDERING: Relaxed (both): only the number matters.
+        if setup.silent_threads.fetch_add(1, Ordering::Relaxed) + 1 >= schedulers {
+            return false;
+        }
+        // TIMEOUT: the others give up within one budget, or two where they noticed the last move
+        // late; one more is for a thread that gets no processor.
+        let deadline = Deadline::after(&self.platform, setup.stall_us.saturating_mul(2));
+        let moved = wait_until(&self.platform, &self.faults, deadline, || {
+            (self.scheduler.progress() != seen).then_some(())
+        });
+        // ORDERING: Relaxed: as above.
+        setup.silent_threads.fetch_sub(1, Ordering::Relaxed);
+        moved.is_ok()
+    }
+
+    /// Says what a run that does not move is waiting for, if nobody has.
     fn report_stall(&self, setup: &Setup, thread: &SchedulerThread<C>) {
         let completed = self.scheduler.completed();
         let milliseconds = setup.stall_us / 1000;
