@@ -26,7 +26,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
-use crate::wait::{Deadline, Polled, WaitEnd, wait_until, work_until};
+use crate::wait::{Polled, WaitEnd, work_until};
 
 mod gate;
 mod orchestration;
@@ -177,18 +177,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             self.orchestrate(runtime, setup, thread.as_mut());
         }
         if let Some(mut thread) = thread {
-            self.schedule(setup, &mut thread, schedulers);
-            let running = thread.first_running();
+            self.schedule(setup, &mut thread);
             let cores = thread.locations();
-            // `locations` borrows the thread's cores, so the iterator can be repeated.
-            let cores: heapless::Vec<_, { crate::scheduler::core_table::CORE_LIMIT }> =
-                cores.collect();
-            take_down::<C, P>(&self.platform, &self.faults, cores.iter().copied(), running);
+            take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
         }
     }
 
-    /// Schedules until the run is finished or has a fault. `schedulers` threads do.
-    fn schedule(&self, setup: &Setup, thread: &mut SchedulerThread<C>, schedulers: usize) {
+    /// Schedules until the run is finished or has a fault.
+    fn schedule(&self, setup: &Setup, thread: &mut SchedulerThread<C>) {
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -196,53 +192,29 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             region: &setup.region,
             payloads: &self.payloads,
         };
-        loop {
-            let end = work_until(
-                &self.platform,
-                &self.faults,
-                setup.stall_us,
-                || self.scheduler.progress(),
-                || {
-                    if self.scheduler.is_finished() && thread.is_idle() {
-                        return Polled::Done(());
-                    }
-                    if thread.step(context) { Polled::Progress } else { Polled::Idle }
-                },
-            );
-            if end != Err(WaitEnd::TimedOut) {
-                return;
-            }
-            if thread.first_running().is_some() || !self.moves_after_all(setup, schedulers) {
-                return self.report_stall(setup, thread);
-            }
+        let end = work_until(
+            &self.platform,
+            &self.faults,
+            setup.stall_us,
+            || self.scheduler.progress(),
+            || {
+                if self.scheduler.is_finished() && thread.is_idle() {
+                    return Polled::Done(());
+                }
+                if thread.step(context) { Polled::Progress } else { Polled::Idle }
+            },
+        );
+        if end == Err(WaitEnd::TimedOut) {
+            self.report_stall(setup);
         }
     }
 
-    /// Leaves the report of a stall to the threads that have something running, since they can name
-    /// it. Returns whether the run moves again; if not, somebody has reported or this thread must.
-    fn moves_after_all(&self, setup: &Setup, schedulers: usize) -> bool {
-        let seen = self.scheduler.progress();
-        // ORDERING: Relaxed (both): only the number matters.
-        if setup.silent_threads.fetch_add(1, Ordering::Relaxed) + 1 >= schedulers {
-            return false;
-        }
-        // TIMEOUT: the others give up within one budget, or two where they noticed the last move
-        // late; one more is for a thread that gets no processor.
-        let deadline = Deadline::after(&self.platform, setup.stall_us.saturating_mul(2));
-        let moved = wait_until(&self.platform, &self.faults, deadline, || {
-            (self.scheduler.progress() != seen).then_some(())
-        });
-        // ORDERING: Relaxed: as above.
-        setup.silent_threads.fetch_sub(1, Ordering::Relaxed);
-        moved.is_ok()
-    }
-
-    /// Says what a run that does not move is waiting for, if nobody has.
-    fn report_stall(&self, setup: &Setup, thread: &SchedulerThread<C>) {
+    /// Says what a run that does not move is waiting for.
+    fn report_stall(&self, setup: &Setup) {
         let completed = self.scheduler.completed();
         let milliseconds = setup.stall_us / 1000;
         let code = StatusCode::SchedulerTimeout.code();
-        match thread.first_running() {
+        match self.scheduler.running().first() {
             Some((worker, kernel)) => self.faults.report(
                 code,
                 format_args!(

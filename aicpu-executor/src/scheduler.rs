@@ -32,6 +32,7 @@ pub(crate) mod ready_queue;
 pub(crate) mod sync_start;
 pub(crate) mod thread;
 
+use core_table::RunningKernels;
 use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
 
@@ -50,6 +51,7 @@ pub(crate) struct Scheduler {
     progress: CacheAligned<AtomicU64>,
     /// Where tasks whose blocks start together get their cores.
     pub(crate) meeting_point: MeetingPoint,
+    running: RunningKernels,
 }
 
 impl Scheduler {
@@ -66,6 +68,7 @@ impl Scheduler {
         self.completed.0.store(0, Ordering::Relaxed);
         self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
         self.meeting_point.reset();
+        self.running.clear();
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.
@@ -186,6 +189,11 @@ impl Scheduler {
     pub(crate) fn completed(&self) -> u64 {
         // ORDERING: Acquire: pairs with `count_completed`.
         self.completed.0.load(Ordering::Acquire)
+    }
+
+    /// What runs on the cores.
+    pub(crate) fn running(&self) -> &RunningKernels {
+        &self.running
     }
 
     /// Counts something that moved: a stalled run is one where nothing does.

@@ -56,14 +56,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
         self.scheduler.set_total(tasks);
         let end = services.work_until(&setup.region, || self.scheduler.is_finished().then_some(()));
-        match (end, services.own_thread.as_deref()) {
-            (Ok(()), _) if orchestrator.retire_all() => {
+        match end {
+            Ok(()) if orchestrator.retire_all() => {
                 // SAFETY: of the threads in the run, only this one uses it now.
                 unsafe { (*self.known_region.get()).0 = setup.identity };
             }
-            (Err(WaitEnd::TimedOut), Some(thread)) => self.report_stall(setup, thread),
-            // A fault, or a stall that the scheduler threads see and report as well.
-            _ => {}
+            Err(WaitEnd::TimedOut) => self.report_stall(setup),
+            Ok(()) | Err(WaitEnd::Aborted) => {}
         }
     }
 

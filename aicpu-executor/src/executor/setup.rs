@@ -1,7 +1,5 @@
 //! Setting a run up: what the first thread does before the others may enter.
 
-use core::sync::atomic::AtomicUsize;
-
 use protocol::{
     Chip, HEAP_BYTES_DEFAULT, RING_COUNT, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
 };
@@ -25,8 +23,6 @@ pub(super) struct Setup {
     /// The cores; empty if the cores did not come up.
     pub(super) clusters: Clusters,
     pub(super) stall_us: u64,
-    /// Scheduler threads for which nothing moves and that have nothing running themselves.
-    pub(super) silent_threads: AtomicUsize,
     /// Name of the region for `KnownRegion`, if the host keeps regions across runs.
     pub(super) identity: Option<RegionIdentity>,
 }
@@ -122,7 +118,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             sizes: RingSizes { window: sizes.window, heap_bytes, edges: sizes.edges },
             clusters: Clusters::new(),
             stall_us: or_default(stall_us, STALL_US_DEFAULT),
-            silent_threads: AtomicUsize::new(0),
             identity: extension.map(|extension| RegionIdentity {
                 address,
                 layout,

@@ -6,6 +6,7 @@
 //! is in use.
 
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use protocol::{
     CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG, TaskId,
@@ -110,6 +111,50 @@ impl Payloads {
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_idx = assignment.block as i32;
         payload.local_context.block_num = record.block_count as i32;
+    }
+}
+
+/// Which kernel each core was given last and has not finished, for reports.
+#[derive(Debug)]
+pub(crate) struct RunningKernels {
+    /// func_id plus one, 0 for none, by worker. Written by the owner of the core.
+    kernels: [AtomicI32; CORE_LIMIT],
+}
+
+impl Default for RunningKernels {
+    fn default() -> Self {
+        Self { kernels: [const { AtomicI32::new(0) }; CORE_LIMIT] }
+    }
+}
+
+impl RunningKernels {
+    /// Notes the kernel that a core was given, or that it has finished.
+    pub(crate) fn set(&self, worker: u16, func_id: Option<i32>) {
+        if let Some(kernel) = self.kernels.get(usize::from(worker)) {
+            // ORDERING: Relaxed: for reports; a moment too old does not matter.
+            kernel.store(func_id.map_or(0, |id| id.wrapping_add(1)), Ordering::Relaxed);
+        }
+    }
+
+    /// The func_id of the kernel on a core.
+    pub(crate) fn on(&self, worker: u16) -> Option<i32> {
+        // ORDERING: Relaxed: see `set`.
+        let kernel = self.kernels.get(usize::from(worker))?.load(Ordering::Relaxed);
+        (kernel != 0).then(|| kernel.wrapping_sub(1))
+    }
+
+    /// The lowest-numbered core with a kernel: worker and func_id.
+    pub(crate) fn first(&self) -> Option<(u16, i32)> {
+        // CAST: at most `CORE_LIMIT` cores.
+        (0..CORE_LIMIT as u16).find_map(|worker| Some((worker, self.on(worker)?)))
+    }
+
+    /// Forgets everything; between runs.
+    pub(crate) fn clear(&self) {
+        for kernel in &self.kernels {
+            // ORDERING: Relaxed: see `set`.
+            kernel.store(0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use protocol::{
 };
 
 use super::core_table::{
-    CLUSTER_LIMIT, CORE_LIMIT, Cluster, CoreLocation, Payloads, form_clusters,
+    CLUSTER_LIMIT, CORE_LIMIT, Cluster, CoreLocation, Payloads, RunningKernels, form_clusters,
 };
 use crate::fault::FaultLatch;
 use crate::log::log_at;
@@ -184,7 +184,7 @@ pub(crate) fn take_down<C: Chip, P: Platform>(
     platform: &P,
     faults: &FaultLatch,
     cores: impl Iterator<Item = CoreLocation> + Clone,
-    running: Option<(u16, i32)>,
+    running: &RunningKernels,
 ) {
     for core in cores.clone() {
         platform.write_register(core.block, C::DATA_MAIN_BASE, DispatchWord::EXIT.raw());
@@ -198,7 +198,7 @@ pub(crate) fn take_down<C: Chip, P: Platform>(
             (ConditionWord::from_raw(word).decode() == Ok(Condition::Exited)).then_some(())
         });
         if left.is_err() {
-            let kernel = running.map_or(-1, |(_, kernel)| kernel);
+            let kernel = running.on(core.worker).unwrap_or(-1);
             log_at!(Error, "core {} did not leave; a kernel is still running", core.worker);
             faults.report(
                 StatusCode::SchedulerTimeout.code(),

@@ -40,7 +40,6 @@ impl<P: Platform> Copy for StepContext<'_, P> {}
 struct Running {
     task: SlotHandle,
     id: DispatchId,
-    kernel_id: i32,
 }
 
 /// One core of the thread.
@@ -115,6 +114,7 @@ impl<C: Chip> SchedulerThread<C> {
                 continue;
             }
             core.running = None;
+            context.scheduler.running().set(core.location.worker, None);
             self.busy &= !(1 << bit);
             context.scheduler.finish_subtask(context.region, context.faults, running.task);
             moved = true;
@@ -139,7 +139,8 @@ impl<C: Chip> SchedulerThread<C> {
         let worker = usize::from(core.location.worker);
         // SAFETY: this thread owns the core; it is idle, so both its buffers are free.
         unsafe { context.payloads.fill(worker, id, slot, record, assignment) };
-        core.running = Some(Running { task, id, kernel_id });
+        core.running = Some(Running { task, id });
+        context.scheduler.running().set(core.location.worker, Some(kernel_id));
         core.next_id = id.next();
         context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
         self.busy |= 1 << bit;
@@ -149,16 +150,8 @@ impl<C: Chip> SchedulerThread<C> {
         self.cores.get_mut(bit / LANES)?.get_mut(bit % LANES)
     }
 
-    /// The lowest-numbered running core with its kernel, for a report: (worker, func_id).
-    pub(crate) fn first_running(&self) -> Option<(u16, i32)> {
-        self.cores
-            .iter()
-            .flatten()
-            .find_map(|core| core.running.map(|run| (core.location.worker, run.kernel_id)))
-    }
-
     /// The thread's cores.
-    pub(crate) fn locations(&self) -> impl Iterator<Item = CoreLocation> + '_ {
+    pub(crate) fn locations(&self) -> impl Iterator<Item = CoreLocation> + Clone + '_ {
         self.cores.iter().flatten().map(|core| core.location)
     }
 }
