@@ -94,7 +94,6 @@ fn prepare(case: &Case, arguments: &RunArguments) -> Result<PreparedCase, Failur
     let defaults = RunConfig::default();
     let tolerance =
         |dtype| Tolerance::for_type(dtype, case.relative_tolerance, case.absolute_tolerance);
-    #[allow(clippy::needless_update, reason = "settings that the command has no option for")]
     let config = RunConfig {
         block_dim: arguments.block_dim.or(case.block_dim).unwrap_or(defaults.block_dim),
         aicpu_threads: arguments

@@ -118,8 +118,8 @@ status_codes! {
         "a submitted task names a func id for which the callable has no kernel",
         "add the kernel to the callable, or submit another func id";
     EntryException = 204, "ENTRY_EXCEPTION",
-        "a C++ exception left the orchestration's entry function",
-        "catch it there; the message logged with it says what was thrown";
+        "a C++ exception left the orchestration: its entry, its config function or a constructor",
+        "catch it where it is thrown; the message says what was thrown";
     CallableIdInvalid = 205, "CALLABLE_ID_INVALID",
         "the callable id is outside the table",
         "use the id that registration returned";
