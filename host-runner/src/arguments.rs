@@ -30,7 +30,9 @@ pub use self::element::Element;
 pub enum TensorData<'a> {
     /// Host memory that the callable reads.
     In(&'a [u8]),
-    /// Host memory that the callable fills.
+    /// Host memory that the callable fills. It is not copied to the device: parts that the callable
+    /// does not write come back as zeros, or as what an earlier run of the callable left there. Use
+    /// [`InOut`](Self::InOut) if they are to stay as they are.
     Out(&'a mut [u8]),
     /// Host memory that the callable reads and changes.
     InOut(&'a mut [u8]),

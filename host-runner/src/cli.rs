@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use host_runner::device::RingConfig;
+use host_runner::run::TIMEOUT_MAX;
 use host_runner::worker::PlatformName;
 
 /// Shown below `--help`.
@@ -23,7 +24,7 @@ Examples:
 const RUN_NOTES: &str = "\
 Exit codes:
   0  every case ran and gave what is expected
-  1  a case gave something else, or a run failed
+  1  a case gave something else, or registering or running failed
   2  wrong usage, or a callable.toml or data file that cannot be used
   3  a source that does not compile, or a callable that cannot be built
 
@@ -31,7 +32,7 @@ Environment:
   CXX             the C++ compiler, unless --cxx names one
   PTO_ISA_ROOT    the real pto-isa headers; kernels are then compiled with them, not with the stub
   XDG_CACHE_HOME  where the cache lies, unless --cache-dir says so (else ~/.cache)
-  NO_COLOR        no colour, whatever its value
+  NO_COLOR        no colour, if set to anything but nothing
   PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
                   task slots, bytes of output memory and dependency edges of each of the four rings
 
@@ -84,7 +85,7 @@ pub(crate) struct RunArguments {
           value_parser = value_parser!(u32).range(1..=10_000_000))]
     pub(crate) rounds: u32,
 
-    /// The longest that one run may take
+    /// The longest that one run may take; one that hangs gets 5 seconds more to stop
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) timeout: Option<Duration>,
 
@@ -182,8 +183,8 @@ fn ring_sizes(set: impl Fn(&str) -> Option<OsString>) -> (RingConfig, Vec<String
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        _ => Err("must be more than 0".to_owned()),
+        Ok(time) if !time.is_zero() && time <= TIMEOUT_MAX => Ok(time),
+        _ => Err("must be more than 0 and at most a year".to_owned()),
     }
 }
 

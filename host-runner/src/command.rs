@@ -6,6 +6,7 @@
 //! ```
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use host_runner::compile::{CompileError, Compiler, Reuse, Toolchain, ToolchainCo
 use host_runner::manifest::{Case, Manifest};
 use host_runner::run::RunConfig;
 use host_runner::worker::{Worker, WorkerConfig};
+use tempfile::TempDir;
 
 use self::failure::Failure;
 use self::progress::Progress;
@@ -115,17 +117,12 @@ fn build(
     environment: &Environment,
 ) -> Result<Callable, Failure> {
     let jobs = build::jobs(manifest);
-    // Without a home there is nowhere to keep anything; the folder then ends with this function.
-    let folder = arguments.cache_dir.clone().or_else(|| environment.cache_dir.clone());
-    let temporary = match folder {
-        Some(_) => None,
-        None => Some(tempfile::tempdir().map_err(Failure::Output)?),
-    };
-    let cache_dir = folder.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
+    let wanted = arguments.cache_dir.clone().or_else(|| environment.cache_dir.clone());
+    let (cache_dir, _temporary) = cache_folder(wanted)?;
     let progress = Progress::start("compiling", jobs.len() as u64);
     let callable = build::callable(
         manifest,
-        || toolchain(arguments, environment, cache_dir.unwrap_or_default()),
+        || toolchain(arguments, environment, cache_dir),
         &|index, image| {
             let source = jobs[index].source.display();
             tracing::info!("{} {source}", if image.is_cached { "unchanged" } else { "compiled" });
@@ -134,6 +131,20 @@ fn build(
     );
     progress.finish();
     callable.map_err(Failure::Build)
+}
+
+/// The folder for compiled code and the unpacked SDK: the one wanted, or where there is none or it
+/// cannot be written a temporary one, which ends with the second value.
+fn cache_folder(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), Failure> {
+    if let Some(folder) = wanted {
+        let writable = fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+        match writable {
+            Ok(_) => return Ok((folder, None)),
+            Err(error) => tracing::warn!("nothing is kept in {}: {error}", folder.display()),
+        }
+    }
+    let temporary = tempfile::tempdir().map_err(Failure::Output)?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
 /// The compiler that the user wants, or the newest there is.

@@ -100,6 +100,13 @@ pub trait Device: Send {
     /// [`MemoryError::OutOfRange`].
     fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError>;
 
+    /// Checks that a range lies inside one live allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::OutOfRange`].
+    fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError>;
+
     /// Copies from the device to `to`.
     ///
     /// # Errors

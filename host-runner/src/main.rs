@@ -1,6 +1,6 @@
 //! The command `host-runner`: parses arguments, calls the library, prints. Nothing else.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -31,10 +31,13 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             if arguments.json {
-                println!("{}", report::json_failure(failure.code(), &failure.message()));
+                let line = report::json_failure(failure.code(), &failure.message());
+                // A reader that has gone away is told by the exit code alone.
+                let _unread = writeln!(io::stdout(), "{line}");
             }
             let code = failure.exit_code();
-            eprintln!("{:?}", failure.into_report());
+            // As above.
+            let _unread = writeln!(io::stderr(), "{:?}", failure.into_report());
             code
         }
     }

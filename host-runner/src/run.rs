@@ -21,6 +21,9 @@ mod staging;
 
 pub use error::{RunError, RunFault};
 
+/// Longest time limit of a run: a year, which no clock overflows by.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Settings of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunConfig {
@@ -29,7 +32,7 @@ pub struct RunConfig {
     /// AICPU threads to use. One of them runs the orchestration; with a single thread it also
     /// schedules.
     pub aicpu_threads: u32,
-    /// How long the run may take.
+    /// How long the run may take: more than nothing, at most [`TIMEOUT_MAX`].
     pub timeout: Duration,
     /// How long no task may make progress; zero: seven eighths of `timeout`, so that a run in
     /// which nothing moves ends with a report of what it waits for, and not with the timeout.
@@ -89,6 +92,10 @@ impl RunConfig {
         if !(1..=aicpu_threads_max).contains(&self.aicpu_threads) {
             let value = self.aicpu_threads;
             return Err(RunError::AicpuThreads { value, max: aicpu_threads_max });
+        }
+        let longest = self.timeout.max(self.grace).max(self.stall_timeout);
+        if self.timeout.is_zero() || longest > TIMEOUT_MAX {
+            return Err(RunError::Timeout { value: longest });
         }
         Ok(())
     }
@@ -172,6 +179,10 @@ mod tests {
         };
         assert_eq!(check(1, 1), Ok(()));
         assert_eq!(check(24, 4), Ok(()));
+        for timeout in [Duration::ZERO, TIMEOUT_MAX + Duration::from_nanos(1), Duration::MAX] {
+            let config = RunConfig { timeout, ..RunConfig::default() };
+            assert!(matches!(config.check(&facts), Err(RunError::Timeout { .. })), "{timeout:?}");
+        }
         for (block_dim, threads, part) in
             [(0, 3, "block_dim 0"), (25, 3, "1 to 24"), (24, 0, "1 to 4"), (24, 5, "5 AICPU")]
         {

@@ -130,6 +130,28 @@ fn a_wrong_expectation_is_exit_code_1_and_names_the_element() {
 }
 
 #[test]
+fn an_output_that_is_not_written_does_not_pass_for_the_one_of_the_round_before() {
+    let folder = changed("aicpu_threads = 4", "aicpu_threads = 4");
+    let path = folder.path().join("orchestration.cpp");
+    let text = fs::read_to_string(&path).unwrap();
+    let entry = text.find("void aicpu_orchestration_entry").unwrap();
+    let body = entry + text[entry..].find('{').unwrap() + 1;
+    let (before, after) = text.split_at(body);
+    let once = "static int runs = 0; if (runs++ > 0) return;";
+    fs::write(path, format!("{before}{once}{after}")).unwrap();
+    check(&run(folder.path(), &["--rounds", "1"]), 0);
+    let (printed, _) = check(&run(folder.path(), &["--rounds", "2"]), 1);
+    assert!(printed.contains("round 2: f[0, 0] is 0.0"), "{printed}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_costs_time_only() {
+    let path = examples().join("vector_add");
+    let (printed, message) = check(&run(&path, &["--cache-dir", "/dev/null/cache"]), 0);
+    assert!(printed.contains("ok") && message.contains("nothing is kept in"), "{message}");
+}
+
+#[test]
 fn a_run_that_fails_is_exit_code_1_with_status_and_remedy() {
     // One clause of the configuration is that three arguments are passed.
     let manifest = "name = \"short\"\n[orchestration]\nsource = \"orchestration.cpp\"\n\

@@ -80,7 +80,7 @@ status_codes! {
         "raise the dependency pool size, or give tasks fewer dependencies";
     InvalidArgs = 5, "INVALID_ARGS",
         "a call of the orchestration carried arguments that break its contract",
-        "read the message logged with it: it names the call and the argument";
+        "the message names the call and the argument; correct them in the orchestration";
     DependencyOverflow = 6, "DEPENDENCY_OVERFLOW",
         "a task depends on more tasks than can be recorded",
         "give the task fewer dependencies";
@@ -130,13 +130,13 @@ status_codes! {
         "a core did not answer during bring-up",
         "check that all cores were launched; reset the device if it stays silent";
     ThreadCountInvalid = 208, "THREAD_COUNT_INVALID",
-        "the number of AICPU threads is outside what the chip and the roles allow",
-        "use at least 2 (one orchestrator, one scheduler) and at most the chip's limit";
+        "the number of AICPU threads is outside what the chip has",
+        "use at least 1 and at most the chip's limit";
     RegionTooSmall = 209, "REGION_TOO_SMALL",
         "a memory region is smaller than the run's settings need",
         "lower task window, heap or pool size, or allocate a larger region";
     KernelException = 210, "KERNEL_EXCEPTION",
-        "a kernel ended with an exception or trap instead of returning",
+        "a kernel ended with an exception instead of returning",
         "run the kernel alone with the same arguments to find the cause";
     StaleCallable = 211, "STALE_CALLABLE",
         "the callable's slot was reused since the handle was made",

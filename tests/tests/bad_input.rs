@@ -6,13 +6,13 @@
 use std::error::Error;
 
 use aicpu_executor::loader::PlanError;
-use host_runner::arguments::{Arguments, ArgumentsError};
+use host_runner::arguments::{Arguments, ArgumentsError, TensorArgument, TensorData};
 use host_runner::callable::{Callable, CallableBuilder, KernelImage};
-use host_runner::device::{DeviceUsage, ImageError, KernelError, OrchestrationError};
+use host_runner::device::{DeviceUsage, ImageError, KernelError, MemoryError, OrchestrationError};
 use host_runner::registry::RegisterError;
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::Worker;
-use protocol::{CoreType, StatusCode};
+use protocol::{CoreType, DataType, DeviceAddr, StatusCode};
 use tests::sources;
 use tests::workers::{
     AICPU_THREADS, Cells, SENTINEL, assert_fault, assert_works, fault, open, threads,
@@ -349,6 +349,25 @@ fn handles_that_name_nothing_here_are_refused() {
     assert_eq!(again.id(), stale.id());
     assert!(matches!(run(&stale), RunError::StaleHandle(_)));
     assert_works(&worker, &threads(3));
+}
+
+#[test]
+fn device_tensors_that_are_in_no_allocation_never_reach_a_run() {
+    let worker = open();
+    let callable = sources::callable("graphs", "empty", Vec::new());
+    let handle = worker.register(&callable).unwrap();
+    let ours = worker.allocate(100).unwrap();
+    let inside = ours.checked_add(64).unwrap();
+    for address in [DeviceAddr::new(64), DeviceAddr::new(0xDEAD_0000), ours, inside] {
+        let mut arguments = Arguments::new();
+        let (data, dtype) = (TensorData::Device(address), DataType::Float32);
+        arguments.push_tensor(TensorArgument { data, dtype, shape: vec![8, 12] }).unwrap();
+        let error = worker.run(&handle, &mut arguments, &threads(3)).unwrap_err();
+        let expected = MemoryError::OutOfRange { address, bytes: 384 };
+        assert!(matches!(error, RunError::Memory(found) if found == expected));
+        assert_works(&worker, &threads(3));
+    }
+    worker.free(ours).unwrap();
 }
 
 #[test]

@@ -165,13 +165,13 @@ unsafe fn read_tensor(tag: i32, address: u64) -> Result<TensorArg, ArgFlaw> {
     if tag == ArgTag::Output {
         // SAFETY: by the contract.
         let info: TensorCreateInfo = unsafe { read_record(address) }?;
+        // First the checks that an existing tensor of that shape gets.
+        Access::of(&created_tensor(&info, 0, 0, TaskId::INVALID)).map_err(ArgFlaw::Tensor)?;
         let bytes = info
             .byte_len()
             .ok()
             .and_then(|bytes| bytes.checked_next_multiple_of(OUTPUT_ALIGN))
             .ok_or(ArgFlaw::Size)?;
-        // The same checks as for an existing tensor of that shape.
-        Access::of(&created_tensor(&info, 0, bytes, TaskId::INVALID)).map_err(ArgFlaw::Tensor)?;
         return Ok(TensorArg::Create { info, bytes });
     }
     // SAFETY: by the contract.

@@ -221,8 +221,9 @@ fn push<'a>(
 ) -> Result<(), ArgumentsError> {
     let data = match tensor.direction {
         ArgDirection::In => TensorData::In(&tensor.initial),
-        ArgDirection::InOut => TensorData::InOut(buffer),
-        _ => TensorData::Out(buffer),
+        // Outputs start from their initial values on the device as well: a buffer there is used
+        // again, and what an earlier round left in it must not pass for something written now.
+        _ => TensorData::InOut(buffer),
     };
     let (dtype, shape) = (tensor.dtype, tensor.shape.clone());
     arguments.push_tensor(TensorArgument { data, dtype, shape })

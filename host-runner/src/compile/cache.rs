@@ -10,8 +10,9 @@
 //! ```
 //!
 //! The path of the source belongs to the key: two checkouts may have equal sources and different
-//! headers beside them, and debug information names the path. A new header that would be found
-//! *earlier* on the include path than a listed one is the one change that is not noticed.
+//! headers beside them, and debug information names the path. Not noticed are: a new header that
+//! would be found *earlier* on the include path than a listed one, variables that change what the
+//! compiler finds (`CPATH` and the like), and files that assembly includes (`.incbin`).
 //!
 //! Entries are written atomically and carry their own digest, so a damaged or half-written one is
 //! a miss. A cache that cannot be written costs time, not correctness: it is logged and passed by.

@@ -261,6 +261,10 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.memory.copy_in(to, from)
     }
 
+    fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+        self.parts.memory.check_range(address, bytes)
+    }
+
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
     }

@@ -1,5 +1,7 @@
 //! Why a run did not succeed.
 
+use std::time::Duration;
+
 use protocol::{ArgsError, StatusCode};
 
 use crate::device::{DeviceError, DeviceLost, MemoryError};
@@ -30,6 +32,12 @@ pub enum RunError {
         value: u32,
         /// AICPU threads of the device.
         max: u32,
+    },
+    /// A time limit of nothing, or of more than a year.
+    #[error("a time limit of {value:?} is out of range; give more than 0 and at most a year")]
+    Timeout {
+        /// As given.
+        value: Duration,
     },
     /// The arguments do not fit the record of a run.
     #[error(transparent)]

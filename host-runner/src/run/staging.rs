@@ -31,6 +31,9 @@ pub(super) fn stage(
         let mut tensor = describe(argument);
         let (bytes, input) = match &argument.data {
             TensorData::Device(address) => {
+                // The arguments have checked the shape; a size beyond 64 bits is in no allocation.
+                let bytes = tensor.byte_len().ok().and_then(|bytes| usize::try_from(bytes).ok());
+                device.check_range(*address, bytes.unwrap_or(usize::MAX))?;
                 tensor.data = address.raw();
                 tensor.child_memory = 1;
                 record.push_tensor(tensor)?;

@@ -117,7 +117,12 @@ impl From<OpenError> for KernelError {
 }
 
 fn loader_error(error: libloading::Error) -> KernelError {
-    KernelError::Loader { reason: error.to_string() }
+    // The loader's own words, with the name of a missing symbol, are in the cause.
+    let reason = match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    KernelError::Loader { reason }
 }
 
 /// A kernel's bytes with the address of its entry set.

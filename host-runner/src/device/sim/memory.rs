@@ -98,6 +98,15 @@ impl DeviceMemory {
         Ok(())
     }
 
+    /// Checks that a range lies inside one live allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::OutOfRange`].
+    pub fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+        self.resolve(address, bytes).map(|_| ())
+    }
+
     /// Number of live allocations.
     pub fn allocation_count(&self) -> usize {
         self.live.len()
@@ -163,6 +172,9 @@ mod tests {
             let expected = MemoryError::OutOfRange { address: DeviceAddr::new(at), bytes };
             assert_eq!(memory.copy_in(DeviceAddr::new(at), &vec![0; bytes]), Err(expected));
         };
+        let past = MemoryError::OutOfRange { address, bytes: 65 };
+        assert_eq!(memory.check_range(address, 64), Ok(()));
+        assert_eq!(memory.check_range(address, 65), Err(past));
         check(&mut memory, address.raw(), 65);
         check(&mut memory, address.raw() + 64, 1);
         check(&mut memory, address.raw() - 1, 1);
