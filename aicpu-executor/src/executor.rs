@@ -94,7 +94,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
 
     /// Bytes of the shared-memory region that a run with this task window and dependency pool
     /// needs (0: the default of either); `None` unless the window is a power of two from 4 to
-    /// 2^26 and the pool has at most 2^30 edges.
+    /// 2^26 and the pool has less than 2^30 - 1 edges.
     ///
     /// For a host that seals the extension of the run record; without it, the region may be as
     /// small as the reference's.
@@ -128,7 +128,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.table.unload(&self.platform, id);
     }
 
-    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once.
+    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once, and no other
+    /// thread does: a surplus one is sent away while the run lasts, but counts for the next run if
+    /// it comes after its end.
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
     /// device memory (boundary C). Returns 0, or minus the code of the run's fault.

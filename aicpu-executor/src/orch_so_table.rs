@@ -32,7 +32,7 @@ pub(crate) struct OrchestrationEntries {
     pub(crate) bind: Option<BindRuntimeEntry>,
 }
 
-/// A loaded orchestration. [`unload`](Self::unload) must be called before it is dropped.
+/// A loaded orchestration. [`finalise`](Self::finalise) must be called before it is dropped.
 #[derive(Debug)]
 struct LoadedOrchestration<M> {
     /// Generation that the host gave the id; 0 from a host without generations.
@@ -146,7 +146,8 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
         let loaded = LoadedOrchestration { generation, entries, image: loaded, unwind, memory };
         // SAFETY: just sealed, never initialised before.
         if let Err(text) = unsafe { loaded.initialise(platform) } {
-            loaded.discard(platform);
+            // The constructors before it may have registered destructors with the C library.
+            loaded.finalise(platform, id);
             return Err(faults.report(
                 StatusCode::EntryException.code(),
                 format_args!("a constructor of callable {} threw {text}", id.raw()),
@@ -170,17 +171,7 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
         let Some(slot) = self.slots.get(id.index()) else { return };
         let loaded = slot.lock().take();
         if let Some(loaded) = loaded {
-            for address in loaded.image.fini_functions() {
-                let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
-                // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
-                let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
-                // SAFETY: as above; nothing else of the image runs.
-                let thrown = unsafe { platform.call_foreign(ForeignCall::Finaliser(finaliser)) };
-                if let Err(text) = thrown {
-                    log_at!(Error, "a destructor of callable {} threw {text}", id.raw());
-                }
-            }
-            loaded.discard(platform);
+            loaded.finalise(platform, id);
         }
     }
 
@@ -214,8 +205,19 @@ impl<M: crate::loader::CodeMemory> LoadedOrchestration<M> {
         Ok(())
     }
 
-    /// Gives code and unwind tables back without running destructors.
-    fn discard<P: Platform>(mut self, platform: &P) {
+    /// Runs the destructors, also those that the constructors have registered elsewhere, and gives
+    /// code and unwind tables back.
+    fn finalise<P: Platform>(mut self, platform: &P, id: CallableId) {
+        for address in self.image.fini_functions() {
+            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
+            let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
+            // SAFETY: as above; nothing else of the image runs.
+            let thrown = unsafe { platform.call_foreign(ForeignCall::Finaliser(finaliser)) };
+            if let Err(text) = thrown {
+                log_at!(Error, "a destructor of callable {} threw {text}", id.raw());
+            }
+        }
         if let Some(tables) = self.unwind {
             platform.deregister_unwind(tables);
         }

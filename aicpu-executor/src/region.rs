@@ -46,8 +46,9 @@ pub(crate) const TASK_WINDOW_MAX: u64 = 1 << 26;
 /// The live tasks of all rings together are below `4 × window`, so any single task fits.
 const EDGES_PER_SLOT: u64 = 16;
 
-/// Most edges of a ring: what an edge handle can name.
-const EDGES_MAX: u64 = 1 << 30;
+/// Most edges of a ring: what an edge handle can name, less the two names of the last ring that
+/// consumer lists use for themselves (`EMPTY`, and that of a closed list).
+const EDGES_MAX: u64 = (1 << 30) - 2;
 
 /// Fewest edges a ring may be limited to (spec trb §2.4).
 const EDGES_MIN: u64 = 4;
@@ -71,7 +72,7 @@ impl RegionSizes {
     /// never fewer of anything than the reference has.
     pub(crate) fn wanted(window: u64, dep_pool: u64) -> Self {
         let window = if window == 0 { TASK_WINDOW_DEFAULT } else { window };
-        let plenty = window.saturating_mul(EDGES_PER_SLOT).max(DEP_POOL_DEFAULT);
+        let plenty = window.saturating_mul(EDGES_PER_SLOT).clamp(DEP_POOL_DEFAULT, EDGES_MAX);
         Self {
             window,
             edges: if dep_pool == 0 { plenty } else { dep_pool.max(EDGES_MIN) },

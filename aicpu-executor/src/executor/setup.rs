@@ -1,7 +1,8 @@
 //! Setting a run up: what the first thread does before the others may enter.
 
 use protocol::{
-    Chip, HEAP_BYTES_DEFAULT, RING_COUNT, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
+    Chip, HEAP_ALIGN, HEAP_BYTES_DEFAULT, RING_COUNT, RuntimeBody, RuntimeExtension, RuntimeRecord,
+    StatusCode,
 };
 
 use super::Executor;
@@ -92,7 +93,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let Some(layout) = RegionLayout::new(sizes) else {
             refuse(format_args!(
                 "a task window of {} with {} edges; the window must be a power of two from 4 to \
-                 2^26, the edges at most 2^30",
+                 2^26, the edges less than 2^30 - 1",
                 sizes.window, sizes.edges
             ));
             return None;
@@ -101,7 +102,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let heap = body.gm_heap_ptr.raw();
         let heap_fits =
             heap_bytes.checked_mul(RING_COUNT as u64).and_then(|bytes| heap.checked_add(bytes));
-        if heap == 0 || !heap.is_multiple_of(64) || heap_fits.is_none() {
+        // Outputs are filled by words, so every ring's memory must start at one.
+        let aligned = heap.is_multiple_of(HEAP_ALIGN) && heap_bytes.is_multiple_of(HEAP_ALIGN);
+        if heap == 0 || !aligned || heap_fits.is_none() {
             refuse(format_args!("output memory of {heap_bytes} bytes a ring at {heap:#x}"));
             return None;
         }

@@ -117,7 +117,11 @@ impl Orchestrator {
                      PTO2_RING_HEAP to {} or more",
                     self.rings.heap_used(ring),
                     sizes.heap_bytes,
-                    (self.rings.heap_used(ring).saturating_add(want)).next_power_of_two()
+                    self.rings
+                        .heap_used(ring)
+                        .saturating_add(want)
+                        .checked_next_power_of_two()
+                        .unwrap_or(u64::MAX)
                 ),
             ),
             Shortage::Edge => services.fatal(

@@ -148,6 +148,8 @@ fn locate<C: Chip, P: Platform>(
             tensor.buffer.size
         )));
     };
-    let element = Element { address: tensor.buffer.addr + offset, bytes: bytes as usize };
-    Ok((access, element))
+    let address = tensor.buffer.addr.checked_add(offset).ok_or_else(|| {
+        invalid(format_args!("element access {indices:?} lies beyond the address space"))
+    })?;
+    Ok((access, Element { address, bytes: bytes as usize }))
 }

@@ -60,6 +60,13 @@ impl MapEntry {
         }
     }
 
+    /// Whether the entry's bytes, or its version, can make `access` depend on it. Most entries of a
+    /// much-divided buffer are sorted out here, without a look at their shapes.
+    fn may_touch(&self, access: &Access) -> bool {
+        let apart = self.end.get() <= access.begin || access.end <= self.begin.get();
+        !apart || access.version > self.version.get()
+    }
+
     fn set_access(&self, access: &Access) {
         self.address.set(access.address);
         self.begin.set(access.begin);
@@ -135,7 +142,7 @@ impl TensorMap {
         let mut index = region.map_buckets.get(bucket).map_or(EMPTY, Cell::get);
         while let Some(entry) = entry(region, index) {
             let next = entry.bucket_next.get();
-            if entry.address.get() == access.address {
+            if entry.address.get() == access.address && entry.may_touch(access) {
                 let overlap = access.overlap_with(&entry.access());
                 if overlap != Overlap::None {
                     visit(index, SlotHandle::from_raw(entry.producer.get()), overlap)?;

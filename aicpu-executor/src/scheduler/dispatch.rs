@@ -14,9 +14,10 @@ use core::sync::atomic::Ordering;
 use protocol::{Chip, ResourceShape};
 
 use super::core_table::{Assignment, LANES};
+use super::meeting_point::Request;
 use super::thread::{CoreSet, SchedulerThread, StepContext};
 use crate::platform::Platform;
-use crate::region::{SlotHandle, TaskRecord, TaskSlot};
+use crate::region::{SlotHandle, TaskSlot};
 
 /// Bit 0 of every cluster: the AIC lanes.
 const AIC_LANES: CoreSet = {
@@ -35,12 +36,14 @@ const AIV_LANES: CoreSet = (AIC_LANES << 1) | (AIC_LANES << 2);
 /// A cluster's three bits.
 const CLUSTER_LANES: CoreSet = 0b111;
 
-/// A task taken from a ready queue.
+/// A task taken from a ready queue, with what placing it needs. A copy of the record's fields: the
+/// record may be gone as soon as the task is in other hands.
 #[derive(Debug, Clone, Copy)]
 struct Candidate<'r> {
     handle: SlotHandle,
     slot: &'r TaskSlot,
-    record: &'r TaskRecord,
+    block_count: u32,
+    lanes: u8,
 }
 
 impl<C: Chip> SchedulerThread<C> {
@@ -79,11 +82,17 @@ impl<C: Chip> SchedulerThread<C> {
             let Some(slot) = context.region.slot(handle) else { break };
             // SAFETY: a task in a ready queue is published and not complete.
             let record = unsafe { slot.record() };
-            let candidate = Candidate { handle, slot, record };
             if record.sync_start != 0 && record.block_count > 1 {
-                self.begin_sync_start(context, handle, record);
+                let request = Request {
+                    block_count: record.block_count,
+                    lanes: record.lanes,
+                    shape: record.shape,
+                };
+                self.begin_sync_start(context, handle, request);
                 break;
             }
+            let (block_count, lanes) = (record.block_count, record.lanes);
+            let candidate = Candidate { handle, slot, block_count, lanes };
             let taken = self.place(context, candidate, shape, open);
             moved |= taken != 0;
             open &= !taken;
@@ -102,17 +111,16 @@ impl<C: Chip> SchedulerThread<C> {
         shape: ResourceShape,
         open: CoreSet,
     ) -> CoreSet {
-        let Candidate { handle, slot, record } = candidate;
-        let places = places(open, shape, record.lanes);
+        let Candidate { handle, slot, block_count, lanes } = candidate;
+        let places = places(open, shape, lanes);
         // ORDERING: Relaxed (both): only the holder of the task touches the counter; the ready
         // queue orders one holder's accesses before the next one's.
         let first = slot.next_block.load(Ordering::Relaxed);
-        let count = places.count_ones().min(record.block_count.saturating_sub(first));
+        let count = places.count_ones().min(block_count.saturating_sub(first));
         let end = first + count;
         slot.next_block.store(end, Ordering::Relaxed);
-        let (lanes, shape_index) = (record.lanes, record.shape);
-        if end < record.block_count {
-            context.scheduler.make_ready(context.region, context.faults, handle, shape_index);
+        if end < block_count {
+            context.scheduler.make_ready(context.region, context.faults, handle, shape as u8);
         }
         let mut taken = 0;
         let mut rest = places;

@@ -17,7 +17,7 @@ use super::dispatch::places;
 use super::meeting_point::{Meeting, Phase, Request};
 use super::thread::{CoreSet, SchedulerThread, StepContext};
 use crate::platform::Platform;
-use crate::region::{SlotHandle, TaskRecord};
+use crate::region::SlotHandle;
 
 /// What a thread has on the table.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,10 +34,8 @@ impl<C: Chip> SchedulerThread<C> {
         &mut self,
         context: StepContext<'_, P>,
         task: SlotHandle,
-        record: &TaskRecord,
+        request: Request,
     ) {
-        let request =
-            Request { block_count: record.block_count, lanes: record.lanes, shape: record.shape };
         if !context.scheduler.meeting_point.begin(task.raw(), request) {
             context.scheduler.make_ready(context.region, context.faults, task, request.shape);
         }

@@ -33,6 +33,12 @@ fn output_memory_held_by_an_open_scope_is_reported_and_freed_memory_is_used_agai
         Submission::aiv(0).create(&[1025], None).scalar(0).scalar(1).submit(session);
     });
     assert_eq!(too_large.code(), StatusCode::HeapRingDeadlock.code());
+    // More than any power of two of 64 bits holds.
+    let huge = machine.run(&[mix], |session| {
+        let task = Submission::aiv(0).create(&[1 << 31, 1 << 30], None);
+        task.create(&[1 << 31, 1 << 29], None).scalar(0).scalar(1).submit(session);
+    });
+    assert_eq!(huge.code(), StatusCode::HeapRingDeadlock.code());
     let freed = machine.run(&[mix], |session| {
         for _ in 0..50 {
             session.orchestrator.scope_begin(session.services, ScopeMode::Auto).unwrap();
