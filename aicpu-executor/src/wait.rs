@@ -64,6 +64,16 @@ pub(crate) fn wait_until<P: Platform, T>(
     }
 }
 
+/// As [`wait_until`], but faults do not end it: for what must be waited for however a run ends.
+/// `None` if the deadline has passed.
+pub(crate) fn wait_despite_faults<P: Platform, T>(
+    platform: &P,
+    deadline: Deadline,
+    poll: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    wait_until(platform, &FaultLatch::new(), deadline, poll).ok()
+}
+
 /// What one poll of [`work_until`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Polled<T> {

@@ -6,7 +6,7 @@ use protocol::StatusCode;
 
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
-use crate::wait::{Deadline, WaitEnd, wait_until};
+use crate::wait::{Deadline, wait_despite_faults};
 
 /// How long threads wait for the one that sets up. TIMEOUT: its own waits (the handshake) are
 /// shorter; this one only ends if that thread was lost.
@@ -51,19 +51,18 @@ impl Gate {
     pub(super) fn await_open<P: Platform>(&self, platform: &P, faults: &FaultLatch) -> bool {
         // A fault does not end this wait: the thread that sets up always opens the gate. (It also
         // clears faults of an earlier run, so the latch of the run is not the one to look at yet.)
-        let uninterrupted = FaultLatch::new();
         let deadline = Deadline::after(platform, SETUP_US);
         // ORDERING: Acquire: see `open`.
-        let end = wait_until(platform, &uninterrupted, deadline, || {
+        let opened = wait_despite_faults(platform, deadline, || {
             self.is_open.load(Ordering::Acquire).then_some(())
         });
-        if end == Err(WaitEnd::TimedOut) {
+        if opened.is_none() {
             faults.report(
                 StatusCode::SchedulerTimeout.code(),
                 format_args!("the run was not set up within {} s", SETUP_US / 1_000_000),
             );
         }
-        end.is_ok()
+        opened.is_some()
     }
 
     /// Counts a thread out; true for the last one.

@@ -74,7 +74,6 @@ impl Orchestrator {
         note.edge_end = edges_after;
         let result = payload::write(services.platform, &request, &taken);
         let record = TaskRecord {
-            id: taken.id,
             kernel_addresses: launch.kernel_addresses,
             kernel_ids: launch.kernel_ids,
             block_count: launch.block_count,

@@ -26,7 +26,7 @@ use core::cell::UnsafeCell;
 use core::mem::{align_of, size_of};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
+use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, Tensor};
 
 use super::consumer_list::ConsumerList;
 
@@ -37,8 +37,6 @@ const COMPLETED: u32 = 1 << 31;
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub(crate) struct TaskRecord {
-    /// The task's id as the orchestration sees it.
-    pub(crate) id: TaskId,
     /// Run-time addresses of the kernels, by lane (AIC, AIV0, AIV1); 0 for an unused lane.
     pub(crate) kernel_addresses: [u64; 3],
     /// func ids of the kernels, by lane; -1 for an unused lane. For messages.
@@ -109,7 +107,7 @@ pub(crate) struct TaskSlot {
     tensors: UnsafeCell<[Tensor; MAX_TENSOR_ARGS]>,
 }
 
-const _: () = assert!(size_of::<TaskRecord>() == 72);
+const _: () = assert!(size_of::<TaskRecord>() == 64);
 const _: () = assert!(size_of::<OrchestratorNote>() == 32);
 const _: () = assert!(align_of::<TaskSlot>() == 64);
 const _: () = assert!(size_of::<TaskSlot>() == 128 + 256 + 2048);

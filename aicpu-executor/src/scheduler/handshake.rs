@@ -23,7 +23,7 @@ use super::core_table::{
 use crate::fault::FaultLatch;
 use crate::log::log_at;
 use crate::platform::{Platform, RegisterBlock};
-use crate::wait::{Deadline, WaitEnd, wait_until};
+use crate::wait::{Deadline, WaitEnd, wait_despite_faults, wait_until};
 
 /// How long a core may take for one step of the handshake. TIMEOUT: a core answers in
 /// microseconds; a simulated one on a loaded machine may have to wait for a processor.
@@ -189,15 +189,13 @@ pub(crate) fn take_down<C: Chip, P: Platform>(
     for core in cores.clone() {
         platform.write_register(core.block, C::DATA_MAIN_BASE, DispatchWord::EXIT.raw());
     }
-    // The wait must not be cut short by the fault that ended the run, hence a latch of its own.
-    let uninterrupted = FaultLatch::new();
     let deadline = Deadline::after(platform, EXIT_US);
     for core in cores {
-        let left = wait_until(platform, &uninterrupted, deadline, || {
+        let left = wait_despite_faults(platform, deadline, || {
             let word = platform.read_register(core.block, C::COND);
             (ConditionWord::from_raw(word).decode() == Ok(Condition::Exited)).then_some(())
         });
-        if left.is_err() {
+        if left.is_none() {
             let kernel = running.on(core.worker).unwrap_or(-1);
             log_at!(Error, "core {} did not leave; a kernel is still running", core.worker);
             faults.report(
