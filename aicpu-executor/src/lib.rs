@@ -57,6 +57,11 @@ mod wait;
 // A model run compiles the lock-free pieces alone: the rest lays atomics over shared memory, which
 // loom's cannot do.
 #[cfg(loom)]
+mod orch_so_table {
+    mod call_record;
+    mod slot_gate;
+}
+#[cfg(loom)]
 mod region {
     mod consumer_list;
 }
@@ -70,3 +75,5 @@ mod scheduler {
 pub use executor::{Executor, RunOutcome};
 #[cfg(not(loom))]
 pub use fault::Fault;
+#[cfg(not(loom))]
+pub use orch_so_table::{ForeignFunction, RunningCall, UnloadOutcome};
