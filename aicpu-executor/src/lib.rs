@@ -20,9 +20,13 @@
 //! `orchestrator` (slots), `scheduler::core_table`, `ops`, `orch_so_table`, `executor`,
 //! `loader::commit`'s callers and `variadic`.
 
-#![no_std]
+// Tests may use std without saying so, as the sources that they share with integration tests do.
+#![cfg_attr(not(test), no_std)]
 #![cfg_attr(loom, allow(dead_code, reason = "a model run compiles the lock-free pieces alone"))]
 
+// For sources that are shared with integration tests, which know the crate by this name.
+#[cfg(test)]
+extern crate self as aicpu_executor;
 #[cfg(test)]
 extern crate std;
 

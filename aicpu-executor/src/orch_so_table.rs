@@ -24,6 +24,8 @@ mod entries;
 mod running_call;
 mod slot;
 mod slot_gate;
+#[cfg(test)]
+mod tests;
 
 use entries::EntryVaddrs;
 pub(crate) use entries::OrchestrationEntries;
