@@ -16,7 +16,7 @@ use protocol::{
 };
 
 use crate::fault::{Fault, FaultLatch};
-use crate::loader::{CodeMemory, MemoryError, Protection, SymbolResolver};
+use crate::loader::{CodeMemory, Import, MemoryError, Protection, SymbolResolver};
 use crate::orchestrator::task_rings::RingSizes;
 use crate::orchestrator::{Orchestrator, Services};
 use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
@@ -113,7 +113,7 @@ impl CodeMemory for NoCodeMemory {
 }
 
 impl SymbolResolver for TestPlatform {
-    fn resolve(&self, _name: &[u8]) -> Option<u64> {
+    fn resolve(&self, _import: &Import<'_>) -> Option<u64> {
         None
     }
 }

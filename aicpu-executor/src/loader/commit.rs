@@ -21,7 +21,7 @@ use super::loaded_image::{FunctionList, LoadedImage};
 use super::plan::{Lifecycle, Plan};
 use super::relocation::{Action, WORD_BYTES};
 use super::relr;
-use super::symbol::Binding;
+use super::symbol::{Binding, Import};
 use super::writer::ImageWriter;
 
 /// Offers addresses for the names an image does not define.
@@ -29,8 +29,11 @@ use super::writer::ImageWriter;
 /// Must answer the same for the same name as long as a commit runs. The loader trusts the
 /// addresses: they are what the executor chose to offer.
 pub trait SymbolResolver {
-    /// Returns the address of `name`, or `None` if it is not offered.
-    fn resolve(&self, name: &[u8]) -> Option<u64>;
+    /// Returns the address of an import, or `None` if it is not offered.
+    ///
+    /// An import with a version is met by exactly that version of the name, or by a name that
+    /// has no versions at all; one without version by the default version.
+    fn resolve(&self, import: &Import<'_>) -> Option<u64>;
 }
 
 /// Loads a planned image into `memory` and binds its imports through `resolver`.
@@ -72,8 +75,8 @@ pub fn commit(
 fn check_imports(plan: &Plan<'_>, resolver: &dyn SymbolResolver) -> Result<(), LoadError> {
     let mut missing = UnresolvedSymbols::new();
     for import in plan.imports() {
-        if !import.weak && resolver.resolve(import.name).is_none() {
-            missing.push(import.name);
+        if !import.weak && resolver.resolve(&import).is_none() {
+            missing.push(&import);
         }
     }
     if missing.total() == 0 { Ok(()) } else { Err(LoadError::Unresolved(missing)) }
@@ -121,13 +124,13 @@ fn address_of(
     match plan.symbols.binding(symbol) {
         Some(Binding::Image(vaddr)) => Ok(bias.wrapping_add(vaddr)),
         Some(Binding::Absolute(value)) => Ok(value),
-        Some(Binding::Import(import)) => match resolver.resolve(import.name) {
+        Some(Binding::Import(import)) => match resolver.resolve(&import) {
             Some(address) => Ok(address),
             None if import.weak => Ok(0),
             // Only a resolver that changes its mind gets here.
             None => {
                 let mut missing = UnresolvedSymbols::new();
-                missing.push(import.name);
+                missing.push(&import);
                 Err(LoadError::Unresolved(missing))
             }
         },
