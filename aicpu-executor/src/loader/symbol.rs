@@ -51,6 +51,17 @@ pub struct Import<'a> {
     pub version: Option<SymbolVersion<'a>>,
 }
 
+impl fmt::Display for Import<'_> {
+    /// As linkers print it: `name`, or `name@VERSION`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name.escape_ascii())?;
+        match self.version {
+            Some(version) => write!(f, "@{}", version.name.escape_ascii()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why a name is not a function that can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportError {
