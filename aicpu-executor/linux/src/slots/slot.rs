@@ -153,7 +153,7 @@ impl CodeMemory for Slot {
         if span != plan.span() {
             return Err(refusal);
         }
-        let rights = Rights::of(plan.pages(), page_size()).ok_or(refusal)?;
+        let rights = Rights::of(&plan.pages(), page_size()).ok_or(refusal)?;
         match &mut self.backing {
             Backing::Unavailable(error) => Err(*error),
             Backing::DualMapped(slot) => slot.seal(&rights),
