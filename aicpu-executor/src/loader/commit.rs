@@ -22,7 +22,7 @@ use super::placed_image::{PlacedImage, Window, outside};
 use super::plan::{Lifecycle, Plan};
 use super::relocation::{Action, WORD_BYTES};
 use super::relr;
-use super::symbol::Binding;
+use super::symbol::{Binding, Import};
 
 /// Imports whose addresses are kept while an image is bound; the rest is asked for again.
 ///
@@ -34,8 +34,11 @@ const KEPT_IMPORTS: usize = 128;
 /// Must answer the same for the same name as long as a commit runs. The loader trusts the
 /// addresses: they are what the executor chose to offer.
 pub trait SymbolResolver {
-    /// Returns the address of `name`, or `None` if it is not offered.
-    fn resolve(&self, name: &[u8]) -> Option<u64>;
+    /// Returns the address of an import, or `None` if it is not offered.
+    ///
+    /// An import with a version is met by exactly that version of the name, or by a name that
+    /// has no versions at all; one without version by the default version.
+    fn resolve(&self, import: &Import<'_>) -> Option<u64>;
 }
 
 /// Loads a planned image into `memory` and binds its imports through `resolver`.
@@ -84,14 +87,14 @@ impl Imports<'_> {
         let mut missing = None;
         let mut imports = plan.imports();
         while let Some((index, import)) = imports.next_indexed() {
-            match self.resolver.resolve(import.name) {
+            match self.resolver.resolve(&import) {
                 Some(address) => {
                     if let Some(kept) = self.kept.get_mut(index as usize) {
                         *kept = address;
                     }
                 }
                 None if import.weak => {}
-                None => missing.get_or_insert_with(UnresolvedSymbols::new).push(import.name),
+                None => missing.get_or_insert_with(UnresolvedSymbols::new).push(&import),
             }
         }
         missing.map_or(Ok(()), |missing| Err(LoadError::Unresolved(missing)))
@@ -103,13 +106,13 @@ impl Imports<'_> {
             return Ok(*kept);
         }
         let Some(import) = plan.symbols.import_at(symbol) else { return Ok(0) };
-        match self.resolver.resolve(import.name) {
+        match self.resolver.resolve(&import) {
             Some(address) => Ok(address),
             None if import.weak => Ok(0),
             // Only a resolver that changes its mind gets here.
             None => {
                 let mut missing = UnresolvedSymbols::new();
-                missing.push(import.name);
+                missing.push(&import);
                 Err(LoadError::Unresolved(missing))
             }
         }
@@ -136,18 +139,34 @@ impl Binder<'_, '_> {
             let word = window.word(target).ok_or(outside(target))?;
             *word = u64::from_le_bytes(*word).wrapping_add(self.bias).to_le_bytes();
         }
-        for action in self.plan.relocations.actions() {
-            let (target, value) = match action? {
-                Action::Nothing => continue,
-                Action::Relative { target, addend } => (target, self.bias.wrapping_add(addend)),
-                Action::Symbol { target, symbol, addend } => {
-                    (target, self.address_of(symbol)?.wrapping_add(addend))
+        let relocations = &self.plan.relocations;
+        let relative = relocations.relative_info();
+        for table in relocations.unpacked() {
+            let mut index = 0;
+            while let Some(rest) = table.records.get(index..)
+                && let Some(entry) = rest.first()
+            {
+                let run = window.add_relative(rest, relative, self.bias);
+                index += run;
+                if run > 0 {
+                    continue;
                 }
-            };
-            if window.word(target).is_none() {
-                window = image.window(target)?;
+                let (target, value) = match relocations.decode(&table, index, entry)? {
+                    Action::Nothing => (None, 0),
+                    Action::Relative { target, addend } => {
+                        (Some(target), self.bias.wrapping_add(addend))
+                    }
+                    Action::Symbol { target, symbol, addend } => {
+                        (Some(target), self.address_of(symbol)?.wrapping_add(addend))
+                    }
+                };
+                index += 1;
+                let Some(target) = target else { continue };
+                if window.word(target).is_none() {
+                    window = image.window(target)?;
+                }
+                *window.word(target).ok_or(outside(target))? = value.to_le_bytes();
             }
-            *window.word(target).ok_or(outside(target))? = value.to_le_bytes();
         }
         Ok(())
     }
@@ -170,7 +189,7 @@ impl Binder<'_, '_> {
     fn initialisers(&self, image: &mut PlacedImage<'_, '_, '_>) -> Result<FunctionList, LoadError> {
         let Lifecycle { function, array } = self.plan.init;
         let mut list = FunctionList::new();
-        list.extend(function.map(|vaddr| self.bias.wrapping_add(vaddr)));
+        list.extend(function.and_then(|vaddr| self.offset(vaddr)));
         self.collect(image, Tag::INIT_ARRAY, array, &mut list)?;
         Ok(list)
     }
@@ -181,8 +200,13 @@ impl Binder<'_, '_> {
         let mut list = FunctionList::new();
         self.collect(image, Tag::FINI_ARRAY, array, &mut list)?;
         list.reverse();
-        list.extend(function.map(|vaddr| self.bias.wrapping_add(vaddr)));
+        list.extend(function.and_then(|vaddr| self.offset(vaddr)));
         Ok(list)
+    }
+
+    /// Returns where an address as linked is, counted from the first byte of the image.
+    fn offset(&self, vaddr: u64) -> Option<u32> {
+        u32::try_from(vaddr.wrapping_sub(self.plan.start())).ok()
     }
 
     /// Appends the relocated entries of a function array, each of which must be code of the image.
@@ -197,11 +221,12 @@ impl Binder<'_, '_> {
         for (index, offset) in (0..bytes).step_by(WORD_BYTES as usize).enumerate() {
             let address = image.word(vaddr.wrapping_add(offset))?;
             let outside = LoadError::FunctionOutsideText { tag, index, address };
-            if !self.plan.segments.is_code(address.wrapping_sub(self.bias), 1) {
+            let vaddr = address.wrapping_sub(self.bias);
+            if !self.plan.segments.is_code(vaddr, 1) {
                 return Err(outside);
             }
             // Planning has compared the number of entries with the room of the list.
-            list.push(address).map_err(|_| outside)?;
+            self.offset(vaddr).and_then(|each| list.push(each).ok()).ok_or(outside)?;
         }
         Ok(())
     }

@@ -14,6 +14,20 @@ use super::segment::Segments;
 /// table can cause to 4 KiB per symbol.
 pub(super) const MAX_NAME_BYTES: usize = 4096;
 
+/// A name in the table, found and measured: reading it again costs no search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct StringRange {
+    start: u32,
+    bytes: u16,
+}
+
+impl StringRange {
+    /// Tells whether the name has no bytes.
+    pub(super) const fn is_empty(self) -> bool {
+        self.bytes == 0
+    }
+}
+
 /// `DT_STRTAB`, not empty and ending with NUL.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StringTable<'a> {
@@ -67,6 +81,64 @@ impl<'a> StringTable<'a> {
             index,
             limit: MAX_NAME_BYTES,
         })
+    }
+
+    /// Checks that a name starts inside the table.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub(super) fn check_start(
+        &self,
+        string: u32,
+        what: &'static str,
+        index: u64,
+    ) -> Result<(), PlanError> {
+        let (string, table_bytes) = (u64::from(string), self.bytes.len());
+        if string < table_bytes as u64 {
+            return Ok(());
+        }
+        Err(PlanError::StringOutsideTable { what, index, string, table_bytes })
+    }
+
+    /// Checks a name without measuring it where the rest of the table is short enough.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub(super) fn check(
+        &self,
+        string: u32,
+        what: &'static str,
+        index: u64,
+    ) -> Result<(), PlanError> {
+        self.check_start(string, what, index)?;
+        if self.bytes.len() - string as usize <= MAX_NAME_BYTES {
+            return Ok(());
+        }
+        self.get(string.into(), what, index).map(|_| ())
+    }
+
+    /// Finds and measures the name at `string`; `what` and `index` say whose it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub(super) fn range(
+        &self,
+        string: u32,
+        what: &'static str,
+        index: u64,
+    ) -> Result<StringRange, PlanError> {
+        let name = self.get(string.into(), what, index)?;
+        // CAST: at most MAX_NAME_BYTES.
+        Ok(StringRange { start: string, bytes: name.len() as u16 })
+    }
+
+    /// Returns a name that [`range`](Self::range) of this table has found.
+    pub(super) fn slice(&self, range: StringRange) -> Option<&'a [u8]> {
+        let start = usize::try_from(range.start).ok()?;
+        self.bytes.get(start..start.checked_add(usize::from(range.bytes))?)
     }
 
     /// Tells whether the name at `string` is `name`; costs no more than the length of `name`.

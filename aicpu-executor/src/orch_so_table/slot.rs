@@ -121,9 +121,8 @@ impl Slot {
         platform: &P,
     ) -> Result<(), FillError> {
         for index in 0.. {
-            let Some((address, count)) = self.function(LoadedImage::init_functions, index) else {
-                break;
-            };
+            let constructor = self.look_at(|image| nth(image.init_functions(), index));
+            let Some((address, count)) = constructor else { break };
             if filling.is_quarantined() {
                 return Err(FillError::GivenUp);
             }
@@ -142,9 +141,8 @@ impl Slot {
     /// code and unwind tables back.
     pub(super) fn finalise<P: Platform>(&self, duty: Emptying<'_>, platform: &P, id: CallableId) {
         for index in 0.. {
-            let Some((address, count)) = self.function(LoadedImage::fini_functions, index) else {
-                break;
-            };
+            let destructor = self.look_at(|image| nth(image.fini_functions(), index));
+            let Some((address, count)) = destructor else { break };
             let code = core::ptr::with_exposed_provenance::<()>(address as usize);
             // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
             let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
@@ -210,26 +208,29 @@ impl Slot {
         Some((since, call))
     }
 
-    /// The function at a place of one of the image's lists, and the length of the list.
-    fn function(&self, list: fn(&LoadedImage) -> &[u64], index: u16) -> Option<(u64, u16)> {
-        let listed = self.listed.lock();
-        let functions = list(&listed.as_ref()?.image);
-        let address = functions.get(usize::from(index))?;
-        // CAST: an image has at most some hundred (`FunctionList`).
-        Some((*address, functions.len() as u16))
+    /// Looks something up in the image.
+    fn look_at<T>(&self, find: impl FnOnce(&LoadedImage) -> Option<T>) -> Option<T> {
+        find(&self.listed.lock().as_ref()?.image)
     }
+}
+
+/// A function of a list of an image, and the length of the list.
+fn nth(mut list: impl ExactSizeIterator<Item = u64>, index: u16) -> Option<(u64, u16)> {
+    // CAST: an image has at most some hundred of each (`FunctionList`).
+    let count = list.len() as u16;
+    Some((list.nth(usize::from(index))?, count))
 }
 
 impl LoadedOrchestration {
     /// Address of a function as linked.
     fn address_of(&self, function: ForeignFunction) -> Option<u64> {
-        let nth =
-            |list: &[u64], number: u16| list.get(usize::from(number).wrapping_sub(1)).copied();
         let address = match function {
             ForeignFunction::Constructor { number, .. } => {
-                nth(self.image.init_functions(), number)?
+                nth(self.image.init_functions(), number.checked_sub(1)?)?.0
             }
-            ForeignFunction::Destructor { number, .. } => nth(self.image.fini_functions(), number)?,
+            ForeignFunction::Destructor { number, .. } => {
+                nth(self.image.fini_functions(), number.checked_sub(1)?)?.0
+            }
             ForeignFunction::Entry => self.entries.entry as usize as u64,
             ForeignFunction::Config => self.entries.config? as usize as u64,
             ForeignFunction::Bind | ForeignFunction::Unbind => self.entries.bind? as usize as u64,

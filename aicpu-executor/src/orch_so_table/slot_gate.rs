@@ -58,15 +58,15 @@ pub(crate) enum State {
     Quarantined = 4,
 }
 
-/// The word, unpacked.
+/// The word of a slot, unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct Occupancy {
     pub(crate) state: State,
     pub(crate) inside: u32,
     pub(crate) generation: u32,
 }
 
-impl Slot {
+impl Occupancy {
     const EMPTY: Self = Self { state: State::Empty, inside: 0, generation: 0 };
 
     fn pack(self) -> u64 {
@@ -183,9 +183,9 @@ impl SlotGate {
     }
 
     /// What the slot is in now, for reports and checks; it may be over when the caller looks.
-    pub(crate) fn look(&self) -> Slot {
+    pub(crate) fn look(&self) -> Occupancy {
         // ORDERING: Relaxed: nothing is accessed on the strength of it.
-        Slot::unpack(self.0.load(Ordering::Relaxed))
+        Occupancy::unpack(self.0.load(Ordering::Relaxed))
     }
 
     /// Takes an empty slot for code of this generation.
@@ -198,7 +198,7 @@ impl SlotGate {
             let full = Refused::InUse { inside: slot.inside };
             match slot.refuses(None) {
                 Some(Refused::Empty) => {
-                    Ok((Slot { state: State::Loading, inside: 1, generation }, ()))
+                    Ok((Occupancy { state: State::Loading, inside: 1, generation }, ()))
                 }
                 other => Err(other.unwrap_or(full)),
             }
@@ -270,12 +270,15 @@ impl SlotGate {
     }
 
     /// Exchanges the word for what `decide` makes of it, unless that is an error.
-    fn change<T, E>(&self, decide: impl Fn(Slot) -> Result<(Slot, T), E>) -> Result<T, E> {
+    fn change<T, E>(
+        &self,
+        decide: impl Fn(Occupancy) -> Result<(Occupancy, T), E>,
+    ) -> Result<T, E> {
         // ORDERING: Relaxed: the value is only the guess for the exchange below; where it leads to
         // a refusal, the caller accesses nothing.
         let mut now = self.0.load(Ordering::Relaxed);
         loop {
-            let (next, value) = decide(Slot::unpack(now))?;
+            let (next, value) = decide(Occupancy::unpack(now))?;
             // ORDERING: AcqRel: changes of the word form one chain, each with everything behind it
             // that its predecessors did before. So who enters sees the code that was published
             // (Release of `publish`), who takes it away has all that was done in it behind
@@ -294,7 +297,7 @@ impl SlotGate {
     }
 
     /// A change that is always possible.
-    fn alter<T>(&self, decide: impl Fn(Slot) -> (Slot, T)) -> T {
+    fn alter<T>(&self, decide: impl Fn(Occupancy) -> (Occupancy, T)) -> T {
         let Ok(value) = self.change(|slot| Ok::<_, core::convert::Infallible>(decide(slot)));
         value
     }
@@ -350,6 +353,6 @@ impl<'g> Inside<'g> {
 impl Emptying<'_> {
     /// The code is gone, and its memory given back.
     pub(crate) fn finish(self) {
-        self.0.alter(|_gone| (Slot::EMPTY, ()));
+        self.0.alter(|_gone| (Occupancy::EMPTY, ()));
     }
 }

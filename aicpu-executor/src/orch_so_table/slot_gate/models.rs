@@ -112,7 +112,7 @@ fn play(shared: &Arc<Shared>, roles: &[Role]) -> Ended {
 
 /// Nothing is left of the slot's code, or all of it is.
 fn assert_settled(shared: &Shared, ended: Ended) {
-    let Slot { state, inside, generation } = shared.gate.look();
+    let Occupancy { state, inside, generation } = shared.gate.look();
     assert_eq!(inside, 0);
     assert_eq!(shared.run(), generation);
     match state {

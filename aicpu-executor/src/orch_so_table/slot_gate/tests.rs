@@ -16,7 +16,7 @@ fn live(generation: u32) -> SlotGate {
 
 #[track_caller]
 fn assert_slot(gate: &SlotGate, state: State, inside: u32, generation: u32) {
-    assert_eq!(gate.look(), Slot { state, inside, generation });
+    assert_eq!(gate.look(), Occupancy { state, inside, generation });
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_token_that_is_dropped_keeps_the_code_where_it_is() {
 #[test]
 fn the_count_of_threads_stops_short_of_the_generation() {
     for (inside, enters) in [(INSIDE_MAX - 1, true), (INSIDE_MAX, false)] {
-        let slot = Slot { state: State::Live, inside, generation: 1 };
+        let slot = Occupancy { state: State::Live, inside, generation: 1 };
         let gate = SlotGate(AtomicU64::new(slot.pack()));
         assert_eq!(
             gate.enter(None).map(drop),
@@ -322,7 +322,7 @@ proptest! {
                 + usize::from(held.emptying.is_some());
             prop_assert_eq!(word.inside as usize, threads);
             prop_assert_eq!(word.generation, account.loaded.unwrap_or(0));
-            prop_assert_eq!(Slot::unpack(word.pack()), word);
+            prop_assert_eq!(Occupancy::unpack(word.pack()), word);
         }
     }
 }

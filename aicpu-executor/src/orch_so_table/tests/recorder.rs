@@ -10,7 +10,7 @@ use spin::Mutex;
 use super::image_builder::{SPAN, TestImage};
 use crate::fault::FaultLatch;
 use crate::loader::{
-    CodeMemory, Machine, MemoryError, MemoryOperation, Plan, SymbolResolver, copy_segments,
+    CodeMemory, Import, Machine, MemoryError, MemoryOperation, Plan, SymbolResolver, copy_segments,
 };
 use crate::orch_so_table::{Lease, OrchSoTable, UnloadOutcome};
 use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
@@ -125,8 +125,8 @@ impl<'t> Recorder<'t> {
 }
 
 impl SymbolResolver for Recorder<'_> {
-    fn resolve(&self, name: &[u8]) -> Option<u64> {
-        (name == b"imported").then_some(0x1234)
+    fn resolve(&self, import: &Import<'_>) -> Option<u64> {
+        (import.name == b"imported").then_some(0x1234)
     }
 }
 
