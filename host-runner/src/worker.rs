@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
 
@@ -16,7 +17,7 @@ use crate::arguments::Arguments;
 use crate::callable::Callable;
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
-use crate::registry::Registry;
+use crate::registry::{Registry, UnregisterError};
 use crate::run::{self, Bound};
 
 mod config;
@@ -68,6 +69,7 @@ pub struct Worker {
 /// What changes with every call.
 struct State {
     platform: PlatformName,
+    unload_limit: Duration,
     /// `None` after it was lost, until the next call that needs one.
     device: Option<Box<dyn Device>>,
     registry: Registry,
@@ -85,12 +87,14 @@ impl Worker {
     pub fn open(config: WorkerConfig) -> Result<Self, WorkerError> {
         config.check()?;
         crate::log::forward();
-        let device = open_device(config.platform)?;
+        let WorkerConfig { platform, unload_limit, .. } = config;
+        let device = open_device(platform, unload_limit)?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let state = State {
-            platform: config.platform,
+            platform,
+            unload_limit,
             device: Some(device),
             registry: Registry::default(),
             counters: Counters::default(),
@@ -107,7 +111,7 @@ impl Worker {
     pub fn register(&self, callable: &Callable) -> Result<CallableHandle, RegisterError> {
         let mut state = self.state();
         let state = &mut *state;
-        let device = ensure(&mut state.device, state.platform)?;
+        let device = ensure(&mut state.device, state.platform, state.unload_limit)?;
         let (id, generation) = state.registry.register(device, callable.name(), callable.blob())?;
         state.counters.registrations += 1;
         Ok(CallableHandle { worker: self.serial, id, generation })
@@ -116,16 +120,24 @@ impl Worker {
     /// Unregisters a callable and gives back everything that it had on the device. Its id becomes
     /// free; handles to it are refused from now on.
     ///
+    /// Waits while a run is in flight. The destructors of the orchestration run on the device, and
+    /// have [`WorkerConfig::unload_limit`] for it.
+    ///
     /// # Errors
     ///
-    /// [`RunError::ForeignHandle`] and [`RunError::StaleHandle`].
+    /// [`RunError::ForeignHandle`] and [`RunError::StaleHandle`], also for the second of two calls.
+    /// [`RunError::DeviceLost`] where a destructor does not return: the callable is unregistered all
+    /// the same, and the next run gets a fresh device.
     pub fn unregister(&self, handle: &CallableHandle) -> Result<(), RunError> {
         let mut state = self.state_for(handle)?;
         let state = &mut *state;
-        let device = ensure(&mut state.device, state.platform)?;
-        state.registry.unregister(device, handle.id, handle.generation)?;
+        let device = ensure(&mut state.device, state.platform, state.unload_limit)?;
+        let end = state.registry.unregister(device, handle.id, handle.generation);
         state.bound = None;
-        Ok(())
+        if matches!(end, Err(UnregisterError::DeviceLost(_))) {
+            state.forget_device();
+        }
+        Ok(end?)
     }
 
     /// Runs a callable and waits for its end. Outputs are written only if it succeeds.
@@ -219,7 +231,7 @@ impl Worker {
 impl State {
     /// The device, or a fresh one in the place of one that was lost.
     fn device(&mut self) -> Result<&mut dyn Device, DeviceError> {
-        ensure(&mut self.device, self.platform)
+        ensure(&mut self.device, self.platform, self.unload_limit)
     }
 
     fn run(
@@ -229,7 +241,7 @@ impl State {
         config: &RunConfig,
         rings: RingConfig,
     ) -> Result<RunReport, RunError> {
-        let device = ensure(&mut self.device, self.platform)?;
+        let device = ensure(&mut self.device, self.platform, self.unload_limit)?;
         config.check(&device.facts())?;
         self.registry
             .place_again(device, handle.id)
@@ -254,15 +266,18 @@ impl State {
         }
     }
 
+    /// Gives up a lost device; what was on it is placed again on the next one when it is used.
+    fn forget_device(&mut self) {
+        // Dropping a lost device leaves it in memory; nothing else can be done with it.
+        self.device = None;
+        self.bound = None;
+        self.registry.forget_device();
+    }
+
     /// Draws the conclusions of a failed run for the next one.
     fn recover(&mut self, handle: &CallableHandle, error: &RunError) {
         match error {
-            RunError::DeviceLost(_) => {
-                // Dropping a lost device leaves it in memory; nothing else can be done with it.
-                self.device = None;
-                self.bound = None;
-                self.registry.forget_device();
-            }
+            RunError::DeviceLost(_) => self.forget_device(),
             RunError::Fault(fault)
                 if matches!(
                     fault.code,
@@ -293,9 +308,10 @@ impl std::fmt::Debug for Worker {
 fn ensure(
     device: &mut Option<Box<dyn Device>>,
     platform: PlatformName,
+    unload_limit: Duration,
 ) -> Result<&mut dyn Device, DeviceError> {
     if device.is_none() {
-        *device = Some(open_device(platform)?);
+        *device = Some(open_device(platform, unload_limit)?);
     }
     match device {
         Some(device) => Ok(device.as_mut()),
@@ -303,9 +319,14 @@ fn ensure(
     }
 }
 
-fn open_device(platform: PlatformName) -> Result<Box<dyn Device>, DeviceError> {
+fn open_device(
+    platform: PlatformName,
+    unload_limit: Duration,
+) -> Result<Box<dyn Device>, DeviceError> {
     match platform {
-        PlatformName::A2a3Sim => Ok(Box::new(SimDevice::<A2a3>::open()?)),
+        PlatformName::A2a3Sim => {
+            Ok(Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(unload_limit)))
+        }
     }
 }
 

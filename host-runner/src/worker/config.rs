@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::device::{DeviceError, RingConfig};
 
@@ -60,18 +61,27 @@ pub struct WorkerConfig {
     pub platform: PlatformName,
     /// Sizes of the rings of every run; the default is the executor's.
     pub rings: RingConfig,
+    /// How long unloading an orchestration may take before the device is given up: its destructors
+    /// are code of the user. Zero is 5 seconds.
+    pub unload_limit: Duration,
 }
 
 impl WorkerConfig {
     /// Settings for a device, with default ring sizes.
     pub fn new(platform: PlatformName) -> Self {
-        Self { platform, rings: RingConfig::default() }
+        Self { platform, ..Self::default() }
     }
 
     /// The same with other ring sizes.
     #[must_use]
     pub fn with_rings(self, rings: RingConfig) -> Self {
         Self { rings, ..self }
+    }
+
+    /// The same with another limit for unloading.
+    #[must_use]
+    pub fn with_unload_limit(self, unload_limit: Duration) -> Self {
+        Self { unload_limit, ..self }
     }
 
     /// Checks the ring sizes (spec trb §2.4); 0 is the default of each.
