@@ -16,7 +16,7 @@ use super::needed::{self, DEFAULT_NEEDED, NeededIter, NeededPolicy};
 use super::note;
 use super::page_layout::PageLayout;
 use super::relocation::{Relocations, WORD_BYTES};
-use super::segment::{Segment, Segments};
+use super::segment::{Pages, Segment, Segments};
 use super::string_table::StringTable;
 use super::symbol::{Export, ExportError, ImportIter, SymbolTable};
 
@@ -55,7 +55,7 @@ pub struct Plan<'a> {
     machine: Machine,
     page_bytes: usize,
     pub(super) segments: Segments<'a>,
-    pages: PageLayout,
+    relro: Option<Pages>,
     dynamic: Dynamic<'a>,
     strings: StringTable<'a>,
     pub(super) symbols: SymbolTable<'a>,
@@ -136,7 +136,7 @@ pub fn plan<'a>(
     Ok(Plan {
         machine,
         page_bytes,
-        pages: PageLayout::new(&segments, relro),
+        relro,
         strings,
         symbols,
         relocations,
@@ -170,10 +170,10 @@ impl<'a> Plan<'a> {
         self.segments.image()
     }
 
-    /// Returns the rights of all pages after sealing.
+    /// Returns the rights of all pages after sealing. Computed, so ask once.
     #[must_use]
-    pub const fn pages(&self) -> &PageLayout {
-        &self.pages
+    pub fn pages(&self) -> PageLayout {
+        PageLayout::new(&self.segments, self.relro)
     }
 
     /// Returns the address of the first byte, as linked; a multiple of [`align`](Self::align).

@@ -41,10 +41,10 @@ const RECORD_VERSION: u16 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SymbolVersion<'a> {
     /// Name, such as `GLIBC_2.14`.
+    ///
+    /// The library that the linker saw it in is not kept: names move between libraries of one
+    /// project, and the version stays.
     pub name: &'a [u8],
-    /// Library the linker saw it in, as in `DT_NEEDED`. A hint: names move between libraries of
-    /// one project, and the version stays.
-    pub library: &'a [u8],
 }
 
 /// `Elf64_Verneed`.
@@ -96,17 +96,10 @@ pub(super) struct Versions<'a> {
     /// The number of each symbol; empty if the image has no versions.
     numbers: &'a [U16],
     strings: StringTable<'a>,
-    /// What it wants from others, by number; an empty name where nothing is wanted.
-    needed: [NeededVersion; MAX_VERSIONS],
+    /// The names of what it wants from others, by number; empty where nothing is wanted.
+    needed: [StringRange; MAX_VERSIONS],
     /// The numbers of its own versions, as bits.
     defined: u64,
-}
-
-/// A version of another library, as ranges of the string table.
-#[derive(Debug, Clone, Copy, Default)]
-struct NeededVersion {
-    name: StringRange,
-    library: StringRange,
 }
 
 impl<'a> Versions<'a> {
@@ -122,7 +115,7 @@ impl<'a> Versions<'a> {
         strings: StringTable<'a>,
         symbol_count: usize,
     ) -> Result<Self, PlanError> {
-        let needed = [NeededVersion::default(); MAX_VERSIONS];
+        let needed = [StringRange::default(); MAX_VERSIONS];
         let mut versions = Self { numbers: &[], strings, needed, defined: 0 };
         if let Some(vaddr) = dynamic.get(Tag::VERSYM) {
             // CAST: the symbols are in the file, 24 bytes each, so this cannot wrap.
@@ -148,7 +141,7 @@ impl<'a> Versions<'a> {
         for index in 0..chain.count {
             let need: &Need = chain.record(at, index)?;
             chain.check_head("vn_version", index, need.version)?;
-            let library = self.strings.range(need.file.get(), "library of versions", index)?;
+            self.strings.check(need.file.get(), "library of versions", index)?;
             let mut aux_at = chain.step("vn_aux", index, at, need.aux)?;
             let count = chain.check_count("vn_cnt", index, need.count)?;
             for left in (0..count).rev() {
@@ -159,7 +152,7 @@ impl<'a> Versions<'a> {
                 if name.is_empty() {
                     return Err(chain.bad("vna_name", index, aux.name.get().into(), 1));
                 }
-                *slot = NeededVersion { name, library };
+                *slot = name;
                 if left != 0 {
                     aux_at = chain.step("vna_next", index, aux_at, aux.next)?;
                 }
@@ -204,13 +197,13 @@ impl<'a> Versions<'a> {
         field: &'static str,
         index: u64,
         number: u16,
-    ) -> Result<&mut NeededVersion, PlanError> {
+    ) -> Result<&mut StringRange, PlanError> {
         let lowest = if chain.tag == Tag::VERDEF { GLOBAL } else { GLOBAL + 1 };
         let limit = MAX_VERSIONS as u64;
         let defined = self.defined;
         self.needed
             .get_mut(usize::from(number))
-            .filter(|slot| number >= lowest && defined >> number & 1 == 0 && slot.name.is_empty())
+            .filter(|slot| number >= lowest && defined >> number & 1 == 0 && slot.is_empty())
             .ok_or(chain.bad(field, index, number.into(), limit))
     }
 
@@ -223,7 +216,7 @@ impl<'a> Versions<'a> {
     pub(super) fn check_symbol(&self, index: u32, is_defined: bool) -> Result<(), PlanError> {
         let number = self.number(index) & !HIDDEN;
         let is_needed =
-            || self.needed.get(usize::from(number)).is_some_and(|version| !version.name.is_empty());
+            || self.needed.get(usize::from(number)).is_some_and(|name| !name.is_empty());
         let is_own = || self.defined.checked_shr(number.into()).unwrap_or(0) & 1 != 0;
         if number <= GLOBAL || is_needed() || is_defined && is_own() {
             return Ok(());
@@ -240,11 +233,8 @@ impl<'a> Versions<'a> {
     /// Returns the version that symbol `index` is wanted in.
     pub(super) fn wanted(&self, index: u32) -> Option<SymbolVersion<'a>> {
         let number = self.number(index) & !HIDDEN;
-        let version = self.needed.get(usize::from(number)).filter(|each| !each.name.is_empty())?;
-        Some(SymbolVersion {
-            name: self.strings.slice(version.name)?,
-            library: self.strings.slice(version.library)?,
-        })
+        let name = self.needed.get(usize::from(number)).filter(|name| !name.is_empty())?;
+        Some(SymbolVersion { name: self.strings.slice(*name)? })
     }
 
     /// Tells whether symbol `index` is found only by those who ask for its version.

@@ -15,8 +15,8 @@
 //! # Rules
 //!
 //! - An import with a version gets exactly that version; one without gets the default one. The
-//!   library that the import names is only a hint: glibc moved `pthread_create` from one library
-//!   to another, and its version stayed.
+//!   library that the image saw it in does not matter: glibc moved `pthread_create` from one
+//!   library to another, and its version stayed.
 //! - Indirect functions such as `memcpy` give the address of the variant for this processor.
 //! - Addresses lie in the libraries of the list, so thread-local variables such as `errno`, whose
 //!   address depends on the asking thread, are not offered. The one exception: what a process may

@@ -15,8 +15,7 @@ const OLDEST: &str = "GLIBC_2.2.5";
 const OLDEST: &str = "GLIBC_2.17";
 
 fn resolve(name: &str, version: Option<&str>) -> Option<u64> {
-    let version =
-        version.map(|name| SymbolVersion { name: name.as_bytes(), library: b"libc.so.6" });
+    let version = version.map(|name| SymbolVersion { name: name.as_bytes() });
     let import = Import { name: name.as_bytes(), weak: false, version };
     ResidentSymbols::open().resolve(&import)
 }
