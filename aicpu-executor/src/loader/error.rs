@@ -101,7 +101,8 @@ pub enum PlanError {
     SymbolSection { symbol: u32, section: u16 },
     /// A symbol is defined by a function to be called while binding (IFUNC).
     IndirectFunction { symbol: u32, name: SymbolName },
-    /// The image has thread-local variables; the name is that of the first one if it has any.
+    /// The image has thread-local variables; the name is that of one of them, empty if the file was
+    /// stripped of their names.
     ThreadLocal { name: SymbolName },
     /// A relocation names a symbol past the end of the symbol table.
     SymbolIndex { offset: u64, symbol: u32, count: usize },

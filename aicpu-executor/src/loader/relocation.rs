@@ -70,6 +70,20 @@ impl<'a> Relocations<'a> {
         self.positioned().map(move |(offset, entry)| decode(machine, offset, entry))
     }
 
+    /// Walks `DT_RELA` alone, as decoded.
+    pub(super) fn general_actions(
+        &self,
+    ) -> impl Iterator<Item = Result<Action, PlanError>> + use<'a> {
+        let machine = self.machine;
+        self.rela.positioned().map(move |(offset, entry)| decode(machine, offset, entry))
+    }
+
+    /// Walks `DT_JMPREL` alone, as decoded.
+    pub(super) fn plt_actions(&self) -> impl Iterator<Item = Result<Action, PlanError>> + use<'a> {
+        let machine = self.machine;
+        self.plt.positioned().map(move |(offset, entry)| decode(machine, offset, entry))
+    }
+
     /// Walks the unpacked relocations with their positions in the file.
     fn positioned(&self) -> impl Iterator<Item = (u64, &'a Rela)> + use<'a> {
         self.rela.positioned().chain(self.plt.positioned())

@@ -220,11 +220,16 @@ fn symbol_or_relocation(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<
             "symbol {symbol} \"{name}\" is an indirect function (IFUNC), which is not supported"
         ),
         E::ThreadLocal { name } if name.is_empty() => {
-            write!(f, "the image has thread-local variables, which are not supported")
+            write!(
+                f,
+                "the image has thread-local variables, which are not supported; it was stripped of \
+                 their names: link it without -s to see them"
+            )
         }
         E::ThreadLocal { name } => write!(
             f,
-            "the image has thread-local variables, which are not supported; the first is \"{name}\""
+            "the image has thread-local variables, which are not supported; one is \"{name}\": \
+             make it an ordinary variable"
         ),
         E::SymbolIndex { offset, symbol, count } => write!(
             f,
