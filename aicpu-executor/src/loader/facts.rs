@@ -38,12 +38,9 @@ impl<'a> Plan<'a> {
     /// Counts the relocations by kind. Walks all of them.
     #[must_use]
     pub fn relocation_counts(&self) -> RelocationCounts {
-        let mut counts = RelocationCounts::default();
         // Planning has walked all tables, so nothing fails here.
-        let _walked = relr::for_each(self.relocations.packed(), |_, _| {
-            counts.packed += 1;
-            Ok::<(), super::PlanError>(())
-        });
+        let packed = relr::words(self.relocations.packed()).flatten().count();
+        let mut counts = RelocationCounts { packed, ..RelocationCounts::default() };
         for action in self.relocations.general_actions().flatten() {
             match action {
                 Action::Nothing => {}

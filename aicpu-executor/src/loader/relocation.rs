@@ -112,7 +112,10 @@ impl<'a> Relocations<'a> {
             }
             Ok(())
         };
-        relr::for_each(self.relr, &mut target_is_fine)?;
+        for packed in relr::words(self.relr) {
+            let (offset, vaddr) = packed?;
+            target_is_fine(offset, vaddr)?;
+        }
         for (offset, entry) in self.positioned() {
             match decode(self.machine, offset, entry)? {
                 Action::Nothing => {}
