@@ -29,7 +29,11 @@ const ROWS: &[Row] = &[
     ("e_shnum is one too many", |image, _| image.put16(60, 4), false),
     ("e_shstrndx is not looked at", |image, _| image.put16(62, 0xffff), true),
     ("no symbol table", |image, at| image.put32(at.header(1) + 4, 1), false),
-    ("a second symbol table", |image, at| image.put32(at.header(0) + 4, 2), false),
+    (
+        "a second symbol table",
+        |image, at| image.put(at.header(0), &copy(image, at.header(1))),
+        false,
+    ),
     ("sh_entsize is another", |image, at| image.put64(at.header(1) + 56, 16), false),
     ("sh_size is no multiple", |image, at| image.put64(at.header(1) + 32, 47), false),
     ("sh_size past the end", |image, at| image.put64(at.header(1) + 32, 24 << 32), false),
@@ -37,6 +41,7 @@ const ROWS: &[Row] = &[
     ("compressed symbols", |image, at| image.put64(at.header(1) + 8, 0x800), false),
     ("sh_link past the end", |image, at| image.put32(at.header(1) + 40, 3), false),
     ("sh_link names no strings", |image, at| image.put32(at.header(1) + 40, 1), false),
+    ("strings of another type", |image, at| image.put32(at.header(2) + 4, 1), false),
     ("strings past the end", |image, at| image.put64(at.header(2) + 24, 1 << 33), false),
     ("no strings", |image, at| image.put64(at.header(2) + 32, 0), false),
     ("strings without NUL", |image, at| image.put64(at.header(2) + 32, 4), false),
@@ -44,6 +49,11 @@ const ROWS: &[Row] = &[
     ("an address past the end", |image, at| image.put64(at.symbols + 32, 1 << 50), false),
     ("a size past the end", |image, at| image.put64(at.symbols + 40, u64::MAX), true),
 ];
+
+/// Returns the bytes of the section header at a place.
+fn copy(image: &TestImage, place: usize) -> Vec<u8> {
+    image.bytes[place..place + 64].to_vec()
+}
 
 #[test]
 fn a_table_that_is_not_well_formed_counts_as_absent() {
@@ -65,7 +75,7 @@ fn a_table_that_is_not_well_formed_counts_as_absent() {
 
 #[test]
 fn names_of_thread_local_variables_come_from_well_formed_tables_only() {
-    for (what, break_it, counts) in &ROWS[..20] {
+    for (what, break_it, counts) in &ROWS[..21] {
         let mut image = TestImage::new(Machine::X86_64);
         // A PT_TLS in the place of PT_GNU_STACK.
         image.set_program(6, 0, 7);
