@@ -195,7 +195,7 @@ impl LoadedOrchestration {
         platform: &P,
     ) -> Result<(), crate::platform::ExceptionText> {
         for address in self.image.init_functions() {
-            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
             // SAFETY: a verified function of the image (`LoadedImage`).
             let initialiser = unsafe { transmute::<*const (), InitialiserEntry>(code) };
             // SAFETY: as above.
@@ -208,7 +208,7 @@ impl LoadedOrchestration {
     /// code and unwind tables back.
     fn finalise<P: Platform>(self, platform: &P, id: CallableId) {
         for address in self.image.fini_functions() {
-            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
             // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
             let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
             // SAFETY: as above; nothing else of the image runs.

@@ -105,8 +105,8 @@ fn relocates_every_word_on_both_machines() {
         }
         let init: Vec<_> = [80, 32, 48].map(|offset| base + TEXT + offset).into();
         let fini: Vec<_> = [64, 96].map(|offset| base + TEXT + offset).into();
-        assert_eq!(loaded.init_functions(), init);
-        assert_eq!(loaded.fini_functions(), fini);
+        assert_eq!(loaded.init_functions().collect::<Vec<_>>(), init);
+        assert_eq!(loaded.fini_functions().collect::<Vec<_>>(), fini);
         assert_eq!(loaded.eh_frame().map(|each| each.frame), Some(base + image.at.eh_frame as u64));
     }
 }
@@ -196,7 +196,7 @@ fn finalisers_run_against_the_order_of_their_array() {
     let mut memory = CheckedMemory::new();
     let loaded = committed(&image, &mut memory);
     let expected: Vec<_> = [48, 32, 96].map(|offset| memory.base + TEXT + offset).into();
-    assert_eq!(loaded.fini_functions(), expected);
+    assert_eq!(loaded.fini_functions().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -136,18 +136,34 @@ impl Binder<'_, '_> {
             let word = window.word(target).ok_or(outside(target))?;
             *word = u64::from_le_bytes(*word).wrapping_add(self.bias).to_le_bytes();
         }
-        for action in self.plan.relocations.actions() {
-            let (target, value) = match action? {
-                Action::Nothing => continue,
-                Action::Relative { target, addend } => (target, self.bias.wrapping_add(addend)),
-                Action::Symbol { target, symbol, addend } => {
-                    (target, self.address_of(symbol)?.wrapping_add(addend))
+        let relocations = &self.plan.relocations;
+        let relative = relocations.relative_info();
+        for table in relocations.unpacked() {
+            let mut index = 0;
+            while let Some(rest) = table.records.get(index..)
+                && let Some(entry) = rest.first()
+            {
+                let run = window.add_relative(rest, relative, self.bias);
+                index += run;
+                if run > 0 {
+                    continue;
                 }
-            };
-            if window.word(target).is_none() {
-                window = image.window(target)?;
+                let (target, value) = match relocations.decode(&table, index, entry)? {
+                    Action::Nothing => (None, 0),
+                    Action::Relative { target, addend } => {
+                        (Some(target), self.bias.wrapping_add(addend))
+                    }
+                    Action::Symbol { target, symbol, addend } => {
+                        (Some(target), self.address_of(symbol)?.wrapping_add(addend))
+                    }
+                };
+                index += 1;
+                let Some(target) = target else { continue };
+                if window.word(target).is_none() {
+                    window = image.window(target)?;
+                }
+                *window.word(target).ok_or(outside(target))? = value.to_le_bytes();
             }
-            *window.word(target).ok_or(outside(target))? = value.to_le_bytes();
         }
         Ok(())
     }
@@ -170,7 +186,7 @@ impl Binder<'_, '_> {
     fn initialisers(&self, image: &mut PlacedImage<'_, '_, '_>) -> Result<FunctionList, LoadError> {
         let Lifecycle { function, array } = self.plan.init;
         let mut list = FunctionList::new();
-        list.extend(function.map(|vaddr| self.bias.wrapping_add(vaddr)));
+        list.extend(function.and_then(|vaddr| self.offset(vaddr)));
         self.collect(image, Tag::INIT_ARRAY, array, &mut list)?;
         Ok(list)
     }
@@ -181,8 +197,13 @@ impl Binder<'_, '_> {
         let mut list = FunctionList::new();
         self.collect(image, Tag::FINI_ARRAY, array, &mut list)?;
         list.reverse();
-        list.extend(function.map(|vaddr| self.bias.wrapping_add(vaddr)));
+        list.extend(function.and_then(|vaddr| self.offset(vaddr)));
         Ok(list)
+    }
+
+    /// Returns where an address as linked is, counted from the first byte of the image.
+    fn offset(&self, vaddr: u64) -> Option<u32> {
+        u32::try_from(vaddr.wrapping_sub(self.plan.start())).ok()
     }
 
     /// Appends the relocated entries of a function array, each of which must be code of the image.
@@ -197,11 +218,12 @@ impl Binder<'_, '_> {
         for (index, offset) in (0..bytes).step_by(WORD_BYTES as usize).enumerate() {
             let address = image.word(vaddr.wrapping_add(offset))?;
             let outside = LoadError::FunctionOutsideText { tag, index, address };
-            if !self.plan.segments.is_code(address.wrapping_sub(self.bias), 1) {
+            let vaddr = address.wrapping_sub(self.bias);
+            if !self.plan.segments.is_code(vaddr, 1) {
                 return Err(outside);
             }
             // Planning has compared the number of entries with the room of the list.
-            list.push(address).map_err(|_| outside)?;
+            self.offset(vaddr).and_then(|each| list.push(each).ok()).ok_or(outside)?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! `host-runner inspect` prints it. It exists apart so that planning stays about what is safe.
 
-use super::elf;
+use super::dynamic::Records;
+use super::elf::{self, Rela};
 use super::plan::{Lifecycle, Plan};
 use super::relocation::{Action, WORD_BYTES};
 use super::relr;
@@ -41,15 +42,19 @@ impl<'a> Plan<'a> {
         // Planning has walked all tables, so nothing fails here.
         let packed = relr::words(self.relocations.packed()).flatten().count();
         let mut counts = RelocationCounts { packed, ..RelocationCounts::default() };
-        for action in self.relocations.general_actions().flatten() {
+        let [general, plt] = self.relocations.unpacked();
+        let actions = |table: Records<'a, Rela>| {
+            let decode = move |(index, entry)| self.relocations.decode(&table, index, entry);
+            table.records.iter().enumerate().filter_map(move |each| decode(each).ok())
+        };
+        for action in actions(general) {
             match action {
                 Action::Nothing => {}
                 Action::Relative { .. } => counts.relative += 1,
                 Action::Symbol { .. } => counts.symbolic += 1,
             }
         }
-        let plt = self.relocations.plt_actions().flatten();
-        counts.plt = plt.filter(|action| *action != Action::Nothing).count();
+        counts.plt = actions(plt).filter(|action| *action != Action::Nothing).count();
         counts
     }
 

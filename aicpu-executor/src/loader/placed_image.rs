@@ -3,8 +3,13 @@
 //! A word is found in a *window*, the slice of one writable segment that the memory lends. Linkers
 //! sort relocations by address, so the window rarely changes; and since it is a slice, a slip in
 //! planning is a typed error and never a stray write.
+#![expect(
+    clippy::result_large_err,
+    reason = "without an allocator the names of missing symbols travel by value; failing is rare"
+)]
 
 use super::code_memory::{CodeMemory, MemoryError};
+use super::elf::Rela;
 use super::load_error::LoadError;
 use super::plan::Plan;
 use super::relocation::WORD_BYTES;
@@ -32,8 +37,37 @@ impl Window<'_> {
 
     /// Returns the word at an address as linked, if it is in this window.
     pub(super) fn word(&mut self, vaddr: u64) -> Option<&mut [u8; WORD_BYTES as usize]> {
-        let offset = usize::try_from(vaddr.checked_sub(self.vaddr)?).ok()?;
-        self.bytes.get_mut(offset..)?.first_chunk_mut()
+        // CAST: usize is 64 bits on both machines; an address before the window wraps to a huge
+        // offset, and so does the end of one close to the end of the address space.
+        let offset = vaddr.wrapping_sub(self.vaddr) as usize;
+        let word = self.bytes.get_mut(offset..offset.wrapping_add(WORD_BYTES as usize))?;
+        word.first_chunk_mut()
+    }
+}
+
+impl Window<'_> {
+    /// Applies relative relocations from the first on, as long as they are relative and write to
+    /// this window; returns how many that were.
+    ///
+    /// A function of its own because nearly all relocations of an image are applied here: its few
+    /// values stay in registers.
+    #[inline(never)]
+    pub(super) fn add_relative(
+        &mut self,
+        records: &[Rela],
+        relative_info: u64,
+        bias: u64,
+    ) -> usize {
+        let mut done = 0;
+        for entry in records {
+            if entry.info.get() != relative_info {
+                break;
+            }
+            let Some(word) = self.word(entry.target.get()) else { break };
+            *word = bias.wrapping_add(entry.addend.get().cast_unsigned()).to_le_bytes();
+            done += 1;
+        }
+        done
     }
 }
 

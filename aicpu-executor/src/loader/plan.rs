@@ -56,7 +56,6 @@ pub struct Plan<'a> {
     machine: Machine,
     page_bytes: usize,
     pub(super) segments: Segments<'a>,
-    pages: PageLayout,
     pub(super) relro: Option<Pages>,
     dynamic: Dynamic<'a>,
     strings: StringTable<'a>,
@@ -140,7 +139,6 @@ pub fn plan<'a>(
     Ok(Plan {
         machine,
         page_bytes,
-        pages: PageLayout::new(&segments, relro),
         relro,
         strings,
         symbols,
@@ -175,10 +173,10 @@ impl<'a> Plan<'a> {
         self.segments.image()
     }
 
-    /// Returns the rights of all pages after sealing.
+    /// Returns the rights of all pages after sealing. Computed, so ask once.
     #[must_use]
-    pub const fn pages(&self) -> &PageLayout {
-        &self.pages
+    pub fn pages(&self) -> PageLayout {
+        PageLayout::new(&self.segments, self.relro)
     }
 
     /// Returns the address of the first byte, as linked; a multiple of [`align`](Self::align).

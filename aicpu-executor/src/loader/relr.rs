@@ -36,8 +36,7 @@ impl Words<'_> {
     /// Position in the file and value of an entry.
     fn entry(&self, index: usize) -> Option<(u64, u64)> {
         let word = self.table.records.get(index)?;
-        // No overflow: the table is inside the file.
-        Some((self.table.offset + index as u64 * WORD_BYTES, word.get()))
+        Some((self.table.position(index), word.get()))
     }
 
     /// Returns the next word, or an error with the entry that is to blame.

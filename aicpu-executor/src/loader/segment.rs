@@ -100,7 +100,8 @@ impl<'a> Segments<'a> {
         };
         segments.start = first.vaddr & !(segments.align - 1);
         let bytes = segments.end.saturating_sub(segments.start);
-        if usize::try_from(bytes).map_or(true, |bytes| bytes > span_limit) {
+        // Positions in an image are kept in 32 bits, whatever the limit.
+        if u32::try_from(bytes).map_or(true, |bytes| bytes as usize > span_limit) {
             return Err(PlanError::SpanTooLarge { bytes, limit: span_limit });
         }
         Ok(segments)

@@ -156,24 +156,36 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Checks one symbol: its name, its kind and where it is.
+    ///
+    /// Names of definitions are only ever compared, which is safe once they start in the table, so
+    /// their length does not matter here.
     fn check_symbol(
         &self,
         index: u32,
         symbol: &Symbol,
         segments: &Segments<'_>,
     ) -> Result<(), PlanError> {
-        let name = self.name(index, symbol)?;
-        if kind_of(symbol) == elf::STT_TLS {
-            return Err(PlanError::ThreadLocal { name: SymbolName::new(name) });
-        }
         let (section, value) = (symbol.section.get(), symbol.value.get());
-        if section == elf::SHN_UNDEF || section == elf::SHN_ABS {
+        let kind = kind_of(symbol);
+        if section == elf::SHN_UNDEF || kind == elf::STT_TLS {
+            self.strings.check(symbol.name.get(), "symbol", index.into())?;
+            return match kind {
+                elf::STT_TLS => {
+                    let name = SymbolName::new(self.name(index, symbol)?);
+                    Err(PlanError::ThreadLocal { name })
+                }
+                _ => Ok(()),
+            };
+        }
+        self.strings.check_start(symbol.name.get(), "symbol", index.into())?;
+        if section == elf::SHN_ABS {
             return Ok(());
         }
         if section >= elf::SHN_LORESERVE {
             return Err(PlanError::SymbolSection { symbol: index, section });
         }
-        if kind_of(symbol) == elf::STT_GNU_IFUNC {
+        if kind == elf::STT_GNU_IFUNC {
+            let name = self.name(index, symbol)?;
             return Err(PlanError::IndirectFunction { symbol: index, name: SymbolName::new(name) });
         }
         // Linkers define `_end` and the like a few bytes behind the last segment, so the whole
