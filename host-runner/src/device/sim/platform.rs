@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::LinuxCodeMemory;
@@ -15,6 +16,7 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
 use super::symbols::ResidentSymbols;
+use crate::code_listing::CodeLister;
 
 /// Polls that only pause the processor.
 const PAUSING_ROUNDS: u32 = 32;
@@ -27,6 +29,8 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
+    /// Whom loaded code is shown to, if anybody.
+    lister: OnceLock<Arc<CodeLister>>,
     slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
@@ -35,8 +39,15 @@ impl<C: Chip> SimPlatform<C> {
     pub fn new(pool: Arc<CorePool<C>>) -> Self {
         Self {
             pool,
+            lister: OnceLock::new(),
             slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
         }
+    }
+
+    /// Shows code that is loaded from now on to `lister`. The first call counts.
+    pub fn list_code(&self, lister: Arc<CodeLister>) {
+        // The only error is that there is one already.
+        let _first = self.lister.set(lister);
     }
 }
 
@@ -109,6 +120,18 @@ impl<C: Chip> Platform for SimPlatform<C> {
         if let Some(functions) = UnwindFunctions::get() {
             // SAFETY: the executor takes back what it registered, once.
             unsafe { (functions.deregister)(pointer(tables)) };
+        }
+    }
+
+    fn code_loaded(&self, code: &LoadedCode<'_>) {
+        if let Some(lister) = self.lister.get() {
+            lister.loaded(code);
+        }
+    }
+
+    fn code_unloading(&self, range: &LoadedRange) {
+        if let Some(lister) = self.lister.get() {
+            lister.unloading(range);
         }
     }
 
