@@ -28,8 +28,8 @@ bitflags! {
         const WRITE = 2;
         /// Instruction fetches are allowed.
         const EXECUTE = 4;
-        /// Indirect branches are allowed to marked targets only (BTI of AArch64). Together with
-        /// [`EXECUTE`](Self::EXECUTE); a processor without the feature ignores it.
+        /// Indirect jumps may go only to instructions that allow it (BTI of AArch64). Only
+        /// together with [`EXECUTE`](Self::EXECUTE); memory on a processor without it ignores it.
         const BRANCH_TARGETS = 8;
     }
 }

@@ -10,6 +10,7 @@ pub mod image_patch;
 pub mod mutator;
 pub mod process_symbols;
 pub mod unwind;
+pub mod versioned_image;
 
 use aicpu_executor::loader::{
     Import, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
