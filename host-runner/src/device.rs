@@ -16,6 +16,7 @@ use crate::code_listing::CodeLister;
 
 pub mod error;
 pub mod image;
+pub mod resident_symbols;
 #[expect(
     unsafe_code,
     reason = "the simulator shares memory with kernels, orchestrations and the system"

@@ -111,6 +111,7 @@ pub(super) const PT_TLS: u32 = 7;
 pub(super) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 pub(super) const PT_GNU_STACK: u32 = 0x6474_e551;
 pub(super) const PT_GNU_RELRO: u32 = 0x6474_e552;
+pub(super) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 pub(super) const PF_X: u32 = 1;
 pub(super) const PF_W: u32 = 2;
@@ -207,7 +208,9 @@ tags! {
     VERSYM = 0x6fff_fff0;
     FLAGS_1 = 0x6fff_fffb;
     VERDEF = 0x6fff_fffc;
+    VERDEFNUM = 0x6fff_fffd;
     VERNEED = 0x6fff_fffe;
+    VERNEEDNUM = 0x6fff_ffff;
     AUXILIARY = 0x7fff_fffd;
     FILTER = 0x7fff_ffff;
 }

@@ -95,10 +95,18 @@ pub enum PlanError {
     NoHashTable,
     /// A word of a hash table contradicts the rest of the table.
     HashTable { tag: Tag, field: &'static str, index: u64, value: u64, limit: u64 },
+    /// A record of the symbol versions contradicts the others or leaves its segment.
+    VersionRecord { tag: Tag, field: &'static str, record: u64, value: u64, limit: u64 },
+    /// A symbol has a version number that no record explains.
+    SymbolVersion { symbol: u32, version: u16 },
     /// A symbol is defined outside the image.
     SymbolOutsideImage { symbol: u32, value: u64 },
     /// A symbol is in a reserved section other than `SHN_ABS`.
     SymbolSection { symbol: u32, section: u16 },
+    /// The image wants to be called when a thread ends, after it may be gone.
+    ThreadExitFunction { symbol: u32, name: SymbolName },
+    /// The image registers destructors with the C library, and nothing takes them back at unload.
+    ExitFunctionsStay { symbol: u32 },
     /// A symbol is defined by a function to be called while binding (IFUNC).
     IndirectFunction { symbol: u32, name: SymbolName },
     /// The image has thread-local variables; the name is that of one of them, empty if the file was

@@ -1,8 +1,7 @@
 //! The dynamic symbol table: what an image defines and what it wants.
 //!
 //! How many symbols there are is written nowhere; it is derived once from the hash table and every
-//! index is compared with it (hostile class 17). Versions (`DT_VERSYM`) are ignored on purpose:
-//! the resolver offers one version of each name.
+//! index is compared with it (hostile class 17).
 
 use core::fmt;
 use core::mem::size_of;
@@ -13,10 +12,12 @@ use super::dynamic::Dynamic;
 use super::elf::{self, Symbol, Tag};
 use super::error::PlanError;
 use super::gnu_hash::GnuHash;
+use super::import::{Import, LaterCalls};
 use super::name::SymbolName;
 use super::segment::Segments;
 use super::string_table::StringTable;
 use super::sysv_hash::SysvHash;
+use super::version::Versions;
 
 /// What an exported symbol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +39,6 @@ pub struct Export {
     pub kind: SymbolKind,
     /// Bytes, 0 if unknown.
     pub size: u64,
-}
-
-/// A symbol that an image uses and does not define.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Import<'a> {
-    /// Name, without version.
-    pub name: &'a [u8],
-    /// Whether the image can do without: then it sees address 0.
-    pub weak: bool,
 }
 
 /// Why a name is not a function that can be called.
@@ -97,11 +89,12 @@ pub(super) enum Binding {
     Import,
 }
 
-/// The checked symbol table with its names and hash tables.
-#[derive(Debug, Clone, Copy)]
+/// The checked symbol table with its names, versions and hash tables.
+#[derive(Debug, Clone)]
 pub(super) struct SymbolTable<'a> {
     symbols: &'a [Symbol],
     strings: StringTable<'a>,
+    versions: Versions<'a>,
     gnu: Option<GnuHash<'a>>,
     sysv: Option<SysvHash<'a>>,
 }
@@ -148,10 +141,18 @@ impl<'a> SymbolTable<'a> {
             .file_bytes(vaddr, bytes)
             .and_then(|bytes| <[Symbol]>::ref_from_bytes(bytes).ok())
             .ok_or(PlanError::TableOutsideSegment { tag: Tag::SYMTAB, vaddr, bytes })?;
-        let table = Self { symbols, strings, gnu, sysv };
+        let versions = Versions::read(dynamic, segments, strings, symbols.len())?;
+        let table = Self { symbols, strings, versions, gnu, sysv };
+        let mut later_calls = LaterCalls::default();
         for (index, symbol) in (0_u32..).zip(symbols).skip(1) {
             table.check_symbol(index, symbol, segments)?;
+            if symbol.section.get() == elf::SHN_UNDEF
+                && strings.begins(symbol.name.get(), LaterCalls::PREFIX)
+            {
+                later_calls.note(index, table.name(index, symbol)?)?;
+            }
         }
+        later_calls.check()?;
         Ok(table)
     }
 
@@ -167,6 +168,7 @@ impl<'a> SymbolTable<'a> {
     ) -> Result<(), PlanError> {
         let (section, value) = (symbol.section.get(), symbol.value.get());
         let kind = kind_of(symbol);
+        self.versions.check_symbol(index, section != elf::SHN_UNDEF)?;
         if section == elf::SHN_UNDEF || kind == elf::STT_TLS {
             self.strings.check(symbol.name.get(), "symbol", index.into())?;
             return match kind {
@@ -225,14 +227,15 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Iterates over the undefined symbols.
-    pub(super) fn imports(&self) -> ImportIter<'a> {
-        ImportIter { table: *self, next: 1 }
+    pub(super) fn imports(&self) -> ImportIter<'_> {
+        ImportIter { table: self, next: 1 }
     }
 
     /// Describes an undefined symbol; `None` if its name cannot be read, which planning excludes.
     fn import(&self, index: u32, symbol: &Symbol) -> Option<Import<'a>> {
         let name = self.name(index, symbol).ok()?;
-        Some(Import { name, weak: binding_of(symbol) == elf::STB_WEAK })
+        let weak = binding_of(symbol) == elf::STB_WEAK;
+        Some(Import { name, weak, version: self.versions.wanted(index) })
     }
 
     /// Reads the name of a symbol.
@@ -241,17 +244,24 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Iterates over the symbols that are visible from outside, with their names.
-    pub(super) fn visible(self) -> impl Iterator<Item = (&'a [u8], &'a Symbol)> + use<'a> {
+    pub(super) fn visible(&self) -> impl Iterator<Item = (&'a [u8], &'a Symbol)> + use<'_, 'a> {
         (0_u32..).zip(self.symbols).filter_map(move |(index, symbol)| {
             let name = self.name(index, symbol).ok()?;
-            self.is_export(symbol, name).then_some((name, symbol))
+            let is_shown = self.is_export(symbol, name) && !self.versions.is_hidden(index);
+            is_shown.then_some((name, symbol))
         })
     }
 
     /// Finds a symbol that the image shows under `name`.
+    ///
+    /// Of several versions of a name that is the default one. A name that exists in hidden
+    /// versions only is not found, as with `dlsym`.
     fn find(&self, name: &[u8]) -> Option<&'a Symbol> {
         let symbol = |index| self.symbols.get(usize::try_from(index).ok()?);
-        let accept = |index| symbol(index).is_some_and(|each| self.is_export(each, name));
+        let accept = |index| {
+            symbol(index).is_some_and(|each| self.is_export(each, name))
+                && !self.versions.is_hidden(index)
+        };
         let index = match (&self.gnu, &self.sysv) {
             (Some(gnu), _) => gnu.find(name, accept)?,
             (None, Some(sysv)) => sysv.find(name, accept)?,
@@ -351,7 +361,7 @@ pub(super) const fn binding_of(symbol: &Symbol) -> u8 {
 /// Iterates over the symbols an image wants from outside, in the order of its symbol table.
 #[derive(Debug, Clone)]
 pub struct ImportIter<'a> {
-    table: SymbolTable<'a>,
+    table: &'a SymbolTable<'a>,
     next: u32,
 }
 

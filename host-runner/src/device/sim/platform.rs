@@ -8,15 +8,15 @@ use std::time::Duration;
 use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
-use aicpu_linux::LinuxCodeMemory;
-use protocol::{CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
+use aicpu_linux::{Slot, SlotArena};
+use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
-use super::symbols::ResidentSymbols;
 use crate::code_listing::CodeLister;
+use crate::device::resident_symbols::ResidentSymbols;
 
 /// Polls that only pause the processor.
 const PAUSING_ROUNDS: u32 = 32;
@@ -29,9 +29,10 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
+    symbols: &'static ResidentSymbols,
+    slots: SlotArena,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
-    slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
 impl<C: Chip> SimPlatform<C> {
@@ -39,8 +40,9 @@ impl<C: Chip> SimPlatform<C> {
     pub fn new(pool: Arc<CorePool<C>>) -> Self {
         Self {
             pool,
+            symbols: ResidentSymbols::open(),
+            slots: SlotArena::default(),
             lister: OnceLock::new(),
-            slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
         }
     }
 
@@ -52,7 +54,7 @@ impl<C: Chip> SimPlatform<C> {
 }
 
 impl<C: Chip> Platform for SimPlatform<C> {
-    type CodeMemory = LinuxCodeMemory;
+    type CodeMemory = Slot;
 
     fn ticks(&self) -> u64 {
         clock::nanoseconds()
@@ -100,12 +102,12 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
-    fn code_memory(&self, id: CallableId) -> &Mutex<LinuxCodeMemory> {
-        &self.slots[id.index()]
+    fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
+        self.slots.slot(id)
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
-        &ResidentSymbols
+        self.symbols
     }
 
     fn register_unwind(&self, tables: UnwindTables) {
@@ -166,8 +168,9 @@ impl UnwindFunctions {
     fn get() -> Option<Self> {
         static FOUND: OnceLock<Option<UnwindFunctions>> = OnceLock::new();
         *FOUND.get_or_init(|| {
-            let register = ResidentSymbols::address(b"__register_frame")?;
-            let deregister = ResidentSymbols::address(b"__deregister_frame")?;
+            let symbols = ResidentSymbols::open();
+            let register = symbols.address(b"__register_frame")?;
+            let deregister = symbols.address(b"__deregister_frame")?;
             type Function = unsafe extern "C" fn(*const c_void);
             // SAFETY: functions of libgcc with these signatures.
             let functions = unsafe {
