@@ -161,7 +161,8 @@ fn seals_every_page_and_leaves_nothing_of_the_memory_before() {
 fn keeps_the_writable_rest_when_relro_ends_inside_a_page() {
     for (bytes, sealed) in [(0xfff, false), (0x1000, true), (0x1001, true), (0x17ff, true)] {
         let mut image = TestImage::new(Machine::X86_64);
-        image.put64(image.program(7) + 40, bytes);
+        image.set_program(7, 32, 0);
+        image.set_program(7, 40, bytes);
         let mut memory = CheckedMemory::new();
         committed(&image, &mut memory);
         let page = RELRO as usize / 4096;
@@ -182,6 +183,7 @@ fn relro_that_starts_inside_a_segment_spares_the_bytes_in_front_of_it() {
     let place = image.program(7);
     for (vaddr, bytes, sealed) in [(RELRO, 0x1000, true), (RELRO + 8, 0xff8, false)] {
         image.put64(place + 16, vaddr);
+        image.put64(place + 32, bytes);
         image.put64(place + 40, bytes);
         let mut memory = CheckedMemory::new();
         committed(&image, &mut memory);

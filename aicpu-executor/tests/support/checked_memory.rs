@@ -7,6 +7,9 @@ use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Protectio
 /// What fresh memory is filled with, so that a byte the loader forgot shows.
 pub const POISON: u8 = 0xa5;
 
+/// Where checked memory says that it begins.
+pub const BASE: u64 = 0x7f12_3450_0000;
+
 /// A checked slot.
 pub struct CheckedMemory {
     pub base: u64,
@@ -28,7 +31,7 @@ pub struct CheckedMemory {
 impl CheckedMemory {
     pub fn new() -> Self {
         Self {
-            base: 0x7f12_3450_0000,
+            base: BASE,
             page_bytes: 4096,
             bytes: Vec::new(),
             pages: Vec::new(),

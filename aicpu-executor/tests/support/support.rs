@@ -3,8 +3,8 @@
 
 pub mod checked_memory;
 pub mod compiler;
+pub mod cpu_clock;
 pub mod elf_numbers;
-pub mod hostile;
 pub mod image_builder;
 pub mod image_patch;
 pub mod mutator;
