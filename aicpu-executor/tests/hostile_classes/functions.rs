@@ -97,7 +97,7 @@ pub(crate) const ARRAYS: HostileClass = HostileClass {
         Harmless(
             "the last byte of the text",
             |image| image.set_dynamic(DT_FINI, TEXT_END - 1),
-            |loaded| assert_eq!(loaded.image.fini_functions().last(), Some(&(BASE + TEXT_END - 1))),
+            |loaded| assert_eq!(loaded.image.fini_functions().last(), Some(BASE + TEXT_END - 1)),
         ),
     ],
 };

@@ -107,7 +107,10 @@ pub(crate) const NEIGHBOURS: HostileClass = HostileClass {
                 image.set_program(0, MEMORY_SIZE, 0x2000);
             },
             |loaded| {
-                assert_eq!(loaded.memory.bytes[0x1000..0x1100], loaded.memory.bytes[0x2000..0x2100])
+                assert_eq!(
+                    loaded.memory.bytes()[0x1000..0x1100],
+                    loaded.memory.bytes()[0x2000..0x2100]
+                )
             },
         ),
         Harmless(

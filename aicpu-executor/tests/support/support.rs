@@ -7,6 +7,7 @@ pub mod cpu_clock;
 pub mod elf_numbers;
 pub mod image_builder;
 pub mod image_patch;
+pub mod model;
 pub mod mutator;
 pub mod process_symbols;
 pub mod unwind;
