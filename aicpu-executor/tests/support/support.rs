@@ -1,15 +1,19 @@
 //! What the loader's integration tests share.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod campaign;
 pub mod checked_memory;
 pub mod compiler;
 pub mod cpu_clock;
 pub mod elf_numbers;
+pub mod footprint;
 pub mod image_builder;
 pub mod image_patch;
 pub mod model;
 pub mod mutator;
 pub mod process_symbols;
+pub mod regions;
+pub mod specimens;
 pub mod unwind;
 
 use aicpu_executor::loader::{
