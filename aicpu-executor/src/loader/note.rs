@@ -8,8 +8,9 @@ use core::mem::size_of;
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
-use super::elf::{self, ProgramHeader, file_range};
+use super::elf::{self, ProgramHeader};
 use super::error::PlanError;
+use super::segment;
 
 /// Notes that are looked at; linkers write two or three.
 const MAX_NOTES: usize = 64;
@@ -34,16 +35,13 @@ pub(super) fn build_id<'a>(
 ) -> Result<Option<&'a [u8]>, PlanError> {
     let mut found = None;
     let mut count = 0;
-    for header in headers.iter().filter(|each| each.kind.get() == elf::PT_NOTE) {
-        let (offset, bytes) = (header.offset.get(), header.file_bytes.get());
+    for (index, header) in (0_u16..).zip(headers) {
+        if header.kind.get() != elf::PT_NOTE {
+            continue;
+        }
         let mut notes = Notes {
-            rest: file_range(image, offset, bytes).ok_or(PlanError::OutsideFile {
-                what: "PT_NOTE",
-                offset,
-                bytes,
-                file_bytes: image.len(),
-            })?,
-            offset,
+            rest: segment::check_file_range(image, index, header, "PT_NOTE")?,
+            offset: header.offset.get(),
             // The gABI says 8 for 64-bit files, GNU writes 4 except for property notes.
             align: if header.align.get() == 8 { 8 } else { 4 },
         };
@@ -147,6 +145,7 @@ mod tests {
         let mut header = ProgramHeader::new_zeroed();
         header.kind.set(elf::PT_NOTE);
         header.file_bytes.set(bytes.len() as u64);
+        header.memory_bytes.set(bytes.len() as u64);
         header.align.set(align);
         build_id(bytes, &[header])
     }

@@ -3,10 +3,11 @@
 
 pub mod checked_memory;
 pub mod compiler;
+pub mod cpu_clock;
 pub mod elf_numbers;
-pub mod hostile;
 pub mod image_builder;
 pub mod image_patch;
+pub mod model;
 pub mod mutator;
 pub mod process_symbols;
 pub mod unwind;
