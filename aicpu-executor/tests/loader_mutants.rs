@@ -11,7 +11,8 @@
 mod support;
 
 use aicpu_executor::loader::{
-    LoadError, LoadedImage, Plan, PlanError, PlanLimits, Protection, SymbolResolver, commit, plan,
+    Import, LoadError, LoadedImage, Plan, PlanError, PlanLimits, Protection, SymbolResolver,
+    commit, plan,
 };
 use support::campaign::{Campaign, Verdict};
 use support::checked_memory::{BASE, CheckedMemory};
@@ -23,14 +24,16 @@ use support::specimens::specimens;
 struct Everything;
 
 impl SymbolResolver for Everything {
-    fn resolve(&self, name: &[u8]) -> Option<u64> {
-        (!name.starts_with(b"_ITM")).then(|| address_of(name))
+    fn resolve(&self, import: &Import<'_>) -> Option<u64> {
+        let version = import.version.map(|version| version.name);
+        (!import.name.starts_with(b"_ITM")).then(|| address_of(import.name, version))
     }
 }
 
-/// The address that [`Everything`] gives to a name.
-fn address_of(name: &[u8]) -> u64 {
-    0x4000_0000_0000 + name.iter().map(|byte| u64::from(*byte)).sum::<u64>()
+/// The address that [`Everything`] gives to a name in a version.
+fn address_of(name: &[u8], version: Option<&[u8]>) -> u64 {
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    0x4000_0000_0000 + sum(name) + version.map_or(0, |version| sum(version) << 20)
 }
 
 /// Asks a plan everything it can be asked.
@@ -55,8 +58,9 @@ fn interrogate(plan: &Plan<'_>) {
 
 /// Compares a sealed image with the model of it, and its pages with its segments.
 fn inspect(bytes: &[u8], plan: &Plan<'_>, image: &LoadedImage, memory: &CheckedMemory) {
-    let expected =
-        Model::new(bytes, 4096).memory(BASE, |name| Everything.resolve(name).unwrap_or_default());
+    let expected = Model::new(bytes, 4096).memory(BASE, |name, version| {
+        if name.starts_with(b"_ITM") { 0 } else { address_of(name, version) }
+    });
     if memory.bytes() != expected {
         let differs = |(ours, model): &(&u8, &u8)| ours != model;
         let at = memory.bytes().iter().zip(&expected).position(|pair| differs(&pair));

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::checked_memory::POISON;
 use super::elf_numbers::{
     DT_JMPREL, DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_RELR, DT_RELRSZ, DT_STRTAB, DT_SYMTAB,
-    PT_DYNAMIC, PT_LOAD,
+    DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM, PT_DYNAMIC, PT_LOAD,
 };
 
 /// The little-endian number of `N` bytes at a place.
@@ -100,7 +100,7 @@ impl<'a> Model<'a> {
     /// Returns the memory of the image loaded at `base`: untouched bytes are poison.
     ///
     /// `import` gives the address of a name nobody in the image defines.
-    pub fn memory(&self, base: u64, import: impl Fn(&[u8]) -> u64) -> Vec<u8> {
+    pub fn memory(&self, base: u64, import: impl Fn(&[u8], Option<&[u8]>) -> u64) -> Vec<u8> {
         let mut memory = vec![POISON; (self.end - self.start) as usize];
         for load in &self.loads {
             let first = (load.vaddr / self.page_bytes * self.page_bytes - self.start) as usize;
@@ -134,7 +134,7 @@ impl<'a> Model<'a> {
         let (mut all, mut next) = (Vec::new(), 0_u64);
         for place in (start..start + bytes).step_by(8) {
             let word = number::<8>(self.file, place);
-            if word % 2 == 0 {
+            if word.is_multiple_of(2) {
                 all.push(word);
                 next = word.wrapping_add(8);
             } else {
@@ -147,7 +147,12 @@ impl<'a> Model<'a> {
     }
 
     /// Returns what the relocation at a place of the file writes, if anything.
-    fn value(&self, entry: usize, bias: u64, import: &impl Fn(&[u8]) -> u64) -> Option<u64> {
+    fn value(
+        &self,
+        entry: usize,
+        bias: u64,
+        import: &impl Fn(&[u8], Option<&[u8]>) -> u64,
+    ) -> Option<u64> {
         let kind = number::<4>(self.file, entry + 8);
         let symbol = number::<4>(self.file, entry + 12) as usize;
         let addend = number::<8>(self.file, entry + 16);
@@ -163,7 +168,12 @@ impl<'a> Model<'a> {
     }
 
     /// Returns the address of a symbol.
-    fn address(&self, symbol: usize, bias: u64, import: &impl Fn(&[u8]) -> u64) -> u64 {
+    fn address(
+        &self,
+        symbol: usize,
+        bias: u64,
+        import: &impl Fn(&[u8], Option<&[u8]>) -> u64,
+    ) -> u64 {
         if symbol == 0 {
             return 0;
         }
@@ -171,13 +181,36 @@ impl<'a> Model<'a> {
         let value = number::<8>(self.file, place + 8);
         match number::<2>(self.file, place + 6) {
             0 => {
-                let name = self.place(self.dynamic[&DT_STRTAB]);
-                let name = name + number::<4>(self.file, place) as usize;
-                let length = self.file[name..].iter().position(|byte| *byte == 0);
-                import(&self.file[name..name + length.expect("the name ends")])
+                let name = self.string(number::<4>(self.file, place));
+                import(name, self.version(symbol))
             }
             0xfff1 => value,
             _ => value.wrapping_add(bias),
         }
+    }
+
+    /// Returns the string at an offset of the string table.
+    fn string(&self, offset: u64) -> &'a [u8] {
+        let start = self.place(self.dynamic[&DT_STRTAB]) + offset as usize;
+        let length = self.file[start..].iter().position(|byte| *byte == 0);
+        &self.file[start..start + length.expect("the string ends")]
+    }
+
+    /// Returns the version that an undefined symbol is wanted in.
+    fn version(&self, symbol: usize) -> Option<&'a [u8]> {
+        let numbers = self.place(*self.dynamic.get(&DT_VERSYM)?);
+        let wanted = number::<2>(self.file, numbers + 2 * symbol) & 0x7fff;
+        let mut need = self.place(*self.dynamic.get(&DT_VERNEED)?);
+        for _ in 0..self.dynamic[&DT_VERNEEDNUM] {
+            let mut part = need + number::<4>(self.file, need + 8) as usize;
+            for _ in 0..number::<2>(self.file, need + 2) {
+                if number::<2>(self.file, part + 6) & 0x7fff == wanted {
+                    return Some(self.string(number::<4>(self.file, part + 8)));
+                }
+                part += number::<4>(self.file, part + 12) as usize;
+            }
+            need += number::<4>(self.file, need + 12) as usize;
+        }
+        None
     }
 }

@@ -5,13 +5,10 @@ use std::ops::Range;
 use super::elf_numbers::{
     DT_FINI_ARRAY, DT_FINI_ARRAYSZ, DT_GNU_HASH, DT_HASH, DT_INIT_ARRAY, DT_INIT_ARRAYSZ,
     DT_JMPREL, DT_NULL, DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_RELR, DT_RELRSZ, DT_STRSZ, DT_STRTAB,
-    DT_SYMTAB, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, PT_NOTE,
+    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, PT_NOTE,
 };
 
 const PT_GNU_PROPERTY: u32 = 0x6474_e553;
-const DT_VERSYM: u64 = 0x6fff_fff0;
-const DT_VERDEF: u64 = 0x6fff_fffc;
-const DT_VERNEED: u64 = 0x6fff_fffe;
 
 /// Bytes looked at of a table whose size is written nowhere.
 const UNKNOWN_BYTES: usize = 512;
