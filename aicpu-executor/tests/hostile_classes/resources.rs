@@ -3,6 +3,7 @@
 //! Work is bounded by the bytes of the file, and memory by the span of the slot. The times are
 //! those of the thread's processor, so that a busy machine does not count; they are far above what
 //! was measured, and far below what a bomb without a bound would take.
+#![expect(clippy::result_large_err, reason = "without an allocator errors travel by value")]
 
 use std::time::Duration;
 
@@ -102,11 +103,11 @@ fn most_packed(machine: Machine) {
     let (_, vaddr) = image.append(&table);
     image.set_dynamic(DT_RELR, vaddr);
     image.set_dynamic(DT_RELRSZ, table.len() as u64);
-    let plan = timed("packed, plan", || planned(&image)).unwrap();
+    let plan = timed("packed, plan", || planned(&image)).expect("a valid image");
     assert_eq!(plan.relocations(), pairs * 64 + 8);
     let mut memory = CheckedMemory::new();
     let symbols = Names(&[("imported", IMPORTED)]);
-    timed("packed, commit", || commit(&plan, &mut memory, &symbols)).unwrap();
+    timed("packed, commit", || commit(&plan, &mut memory, &symbols)).expect("it loads");
 }
 
 /// Bytes of the tables of the next bombs: nearly what the largest slot has room for, or less where
@@ -124,10 +125,10 @@ fn many_symbolic(machine: Machine) {
     let (_, vaddr) = image.append(&table);
     image.set_dynamic(DT_JMPREL, vaddr);
     image.set_dynamic(DT_PLTRELSZ, table.len() as u64);
-    let plan = timed("symbolic, plan", || planned(&image)).unwrap();
+    let plan = timed("symbolic, plan", || planned(&image)).expect("a valid image");
     let mut memory = CheckedMemory::new();
     let symbols = Names(&[("imported", IMPORTED)]);
-    timed("symbolic, commit", || commit(&plan, &mut memory, &symbols)).unwrap();
+    timed("symbolic, commit", || commit(&plan, &mut memory, &symbols)).expect("it loads");
 }
 
 /// Gives the image another table of symbols: the null symbol, and `count` copies of one.
@@ -162,7 +163,7 @@ fn long_names(machine: Machine) {
     symbols(&mut image, &import, count);
     let total = count as u32 + 1;
     hash_table(&mut image, DT_HASH, [1, total, 0].into_iter().chain((0..total).map(|_| 0)));
-    let plan = timed("names, plan", || planned(&image)).unwrap();
+    let plan = timed("names, plan", || planned(&image)).expect("a valid image");
     let mut memory = CheckedMemory::new();
     match timed("names, commit", || commit(&plan, &mut memory, &Names(&[]))) {
         Err(LoadError::Unresolved(missing)) => assert_eq!(missing.total(), count),
@@ -192,7 +193,7 @@ fn one_chain(machine: Machine, tag: u64) {
         let chain = (1..total).map(|symbol| hash & !1 | u32::from(symbol + 1 == total));
         hash_table(&mut image, tag, header.into_iter().chain(chain));
     }
-    let plan = timed("chain, plan", || planned(&image)).unwrap();
+    let plan = timed("chain, plan", || planned(&image)).expect("a valid image");
     // The longest name, but for its last letter: every symbol is looked at.
     let name = [&[b'n'; 4094][..], b"m"].concat();
     assert_eq!(timed("chain, search", || plan.export(&name)), None);
@@ -205,6 +206,6 @@ fn unwind_records(machine: Machine) {
     let header = image.at.eh_frame_hdr;
     image.bytes[header + 1] = 0x3b;
     image.put32(header + 4, (frame - header as u64) as u32);
-    let plan = timed("unwind, plan", || planned(&image)).unwrap();
+    let plan = timed("unwind, plan", || planned(&image)).expect("a valid image");
     assert_eq!(plan.eh_frame().map(|each| each.frame_vaddr), Some(frame));
 }

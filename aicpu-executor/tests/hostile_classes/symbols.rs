@@ -111,7 +111,7 @@ fn all_missing(machine: Machine) {
     let mut image = TestImage::new(machine);
     // Makes the weak one strong.
     image.bytes[image.at.symbols + 24 * 2 + 4] = 0x10;
-    let plan = planned(&image).unwrap();
+    let plan = planned(&image).expect("a valid image");
     for (offered, expected) in [
         (Names(&[]), &[&b"imported"[..], b"optional"][..]),
         (Names(&[("imported", 16)]), &[b"optional"]),
@@ -119,7 +119,7 @@ fn all_missing(machine: Machine) {
         (Names(&[("entry", 16), ("importe", 16), ("imported2", 16)]), &[b"imported", b"optional"]),
     ] {
         let mut memory = CheckedMemory::new();
-        match commit(&plan, &mut memory, &offered).unwrap_err() {
+        match commit(&plan, &mut memory, &offered).expect_err("names are missing") {
             LoadError::Unresolved(missing) => {
                 assert_eq!(missing.total(), expected.len());
                 assert_eq!(missing.names().collect::<Vec<_>>(), expected);
@@ -152,8 +152,9 @@ fn many_missing(machine: Machine) {
         for tag in [1, 14] {
             image.replace_dynamic(tag, 0x6000_0002, 0);
         }
-        let plan = planned(&image).unwrap();
-        match commit(&plan, &mut CheckedMemory::new(), &Names(&[])).unwrap_err() {
+        let plan = planned(&image).expect("a valid image");
+        match commit(&plan, &mut CheckedMemory::new(), &Names(&[])).expect_err("names are missing")
+        {
             LoadError::Unresolved(missing) => {
                 assert_eq!((missing.total(), missing.names().count()), (count, count.min(64)));
                 assert!(missing.names().all(|name| name == b"nobody"));

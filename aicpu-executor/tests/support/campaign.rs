@@ -33,6 +33,9 @@ const WARM_UP: u64 = 2_000;
 /// Growth of resident memory that is no growth: allocators round and keep a little.
 const GROWTH_LIMIT_KIB: i64 = 4096;
 
+/// Mappings more that are no growth: an allocator may split one.
+const HANDLES_LIMIT: i64 = 2;
+
 /// What became of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -57,6 +60,8 @@ pub struct Campaign {
     pub panicked: Vec<(u64, String)>,
     /// Growth of resident memory since the warm-up, in KiB.
     pub growth_kib: i64,
+    /// Mappings and files more than after the warm-up.
+    pub growth_handles: i64,
 }
 
 impl Campaign {
@@ -102,16 +107,20 @@ impl Campaign {
     /// Prints the counts, and updates the growth.
     fn show(&mut self, next: u64, warm: Option<&Footprint>) {
         let now = Footprint::now();
-        self.growth_kib = warm.map_or(0, |warm| now.resident_kib - warm.resident_kib);
+        let warm = warm.unwrap_or(&now);
+        self.growth_kib = now.resident_kib - warm.resident_kib;
+        let handles = |at: &Footprint| (at.mappings + at.files) as i64;
+        self.growth_handles = handles(&now) - handles(warm);
         println!(
             "campaign {} next={next} refused={} failed={} loaded={} panicked={} growth_kib={} \
-             rss_kib={}",
+             growth_handles={} rss_kib={}",
             self.lane,
             self.refused,
             self.failed,
             self.loaded,
             self.panicked.len(),
             self.growth_kib,
+            self.growth_handles,
             now.resident_kib
         );
         // A closed pipe is the end of whoever wanted to know.
@@ -130,6 +139,11 @@ impl Campaign {
         let seeds: Vec<_> = self.panicked.iter().map(|(seed, _)| seed).collect();
         assert!(seeds.is_empty(), "seeds {seeds:?} of {} panicked", self.lane);
         assert!(self.growth_kib < GROWTH_LIMIT_KIB, "{} KiB more are resident", self.growth_kib);
+        assert!(
+            self.growth_handles <= HANDLES_LIMIT,
+            "{} mappings and files more",
+            self.growth_handles
+        );
         if self.total >= 1000 {
             let fates = (self.refused, self.failed, self.loaded);
             let varied = self.refused > self.total / 4 && self.loaded > self.total / 10;

@@ -9,6 +9,7 @@ pub mod elf_numbers;
 pub mod footprint;
 pub mod image_builder;
 pub mod image_patch;
+pub mod maps;
 pub mod model;
 pub mod mutator;
 pub mod process_symbols;
