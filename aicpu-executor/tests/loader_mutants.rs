@@ -151,11 +151,11 @@ fn every_table_there_is_occurs_in_a_specimen() {
 fn every_truncation_is_refused() {
     for (machine, specimen) in specimens() {
         let bytes = &specimen.bytes;
-        let whole = plan(bytes, machine, &PlanLimits::default()).unwrap();
+        let whole = plan(bytes, *machine, &PlanLimits::default()).unwrap();
         let needed =
             whole.segments().iter().map(|each| each.offset + each.file_bytes).max().unwrap();
         for length in 0..bytes.len() {
-            let found = plan(&bytes[..length], machine, &PlanLimits::default()).map(|_| ());
+            let found = plan(&bytes[..length], *machine, &PlanLimits::default()).map(|_| ());
             if (length as u64) < needed {
                 let is_expected = matches!(found, Err(PlanError::OutsideFile { file_bytes, .. }) if file_bytes == length);
                 assert!(is_expected, "{} at {length}: {found:?}", specimen.name);
@@ -176,7 +176,7 @@ fn arbitrary_bytes_are_refused() {
             for byte in bytes.iter_mut().skip(random.below(128)) {
                 *byte = random.next() as u8;
             }
-            assert!(plan(&bytes, machine, &PlanLimits::default()).is_err(), "{seed}");
+            assert!(plan(&bytes, *machine, &PlanLimits::default()).is_err(), "{seed}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The valid images that mutants are made of: hand-made ones, and what the compiler makes.
 
+use std::sync::LazyLock;
+
 use aicpu_executor::loader::Machine;
 
 use super::compiler::shared_object;
@@ -32,8 +34,14 @@ const PROGRAM: &str = r#"
 const VERSIONS: &str = "FIRST { global: entry; numbers; local: names; };
     SECOND { global: config; pointers; } FIRST;";
 
-/// Returns the specimens with the machine each is for.
-pub fn specimens() -> Vec<(Machine, Specimen)> {
+/// Returns the specimens with the machine each is for; compiled once in a program.
+pub fn specimens() -> &'static [(Machine, Specimen)] {
+    static ALL: LazyLock<Vec<(Machine, Specimen)>> = LazyLock::new(made);
+    &ALL
+}
+
+/// Makes the specimens.
+fn made() -> Vec<(Machine, Specimen)> {
     let mut all: Vec<_> = [Machine::X86_64, Machine::Aarch64]
         .map(|machine| (machine, Specimen::new("hand-made", TestImage::new(machine).bytes)))
         .into();
