@@ -13,9 +13,10 @@ use aicpu_executor::loader::{
     SymbolResolver, commit, plan,
 };
 use aicpu_linux::LinuxCodeMemory;
-use support::campaign::{Campaign, Verdict};
+use support::campaign::Campaign;
 use support::maps::rights;
 use support::model::Model;
+use support::oracle::Verdict;
 use support::specimens::native;
 
 /// Offers every name at one address.

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::footprint::Footprint;
+use super::oracle::Verdict;
 
 /// How long one mutant may take before it counts as a hang. Mutants take microseconds; the rest is
 /// for machines that are busy with other things.
@@ -36,17 +37,6 @@ const GROWTH_LIMIT_KIB: i64 = 4096;
 /// Mappings and files more that are no growth: other tests of the program start their threads. A
 /// mutant in a hundred that leaves one behind is far above.
 const HANDLES_LIMIT: i64 = 32;
-
-/// What became of a mutant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Planning refused it.
-    Refused,
-    /// Committing failed, and nothing of it stayed.
-    Failed,
-    /// It was loaded, and everything was as it should be.
-    Loaded,
-}
 
 /// The counts of a lane.
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ pub mod image_patch;
 pub mod maps;
 pub mod model;
 pub mod mutator;
+pub mod oracle;
 pub mod process_symbols;
 pub mod regions;
 pub mod specimens;
