@@ -54,7 +54,7 @@ pub struct Executor<C: Chip, P: Platform> {
     gate: Gate,
     scheduler: Scheduler,
     payloads: Payloads,
-    table: OrchSoTable<P::CodeMemory>,
+    table: OrchSoTable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
     /// The region that the last run left clean. Used by the thread that sets up, and by the one

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  image bytes ── plan() ──▶ Plan ── commit() ──▶ LoadedImage ── run_init() ──▶ callable code
-//!                  pure        ▲        writes through a checked writer into one CodeMemory;
+//!                  pure        ▲        places and patches one CodeMemory through checked slices;
 //!                              │        W^X at every moment; released again on any failure
 //!                 limits, machine       names found through a SymbolResolver
 //! ```
@@ -53,6 +53,8 @@ mod machine;
 mod name;
 mod needed;
 mod note;
+mod page_layout;
+mod placed_image;
 mod plan;
 mod relocation;
 mod relr;
@@ -60,9 +62,8 @@ mod segment;
 mod string_table;
 mod symbol;
 mod sysv_hash;
-mod writer;
 
-pub use code_memory::{CodeMemory, MemoryError, MemoryOperation, Protection};
+pub use code_memory::{CodeMemory, MemoryError, MemoryOperation, Protection, copy_segments};
 pub use commit::{SymbolResolver, commit};
 pub use eh_frame::EhFrame;
 pub use elf::Tag;
@@ -72,6 +73,7 @@ pub use loaded_image::{LoadedEhFrame, LoadedImage};
 pub use machine::Machine;
 pub use name::SymbolName;
 pub use needed::{DEFAULT_NEEDED, NeededIter, NeededPolicy};
+pub use page_layout::{PageLayout, PageRun};
 pub use plan::{Plan, PlanLimits, plan};
 pub use segment::Segment;
 pub use symbol::{Export, ExportError, Import, ImportIter, SymbolKind};

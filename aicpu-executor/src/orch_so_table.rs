@@ -14,7 +14,7 @@ use protocol::{
 use spin::Mutex;
 
 use crate::fault::FaultLatch;
-use crate::loader::{LoadedImage, Machine, Plan, PlanLimits, commit, plan};
+use crate::loader::{CodeMemory, LoadedImage, Machine, Plan, PlanLimits, commit, plan};
 use crate::log::log_at;
 use crate::platform::{
     BindRuntimeEntry, FinaliserEntry, ForeignCall, InitialiserEntry, OrchestrationConfigEntry,
@@ -34,23 +34,21 @@ pub(crate) struct OrchestrationEntries {
 
 /// A loaded orchestration. [`finalise`](Self::finalise) must be called before it is dropped.
 #[derive(Debug)]
-struct LoadedOrchestration<M> {
+struct LoadedOrchestration {
     /// Generation that the host gave the id; 0 from a host without generations.
     generation: u32,
     entries: OrchestrationEntries,
     image: LoadedImage,
     unwind: Option<UnwindTables>,
-    /// Holds the code; dropping it gives the memory back.
-    memory: M,
 }
 
 /// The table.
 #[derive(Debug)]
-pub(crate) struct OrchSoTable<M> {
-    slots: [Mutex<Option<LoadedOrchestration<M>>>; MAX_REGISTERED_CALLABLE_IDS],
+pub(crate) struct OrchSoTable {
+    slots: [Mutex<Option<LoadedOrchestration>>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
-impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
+impl OrchSoTable {
     /// A table with empty slots.
     pub(crate) const fn new() -> Self {
         Self { slots: [const { Mutex::new(None) }; MAX_REGISTERED_CALLABLE_IDS] }
@@ -100,7 +98,7 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
     ///
     /// `dev_orch_so_addr` and `_size` of `runtime` name readable memory (or 0), and nobody is
     /// running code of this slot.
-    pub(crate) unsafe fn load<P: Platform<CodeMemory = M>>(
+    pub(crate) unsafe fn load<P: Platform>(
         &self,
         platform: &P,
         faults: &FaultLatch,
@@ -120,8 +118,9 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
         let source = core::ptr::with_exposed_provenance(address as usize);
         // SAFETY: by the contract.
         let image: &[u8] = unsafe { core::slice::from_raw_parts(source, length) };
-        let mut memory = platform.code_memory();
-        let limits = PlanLimits { page_bytes: memory.page_bytes(), ..PlanLimits::default() };
+        let memory = platform.code_memory(id);
+        let page_bytes = memory.lock().page_bytes();
+        let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
         let plan = plan(image, Machine::native(), &limits)
             .map_err(|error| load_failed(faults, id, format_args!("{error}")))?;
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
@@ -130,7 +129,7 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
                 format_args!("the orchestration of callable {} {missing}", id.raw()),
             )
         })?;
-        let loaded = commit(&plan, &mut memory, platform.symbols())
+        let loaded = commit(&plan, &mut *memory.lock(), platform.symbols())
             .map_err(|error| load_failed(faults, id, format_args!("{error}")))?;
         // SAFETY: the addresses are of exported functions of the image just sealed, which stays
         // as long as the slot is filled; the names promise the signatures (spec trb §1.2).
@@ -143,7 +142,7 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
         if let Some(tables) = unwind {
             platform.register_unwind(tables);
         }
-        let loaded = LoadedOrchestration { generation, entries, image: loaded, unwind, memory };
+        let loaded = LoadedOrchestration { generation, entries, image: loaded, unwind };
         // SAFETY: just sealed, never initialised before.
         if let Err(text) = unsafe { loaded.initialise(platform) } {
             // The constructors before it may have registered destructors with the C library.
@@ -185,7 +184,7 @@ impl<M: crate::loader::CodeMemory> OrchSoTable<M> {
     }
 }
 
-impl<M: crate::loader::CodeMemory> LoadedOrchestration<M> {
+impl LoadedOrchestration {
     /// Runs the constructors.
     ///
     /// # Safety
@@ -196,7 +195,7 @@ impl<M: crate::loader::CodeMemory> LoadedOrchestration<M> {
         platform: &P,
     ) -> Result<(), crate::platform::ExceptionText> {
         for address in self.image.init_functions() {
-            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
             // SAFETY: a verified function of the image (`LoadedImage`).
             let initialiser = unsafe { transmute::<*const (), InitialiserEntry>(code) };
             // SAFETY: as above.
@@ -207,9 +206,9 @@ impl<M: crate::loader::CodeMemory> LoadedOrchestration<M> {
 
     /// Runs the destructors, also those that the constructors have registered elsewhere, and gives
     /// code and unwind tables back.
-    fn finalise<P: Platform>(mut self, platform: &P, id: CallableId) {
+    fn finalise<P: Platform>(self, platform: &P, id: CallableId) {
         for address in self.image.fini_functions() {
-            let code = core::ptr::with_exposed_provenance::<()>(*address as usize);
+            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
             // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
             let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
             // SAFETY: as above; nothing else of the image runs.
@@ -221,7 +220,7 @@ impl<M: crate::loader::CodeMemory> LoadedOrchestration<M> {
         if let Some(tables) = self.unwind {
             platform.deregister_unwind(tables);
         }
-        self.memory.release();
+        platform.code_memory(id).lock().release();
     }
 }
 

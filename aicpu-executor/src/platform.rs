@@ -7,7 +7,8 @@
 
 use core::ffi::{c_char, c_void};
 
-use protocol::ChipStorageTaskArgs;
+use protocol::{CallableId, ChipStorageTaskArgs};
+use spin::Mutex;
 
 use crate::loader::{CodeMemory, SymbolResolver};
 
@@ -98,7 +99,7 @@ pub struct UnwindTables {
 
 /// The machine below the executor. All methods may be called from several AICPU threads at once.
 pub trait Platform: Sync {
-    /// Executable memory for one orchestration image; dropping it gives the memory back.
+    /// Executable memory for one orchestration image.
     type CodeMemory: CodeMemory;
 
     /// Monotonic clock, in ticks.
@@ -132,8 +133,11 @@ pub trait Platform: Sync {
     /// Makes what this processor wrote to `[address, address + bytes)` visible to the others.
     fn clean_cache(&self, address: u64, bytes: usize);
 
-    /// A fresh, unreserved piece of executable memory.
-    fn code_memory(&self) -> Self::CodeMemory;
+    /// The executable memory that belongs to a callable id, for as long as the platform lives.
+    ///
+    /// The executor locks it while it places, seals or takes away an image, never while code of
+    /// the image runs.
+    fn code_memory(&self, id: CallableId) -> &Mutex<Self::CodeMemory>;
 
     /// Finds symbols of resident libraries that an image imports.
     fn symbols(&self) -> &dyn SymbolResolver;

@@ -11,12 +11,14 @@ use std::boxed::Box;
 use std::vec::Vec;
 
 use protocol::{
-    A2a3, Chip, ConditionWord, CoreCallable, DispatchId, DispatchPayload, DispatchWord,
+    A2a3, CallableId, Chip, ConditionWord, CoreCallable, DispatchId, DispatchPayload, DispatchWord,
     MAX_FUNC_IDS,
 };
 
+use spin::Mutex;
+
 use crate::fault::{Fault, FaultLatch};
-use crate::loader::{CodeMemory, MemoryError, Protection, SymbolResolver};
+use crate::loader::{CodeMemory, MemoryError, Plan, SymbolResolver};
 use crate::orchestrator::task_rings::RingSizes;
 use crate::orchestrator::{Orchestrator, Services};
 use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
@@ -91,22 +93,13 @@ impl CodeMemory for NoCodeMemory {
     fn page_bytes(&self) -> usize {
         4096
     }
-    fn reserve(&mut self, _: usize, _: usize) -> Result<u64, MemoryError> {
+    fn place(&mut self, _: &Plan<'_>) -> Result<u64, MemoryError> {
         unreachable!("these tests load nothing")
     }
-    fn write(&mut self, _: usize, _: &[u8]) -> Result<(), MemoryError> {
+    fn writable(&mut self, _: usize, _: usize) -> Result<&mut [u8], MemoryError> {
         unreachable!("these tests load nothing")
     }
-    fn read(&self, _: usize, _: &mut [u8]) -> Result<(), MemoryError> {
-        unreachable!("these tests load nothing")
-    }
-    fn zero(&mut self, _: usize, _: usize) -> Result<(), MemoryError> {
-        unreachable!("these tests load nothing")
-    }
-    fn protect(&mut self, _: usize, _: usize, _: Protection) -> Result<(), MemoryError> {
-        unreachable!("these tests load nothing")
-    }
-    fn sync_instruction_cache(&mut self, _: usize, _: usize) -> Result<(), MemoryError> {
+    fn seal(&mut self, _: &Plan<'_>) -> Result<(), MemoryError> {
         unreachable!("these tests load nothing")
     }
     fn release(&mut self) {}
@@ -156,8 +149,8 @@ impl Platform for TestPlatform {
     }
     fn invalidate_cache(&self, _address: u64, _bytes: usize) {}
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
-    fn code_memory(&self) -> NoCodeMemory {
-        NoCodeMemory
+    fn code_memory(&self, _id: CallableId) -> &Mutex<NoCodeMemory> {
+        unreachable!("these tests load nothing")
     }
     fn symbols(&self) -> &dyn SymbolResolver {
         self

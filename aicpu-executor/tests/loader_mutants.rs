@@ -92,7 +92,7 @@ fn inspect(bytes: &[u8], plan: &Plan<'_>, image: &LoadedImage, memory: &CheckedM
             assert!(padding.iter().all(|byte| *byte == 0));
         }
     }
-    for address in image.init_functions().iter().chain(image.fini_functions()) {
+    for address in image.init_functions().chain(image.fini_functions()) {
         let page = (address - image.base()) as usize / 4096;
         assert!(memory.pages[page].contains(Protection::EXECUTE), "{address:#x}");
     }

@@ -15,7 +15,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{LinuxCodeMemory, cache};
-use protocol::{A2a3, Chip};
+use protocol::{A2a3, CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
+use spin::Mutex;
 
 use crate::c_functions;
 
@@ -32,12 +33,17 @@ pub(crate) struct LinuxPlatform {
     /// Address of the array of register block addresses; 0 as long as the host has named none.
     register_table: AtomicU64,
     symbols: OfferedSymbols,
+    slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
 impl LinuxPlatform {
     /// A platform that knows no cores yet.
     pub(crate) const fn new() -> Self {
-        Self { register_table: AtomicU64::new(0), symbols: OfferedSymbols }
+        Self {
+            register_table: AtomicU64::new(0),
+            symbols: OfferedSymbols,
+            slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
+        }
     }
 
     /// Sets the address of the array of register block addresses, one `u64` per physical core id.
@@ -101,8 +107,8 @@ impl Platform for LinuxPlatform {
         cache::clean(address, bytes);
     }
 
-    fn code_memory(&self) -> LinuxCodeMemory {
-        LinuxCodeMemory::new()
+    fn code_memory(&self, id: CallableId) -> &Mutex<LinuxCodeMemory> {
+        &self.slots[id.index()]
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {

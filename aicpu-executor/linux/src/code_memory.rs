@@ -9,22 +9,21 @@
 //!             │ no access      │ writable, then sealed   │ no access      │
 //! ```
 //!
-//! The loader writes the image while it is writable and then gives each page its final rights.
-//! They are recorded as well (`page_rights`), so that a write to a sealed
-//! page is an error and not a fault.
+//! The loader writes the image while it is writable; sealing gives each page its final rights.
 
 use core::ffi::c_void;
-use core::ops::Range;
 use core::ptr::{self, NonNull};
+use core::slice;
 
-use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Protection};
+use aicpu_executor::loader::{
+    CodeMemory, MemoryError, MemoryOperation, PageRun, Plan, Protection, copy_segments,
+};
 use aicpu_executor::log::{Level, LogRecord, emit};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;
 
 use crate::cache;
-use crate::page_rights::PageRights;
 
 /// Memory for one image; empty until reserved. Dropping it gives the memory back.
 #[derive(Debug, Default)]
@@ -43,11 +42,6 @@ impl LinuxCodeMemory {
     #[must_use]
     pub const fn is_reserved(&self) -> bool {
         self.reservation.is_some()
-    }
-
-    /// Pointer to a range of the reservation whose pages all have `needed`.
-    fn range(&self, request: Request, needed: Protection) -> Result<NonNull<u8>, MemoryError> {
-        self.reservation.as_ref().ok_or_else(|| request.refused())?.range(request, needed)
     }
 }
 
@@ -78,12 +72,11 @@ struct Reservation {
     /// Start and bytes of the whole mapping.
     mapping: NonNull<c_void>,
     mapped: usize,
-    /// Start of the image's part.
+    /// Start and bytes of the image's part.
     base: NonNull<u8>,
-    /// Bytes of a page.
-    page: usize,
-    /// Rights of the pages from `base` on.
-    rights: PageRights,
+    span: usize,
+    /// Whether the pages have their final rights.
+    sealed: bool,
 }
 
 // SAFETY: the mapping belongs to this value alone; nothing about it is bound to a thread.
@@ -96,7 +89,6 @@ impl Reservation {
         if span == 0 || !span.is_multiple_of(page) || !align.is_power_of_two() || align < page {
             return Err(request.refused());
         }
-        let pages = u32::try_from(span / page).map_err(|_| request.refused())?;
         // In front of the span a page and the way to the next multiple of `align`, at most
         // `align - page`; a page behind it.
         let mapped = span.checked_add(align).and_then(|bytes| bytes.checked_add(page));
@@ -112,7 +104,7 @@ impl Reservation {
         // SAFETY: `lead <= align`, and so `lead + span + page <= mapped`.
         let base = unsafe { mapping.byte_add(lead) }.cast::<u8>();
         // From here on the mapping has an owner, and a failure below gives it back.
-        let reservation = Self { mapping, mapped, base, page, rights: PageRights::new(pages) };
+        let reservation = Self { mapping, mapped, base, span, sealed: false };
         let writable = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: pages of the mapping just made, which nobody uses yet.
         unsafe { mprotect(base.as_ptr().cast(), span, writable) }
@@ -120,38 +112,34 @@ impl Reservation {
         Ok(reservation)
     }
 
-    /// Pointer to a range whose pages all have `needed`.
-    fn range(&self, request: Request, needed: Protection) -> Result<NonNull<u8>, MemoryError> {
-        let pages = self.pages(request)?;
-        if !self.rights.allow(pages, needed) {
-            return Err(request.refused());
-        }
-        // SAFETY: its pages are inside the reservation, as just checked.
-        Ok(unsafe { self.base.add(request.offset) })
+    /// The bytes of the image, while they are writable.
+    fn bytes(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: the pages of the span are mapped readable and writable until the image is
+        // sealed, zeroed by the system at least, and borrowed exclusively.
+        (!self.sealed).then(|| unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.span) })
     }
 
-    /// Numbers of the pages that a request touches, there or not.
-    fn pages(&self, request: Request) -> Result<Range<usize>, MemoryError> {
-        let Request { offset, length, .. } = request;
-        let end = offset.checked_add(length).ok_or_else(|| request.refused())?;
-        // An empty range touches none; it still has to be inside, up to the end.
-        let first = if length == 0 { offset.div_ceil(self.page) } else { offset / self.page };
-        Ok(first..end.div_ceil(self.page))
-    }
-
-    /// Gives whole pages other rights.
-    fn protect(&mut self, request: Request, protection: Protection) -> Result<(), MemoryError> {
-        let start = self.range(request, Protection::empty())?;
-        let pages = self.pages(request)?;
-        // If the system fails it may have changed some of the pages: nobody uses them then.
-        if !self.rights.set(pages.clone(), Protection::empty()) {
+    /// Gives whole pages of the span their final rights.
+    fn protect(&self, run: &PageRun) -> Result<(), MemoryError> {
+        let operation = MemoryOperation::Protect;
+        let request = Request { operation, offset: run.offset, length: run.bytes };
+        let whole = run.offset.is_multiple_of(page_size()) && run.bytes.is_multiple_of(page_size());
+        let inside = run.offset.checked_add(run.bytes).is_some_and(|end| end <= self.span);
+        if !whole || !inside || run.protection.contains(Protection::WRITE | Protection::EXECUTE) {
             return Err(request.refused());
         }
-        // SAFETY: whole pages of the reservation; no reference to them exists.
-        unsafe { mprotect(start.as_ptr().cast(), request.length, flags(protection)) }
-            .map_err(|error| request.failed(error))?;
-        // The same pages again: they replace the change above, so that there is room.
-        if self.rights.set(pages, protection) { Ok(()) } else { Err(request.refused()) }
+        // SAFETY: whole pages of the span, as just checked; no reference to them exists.
+        unsafe {
+            let start = self.base.add(run.offset).as_ptr().cast();
+            mprotect(start, run.bytes, flags(run.protection))
+        }
+        .map_err(|error| request.failed(error))?;
+        if run.protection.contains(Protection::EXECUTE) {
+            // CAST: usize is 64 bits on the supported targets.
+            let address = self.base.addr().get() as u64 + run.offset as u64;
+            cache::publish_instructions(address, run.bytes);
+        }
+        Ok(())
     }
 }
 
@@ -175,68 +163,36 @@ impl CodeMemory for LinuxCodeMemory {
         page_size()
     }
 
-    fn reserve(&mut self, span: usize, align: usize) -> Result<u64, MemoryError> {
-        let request = Request { operation: MemoryOperation::Reserve, offset: 0, length: span };
+    fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+        let request =
+            Request { operation: MemoryOperation::Reserve, offset: 0, length: plan.span() };
         if self.is_reserved() {
             return Err(request.refused());
         }
-        let reservation = self.reservation.insert(Reservation::map(request, align)?);
+        let mut reservation = Reservation::map(request, plan.align())?;
+        copy_segments(plan, reservation.bytes().unwrap_or_default())?;
         // CAST: usize is 64 bits on the supported targets. Exposed: code is called by number.
-        Ok(reservation.base.as_ptr().expose_provenance() as u64)
+        let base = reservation.base.as_ptr().expose_provenance() as u64;
+        self.reservation = Some(reservation);
+        Ok(base)
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
-        let length = bytes.len();
-        let request = Request { operation: MemoryOperation::Write, offset, length };
-        let to = self.range(request, Protection::WRITE)?;
-        // SAFETY: the range is inside the reservation, writable, and borrowed exclusively.
-        unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), length) };
-        Ok(())
+    fn writable(&mut self, offset: usize, bytes: usize) -> Result<&mut [u8], MemoryError> {
+        let refused = Request { operation: MemoryOperation::Write, offset, length: bytes };
+        let range = offset..offset.checked_add(bytes).ok_or(refused.refused())?;
+        self.reservation
+            .as_mut()
+            .and_then(Reservation::bytes)
+            .and_then(|all| all.get_mut(range))
+            .ok_or(refused.refused())
     }
 
-    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), MemoryError> {
-        let length = bytes.len();
-        let request = Request { operation: MemoryOperation::Read, offset, length };
-        let from = self.range(request, Protection::READ)?;
-        // SAFETY: the range is inside the reservation and readable.
-        unsafe { from.as_ptr().copy_to_nonoverlapping(bytes.as_mut_ptr(), length) };
-        Ok(())
-    }
-
-    fn zero(&mut self, offset: usize, length: usize) -> Result<(), MemoryError> {
-        let request = Request { operation: MemoryOperation::Zero, offset, length };
-        let to = self.range(request, Protection::WRITE)?;
-        // SAFETY: the range is inside the reservation, writable, and borrowed exclusively.
-        unsafe { to.as_ptr().write_bytes(0, length) };
-        Ok(())
-    }
-
-    fn protect(
-        &mut self,
-        offset: usize,
-        length: usize,
-        protection: Protection,
-    ) -> Result<(), MemoryError> {
-        let request = Request { operation: MemoryOperation::Protect, offset, length };
-        let reservation = self.reservation.as_mut().ok_or_else(|| request.refused())?;
-        let page = reservation.page;
-        let whole = offset.is_multiple_of(page) && length.is_multiple_of(page);
-        if !whole || protection.contains(Protection::WRITE | Protection::EXECUTE) {
-            return Err(request.refused());
-        }
-        // Code is readable too: cache maintenance by address needs that on AArch64.
-        let is_code = protection.contains(Protection::EXECUTE);
-        let implied = if is_code { Protection::READ } else { Protection::empty() };
-        reservation.protect(request, protection | implied)
-    }
-
-    fn sync_instruction_cache(&mut self, offset: usize, length: usize) -> Result<(), MemoryError> {
-        let operation = MemoryOperation::SyncInstructionCache;
-        let request = Request { operation, offset, length };
-        let start = self.range(request, Protection::READ)?;
-        // CAST: usize is 64 bits on the supported targets.
-        cache::publish_instructions(start.addr().get() as u64, length);
-        Ok(())
+    fn seal(&mut self, plan: &Plan<'_>) -> Result<(), MemoryError> {
+        let request =
+            Request { operation: MemoryOperation::Protect, offset: 0, length: plan.span() };
+        let reservation = self.reservation.as_mut().ok_or(request.refused())?;
+        reservation.sealed = true;
+        plan.pages().runs().iter().try_for_each(|run| reservation.protect(run))
     }
 
     fn release(&mut self) {
@@ -252,6 +208,3 @@ fn flags(protection: Protection) -> MprotectFlags {
     flags.set(MprotectFlags::EXEC, protection.contains(Protection::EXECUTE));
     flags
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,14 +6,12 @@
 //!
 //! ```text
 //!  loader ── CodeMemory ──► LinuxCodeMemory ── mmap, mprotect, munmap ──► Linux
-//!                                 └── page_rights: what was asked of Linux, to refuse by
 //!  Platform::clean_cache … ──► cache ── instructions for lines of the caches ──► processor
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`code_memory`] | executable memory of one image, with guard pages |
-//! | `page_rights` | the rights that its pages have, in a list of fixed size |
 //! | [`cache`] | cache maintenance by address range |
 //!
 //! `unsafe` is in `code_memory` (memory by system calls) and `cache` (instructions).
@@ -25,6 +23,5 @@ extern crate std;
 
 pub mod cache;
 pub mod code_memory;
-mod page_rights;
 
 pub use code_memory::LinuxCodeMemory;

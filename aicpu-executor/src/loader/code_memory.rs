@@ -1,17 +1,19 @@
 //! The memory one image is loaded into, as the loader sees it.
 //!
-//! The loader computes offsets and never holds a pointer; who maps pages (mmap on Linux, a plain
-//! vector in tests) implements [`CodeMemory`]. One value is one slot: it holds one reservation or
-//! none.
+//! The loader computes offsets and never holds a pointer: it patches slices. Who maps pages (Linux
+//! below the executor, a plain vector in tests) implements [`CodeMemory`]. One value is one slot:
+//! it holds one image or none.
 //!
 //! ```text
-//!  empty ── reserve ──▶ writable ── protect per page range ──▶ sealed ── release ──▶ empty
-//!                          └────────────── release (failure) ──────────────────────▶ empty
+//!  empty ── place ──▶ placed ── writable … ──▶ placed ── seal ──▶ sealed ── release ──▶ empty
+//!                        └─────────────── release (failure) ───────────────────────▶ empty
 //! ```
 
 use core::fmt;
 
 use bitflags::bitflags;
+
+use super::plan::Plan;
 
 bitflags! {
     /// Rights of a range of pages. Empty: no access at all.
@@ -29,100 +31,104 @@ bitflags! {
     }
 }
 
-/// Memory for one image: first writable, then sealed page by page.
+/// Memory for one image: placed, patched through slices, then sealed.
 ///
-/// Offsets count bytes from the reserved base address. Implementations check every range against
-/// the reservation and fail with [`MemoryError`] instead of touching anything outside it.
+/// Offsets count bytes from the first byte of the image, which is [`Plan::start`] as linked.
 ///
 /// # Invariants
 ///
 /// No page is ever writable and executable through the same address.
 pub trait CodeMemory {
-    /// Returns the page size that [`protect`](Self::protect) works with; a power of two.
+    /// Returns the page size of the memory; a power of two.
     fn page_bytes(&self) -> usize;
 
-    /// Reserves `span` bytes, readable and writable, at a multiple of `align`, and returns the
-    /// address of the first one as the loaded code will see it.
+    /// Puts all segments of an image in place, copied or mapped, and returns the address at which
+    /// its code will see its first byte: a multiple of [`Plan::align`].
     ///
     /// The address comes from `expose_provenance`, so that a pointer can be made of it again.
-    ///
-    /// `span` is a multiple of the page size, `align` a power of two of at least a page. The
-    /// contents are undefined: the loader writes or zeroes every byte of every segment's pages.
-    ///
-    /// # Errors
-    ///
-    /// The slot holds a reservation already, or there is no memory.
-    fn reserve(&mut self, span: usize, align: usize) -> Result<u64, MemoryError>;
-
-    /// Copies `bytes` to `offset`.
+    /// Every byte of a segment's pages that is not from the file is zero afterwards; nothing of an
+    /// earlier image stays visible. [`copy_segments`] does that for memory that is copied into.
     ///
     /// # Errors
     ///
-    /// The range is outside the reservation or not writable now.
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError>;
+    /// The memory holds an image already, the image is too large for it, or the system refuses.
+    /// The memory is empty then.
+    fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError>;
 
-    /// Copies the bytes at `offset` to `bytes`.
+    /// Lends bytes of a writable segment of the placed image. Only between placing and sealing.
     ///
     /// # Errors
     ///
-    /// The range is outside the reservation or not readable now.
-    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), MemoryError>;
+    /// The range is not inside one writable segment, or no image is placed and unsealed.
+    fn writable(&mut self, offset: usize, bytes: usize) -> Result<&mut [u8], MemoryError>;
 
-    /// Fills `length` bytes at `offset` with zero.
+    /// Gives every page the rights of [`Plan::pages`] and makes new instructions visible to every
+    /// core that may run them.
     ///
-    /// An implementation that knows a range to be fresh and zero may skip the work.
+    /// `plan` is the one that was placed. On AArch64 the second part is: clean the data cache to
+    /// the point of unification, invalidate the instruction cache, `dsb ish`, and an `isb` on each
+    /// core before it enters the image. It is nothing on x86-64.
     ///
     /// # Errors
     ///
-    /// The range is outside the reservation or not writable now.
-    fn zero(&mut self, offset: usize, length: usize) -> Result<(), MemoryError>;
+    /// No image is placed and unsealed, or the system refuses.
+    fn seal(&mut self, plan: &Plan<'_>) -> Result<(), MemoryError>;
 
-    /// Gives whole pages their final rights.
+    /// Takes the image away; without one it does nothing.
     ///
-    /// # Errors
-    ///
-    /// The range is outside the reservation or not made of whole pages, `protection` is writable
-    /// and executable, or the system refuses.
-    fn protect(
-        &mut self,
-        offset: usize,
-        length: usize,
-        protection: Protection,
-    ) -> Result<(), MemoryError>;
-
-    /// Makes `length` bytes of new instructions at `offset` visible to instruction fetches on
-    /// every core that may run them.
-    ///
-    /// Called after the last write and after the range became executable. On AArch64: clean the
-    /// data cache to the point of unification, invalidate the instruction cache, `dsb ish`, and an
-    /// `isb` on each core before it enters the image. Nothing to do on x86-64.
-    ///
-    /// # Errors
-    ///
-    /// The range is outside the reservation.
-    fn sync_instruction_cache(&mut self, offset: usize, length: usize) -> Result<(), MemoryError>;
-
-    /// Gives the reservation back; without one it does nothing.
-    ///
-    /// Cannot fail: a platform that cannot unmap quarantines the slot and reports that itself.
+    /// The memory itself may stay mapped for the next image. Cannot fail: a platform that cannot
+    /// unmap quarantines the memory and reports that itself.
     fn release(&mut self);
+}
+
+/// Copies all segments of an image to `memory`, its span, and zeroes the rest of their pages.
+///
+/// Bytes between the pages of segments are left alone.
+///
+/// # Errors
+///
+/// `memory` is shorter than the span.
+pub fn copy_segments(plan: &Plan<'_>, memory: &mut [u8]) -> Result<(), MemoryError> {
+    for segment in plan.segments() {
+        let (offset, length) = (plan.offset_of(segment), segment.memory_bytes);
+        let refused = MemoryError {
+            operation: MemoryOperation::Place,
+            offset,
+            // CAST: segments lie inside the span, which is a usize.
+            length: length as usize,
+            os_error: 0,
+        };
+        let (lead, pages) = plan.pages_of(segment);
+        let pages = memory.get_mut(pages).ok_or(refused)?;
+        let file = plan.file_bytes(segment);
+        let (front, rest) = pages.split_at_mut_checked(lead).ok_or(refused)?;
+        let (body, back) = rest.split_at_mut_checked(file.len()).ok_or(refused)?;
+        front.fill(0);
+        body.copy_from_slice(file);
+        back.fill(0);
+    }
+    Ok(())
 }
 
 /// What a [`CodeMemory`] was asked for when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryOperation {
-    /// [`CodeMemory::reserve`].
+    /// Reserving address space.
     Reserve,
-    /// [`CodeMemory::write`].
+    /// [`CodeMemory::place`].
+    Place,
+    /// [`CodeMemory::writable`].
     Write,
-    /// [`CodeMemory::read`].
-    Read,
-    /// [`CodeMemory::zero`].
-    Zero,
-    /// [`CodeMemory::protect`].
+    /// Changing the rights of pages, in [`CodeMemory::place`] or [`CodeMemory::seal`].
     Protect,
-    /// [`CodeMemory::sync_instruction_cache`].
+    /// Making new instructions visible, in [`CodeMemory::seal`].
     SyncInstructionCache,
+    /// Creating the file of a staged image.
+    CreateFile,
+    /// Writing the file of a staged image.
+    WriteFile,
+    /// Mapping segments from a file.
+    MapFile,
 }
 
 impl MemoryOperation {
@@ -130,11 +136,13 @@ impl MemoryOperation {
     const fn verb(self) -> &'static str {
         match self {
             Self::Reserve => "reserve",
+            Self::Place => "place an image in",
             Self::Write => "write",
-            Self::Read => "read",
-            Self::Zero => "zero",
-            Self::Protect => "protect",
+            Self::Protect => "change the rights of",
             Self::SyncInstructionCache => "synchronise the instruction cache over",
+            Self::CreateFile => "create a staging file for",
+            Self::WriteFile => "write a staging file for",
+            Self::MapFile => "map a file into",
         }
     }
 }

@@ -46,6 +46,32 @@ const SINGLE: [Tag; 27] = [
     Tag::VERNEED,
 ];
 
+/// Tags below this are found in [`SINGLE`] without searching.
+const LOW_TAGS: usize = 64;
+
+/// Where the tags below [`LOW_TAGS`] are in [`SINGLE`]; behind its end if they are not.
+const LOW_POSITIONS: [u8; LOW_TAGS] = {
+    let mut positions = [u8::MAX; LOW_TAGS];
+    let mut position = 0;
+    while position < SINGLE.len() {
+        let tag = SINGLE[position].0;
+        if tag < LOW_TAGS as u64 {
+            // CAST: both are small, as just compared and by the length of the list.
+            positions[tag as usize] = position as u8;
+        }
+        position += 1;
+    }
+    positions
+};
+
+/// Returns where a tag is in [`SINGLE`]; behind its end if it is not.
+fn position(tag: Tag) -> usize {
+    match usize::try_from(tag.0).ok().and_then(|low| LOW_POSITIONS.get(low)) {
+        Some(position) => usize::from(*position),
+        None => SINGLE.iter().position(|known| *known == tag).unwrap_or(usize::MAX),
+    }
+}
+
 /// Tags whose values are addresses of tables.
 const TABLES: [Tag; 12] = [
     Tag::HASH,
@@ -146,9 +172,8 @@ impl<'a> Dynamic<'a> {
         if UNSUPPORTED.contains(&tag) {
             return Err(PlanError::UnsupportedTag { tag, value });
         }
-        let slot = SINGLE.iter().zip(&mut self.values).find(|(known, _)| **known == tag);
-        match slot {
-            Some((_, slot @ None)) => *slot = Some(value),
+        match self.values.get_mut(position(tag)) {
+            Some(slot @ None) => *slot = Some(value),
             Some(_) => return Err(PlanError::DuplicateTag { tag, entry: index }),
             None => {}
         }
@@ -185,7 +210,7 @@ impl<'a> Dynamic<'a> {
 
     /// Returns the value of a tag that may occur once.
     pub(super) fn get(&self, tag: Tag) -> Option<u64> {
-        SINGLE.iter().zip(self.values).find(|(known, _)| **known == tag)?.1
+        *self.values.get(position(tag))?
     }
 
     /// Returns the value of a tag that must occur.
@@ -276,13 +301,10 @@ impl<T> Clone for Records<'_, T> {
 
 impl<T> Copy for Records<'_, T> {}
 
-impl<'a, T> Records<'a, T> {
-    /// Walks the records, each with its position in the file.
-    pub(super) fn positioned(&self) -> impl Iterator<Item = (u64, &'a T)> + use<'a, T> {
-        let entry = size_of::<T>() as u64;
-        let start = self.offset;
+impl<T> Records<'_, T> {
+    /// Returns the position of a record in the file.
+    pub(super) const fn position(&self, index: usize) -> u64 {
         // Wrapping: the table is inside the file, so it cannot.
-        let position = move |index: u64| start.wrapping_add(index.wrapping_mul(entry));
-        (0_u64..).map(position).zip(self.records)
+        self.offset.wrapping_add((index as u64).wrapping_mul(size_of::<T>() as u64))
     }
 }

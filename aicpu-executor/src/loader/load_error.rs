@@ -7,7 +7,6 @@ use core::fmt;
 use super::code_memory::MemoryError;
 use super::elf::Tag;
 use super::error::PlanError;
-use super::writer::WriteError;
 
 /// Names that are listed at most.
 const MAX_LISTED: usize = 64;
@@ -101,15 +100,6 @@ impl core::error::Error for LoadError {
 impl From<MemoryError> for LoadError {
     fn from(error: MemoryError) -> Self {
         Self::Memory(error)
-    }
-}
-
-impl From<WriteError> for LoadError {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Memory(error) => Self::Memory(error),
-            WriteError::OutsideImage { vaddr, bytes } => Self::WriteOutsideImage { vaddr, bytes },
-        }
     }
 }
 

@@ -11,8 +11,11 @@ use super::symbol::Export;
 /// static objects, and the start files one more.
 pub(super) const MAX_FUNCTIONS: usize = 128;
 
-/// Functions in calling order: the entries of an array and one function of its own.
-pub(super) type FunctionList = heapless::Vec<u64, { MAX_FUNCTIONS + 1 }>;
+/// Functions in calling order, as offsets from the first byte of the image: the entries of an
+/// array and one function of its own.
+///
+/// Offsets, because a list of addresses would double what is moved around with an image.
+pub(super) type FunctionList = heapless::Vec<u32, { MAX_FUNCTIONS + 1 }>;
 
 /// An initialiser as the dynamic loaders of Linux call it: argument count, arguments, environment.
 type Initialiser = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
@@ -123,14 +126,14 @@ impl LoadedImage {
     /// [`run_init`](Self::run_init) does; a platform that wants to time or guard each constructor
     /// calls them itself.
     #[must_use]
-    pub fn init_functions(&self) -> &[u64] {
-        &self.init
+    pub fn init_functions(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.init.iter().map(|offset| self.base + u64::from(*offset))
     }
 
     /// Returns the addresses of the finalisers in calling order; each is called without arguments.
     #[must_use]
-    pub fn fini_functions(&self) -> &[u64] {
-        &self.fini
+    pub fn fini_functions(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.fini.iter().map(|offset| self.base + u64::from(*offset))
     }
 
     /// Runs the initialisers.
@@ -145,8 +148,8 @@ impl LoadedImage {
     /// the caller's responsibility. Called once, before any other function of the image.
     pub unsafe fn run_init(&self) {
         let empty: [*const c_char; 1] = [core::ptr::null()];
-        for address in &self.init {
-            let code = code_pointer(*address);
+        for address in self.init_functions() {
+            let code = code_pointer(address);
             // SAFETY: the address is code of the sealed image (invariant of the type), which the
             // caller says is still there; function and data pointers have the same form.
             let function = unsafe { core::mem::transmute::<*const (), Initialiser>(code) };
@@ -162,8 +165,8 @@ impl LoadedImage {
     /// As for [`run_init`](Self::run_init), which has returned. Called once; no function of the
     /// image is running or will be called afterwards.
     pub unsafe fn run_fini(&self) {
-        for address in &self.fini {
-            let code = code_pointer(*address);
+        for address in self.fini_functions() {
+            let code = code_pointer(address);
             // SAFETY: as in `run_init`.
             let function = unsafe { core::mem::transmute::<*const (), Finaliser>(code) };
             // SAFETY: the caller vouches for the code.

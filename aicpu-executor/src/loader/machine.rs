@@ -62,6 +62,14 @@ impl Machine {
         }
     }
 
+    /// Returns the number of the relative relocation.
+    pub(super) const fn relative_number(self) -> u32 {
+        match self {
+            Self::X86_64 => 8,
+            Self::Aarch64 => 1027,
+        }
+    }
+
     /// Translates a relocation number; `None` if the loader does not know it.
     pub(super) const fn relocation_kind(self, number: u32) -> Option<RelocationKind> {
         Some(match (self, number) {

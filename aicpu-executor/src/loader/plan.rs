@@ -14,6 +14,7 @@ use super::machine::Machine;
 use super::name::SymbolName;
 use super::needed::{self, DEFAULT_NEEDED, NeededIter, NeededPolicy};
 use super::note;
+use super::page_layout::PageLayout;
 use super::relocation::{Relocations, WORD_BYTES};
 use super::segment::{Pages, Segment, Segments};
 use super::string_table::StringTable;
@@ -54,7 +55,7 @@ pub struct Plan<'a> {
     machine: Machine,
     page_bytes: usize,
     pub(super) segments: Segments<'a>,
-    pub(super) relro: Option<Pages>,
+    relro: Option<Pages>,
     dynamic: Dynamic<'a>,
     strings: StringTable<'a>,
     pub(super) symbols: SymbolTable<'a>,
@@ -161,6 +162,48 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub const fn page_bytes(&self) -> usize {
         self.page_bytes
+    }
+
+    /// Returns the file that was planned.
+    #[must_use]
+    pub const fn image(&self) -> &'a [u8] {
+        self.segments.image()
+    }
+
+    /// Returns the rights of all pages after sealing. Computed, so ask once.
+    #[must_use]
+    pub fn pages(&self) -> PageLayout {
+        PageLayout::new(&self.segments, self.relro)
+    }
+
+    /// Returns the address of the first byte, as linked; a multiple of [`align`](Self::align).
+    #[must_use]
+    pub const fn start(&self) -> u64 {
+        self.segments.start()
+    }
+
+    /// Returns where a segment begins, counted from the first byte of the image.
+    #[must_use]
+    pub const fn offset_of(&self, segment: &Segment) -> usize {
+        // CAST: segments lie inside the span, which is a usize.
+        segment.vaddr.wrapping_sub(self.segments.start()) as usize
+    }
+
+    /// Returns the file bytes of a segment of this plan.
+    #[must_use]
+    pub fn file_bytes(&self, segment: &Segment) -> &'a [u8] {
+        self.segments.file_bytes(segment.vaddr, segment.file_bytes).unwrap_or_default()
+    }
+
+    /// Returns the pages of a segment, as a range counted from the first byte of the image, and
+    /// how many bytes of them lie before the segment.
+    #[must_use]
+    pub fn pages_of(&self, segment: &Segment) -> (usize, core::ops::Range<usize>) {
+        let pages = self.segments.pages(segment);
+        // CAST: segments lie inside the span, which is a usize.
+        let first = pages.vaddr.wrapping_sub(self.start()) as usize;
+        let lead = segment.vaddr.wrapping_sub(pages.vaddr) as usize;
+        (lead, first..first + pages.bytes as usize)
     }
 
     /// Returns the bytes of address space the image needs, a multiple of the page size.

@@ -64,15 +64,27 @@ impl<'a> Relocations<'a> {
         self.relr
     }
 
-    /// Walks the others in the order of application, as decoded.
-    pub(super) fn actions(&self) -> impl Iterator<Item = Result<Action, PlanError>> + use<'a> {
-        let machine = self.machine;
-        self.positioned().map(move |(offset, entry)| decode(machine, offset, entry))
+    /// Returns the others in the order of application: first the data, then the PLT.
+    pub(super) const fn unpacked(&self) -> [Records<'a, Rela>; 2] {
+        [self.rela, self.plt]
     }
 
-    /// Walks the unpacked relocations with their positions in the file.
-    fn positioned(&self) -> impl Iterator<Item = (u64, &'a Rela)> + use<'a> {
-        self.rela.positioned().chain(self.plt.positioned())
+    /// Returns the `r_info` of a relative relocation, by far the most frequent kind.
+    ///
+    /// Whoever walks many relocations compares with it before decoding.
+    pub(super) const fn relative_info(&self) -> u64 {
+        // No symbol, so the number alone.
+        self.machine.relative_number() as u64
+    }
+
+    /// Decodes record `index` of a table of [`unpacked`](Self::unpacked).
+    pub(super) fn decode(
+        &self,
+        table: &Records<'_, Rela>,
+        index: usize,
+        entry: &Rela,
+    ) -> Result<Action, PlanError> {
+        decode(self.machine, table.position(index), entry)
     }
 
     /// Checks all relocations and returns how many words they write.
@@ -87,32 +99,83 @@ impl<'a> Relocations<'a> {
         symbols: &SymbolTable<'_>,
         limit: usize,
     ) -> Result<usize, PlanError> {
-        let mut count = 0_usize;
-        let mut target_is_fine = |offset, vaddr| {
-            count = count.saturating_add(1);
-            if count > limit {
-                return Err(PlanError::TooManyRelocations { limit });
-            }
-            if !segments.is_writable(vaddr, WORD_BYTES) {
-                return Err(PlanError::RelocationTarget { offset, vaddr });
-            }
-            Ok(())
-        };
-        relr::for_each(self.relr, &mut target_is_fine)?;
-        for (offset, entry) in self.positioned() {
-            match decode(self.machine, offset, entry)? {
-                Action::Nothing => {}
-                Action::Relative { target, .. } => target_is_fine(offset, target)?,
-                Action::Symbol { target, symbol, .. } => {
-                    target_is_fine(offset, target)?;
-                    if symbols.binding(symbol).is_none() {
-                        let count = symbols.count();
-                        return Err(PlanError::SymbolIndex { offset, symbol, count });
-                    }
+        let mut targets = Targets { segments, limit, count: 0, start: 0, words_end: 0 };
+        for packed in relr::words(self.relr) {
+            let (offset, vaddr) = packed?;
+            targets.check(offset, vaddr)?;
+        }
+        let relative = self.relative_info();
+        for table in self.unpacked() {
+            for (index, entry) in table.records.iter().enumerate() {
+                if entry.info.get() == relative {
+                    targets.check(table.position(index), entry.target.get())?;
+                } else {
+                    self.check_symbolic(&table, index, entry, symbols, &mut targets)?;
                 }
             }
         }
-        Ok(count)
+        Ok(targets.count)
+    }
+
+    /// Checks a relocation that is probably not a relative one.
+    fn check_symbolic(
+        &self,
+        table: &Records<'_, Rela>,
+        index: usize,
+        entry: &Rela,
+        symbols: &SymbolTable<'_>,
+        targets: &mut Targets<'_>,
+    ) -> Result<(), PlanError> {
+        let offset = table.position(index);
+        match decode(self.machine, offset, entry)? {
+            Action::Nothing => Ok(()),
+            Action::Relative { target, .. } => targets.check(offset, target),
+            Action::Symbol { target, symbol, .. } => {
+                targets.check(offset, target)?;
+                let count = symbols.count();
+                if symbol as usize >= count {
+                    return Err(PlanError::SymbolIndex { offset, symbol, count });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Checks and counts the words that relocations write.
+struct Targets<'s> {
+    segments: &'s Segments<'s>,
+    limit: usize,
+    count: usize,
+    /// The writable segment that held the last word: words may start from `start` up to before
+    /// `start + words_end`. Linkers sort by address, so it mostly holds the next one too.
+    start: u64,
+    words_end: u64,
+}
+
+impl Targets<'_> {
+    /// Checks the word at `vaddr`, which the relocation at `offset` of the file writes.
+    #[inline]
+    fn check(&mut self, offset: u64, vaddr: u64) -> Result<(), PlanError> {
+        self.count += 1;
+        if self.count > self.limit {
+            return Err(PlanError::TooManyRelocations { limit: self.limit });
+        }
+        if vaddr.wrapping_sub(self.start) < self.words_end {
+            return Ok(());
+        }
+        self.find(offset, vaddr)
+    }
+
+    /// Finds the segment of a word that is not in the last one's.
+    #[cold]
+    fn find(&mut self, offset: u64, vaddr: u64) -> Result<(), PlanError> {
+        let segment = self.segments.writable_segment(vaddr, WORD_BYTES);
+        let segment = segment.ok_or(PlanError::RelocationTarget { offset, vaddr })?;
+        self.start = segment.vaddr;
+        // The segment holds a word, so this does not wrap.
+        self.words_end = segment.memory_bytes - (WORD_BYTES - 1);
+        Ok(())
     }
 }
 

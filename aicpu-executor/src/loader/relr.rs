@@ -7,39 +7,85 @@ use zerocopy::little_endian::U64;
 
 use super::dynamic::Records;
 use super::error::PlanError;
+use super::relocation::WORD_BYTES;
 
 /// Words that one bitmap covers.
 const BITMAP_WORDS: u64 = 63;
 
-/// Calls `visit` with the file position of the entry and the address of each word to relocate.
+/// Walks the table: the file position of the entry and the address of each word to relocate.
 ///
-/// # Errors
-///
-/// A bitmap comes first, an address wraps around, or `visit` fails.
-pub(super) fn for_each<E: From<PlanError>>(
-    table: Records<'_, U64>,
-    mut visit: impl FnMut(u64, u64) -> Result<(), E>,
-) -> Result<(), E> {
-    // The address that bit 1 of the next bitmap stands for; none before the first address.
-    let mut next: Option<u64> = None;
-    for (offset, word) in table.positioned() {
-        let word = word.get();
-        let bad = PlanError::PackedRelocation { offset, value: word };
-        if word & 1 == 0 {
-            visit(offset, word)?;
-            next = word.checked_add(8);
-            continue;
-        }
-        let start = next.ok_or(bad)?;
-        let mut bits = word >> 1;
-        while bits != 0 {
-            let index = u64::from(bits.trailing_zeros());
-            visit(offset, start.checked_add(8 * index).ok_or(bad)?)?;
-            bits &= bits - 1;
-        }
-        next = start.checked_add(8 * BITMAP_WORDS);
+/// An item is an error if a bitmap comes first or an address wraps around; nothing follows it.
+pub(super) const fn words(table: Records<'_, U64>) -> Words<'_> {
+    Words { table, index: 0, bits: 0, start: None, failed: false }
+}
+
+/// Iterates over the words that packed relocations name.
+#[derive(Debug, Clone)]
+pub(super) struct Words<'a> {
+    table: Records<'a, U64>,
+    /// The next entry.
+    index: usize,
+    /// What is left of the bitmap before it, bit 0 for the word at `start`.
+    bits: u64,
+    /// The word behind the last one covered; `None` before the first address or when it wraps.
+    start: Option<u64>,
+    failed: bool,
+}
+
+impl Words<'_> {
+    /// Position in the file and value of an entry.
+    fn entry(&self, index: usize) -> Option<(u64, u64)> {
+        let word = self.table.records.get(index)?;
+        Some((self.table.position(index), word.get()))
     }
-    Ok(())
+
+    /// Returns the next word, or an error with the entry that is to blame.
+    fn advance(&mut self) -> Option<Result<(u64, u64), PlanError>> {
+        loop {
+            if self.bits != 0 {
+                let (offset, value) = self.entry(self.index.wrapping_sub(1))?;
+                let index = u64::from(self.bits.trailing_zeros());
+                let word = self.start.and_then(|start| start.checked_add(WORD_BYTES * index));
+                self.bits &= self.bits - 1;
+                if self.bits == 0 {
+                    self.skip_bitmap();
+                }
+                let word = word.ok_or(PlanError::PackedRelocation { offset, value });
+                return Some(word.map(|word| (offset, word)));
+            }
+            let (offset, value) = self.entry(self.index)?;
+            self.index += 1;
+            if value & 1 == 0 {
+                self.start = value.checked_add(WORD_BYTES);
+                return Some(Ok((offset, value)));
+            }
+            if self.start.is_none() {
+                return Some(Err(PlanError::PackedRelocation { offset, value }));
+            }
+            self.bits = value >> 1;
+            if self.bits == 0 {
+                self.skip_bitmap();
+            }
+        }
+    }
+
+    /// Moves behind the words of a bitmap.
+    fn skip_bitmap(&mut self) {
+        self.start = self.start.and_then(|start| start.checked_add(WORD_BYTES * BITMAP_WORDS));
+    }
+}
+
+impl Iterator for Words<'_> {
+    type Item = Result<(u64, u64), PlanError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let item = self.advance();
+        self.failed = matches!(item, Some(Err(_)));
+        item
+    }
 }
 
 #[cfg(test)]
@@ -52,12 +98,7 @@ mod tests {
     /// Walks `words`, which start at file position 0x40.
     fn walk(words: &[u64]) -> Result<Vec<(u64, u64)>, PlanError> {
         let words: Vec<U64> = words.iter().map(|word| U64::new(*word)).collect();
-        let mut seen = Vec::new();
-        for_each(Records { offset: 0x40, records: &words }, |offset, vaddr| {
-            seen.push((offset, vaddr));
-            Ok(())
-        })?;
-        Ok(seen)
+        super::words(Records { offset: 0x40, records: &words }).collect()
     }
 
     #[test]
@@ -87,14 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_the_first_failure_of_the_visitor() {
-        let words = [U64::new(0x1000), U64::new(0x2000)];
-        let refused = PlanError::NoHashTable;
-        let mut calls = 0;
-        let result = for_each(Records { offset: 0, records: &words }, |_, _| {
-            calls += 1;
-            Err::<(), _>(refused)
-        });
-        assert_eq!((result, calls), (Err(refused), 1));
+    fn nothing_follows_a_failure() {
+        let words = [U64::new(1), U64::new(0x2000)];
+        let mut walk = super::words(Records { offset: 0, records: &words });
+        assert!(matches!(walk.next(), Some(Err(_))));
+        assert_eq!(walk.next(), None);
     }
 }

@@ -8,7 +8,7 @@ use super::elf::{self, ProgramHeader, file_range};
 use super::error::PlanError;
 
 /// Loadable segments an image may have; linkers write two to five.
-const MAX_SEGMENTS: usize = 16;
+pub(super) const MAX_SEGMENTS: usize = 16;
 
 /// Largest alignment of a segment: the largest page size of AArch64.
 const MAX_ALIGN: u64 = 0x1_0000;
@@ -92,7 +92,8 @@ impl<'a> Segments<'a> {
         };
         segments.start = first.vaddr & !(segments.align - 1);
         let bytes = segments.end.saturating_sub(segments.start);
-        if usize::try_from(bytes).map_or(true, |bytes| bytes > span_limit) {
+        // Positions in an image are kept in 32 bits, whatever the limit.
+        if u32::try_from(bytes).map_or(true, |bytes| bytes as usize > span_limit) {
             return Err(PlanError::SpanTooLarge { bytes, limit: span_limit });
         }
         Ok(segments)
@@ -184,10 +185,7 @@ impl<'a> Segments<'a> {
 
     /// Tells whether a range lies in one writable segment.
     pub(super) fn is_writable(&self, vaddr: u64, bytes: u64) -> bool {
-        self.list.iter().any(|each| {
-            each.protection.contains(Protection::WRITE)
-                && each.holds(vaddr, bytes, each.memory_bytes)
-        })
+        self.writable_segment(vaddr, bytes).is_some()
     }
 
     /// Tells whether a range (at least one byte) is code in the file.
@@ -229,6 +227,28 @@ impl<'a> Segments<'a> {
         Ok((first < last).then_some(Pages { vaddr: first, bytes: last - first }))
     }
 
+    /// Returns the pages of a segment.
+    pub(super) const fn pages(&self, segment: &Segment) -> Pages {
+        let mask = self.page_bytes - 1;
+        let first = segment.vaddr & !mask;
+        // No overflow: the page end of every segment was computed with a check.
+        let end = segment.end().wrapping_add(mask) & !mask;
+        Pages { vaddr: first, bytes: end.wrapping_sub(first) }
+    }
+
+    /// Returns the file.
+    pub(super) const fn image(&self) -> &'a [u8] {
+        self.image
+    }
+
+    /// Returns the writable segment that holds a word, for the cache of whoever asks for many.
+    pub(super) fn writable_segment(&self, vaddr: u64, bytes: u64) -> Option<&Segment> {
+        self.list.iter().find(|each| {
+            each.protection.contains(Protection::WRITE)
+                && each.holds(vaddr, bytes, each.memory_bytes)
+        })
+    }
+
     /// Returns the bytes between the end of a segment and the end of its last page.
     const fn padding(&self, segment: &Segment) -> u64 {
         segment.end().wrapping_neg() & (self.page_bytes - 1)
@@ -242,6 +262,17 @@ pub(super) struct Pages {
     pub(super) vaddr: u64,
     /// Bytes.
     pub(super) bytes: u64,
+}
+
+impl Pages {
+    /// Tells whether `other` lies within.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        other
+            .vaddr
+            .checked_sub(self.vaddr)
+            .and_then(|offset| offset.checked_add(other.bytes))
+            .is_some_and(|end| end <= self.bytes)
+    }
 }
 
 /// Checks a `PT_LOAD` by itself: rules 6, 7, 8, 10 and 11.

@@ -69,6 +69,42 @@ impl<'a> StringTable<'a> {
         })
     }
 
+    /// Checks that a name starts inside the table.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub(super) fn check_start(
+        &self,
+        string: u32,
+        what: &'static str,
+        index: u64,
+    ) -> Result<(), PlanError> {
+        let (string, table_bytes) = (u64::from(string), self.bytes.len());
+        if string < table_bytes as u64 {
+            return Ok(());
+        }
+        Err(PlanError::StringOutsideTable { what, index, string, table_bytes })
+    }
+
+    /// Checks a name without measuring it where the rest of the table is short enough.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub(super) fn check(
+        &self,
+        string: u32,
+        what: &'static str,
+        index: u64,
+    ) -> Result<(), PlanError> {
+        self.check_start(string, what, index)?;
+        if self.bytes.len() - string as usize <= MAX_NAME_BYTES {
+            return Ok(());
+        }
+        self.get(string.into(), what, index).map(|_| ())
+    }
+
     /// Tells whether the name at `string` is `name`; costs no more than the length of `name`.
     pub(super) fn is(&self, string: u32, name: &[u8]) -> bool {
         let rest = usize::try_from(string).ok().and_then(|start| self.bytes.get(start..));

@@ -88,13 +88,13 @@ impl core::error::Error for ExportError {}
 
 /// What a relocation that names a symbol binds to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Binding<'a> {
+pub(super) enum Binding {
     /// An address of this image, as linked.
     Image(u64),
     /// A number, independent of where the image lies.
     Absolute(u64),
     /// Something outside.
-    Import(Import<'a>),
+    Import,
 }
 
 /// The checked symbol table with its names and hash tables.
@@ -156,24 +156,36 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Checks one symbol: its name, its kind and where it is.
+    ///
+    /// Names of definitions are only ever compared, which is safe once they start in the table, so
+    /// their length does not matter here.
     fn check_symbol(
         &self,
         index: u32,
         symbol: &Symbol,
         segments: &Segments<'_>,
     ) -> Result<(), PlanError> {
-        let name = self.name(index, symbol)?;
-        if kind_of(symbol) == elf::STT_TLS {
-            return Err(PlanError::ThreadLocal { name: SymbolName::new(name) });
-        }
         let (section, value) = (symbol.section.get(), symbol.value.get());
-        if section == elf::SHN_UNDEF || section == elf::SHN_ABS {
+        let kind = kind_of(symbol);
+        if section == elf::SHN_UNDEF || kind == elf::STT_TLS {
+            self.strings.check(symbol.name.get(), "symbol", index.into())?;
+            return match kind {
+                elf::STT_TLS => {
+                    let name = SymbolName::new(self.name(index, symbol)?);
+                    Err(PlanError::ThreadLocal { name })
+                }
+                _ => Ok(()),
+            };
+        }
+        self.strings.check_start(symbol.name.get(), "symbol", index.into())?;
+        if section == elf::SHN_ABS {
             return Ok(());
         }
         if section >= elf::SHN_LORESERVE {
             return Err(PlanError::SymbolSection { symbol: index, section });
         }
-        if kind_of(symbol) == elf::STT_GNU_IFUNC {
+        if kind == elf::STT_GNU_IFUNC {
+            let name = self.name(index, symbol)?;
             return Err(PlanError::IndirectFunction { symbol: index, name: SymbolName::new(name) });
         }
         // Linkers define `_end` and the like a few bytes behind the last segment, so the whole
@@ -190,16 +202,21 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Returns what symbol `index` binds to; `None` if there is no such symbol.
-    pub(super) fn binding(&self, index: u32) -> Option<Binding<'a>> {
+    pub(super) fn binding(&self, index: u32) -> Option<Binding> {
         let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
         let value = symbol.value.get();
         Some(match symbol.section.get() {
             // The null symbol stands for "no symbol" in relocations: value 0.
             _ if index == 0 => Binding::Absolute(0),
-            elf::SHN_UNDEF => Binding::Import(self.import(index, symbol)?),
+            elf::SHN_UNDEF => Binding::Import,
             elf::SHN_ABS => Binding::Absolute(value),
             _ => Binding::Image(value),
         })
+    }
+
+    /// Describes undefined symbol `index`.
+    pub(super) fn import_at(&self, index: u32) -> Option<Import<'a>> {
+        self.import(index, self.symbols.get(usize::try_from(index).ok()?)?)
     }
 
     /// Iterates over the undefined symbols.
@@ -324,11 +341,18 @@ impl<'a> Iterator for ImportIter<'a> {
     type Item = Import<'a>;
 
     fn next(&mut self) -> Option<Import<'a>> {
+        self.next_indexed().map(|(_, import)| import)
+    }
+}
+
+impl<'a> ImportIter<'a> {
+    /// Returns the next import with its index in the symbol table.
+    pub(super) fn next_indexed(&mut self) -> Option<(u32, Import<'a>)> {
         while let Some(symbol) = self.table.symbols.get(usize::try_from(self.next).ok()?) {
             let index = self.next;
             self.next = index.checked_add(1)?;
             if symbol.section.get() == elf::SHN_UNDEF {
-                return self.table.import(index, symbol);
+                return Some((index, self.table.import(index, symbol)?));
             }
         }
         None

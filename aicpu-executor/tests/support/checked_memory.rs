@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Protection};
+use aicpu_executor::loader::{
+    CodeMemory, MemoryError, MemoryOperation, Plan, Protection, copy_segments,
+};
 
 /// What fresh memory is filled with, so that a byte the loader forgot shows.
 pub const POISON: u8 = 0xa5;
@@ -14,11 +16,10 @@ pub struct CheckedMemory {
     pub bytes: Vec<u8>,
     /// Rights of each page.
     pub pages: Vec<Protection>,
-    /// Ranges whose instructions were made visible.
-    pub synchronised: Vec<(usize, usize)>,
     /// What the loader must never do, in order.
     pub violations: Vec<String>,
     pub is_reserved: bool,
+    pub is_sealed: bool,
     /// Operations done so far.
     pub operations: Cell<usize>,
     /// The operation that fails, if any.
@@ -32,9 +33,9 @@ impl CheckedMemory {
             page_bytes: 4096,
             bytes: Vec::new(),
             pages: Vec::new(),
-            synchronised: Vec::new(),
             violations: Vec::new(),
             is_reserved: false,
+            is_sealed: false,
             operations: Cell::new(0),
             fail_at: None,
         }
@@ -61,28 +62,6 @@ impl CheckedMemory {
             _ => Ok(()),
         }
     }
-
-    /// Counts an operation, and checks that its range is inside and has the right.
-    fn check(
-        &mut self,
-        operation: MemoryOperation,
-        offset: usize,
-        length: usize,
-        right: Protection,
-    ) -> Result<(), MemoryError> {
-        self.count(operation, offset, length)?;
-        let end = offset.checked_add(length);
-        if !self.is_reserved || end.is_none_or(|end| end > self.bytes.len()) {
-            self.violations.push(format!("{operation:?} of {length:#x} at {offset:#x} is outside"));
-            return Err(MemoryError { operation, offset, length, os_error: 0 });
-        }
-        let pages = offset / self.page_bytes..(offset + length).div_ceil(self.page_bytes);
-        if self.pages[pages].iter().any(|page| !page.contains(right)) {
-            self.violations.push(format!("{operation:?} of {length:#x} at {offset:#x}: sealed"));
-            return Err(MemoryError { operation, offset, length, os_error: 0 });
-        }
-        Ok(())
-    }
 }
 
 impl CodeMemory for CheckedMemory {
@@ -90,68 +69,59 @@ impl CodeMemory for CheckedMemory {
         self.page_bytes
     }
 
-    fn reserve(&mut self, span: usize, align: usize) -> Result<u64, MemoryError> {
-        let operation = MemoryOperation::Reserve;
-        self.count(operation, 0, span)?;
+    fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+        let (span, align) = (plan.span(), plan.align());
+        self.count(MemoryOperation::Place, 0, span)?;
         if self.is_reserved || !span.is_multiple_of(self.page_bytes) || !align.is_power_of_two() {
-            self.violations.push(format!("reserve {span:#x} at {align:#x}"));
+            self.violations.push(format!("place {span:#x} at {align:#x}"));
         }
         self.is_reserved = true;
         self.bytes = vec![POISON; span];
         self.pages = vec![Protection::READ | Protection::WRITE; span / self.page_bytes];
+        copy_segments(plan, &mut self.bytes)?;
         Ok(self.base)
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), MemoryError> {
-        self.check(MemoryOperation::Write, offset, bytes.len(), Protection::WRITE)?;
-        self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), MemoryError> {
-        let operation = MemoryOperation::Read;
-        let length = bytes.len();
-        self.count(operation, offset, length)?;
-        let refused = MemoryError { operation, offset, length, os_error: 0 };
-        let range = offset..offset.checked_add(length).ok_or(refused)?;
-        bytes.copy_from_slice(self.bytes.get(range).ok_or(refused)?);
-        Ok(())
-    }
-
-    fn zero(&mut self, offset: usize, length: usize) -> Result<(), MemoryError> {
-        self.check(MemoryOperation::Zero, offset, length, Protection::WRITE)?;
-        self.bytes[offset..offset + length].fill(0);
-        Ok(())
-    }
-
-    fn protect(
-        &mut self,
-        offset: usize,
-        length: usize,
-        protection: Protection,
-    ) -> Result<(), MemoryError> {
-        self.check(MemoryOperation::Protect, offset, length, Protection::empty())?;
-        if !(offset | length).is_multiple_of(self.page_bytes) {
-            self.violations.push(format!("protect {length:#x} at {offset:#x}: not pages"));
+    fn writable(&mut self, offset: usize, bytes: usize) -> Result<&mut [u8], MemoryError> {
+        let operation = MemoryOperation::Write;
+        self.count(operation, offset, bytes)?;
+        let refused = MemoryError { operation, offset, length: bytes, os_error: 0 };
+        let range = offset..offset.checked_add(bytes).ok_or(refused)?;
+        if !self.is_reserved || self.is_sealed {
+            self.violations.push(format!("write of {bytes:#x} at {offset:#x}: sealed"));
+            return Err(refused);
         }
-        if protection.contains(Protection::WRITE | Protection::EXECUTE) {
-            self.violations.push(format!("protect {length:#x} at {offset:#x}: W+X"));
+        if range.end > self.bytes.len() {
+            self.violations.push(format!("write of {bytes:#x} at {offset:#x} is outside"));
         }
-        self.pages[offset / self.page_bytes..(offset + length) / self.page_bytes].fill(protection);
-        Ok(())
+        self.bytes.get_mut(range).ok_or(refused)
     }
 
-    fn sync_instruction_cache(&mut self, offset: usize, length: usize) -> Result<(), MemoryError> {
-        let right = Protection::EXECUTE;
-        self.check(MemoryOperation::SyncInstructionCache, offset, length, right)?;
-        self.synchronised.push((offset, length));
+    fn seal(&mut self, plan: &Plan<'_>) -> Result<(), MemoryError> {
+        self.count(MemoryOperation::Protect, 0, plan.span())?;
+        self.is_sealed = true;
+        let mut end = 0;
+        for run in plan.pages().runs() {
+            if run.offset != end || run.bytes == 0 || !run.bytes.is_multiple_of(self.page_bytes) {
+                self.violations.push(format!("{run:?} behind {end:#x}"));
+            }
+            end = run.offset + run.bytes;
+            if run.protection.contains(Protection::WRITE | Protection::EXECUTE) {
+                self.violations.push(format!("{run:?}: W+X"));
+            }
+            let pages = run.offset / self.page_bytes..end / self.page_bytes;
+            self.pages[pages].fill(run.protection);
+        }
+        if end != plan.span() {
+            self.violations.push(format!("the runs end at {end:#x}"));
+        }
         Ok(())
     }
 
     fn release(&mut self) {
         self.is_reserved = false;
+        self.is_sealed = false;
         self.bytes = Vec::new();
         self.pages = Vec::new();
-        self.synchronised = Vec::new();
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::LinuxCodeMemory;
-use protocol::Chip;
+use protocol::{CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
+use spin::Mutex;
 
 use super::clock;
 use super::core_pool::CorePool;
@@ -26,12 +27,16 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
+    slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
 impl<C: Chip> SimPlatform<C> {
     /// The machine around `pool`.
     pub fn new(pool: Arc<CorePool<C>>) -> Self {
-        Self { pool }
+        Self {
+            pool,
+            slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
+        }
     }
 }
 
@@ -84,8 +89,8 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
-    fn code_memory(&self) -> LinuxCodeMemory {
-        LinuxCodeMemory::new()
+    fn code_memory(&self, id: CallableId) -> &Mutex<LinuxCodeMemory> {
+        &self.slots[id.index()]
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
