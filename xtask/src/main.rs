@@ -7,8 +7,10 @@
 //! | `test [SUITE…]` | the fast suite, or parts of it; ends with `N passed, N failed` |
 //! | `ci [CHECK…]` | every check, or some; all run, then the failed ones are listed |
 //! | `tidy` | the house rules that no compiler checks |
+//! | `bench NAME` | what something costs, in release; a table, and JSON if asked for |
 //! | `build-aicpu` | the shared object for the AICPU, for this machine and for aarch64 |
 
+mod bench;
 mod check;
 mod examples;
 mod firmware;
@@ -17,6 +19,7 @@ mod readme;
 mod test_suite;
 mod tidy;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -41,13 +44,30 @@ enum Command {
     },
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
-    /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, examples, readme, deny.
+    /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, examples, readme, bench,
+    /// deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
     },
     /// Checks the house rules that no compiler checks.
     Tidy,
+    /// Runs a bench in release and prints its tables.
+    ///
+    /// Benches: loader.
+    Bench {
+        /// The bench to run.
+        name: String,
+        /// Writes the figures to FILE as well, as JSON.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Takes a few seconds, for coarse figures.
+        #[arg(long)]
+        quick: bool,
+        /// Passed on to the bench, such as `-- --help`.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
     /// Builds and links the shared object for the AICPU.
     BuildAicpu,
 }
@@ -57,6 +77,9 @@ fn main() -> ExitCode {
         Command::Test { suites } => test_suite::run(&suites),
         Command::Ci { checks } => check::run(&checks),
         Command::Tidy => tidy::run(),
+        Command::Bench { name, json, quick, rest } => {
+            bench::run(&name, json.as_deref(), quick, &rest)
+        }
         Command::BuildAicpu => firmware::build_all(),
     };
     report(outcome)

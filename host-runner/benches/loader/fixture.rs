@@ -62,7 +62,8 @@ impl Fixtures {
     /// The compiler cannot be run or fails, or an image is not what its recipe promises.
     pub(crate) fn build() -> Result<Self> {
         let in_memory = Path::new(MEMORY_FILES).is_dir();
-        let folder = if in_memory { tempfile::tempdir_in(MEMORY_FILES) } else { tempfile::tempdir() };
+        let folder =
+            if in_memory { tempfile::tempdir_in(MEMORY_FILES) } else { tempfile::tempdir() };
         let folder = folder.context("cannot make a folder for the images")?;
         let at = folder.path();
         let [small, small_relr, small_other, big] = std::thread::scope(|scope| {

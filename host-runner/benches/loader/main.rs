@@ -84,11 +84,7 @@ fn measure(arguments: &Arguments) -> Result<Record> {
     Ok(Record {
         bench: "loader",
         quick: arguments.quick,
-        setting: Setting {
-            pinned: processors.pinned,
-            raised,
-            files_in_memory: fixtures.in_memory,
-        },
+        setting: Setting { pinned: processors.pinned, raised, files_in_memory: fixtures.in_memory },
         images: images(&fixtures),
         rows,
         system_calls,

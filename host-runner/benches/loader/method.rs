@@ -13,14 +13,17 @@
 
 use anyhow::{Result, ensure};
 
-use crate::fixture::{Fixture, Fixtures};
 use crate::fixture::source::{Answers, SEED};
+use crate::fixture::{Fixture, Fixtures};
 use crate::sibling::Pair;
 
 #[expect(unsafe_code, reason = "vouches for the functions that a crate has loaded")]
 pub(crate) mod crates;
 pub(crate) mod floor;
-#[expect(unsafe_code, reason = "runs constructors and registers unwind tables, as an executor does")]
+#[expect(
+    unsafe_code,
+    reason = "runs constructors and registers unwind tables, as an executor does"
+)]
 pub(crate) mod ours;
 #[expect(unsafe_code, reason = "dlopen, dlsym and dlclose")]
 pub(crate) mod system;

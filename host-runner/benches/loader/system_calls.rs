@@ -94,7 +94,7 @@ fn traced(operation: &mut dyn FnMut() -> bool, repetitions: u32) -> Result<Optio
 }
 
 /// Whether a child that may make no system call survives the operation.
-fn makes_none(operation: &mut dyn FnMut() -> bool, repetitions: u32) -> Result<bool> {
+pub(crate) fn makes_none(operation: &mut dyn FnMut() -> bool, repetitions: u32) -> Result<bool> {
     let child = fork(|| {
         let code = repeat(operation, WARM_UP);
         // SAFETY: takes numbers; from here on this process may read, write and end.

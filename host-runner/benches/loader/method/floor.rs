@@ -22,7 +22,8 @@ pub(crate) use crate::mapping::Population;
 /// Copies all segments and writes to each page that is relocated.
 fn copy(fixture: &Fixture, memory: &mut Mapping) -> Result<()> {
     for segment in &fixture.facts.segments {
-        let bytes = fixture.bytes.get(segment.file.clone()).context("a segment outside the file")?;
+        let bytes =
+            fixture.bytes.get(segment.file.clone()).context("a segment outside the file")?;
         memory.write(segment.offset, bytes);
     }
     for page in &fixture.facts.relocated_pages {
