@@ -16,8 +16,17 @@
 //!
 //! What is accepted: ELF64 little endian `ET_DYN` for x86-64 and AArch64; RELA, RELR and PLT
 //! relocations; GNU and System V hash tables; `DT_INIT`/`DT_FINI` and their arrays; RELRO.
-//! All relocations are bound before the first call. A symbol that the image defines binds to
-//! itself; symbol versions are not compared. What is refused, and why, is listed at [`PlanError`].
+//! All relocations are bound before the first call. What is refused, and why, is listed at
+//! [`PlanError`].
+//!
+//! # How names bind
+//!
+//! - A name that the image defines binds to the image itself. Nobody else's definition replaces
+//!   it, and it replaces nobody else's: there is no interposition in either direction, and two
+//!   images never see each other's names.
+//! - Every other name goes to the [`SymbolResolver`], with the version that the image was linked
+//!   against ([`Import::version`]). Strong names that it does not offer fail the load, all in one
+//!   error; weak ones become 0.
 //!
 //! # What ordinary C++ orchestrations import
 //!
@@ -62,6 +71,7 @@ mod segment;
 mod string_table;
 mod symbol;
 mod sysv_hash;
+mod version;
 
 pub use code_memory::{CodeMemory, MemoryError, MemoryOperation, Protection, copy_segments};
 pub use commit::{SymbolResolver, commit};
@@ -77,3 +87,4 @@ pub use page_layout::{PageLayout, PageRun};
 pub use plan::{Plan, PlanLimits, plan};
 pub use segment::Segment;
 pub use symbol::{Export, ExportError, Import, ImportIter, SymbolKind};
+pub use version::SymbolVersion;

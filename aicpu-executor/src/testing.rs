@@ -18,7 +18,7 @@ use protocol::{
 use spin::Mutex;
 
 use crate::fault::{Fault, FaultLatch};
-use crate::loader::{CodeMemory, MemoryError, Plan, SymbolResolver};
+use crate::loader::{CodeMemory, Import, MemoryError, Plan, SymbolResolver};
 use crate::orchestrator::task_rings::RingSizes;
 use crate::orchestrator::{Orchestrator, Services};
 use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
@@ -106,7 +106,7 @@ impl CodeMemory for NoCodeMemory {
 }
 
 impl SymbolResolver for TestPlatform {
-    fn resolve(&self, _name: &[u8]) -> Option<u64> {
+    fn resolve(&self, _import: &Import<'_>) -> Option<u64> {
         None
     }
 }

@@ -39,8 +39,11 @@ fn describes_a_valid_image() {
         assert_eq!(plan.build_id(), Some(&builder::BUILD_ID[..]));
         assert_eq!(plan.soname(), Some(&b"libtest.so"[..]));
         assert_eq!(plan.needed().collect::<Vec<_>>(), [b"libc.so.6"]);
-        let imports =
-            [Import { name: b"imported", weak: false }, Import { name: b"optional", weak: true }];
+        let imports = [(&b"imported"[..], false), (b"optional", true)].map(|(name, weak)| Import {
+            name,
+            weak,
+            version: None,
+        });
         assert_eq!(plan.imports().collect::<Vec<_>>(), imports);
         let header = image.at.eh_frame_hdr as u64;
         let frame = EhFrame {

@@ -12,8 +12,8 @@ mod support;
 use std::env;
 
 use aicpu_executor::loader::{
-    LoadError, LoadedImage, Machine, Plan, PlanError, PlanLimits, Protection, SymbolResolver,
-    commit, plan,
+    Import, LoadError, LoadedImage, Machine, Plan, PlanError, PlanLimits, Protection,
+    SymbolResolver, commit, plan,
 };
 use support::checked_memory::CheckedMemory;
 use support::compiler::shared_object;
@@ -40,8 +40,9 @@ const PROGRAM: &str = r#"
 struct Everything;
 
 impl SymbolResolver for Everything {
-    fn resolve(&self, name: &[u8]) -> Option<u64> {
-        (!name.starts_with(b"_ITM")).then_some(0x4000_0000_0000 + name.len() as u64)
+    fn resolve(&self, import: &Import<'_>) -> Option<u64> {
+        let offered = !import.name.starts_with(b"_ITM");
+        offered.then_some(0x4000_0000_0000 + import.name.len() as u64)
     }
 }
 

@@ -12,6 +12,7 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody};
 
 pub mod error;
 pub mod image;
+pub mod resident_symbols;
 #[expect(
     unsafe_code,
     reason = "the simulator shares memory with kernels, orchestrations and the system"

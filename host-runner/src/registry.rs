@@ -16,9 +16,11 @@ use protocol::{CallableId, DeviceAddr, FuncId, MAX_REGISTERED_CALLABLE_IDS, Wire
 
 use crate::device::{Device, DeviceError, KernelError, MemoryError, OrchestrationError};
 
+pub mod content;
 mod orchestrations;
 mod placement;
 
+use content::ContentKey;
 pub use orchestrations::Orchestrations;
 pub use placement::Placement;
 
@@ -103,6 +105,8 @@ pub struct Entry {
     pub placement: Option<Placement>,
     /// Whether the executor has reported that it loaded this generation.
     pub loaded: bool,
+    /// First eight bytes of the hash of its blob; runs carry it for logs and traces.
+    pub digest_prefix: u64,
     /// One for each tensor that a run has staged; kept from run to run.
     pub buffers: Vec<Buffer>,
 }
@@ -158,6 +162,7 @@ impl Registry {
             blob: blob.into(),
             placement: Some(placement),
             loaded: false,
+            digest_prefix: ContentKey::of(blob).prefix(),
             buffers: Vec::new(),
         });
         Ok((id, generation))

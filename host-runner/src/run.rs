@@ -139,7 +139,7 @@ pub(crate) fn execute(
     if rebind && let Some(placement) = &entry.placement {
         placement.bind(body);
     }
-    announce(body, bound, !entry.loaded);
+    announce(body, bound, entry);
     if let Err(error) = staging::stage(device, &mut entry.buffers, arguments) {
         return failed(error);
     }
@@ -159,10 +159,11 @@ pub(crate) fn execute(
 }
 
 /// Names the callable in the run record, and says whether the executor has to load it.
-fn announce(body: &mut RuntimeBody, bound: Bound, first: bool) {
+fn announce(body: &mut RuntimeBody, bound: Bound, entry: &Entry) {
     body.active_callable_id = bound.id;
-    body.register_new_callable_id = u8::from(first);
+    body.register_new_callable_id = u8::from(!entry.loaded);
     body.extension.callable_generation = bound.generation;
+    body.extension.digest_prefix = entry.digest_prefix;
 }
 
 #[cfg(test)]

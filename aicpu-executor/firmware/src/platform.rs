@@ -12,7 +12,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use aicpu_executor::loader::SymbolResolver;
+use aicpu_executor::loader::{Import, SymbolResolver};
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{LinuxCodeMemory, cache};
 use protocol::{A2a3, CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
@@ -134,8 +134,9 @@ impl Platform for LinuxPlatform {
 struct OfferedSymbols;
 
 impl SymbolResolver for OfferedSymbols {
-    fn resolve(&self, name: &[u8]) -> Option<u64> {
-        c_functions::find(name)
+    fn resolve(&self, import: &Import<'_>) -> Option<u64> {
+        // These functions have no versions: each meets all that an image may ask for.
+        c_functions::find(import.name)
     }
 }
 

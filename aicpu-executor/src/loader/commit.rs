@@ -22,7 +22,7 @@ use super::placed_image::{PlacedImage, Window, outside};
 use super::plan::{Lifecycle, Plan};
 use super::relocation::{Action, WORD_BYTES};
 use super::relr;
-use super::symbol::Binding;
+use super::symbol::{Binding, Import};
 
 /// Imports whose addresses are kept while an image is bound; the rest is asked for again.
 ///
@@ -34,8 +34,11 @@ const KEPT_IMPORTS: usize = 128;
 /// Must answer the same for the same name as long as a commit runs. The loader trusts the
 /// addresses: they are what the executor chose to offer.
 pub trait SymbolResolver {
-    /// Returns the address of `name`, or `None` if it is not offered.
-    fn resolve(&self, name: &[u8]) -> Option<u64>;
+    /// Returns the address of an import, or `None` if it is not offered.
+    ///
+    /// An import with a version is met by exactly that version of the name, or by a name that
+    /// has no versions at all; one without version by the default version.
+    fn resolve(&self, import: &Import<'_>) -> Option<u64>;
 }
 
 /// Loads a planned image into `memory` and binds its imports through `resolver`.
@@ -84,14 +87,14 @@ impl Imports<'_> {
         let mut missing = None;
         let mut imports = plan.imports();
         while let Some((index, import)) = imports.next_indexed() {
-            match self.resolver.resolve(import.name) {
+            match self.resolver.resolve(&import) {
                 Some(address) => {
                     if let Some(kept) = self.kept.get_mut(index as usize) {
                         *kept = address;
                     }
                 }
                 None if import.weak => {}
-                None => missing.get_or_insert_with(UnresolvedSymbols::new).push(import.name),
+                None => missing.get_or_insert_with(UnresolvedSymbols::new).push(&import),
             }
         }
         missing.map_or(Ok(()), |missing| Err(LoadError::Unresolved(missing)))
@@ -103,13 +106,13 @@ impl Imports<'_> {
             return Ok(*kept);
         }
         let Some(import) = plan.symbols.import_at(symbol) else { return Ok(0) };
-        match self.resolver.resolve(import.name) {
+        match self.resolver.resolve(&import) {
             Some(address) => Ok(address),
             None if import.weak => Ok(0),
             // Only a resolver that changes its mind gets here.
             None => {
                 let mut missing = UnresolvedSymbols::new();
-                missing.push(import.name);
+                missing.push(&import);
                 Err(LoadError::Unresolved(missing))
             }
         }

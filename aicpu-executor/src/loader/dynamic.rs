@@ -16,7 +16,7 @@ use super::segment::Segments;
 const MAX_ENTRIES: usize = 1024;
 
 /// Tags that are kept and may occur once.
-const SINGLE: [Tag; 27] = [
+const SINGLE: [Tag; 29] = [
     Tag::PLTRELSZ,
     Tag::HASH,
     Tag::STRTAB,
@@ -44,6 +44,8 @@ const SINGLE: [Tag; 27] = [
     Tag::VERSYM,
     Tag::VERDEF,
     Tag::VERNEED,
+    Tag::VERDEFNUM,
+    Tag::VERNEEDNUM,
 ];
 
 /// Tags below this are found in [`SINGLE`] without searching.

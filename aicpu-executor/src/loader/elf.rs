@@ -185,7 +185,9 @@ tags! {
     VERSYM = 0x6fff_fff0;
     FLAGS_1 = 0x6fff_fffb;
     VERDEF = 0x6fff_fffc;
+    VERDEFNUM = 0x6fff_fffd;
     VERNEED = 0x6fff_fffe;
+    VERNEEDNUM = 0x6fff_ffff;
     AUXILIARY = 0x7fff_fffd;
     FILTER = 0x7fff_ffff;
 }

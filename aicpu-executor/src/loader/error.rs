@@ -95,6 +95,10 @@ pub enum PlanError {
     NoHashTable,
     /// A word of a hash table contradicts the rest of the table.
     HashTable { tag: Tag, field: &'static str, index: u64, value: u64, limit: u64 },
+    /// A record of the symbol versions contradicts the others or leaves its segment.
+    VersionRecord { tag: Tag, field: &'static str, record: u64, value: u64, limit: u64 },
+    /// A symbol has a version number that no record explains.
+    SymbolVersion { symbol: u32, version: u16 },
     /// A symbol is defined outside the image.
     SymbolOutsideImage { symbol: u32, value: u64 },
     /// A symbol is in a reserved section other than `SHN_ABS`.

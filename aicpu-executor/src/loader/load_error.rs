@@ -7,6 +7,7 @@ use core::fmt;
 use super::code_memory::MemoryError;
 use super::elf::Tag;
 use super::error::PlanError;
+use super::symbol::Import;
 
 /// Names that are listed at most.
 const MAX_LISTED: usize = 64;
@@ -126,16 +127,22 @@ impl UnresolvedSymbols {
         Self { total: 0, listed: 0, names: heapless::Vec::new() }
     }
 
-    /// Counts a name, and lists it if there is room.
-    pub(super) fn push(&mut self, name: &[u8]) {
+    /// Counts an import, and lists it if there is room.
+    pub(super) fn push(&mut self, import: &Import<'_>) {
         self.total += 1;
+        let version = import.version.map_or(&[][..], |version| version.name);
+        let at: &[u8] = if version.is_empty() { b"" } else { b"@" };
         let room = LISTED_BYTES - self.names.len();
         // Once a name was left out no later one is listed, so that the list is a beginning.
         let all_listed = self.listed + 1 == self.total;
-        if all_listed && self.listed < MAX_LISTED && name.len() < room {
-            // Cannot fail: the room was compared.
-            let _ = self.names.extend_from_slice(name);
-            let _ = self.names.push(0);
+        if all_listed
+            && self.listed < MAX_LISTED
+            && import.name.len() + at.len() + version.len() < room
+        {
+            for part in [import.name, at, version, b"\0"] {
+                // Cannot fail: the room was compared.
+                let _ = self.names.extend_from_slice(part);
+            }
             self.listed += 1;
         }
     }
@@ -146,7 +153,8 @@ impl UnresolvedSymbols {
         self.total
     }
 
-    /// Iterates over the listed names, in the order of the symbol table.
+    /// Iterates over the listed names, in the order of the symbol table; those wanted in a
+    /// version as `name@VERSION`.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.names.split(|byte| *byte == 0).take(self.listed)
     }
@@ -179,13 +187,35 @@ mod tests {
     use std::{format, vec};
 
     use super::*;
+    use crate::loader::SymbolVersion;
+
+    /// An import of `name` without version.
+    fn plain(name: &[u8]) -> Import<'_> {
+        Import { name, weak: false, version: None }
+    }
+
+    #[test]
+    fn a_version_stands_behind_its_name_and_counts_as_room() {
+        let version = Some(SymbolVersion { name: b"V_2" });
+        let mut symbols = UnresolvedSymbols::new();
+        symbols.push(&Import { name: b"memcpy", weak: false, version });
+        symbols.push(&plain(b"free"));
+        assert_eq!(symbols.names().collect::<Vec<_>>(), [&b"memcpy@V_2"[..], b"free"]);
+        for (spare, listed) in [(4, false), (5, true)] {
+            let mut symbols = UnresolvedSymbols::new();
+            // Behind it and its NUL there are spare + 1 bytes; `b@V_2` and its NUL take six.
+            symbols.push(&plain(&vec![b'a'; LISTED_BYTES - 2 - spare]));
+            symbols.push(&Import { name: b"b", weak: false, version });
+            assert_eq!(symbols.names().count(), 1 + usize::from(listed), "{spare}");
+        }
+    }
 
     #[test]
     fn lists_64_names_and_counts_the_rest() {
         for count in [63, 64, 65] {
             let mut symbols = UnresolvedSymbols::new();
             for index in 0..count {
-                symbols.push(format!("name_{index}").as_bytes());
+                symbols.push(&plain(format!("name_{index}").as_bytes()));
             }
             assert_eq!(symbols.total(), count);
             assert_eq!(symbols.names().count(), count.min(64));
@@ -200,14 +230,14 @@ mod tests {
     #[test]
     fn leaves_out_whole_names_when_the_room_ends() {
         let mut symbols = UnresolvedSymbols::new();
-        symbols.push(&vec![b'a'; LISTED_BYTES - 5]);
-        symbols.push(b"abcd");
-        symbols.push(b"abc");
+        symbols.push(&plain(&vec![b'a'; LISTED_BYTES - 5]));
+        symbols.push(&plain(b"abcd"));
+        symbols.push(&plain(b"abc"));
         assert_eq!(symbols.total(), 3);
         assert_eq!(symbols.names().map(<[u8]>::len).collect::<Vec<_>>(), [LISTED_BYTES - 5]);
         let mut exact = UnresolvedSymbols::new();
-        exact.push(&vec![b'a'; LISTED_BYTES - 5]);
-        exact.push(b"abc");
+        exact.push(&plain(&vec![b'a'; LISTED_BYTES - 5]));
+        exact.push(&plain(b"abc"));
         assert_eq!(exact.names().count(), 2);
     }
 }

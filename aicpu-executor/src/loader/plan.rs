@@ -234,7 +234,7 @@ impl<'a> Plan<'a> {
 
     /// Iterates over the symbols the image wants from outside.
     #[must_use]
-    pub fn imports(&self) -> ImportIter<'a> {
+    pub fn imports(&self) -> ImportIter<'_> {
         self.symbols.imports()
     }
 

@@ -14,6 +14,20 @@ use super::segment::Segments;
 /// table can cause to 4 KiB per symbol.
 pub(super) const MAX_NAME_BYTES: usize = 4096;
 
+/// A name in the table, found and measured: reading it again costs no search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct StringRange {
+    start: u32,
+    bytes: u16,
+}
+
+impl StringRange {
+    /// Tells whether the name has no bytes.
+    pub(super) const fn is_empty(self) -> bool {
+        self.bytes == 0
+    }
+}
+
 /// `DT_STRTAB`, not empty and ending with NUL.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StringTable<'a> {
@@ -103,6 +117,28 @@ impl<'a> StringTable<'a> {
             return Ok(());
         }
         self.get(string.into(), what, index).map(|_| ())
+    }
+
+    /// Finds and measures the name at `string`; `what` and `index` say whose it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub(super) fn range(
+        &self,
+        string: u32,
+        what: &'static str,
+        index: u64,
+    ) -> Result<StringRange, PlanError> {
+        let name = self.get(string.into(), what, index)?;
+        // CAST: at most MAX_NAME_BYTES.
+        Ok(StringRange { start: string, bytes: name.len() as u16 })
+    }
+
+    /// Returns a name that [`range`](Self::range) of this table has found.
+    pub(super) fn slice(&self, range: StringRange) -> Option<&'a [u8]> {
+        let start = usize::try_from(range.start).ok()?;
+        self.bytes.get(start..start.checked_add(usize::from(range.bytes))?)
     }
 
     /// Tells whether the name at `string` is `name`; costs no more than the length of `name`.

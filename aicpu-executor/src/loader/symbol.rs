@@ -1,8 +1,7 @@
 //! The dynamic symbol table: what an image defines and what it wants.
 //!
 //! How many symbols there are is written nowhere; it is derived once from the hash table and every
-//! index is compared with it (hostile class 17). Versions (`DT_VERSYM`) are ignored on purpose:
-//! the resolver offers one version of each name.
+//! index is compared with it (hostile class 17).
 
 use core::fmt;
 use core::mem::size_of;
@@ -17,6 +16,7 @@ use super::name::SymbolName;
 use super::segment::Segments;
 use super::string_table::StringTable;
 use super::sysv_hash::SysvHash;
+use super::version::{SymbolVersion, Versions};
 
 /// What an exported symbol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,19 @@ pub struct Import<'a> {
     pub name: &'a [u8],
     /// Whether the image can do without: then it sees address 0.
     pub weak: bool,
+    /// The version it was linked against; `None` asks for the default one.
+    pub version: Option<SymbolVersion<'a>>,
+}
+
+impl fmt::Display for Import<'_> {
+    /// As linkers print it: `name`, or `name@VERSION`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name.escape_ascii())?;
+        match self.version {
+            Some(version) => write!(f, "@{}", version.name.escape_ascii()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a name is not a function that can be called.
@@ -97,11 +110,12 @@ pub(super) enum Binding {
     Import,
 }
 
-/// The checked symbol table with its names and hash tables.
-#[derive(Debug, Clone, Copy)]
+/// The checked symbol table with its names, versions and hash tables.
+#[derive(Debug, Clone)]
 pub(super) struct SymbolTable<'a> {
     symbols: &'a [Symbol],
     strings: StringTable<'a>,
+    versions: Versions<'a>,
     gnu: Option<GnuHash<'a>>,
     sysv: Option<SysvHash<'a>>,
 }
@@ -148,7 +162,8 @@ impl<'a> SymbolTable<'a> {
             .file_bytes(vaddr, bytes)
             .and_then(|bytes| <[Symbol]>::ref_from_bytes(bytes).ok())
             .ok_or(PlanError::TableOutsideSegment { tag: Tag::SYMTAB, vaddr, bytes })?;
-        let table = Self { symbols, strings, gnu, sysv };
+        let versions = Versions::read(dynamic, segments, strings, symbols.len())?;
+        let table = Self { symbols, strings, versions, gnu, sysv };
         for (index, symbol) in (0_u32..).zip(symbols).skip(1) {
             table.check_symbol(index, symbol, segments)?;
         }
@@ -167,6 +182,7 @@ impl<'a> SymbolTable<'a> {
     ) -> Result<(), PlanError> {
         let (section, value) = (symbol.section.get(), symbol.value.get());
         let kind = kind_of(symbol);
+        self.versions.check_symbol(index, section != elf::SHN_UNDEF)?;
         if section == elf::SHN_UNDEF || kind == elf::STT_TLS {
             self.strings.check(symbol.name.get(), "symbol", index.into())?;
             return match kind {
@@ -220,14 +236,15 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Iterates over the undefined symbols.
-    pub(super) fn imports(&self) -> ImportIter<'a> {
-        ImportIter { table: *self, next: 1 }
+    pub(super) fn imports(&self) -> ImportIter<'_> {
+        ImportIter { table: self, next: 1 }
     }
 
     /// Describes an undefined symbol; `None` if its name cannot be read, which planning excludes.
     fn import(&self, index: u32, symbol: &Symbol) -> Option<Import<'a>> {
         let name = self.name(index, symbol).ok()?;
-        Some(Import { name, weak: binding_of(symbol) == elf::STB_WEAK })
+        let weak = binding_of(symbol) == elf::STB_WEAK;
+        Some(Import { name, weak, version: self.versions.wanted(index) })
     }
 
     /// Reads the name of a symbol.
@@ -236,9 +253,15 @@ impl<'a> SymbolTable<'a> {
     }
 
     /// Finds a symbol that the image shows under `name`.
+    ///
+    /// Of several versions of a name that is the default one. A name that exists in hidden
+    /// versions only is not found, as with `dlsym`.
     fn find(&self, name: &[u8]) -> Option<&'a Symbol> {
         let symbol = |index| self.symbols.get(usize::try_from(index).ok()?);
-        let accept = |index| symbol(index).is_some_and(|each| self.is_export(each, name));
+        let accept = |index| {
+            symbol(index).is_some_and(|each| self.is_export(each, name))
+                && !self.versions.is_hidden(index)
+        };
         let index = match (&self.gnu, &self.sysv) {
             (Some(gnu), _) => gnu.find(name, accept)?,
             (None, Some(sysv)) => sysv.find(name, accept)?,
@@ -333,7 +356,7 @@ const fn binding_of(symbol: &Symbol) -> u8 {
 /// Iterates over the symbols an image wants from outside, in the order of its symbol table.
 #[derive(Debug, Clone)]
 pub struct ImportIter<'a> {
-    table: SymbolTable<'a>,
+    table: &'a SymbolTable<'a>,
     next: u32,
 }
 

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_void};
 
-use aicpu_executor::loader::SymbolResolver;
+use aicpu_executor::loader::{Import, SymbolResolver};
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
 }
 
-/// Offers what `dlsym` finds, and what was added.
+/// Offers what `dlsym` and `dlvsym` find, and what was added.
 #[derive(Default)]
 pub struct ProcessSymbols {
     added: HashMap<Vec<u8>, u64>,
@@ -24,13 +25,20 @@ impl ProcessSymbols {
 }
 
 impl SymbolResolver for ProcessSymbols {
-    fn resolve(&self, name: &[u8]) -> Option<u64> {
-        if let Some(address) = self.added.get(name) {
+    fn resolve(&self, import: &Import<'_>) -> Option<u64> {
+        if let Some(address) = self.added.get(import.name) {
             return Some(*address);
         }
-        let name = CString::new(name).ok()?;
-        // SAFETY: a null handle is RTLD_DEFAULT of glibc; the name ends with NUL.
-        let address = unsafe { dlsym(std::ptr::null_mut(), name.as_ptr()) };
+        let name = CString::new(import.name).ok()?;
+        let address = match import.version {
+            // SAFETY: a null handle is RTLD_DEFAULT of glibc; the name ends with NUL.
+            None => unsafe { dlsym(std::ptr::null_mut(), name.as_ptr()) },
+            Some(version) => {
+                let version = CString::new(version.name).ok()?;
+                // SAFETY: as above, and so does the version.
+                unsafe { dlvsym(std::ptr::null_mut(), name.as_ptr(), version.as_ptr()) }
+            }
+        };
         (!address.is_null()).then_some(address.expose_provenance() as u64)
     }
 }

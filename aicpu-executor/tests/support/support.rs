@@ -12,7 +12,7 @@ pub mod process_symbols;
 pub mod unwind;
 
 use aicpu_executor::loader::{
-    CodeMemory, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
+    CodeMemory, Import, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
 };
 use aicpu_linux::LinuxCodeMemory;
 use process_symbols::ProcessSymbols;
@@ -91,7 +91,7 @@ impl Drop for Loaded<'_> {
 pub struct Names(pub &'static [(&'static str, u64)]);
 
 impl SymbolResolver for Names {
-    fn resolve(&self, name: &[u8]) -> Option<u64> {
-        self.0.iter().find(|(each, _)| each.as_bytes() == name).map(|(_, address)| *address)
+    fn resolve(&self, import: &Import<'_>) -> Option<u64> {
+        self.0.iter().find(|(each, _)| each.as_bytes() == import.name).map(|(_, address)| *address)
     }
 }

@@ -12,7 +12,7 @@
 //! uses it: it is marked lost and left in memory for good, and the worker makes another one.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `aicpu_threads`, `symbols`.
+//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `aicpu_threads`, `platform`.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use protocol::{
 };
 use zerocopy::FromZeros;
 
+use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, LostCause,
     MemoryError, OrchestrationError, RingConfig, image,
@@ -46,7 +47,6 @@ pub mod memory;
 pub mod platform;
 pub mod registers;
 pub mod run_state;
-pub mod symbols;
 #[cfg(test)]
 pub(crate) mod test_objects;
 
@@ -55,7 +55,6 @@ use core::{Busy, identity};
 use engine::{Engine, SimExecutor};
 use kernels::Kernels;
 use memory::{Arenas, DeviceMemory};
-use symbols::ResidentSymbols;
 
 /// How often a run that is past its limit is told so.
 const REPORT_AGAIN: Duration = Duration::from_millis(10);
@@ -84,6 +83,8 @@ impl<C: Chip> SimDevice<C> {
     ///
     /// [`DeviceError::System`] where the system refuses a thread.
     pub fn open() -> Result<Self, DeviceError> {
+        // Here, so that no later step waits for the system's loader.
+        ResidentSymbols::open();
         let system = |what| move |source| DeviceError::System { what, source };
         let engine = Engine::<C>::start()
             .map_err(|error| system("threads for the simulated cores")(error.into()))?;
@@ -286,11 +287,10 @@ impl<C: Chip> Device for SimDevice<C> {
         let plan = plan(bytes, Machine::native(), &limits).map_err(OrchestrationError::Plan)?;
         plan.exported_function(entry.as_bytes())
             .map_err(|reason| OrchestrationError::Entry { symbol: entry.to_owned(), reason })?;
-        let missing = plan
-            .imports()
-            .filter(|import| !import.weak && ResidentSymbols.resolve(import.name).is_none());
-        let names: Vec<String> =
-            missing.map(|import| String::from_utf8_lossy(import.name).into_owned()).collect();
+        let symbols = ResidentSymbols::open();
+        let missing =
+            plan.imports().filter(|import| !import.weak && symbols.resolve(import).is_none());
+        let names: Vec<String> = missing.map(|import| import.to_string()).collect();
         if names.is_empty() { Ok(()) } else { Err(OrchestrationError::Unresolved { names }) }
     }
 

@@ -30,7 +30,7 @@ pub struct RuntimeExtension {
     pub callable_generation: u32,
     /// Counts the allocations of the shared memory region; a new one must be initialised whole.
     pub region_generation: u32,
-    /// First 8 bytes of the digest of the callable's blob.
+    /// First 8 bytes of the XXH3-128 hash of the callable's blob, as it is written; for messages only.
     pub digest_prefix: u64,
     /// How long no task may make progress, in microseconds; 0 is the executor's default.
     pub stall_timeout_us: u64,

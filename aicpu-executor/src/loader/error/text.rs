@@ -191,6 +191,12 @@ fn dynamic(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> 
         E::HashTable { tag, field, index, value, limit } => {
             write!(f, "{tag}: {field} {index} is {value:#x}, which contradicts {limit:#x}")
         }
+        E::VersionRecord { tag, field, record, value, limit } => {
+            write!(
+                f,
+                "{tag}: {field} of record {record} is {value:#x}, which contradicts {limit:#x}"
+            )
+        }
         E::FunctionOutsideText { tag, vaddr } => {
             write!(f, "{tag} names a function at {vaddr:#x}, outside the executable segments")
         }
@@ -215,6 +221,10 @@ fn symbol_or_relocation(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<
         E::SymbolSection { symbol, section } => {
             write!(f, "symbol {symbol} is in reserved section {section:#x}")
         }
+        E::SymbolVersion { symbol, version } => write!(
+            f,
+            "symbol {symbol} has version {version}, which no record of the image explains"
+        ),
         E::IndirectFunction { symbol, name } => write!(
             f,
             "symbol {symbol} \"{name}\" is an indirect function (IFUNC), which is not supported"

@@ -14,7 +14,7 @@ use spin::Mutex;
 use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
-use super::symbols::ResidentSymbols;
+use crate::device::resident_symbols::ResidentSymbols;
 
 /// Polls that only pause the processor.
 const PAUSING_ROUNDS: u32 = 32;
@@ -27,6 +27,7 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
+    symbols: &'static ResidentSymbols,
     slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
@@ -35,6 +36,7 @@ impl<C: Chip> SimPlatform<C> {
     pub fn new(pool: Arc<CorePool<C>>) -> Self {
         Self {
             pool,
+            symbols: ResidentSymbols::open(),
             slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
         }
     }
@@ -94,7 +96,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
-        &ResidentSymbols
+        self.symbols
     }
 
     fn register_unwind(&self, tables: UnwindTables) {
@@ -143,8 +145,9 @@ impl UnwindFunctions {
     fn get() -> Option<Self> {
         static FOUND: OnceLock<Option<UnwindFunctions>> = OnceLock::new();
         *FOUND.get_or_init(|| {
-            let register = ResidentSymbols::address(b"__register_frame")?;
-            let deregister = ResidentSymbols::address(b"__deregister_frame")?;
+            let symbols = ResidentSymbols::open();
+            let register = symbols.address(b"__register_frame")?;
+            let deregister = symbols.address(b"__deregister_frame")?;
             type Function = unsafe extern "C" fn(*const c_void);
             // SAFETY: functions of libgcc with these signatures.
             let functions = unsafe {

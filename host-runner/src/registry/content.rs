@@ -1,0 +1,194 @@
+//! Which byte sequences are the same.
+//!
+//! It stands apart because the rule is worth one place: contents are looked for by length and
+//! XXH3-128 of *all* bytes, and a comparison of all bytes with the kept copy decides. So neither a
+//! hash collision nor a chosen Build-ID can pass one image off as another (spec callable §7.1 H6).
+//!
+//! ```text
+//!  bytes ──▶ (length, hash) ──▶ contents with both ──▶ compare in full ──▶ same one, or a new one
+//! ```
+//!
+//! A Build-ID names a build, not a file: stripping and patching keep it, and its author may choose
+//! it. It is kept for messages, and two contents with the same one are worth a warning.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use protocol::build_id::find_build_id;
+use twox_hash::XxHash3_128;
+
+/// One content of a [`ContentIndex`]; never given twice by the same index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentId(u64);
+
+/// Under what a content is looked for. Equal keys do not prove equal contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentKey {
+    /// Length, in bytes.
+    pub bytes: usize,
+    /// Hash of all bytes.
+    pub hash: u128,
+}
+
+impl ContentKey {
+    /// The key of `bytes` with XXH3-128, without secret or seed.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::with::<Xxh3>(bytes)
+    }
+
+    fn with<H: ContentHash>(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len(), hash: H::hash(bytes) }
+    }
+
+    /// The first eight bytes of the hash, as it is written.
+    pub const fn prefix(&self) -> u64 {
+        // CAST: the upper half.
+        (self.hash >> 64) as u64
+    }
+}
+
+impl fmt::Display for ContentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x} ({} bytes)", self.hash, self.bytes)
+    }
+}
+
+/// How contents are hashed. The index is right for any function, and fast for good ones.
+pub trait ContentHash {
+    /// The hash of all of `bytes`.
+    fn hash(bytes: &[u8]) -> u128;
+}
+
+/// XXH3-128: 0.6 µs for 31 KB with AVX2, which is looked for when the program runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Xxh3;
+
+impl ContentHash for Xxh3 {
+    fn hash(bytes: &[u8]) -> u128 {
+        XxHash3_128::oneshot(bytes)
+    }
+}
+
+/// A kept content.
+#[derive(Debug, Clone)]
+pub struct Content {
+    bytes: Arc<[u8]>,
+    key: ContentKey,
+    build_id: Option<Box<[u8]>>,
+}
+
+impl Content {
+    /// All bytes.
+    pub const fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Length and hash.
+    pub const fn key(&self) -> ContentKey {
+        self.key
+    }
+
+    /// The GNU Build-ID, if it is an ELF image with one of at least eight bytes.
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.build_id.as_deref()
+    }
+}
+
+/// A set of contents, each kept once.
+#[derive(Debug)]
+pub struct ContentIndex<H = Xxh3> {
+    by_key: HashMap<ContentKey, Vec<ContentId>>,
+    contents: HashMap<ContentId, Content>,
+    next: u64,
+    hash: std::marker::PhantomData<H>,
+}
+
+impl<H> Default for ContentIndex<H> {
+    fn default() -> Self {
+        let (by_key, contents) = (HashMap::new(), HashMap::new());
+        Self { by_key, contents, next: 0, hash: std::marker::PhantomData }
+    }
+}
+
+impl<H: ContentHash> ContentIndex<H> {
+    /// Returns the content that equals `bytes` in full.
+    ///
+    /// Reads the bytes twice: 1.2 µs for 31 KB.
+    pub fn find(&self, bytes: &[u8]) -> Option<ContentId> {
+        self.find_keyed(ContentKey::with::<H>(bytes), bytes)
+    }
+
+    fn find_keyed(&self, key: ContentKey, bytes: &[u8]) -> Option<ContentId> {
+        let equal = |id: &&ContentId| self.get(**id).is_some_and(|each| *each.bytes == *bytes);
+        self.by_key.get(&key)?.iter().find(equal).copied()
+    }
+
+    /// Returns the content that equals `bytes`, which is kept from now on if it was not.
+    pub fn insert(&mut self, bytes: &[u8]) -> ContentId {
+        let key = ContentKey::with::<H>(bytes);
+        if let Some(id) = self.find_keyed(key, bytes) {
+            return id;
+        }
+        let build_id = find_build_id(bytes).map(Into::into);
+        let content = Content { bytes: bytes.into(), key, build_id };
+        if let Some(other) = self.same_build(&content) {
+            tracing::warn!(
+                build_id = %Hex(content.build_id().unwrap_or_default()),
+                content = %key,
+                other = %other.key,
+                "two different images have the same Build-ID; they are kept apart"
+            );
+        }
+        let id = ContentId(self.next);
+        self.next += 1;
+        self.by_key.entry(key).or_default().push(id);
+        self.contents.insert(id, content);
+        id
+    }
+
+    /// A content with the same Build-ID.
+    fn same_build(&self, new: &Content) -> Option<&Content> {
+        new.build_id.as_ref()?;
+        self.contents.values().find(|other| other.build_id == new.build_id)
+    }
+
+    /// A kept content.
+    pub fn get(&self, id: ContentId) -> Option<&Content> {
+        self.contents.get(&id)
+    }
+
+    /// Forgets a content and hands it out.
+    pub fn remove(&mut self, id: ContentId) -> Option<Content> {
+        let content = self.contents.remove(&id)?;
+        if let Some(ids) = self.by_key.get_mut(&content.key) {
+            ids.retain(|each| *each != id);
+            if ids.is_empty() {
+                self.by_key.remove(&content.key);
+            }
+        }
+        Some(content)
+    }
+
+    /// Number of contents.
+    pub fn len(&self) -> usize {
+        self.contents.len()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.contents.is_empty()
+    }
+}
+
+/// Shows bytes in hexadecimal.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
