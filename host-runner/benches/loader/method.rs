@@ -9,6 +9,7 @@
 //! | `ours` | this project's loader, by where the code goes |
 //! | `system` | `dlopen` of a ready file, and of a file written for it |
 //! | `crates` | the `elf_loader` crate |
+//! | `dedup` | no load: whether an image is known already |
 //! | `floor` | no loader: only the copies and system calls that none can do without |
 
 use anyhow::{Result, ensure};
@@ -16,9 +17,11 @@ use anyhow::{Result, ensure};
 use crate::fixture::source::{Answers, SEED};
 use crate::fixture::{Fixture, Fixtures};
 use crate::sibling::Pair;
+use ours::Ours;
 
 #[expect(unsafe_code, reason = "vouches for the functions that a crate has loaded")]
 pub(crate) mod crates;
+pub(crate) mod dedup;
 pub(crate) mod floor;
 #[expect(
     unsafe_code,
@@ -111,10 +114,11 @@ pub(crate) fn small(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
         Box::new(system::Ready::new(small)?),
         Box::new(system::Staged::new(small, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(small)?),
-        Box::new(ours::Cold::new(small)),
-        Box::new(ours::Cold::new(relr)),
+        Box::new(Ours::cold(small)),
+        Box::new(Ours::cold(relr)),
     ];
     methods.extend(floors(small)?);
+    methods.push(Box::new(dedup::Dedup::new(small)));
     Ok(methods)
 }
 
@@ -129,7 +133,7 @@ pub(crate) fn big(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
         Box::new(system::Ready::new(big)?),
         Box::new(system::Staged::new(big, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(big)?),
-        Box::new(ours::Cold::new(big)),
+        Box::new(Ours::cold(big)),
     ];
     methods.extend(floors(big)?);
     Ok(methods)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use elf_loader::image::{ModuleHandle, SyntheticModule, SyntheticSymbol};
 use elf_loader::{AddressSpaceId, Domain, Loader, Relocator};
 use goblin::elf::Elf;
-use host_runner::device::sim::symbols::ResidentSymbols;
+use host_runner::device::resident_symbols::ResidentSymbols;
 
 use super::{Exports, Method};
 use crate::fixture::Fixture;
@@ -26,11 +26,12 @@ impl<'f> ElfLoader<'f> {
     pub(crate) fn new(fixture: &'f Fixture) -> Result<Self> {
         let domain = Domain::native(AddressSpaceId::PROCESS);
         let elf = Elf::parse(&fixture.bytes).context("no ELF file")?;
+        let resident = ResidentSymbols::open();
         let mut symbols = Vec::new();
         for symbol in elf.dynsyms.iter().filter(goblin::elf::Sym::is_import) {
             let name = elf.dynstrtab.get_at(symbol.st_name).context("a symbol without a name")?;
             // A weak one that nobody has is the crate's own business.
-            if let Some(address) = ResidentSymbols::address(name.as_bytes()) {
+            if let Some(address) = resident.address(name.as_bytes()) {
                 symbols.push(SyntheticSymbol::function(
                     CString::new(name)?.as_c_str(),
                     address.cast_const().cast(),

@@ -1,16 +1,18 @@
 //! This project's loader: plan, commit, constructors, destructors, as the executor does it.
 //!
-//! Unwind tables are registered while the code is there, since the executor does that too; the
-//! crate that it is compared with does not.
+//! The methods differ only in where the code goes. Unwind tables are registered while the code is
+//! there, since the executor does that too; the crate that it is compared with does not.
+//!
+//! | method | memory |
+//! |---|---|
+//! | `ours_cold` | mapped for the load, unmapped after it |
 
 use std::ffi::c_void;
 
-use aicpu_executor::loader::{
-    CodeMemory, LoadedImage, Machine, PlanLimits, SymbolResolver, commit, plan,
-};
+use aicpu_executor::loader::{CodeMemory, LoadedImage, Machine, PlanLimits, commit, plan};
 use aicpu_linux::LinuxCodeMemory;
 use anyhow::{Context, Result, anyhow};
-use host_runner::device::sim::symbols::ResidentSymbols;
+use host_runner::device::resident_symbols::ResidentSymbols;
 
 use super::{Exports, Method};
 use crate::fixture::Fixture;
@@ -23,42 +25,56 @@ unsafe extern "C" {
     fn __deregister_frame(tables: *const c_void);
 }
 
-/// Fresh memory for each load.
-pub(crate) struct Cold<'f> {
-    fixture: &'f Fixture,
+/// Images in turn, through memory in turn.
+pub(crate) struct Ours<'f> {
+    name: &'static str,
+    images: Vec<&'f Fixture>,
+    memory: Memory,
+    loads: usize,
 }
 
-impl<'f> Cold<'f> {
-    pub(crate) fn new(fixture: &'f Fixture) -> Self {
-        Self { fixture }
+/// Where code goes.
+enum Memory {
+    /// A mapping for each load.
+    Fresh,
+}
+
+impl<'f> Ours<'f> {
+    /// Fresh memory for each load.
+    pub(crate) fn cold(fixture: &'f Fixture) -> Self {
+        Self::new("ours_cold", vec![fixture], Memory::Fresh)
+    }
+
+    fn new(name: &'static str, images: Vec<&'f Fixture>, memory: Memory) -> Self {
+        Self { name, images, memory, loads: 0 }
     }
 }
 
-impl Method for Cold<'_> {
+impl Method for Ours<'_> {
     fn name(&self) -> &'static str {
-        "ours_cold"
+        self.name
     }
 
+    /// The first of the images; if there are more, they are of the same source.
     fn image(&self) -> &'static str {
-        self.fixture.image
+        self.images.first().map_or("", |fixture| fixture.image)
     }
 
     fn expected(&self) -> Option<Answers> {
-        Some(self.fixture.answers)
+        self.images.first().map(|fixture| fixture.answers)
     }
 
     fn load(&mut self, visit: &mut dyn FnMut(&Exports)) -> Result<()> {
-        load(&self.fixture.bytes, &mut LinuxCodeMemory::new(), &ResidentSymbols, visit)
+        let fixture = self.images.get(self.loads % self.images.len()).context("no image")?;
+        self.loads += 1;
+        match &mut self.memory {
+            Memory::Fresh => load(&fixture.bytes, &mut LinuxCodeMemory::new(), visit),
+        }
     }
 }
 
 /// One whole life of an image in `memory`.
-fn load(
-    image: &[u8],
-    memory: &mut dyn CodeMemory,
-    symbols: &dyn SymbolResolver,
-    visit: &mut dyn FnMut(&Exports),
-) -> Result<()> {
+fn load(image: &[u8], memory: &mut dyn CodeMemory, visit: &mut dyn FnMut(&Exports)) -> Result<()> {
     let limits = PlanLimits { page_bytes: memory.page_bytes(), ..PlanLimits::default() };
     let plan = plan(image, Machine::native(), &limits).map_err(|error| anyhow!("{error}"))?;
     let mut exports = [None; 3];
@@ -66,7 +82,8 @@ fn load(
         let found = plan.exported_function(name.as_bytes());
         *export = Some(found.map_err(|error| anyhow!("`{name}`: {error}"))?);
     }
-    let loaded = commit(&plan, memory, symbols).map_err(|error| anyhow!("{error}"))?;
+    let loaded =
+        commit(&plan, memory, ResidentSymbols::open()).map_err(|error| anyhow!("{error}"))?;
     let mut functions = [core::ptr::null(); 3];
     for (function, export) in functions.iter_mut().zip(&exports) {
         *function = loaded.pointer_to(export.as_ref().context("found above")?);
