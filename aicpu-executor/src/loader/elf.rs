@@ -95,6 +95,7 @@ pub(super) const PT_TLS: u32 = 7;
 pub(super) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 pub(super) const PT_GNU_STACK: u32 = 0x6474_e551;
 pub(super) const PT_GNU_RELRO: u32 = 0x6474_e552;
+pub(super) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 pub(super) const PF_X: u32 = 1;
 pub(super) const PF_W: u32 = 2;

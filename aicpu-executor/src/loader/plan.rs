@@ -15,6 +15,7 @@ use super::name::SymbolName;
 use super::needed::{self, DEFAULT_NEEDED, NeededIter, NeededPolicy};
 use super::note;
 use super::page_layout::PageLayout;
+use super::property;
 use super::relocation::{Relocations, WORD_BYTES};
 use super::segment::{Pages, Segment, Segments};
 use super::string_table::StringTable;
@@ -85,6 +86,7 @@ struct SingleHeaders<'a> {
     eh_frame: Option<&'a ProgramHeader>,
     tls: Option<&'a ProgramHeader>,
     stack: Option<&'a ProgramHeader>,
+    property: Option<&'a ProgramHeader>,
 }
 
 /// Checks `image` for `machine` against `limits`.
@@ -108,7 +110,10 @@ pub fn plan<'a>(
         return Err(PlanError::ImageTooLarge { bytes: image.len(), limit: limits.image_bytes });
     }
     let headers = header::program_headers(image, machine)?;
-    let segments = Segments::read(image, headers, page_bytes as u64, limits.span_bytes)?;
+    let mut segments = Segments::read(image, headers, page_bytes as u64, limits.span_bytes)?;
+    if machine == Machine::Aarch64 && property::marks_branch_targets(image, headers)? {
+        segments.guard_branches();
+    }
     let single = SingleHeaders::read(image, headers)?;
     let relro = match single.relro {
         Some(range) => segments.relro_pages(range.vaddr.get(), range.memory_bytes.get())?,
@@ -325,6 +330,7 @@ impl<'a> SingleHeaders<'a> {
                 elf::PT_GNU_EH_FRAME => (&mut found.eh_frame, "PT_GNU_EH_FRAME"),
                 elf::PT_TLS => (&mut found.tls, "PT_TLS"),
                 elf::PT_GNU_STACK => (&mut found.stack, "PT_GNU_STACK"),
+                elf::PT_GNU_PROPERTY => (&mut found.property, "PT_GNU_PROPERTY"),
                 _ => continue,
             };
             if slot.replace(header).is_some() {

@@ -144,6 +144,14 @@ impl<'a> Segments<'a> {
             .map_err(|_| PlanError::TooManySegments { header: index, limit: MAX_SEGMENTS })
     }
 
+    /// Asks for checked branch targets in all code.
+    pub(super) fn guard_branches(&mut self) {
+        for segment in &mut self.list {
+            let is_code = segment.protection.contains(Protection::EXECUTE);
+            segment.protection.set(Protection::BRANCH_TARGETS, is_code);
+        }
+    }
+
     /// Returns the segments, ascending by address.
     pub(super) fn as_slice(&self) -> &[Segment] {
         &self.list

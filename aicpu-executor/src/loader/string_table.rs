@@ -141,6 +141,12 @@ impl<'a> StringTable<'a> {
         self.bytes.get(start..start.checked_add(usize::from(range.bytes))?)
     }
 
+    /// Tells whether the name at `string` begins with `prefix`, in which there is no NUL.
+    pub(super) fn begins(&self, string: u32, prefix: &[u8]) -> bool {
+        let rest = usize::try_from(string).ok().and_then(|start| self.bytes.get(start..));
+        rest.is_some_and(|rest| rest.starts_with(prefix))
+    }
+
     /// Tells whether the name at `string` is `name`; costs no more than the length of `name`.
     pub(super) fn is(&self, string: u32, name: &[u8]) -> bool {
         let rest = usize::try_from(string).ok().and_then(|start| self.bytes.get(start..));

@@ -12,11 +12,12 @@ use super::dynamic::Dynamic;
 use super::elf::{self, Symbol, Tag};
 use super::error::PlanError;
 use super::gnu_hash::GnuHash;
+use super::import::{Import, LaterCalls};
 use super::name::SymbolName;
 use super::segment::Segments;
 use super::string_table::StringTable;
 use super::sysv_hash::SysvHash;
-use super::version::{SymbolVersion, Versions};
+use super::version::Versions;
 
 /// What an exported symbol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,28 +39,6 @@ pub struct Export {
     pub kind: SymbolKind,
     /// Bytes, 0 if unknown.
     pub size: u64,
-}
-
-/// A symbol that an image uses and does not define.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Import<'a> {
-    /// Name, without version.
-    pub name: &'a [u8],
-    /// Whether the image can do without: then it sees address 0.
-    pub weak: bool,
-    /// The version it was linked against; `None` asks for the default one.
-    pub version: Option<SymbolVersion<'a>>,
-}
-
-impl fmt::Display for Import<'_> {
-    /// As linkers print it: `name`, or `name@VERSION`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name.escape_ascii())?;
-        match self.version {
-            Some(version) => write!(f, "@{}", version.name.escape_ascii()),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Why a name is not a function that can be called.
@@ -164,9 +143,16 @@ impl<'a> SymbolTable<'a> {
             .ok_or(PlanError::TableOutsideSegment { tag: Tag::SYMTAB, vaddr, bytes })?;
         let versions = Versions::read(dynamic, segments, strings, symbols.len())?;
         let table = Self { symbols, strings, versions, gnu, sysv };
+        let mut later_calls = LaterCalls::default();
         for (index, symbol) in (0_u32..).zip(symbols).skip(1) {
             table.check_symbol(index, symbol, segments)?;
+            if symbol.section.get() == elf::SHN_UNDEF
+                && strings.begins(symbol.name.get(), LaterCalls::PREFIX)
+            {
+                later_calls.note(index, table.name(index, symbol)?)?;
+            }
         }
+        later_calls.check()?;
         Ok(table)
     }
 

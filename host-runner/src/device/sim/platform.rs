@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
-use aicpu_linux::LinuxCodeMemory;
-use protocol::{CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
+use aicpu_linux::{Slot, SlotArena};
+use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use super::clock;
@@ -28,22 +28,18 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
     symbols: &'static ResidentSymbols,
-    slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
+    slots: SlotArena,
 }
 
 impl<C: Chip> SimPlatform<C> {
     /// The machine around `pool`.
     pub fn new(pool: Arc<CorePool<C>>) -> Self {
-        Self {
-            pool,
-            symbols: ResidentSymbols::open(),
-            slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
-        }
+        Self { pool, symbols: ResidentSymbols::open(), slots: SlotArena::default() }
     }
 }
 
 impl<C: Chip> Platform for SimPlatform<C> {
-    type CodeMemory = LinuxCodeMemory;
+    type CodeMemory = Slot;
 
     fn ticks(&self) -> u64 {
         clock::nanoseconds()
@@ -91,8 +87,8 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
-    fn code_memory(&self, id: CallableId) -> &Mutex<LinuxCodeMemory> {
-        &self.slots[id.index()]
+    fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
+        self.slots.slot(id)
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
