@@ -16,6 +16,7 @@ use serde_json::json;
 
 use record::{Image, Record, Row, Setting, SystemCalls, Target};
 use statistics::Summary;
+use system_calls::Repetitions;
 
 /// The ids that the issue names, in its order.
 const IDS: [&str; 11] = [
@@ -160,6 +161,9 @@ fn each_target_is_measured_on_the_rows_that_it_speaks_of() {
     assert_eq!(seen, expected);
 }
 
+/// After two that are not counted.
+const TEN: Repetitions = Repetitions { warm_up: 2, counted: 10 };
+
 /// One system call, and nothing else.
 fn ask_for_the_parent() -> bool {
     // SAFETY: takes nothing and changes nothing.
@@ -171,7 +175,7 @@ fn system_calls_are_counted_exactly() {
     for calls in 0..4 {
         let mut operation = || (0..calls).all(|_| ask_for_the_parent());
         // Where nothing may be traced, only their absence can be proved.
-        match system_calls::count(&mut operation, 10).unwrap() {
+        match system_calls::count(&mut operation, TEN).unwrap() {
             Some(counted) => assert_eq!(counted, f64::from(calls)),
             None => assert_ne!(calls, 0),
         }
@@ -180,12 +184,12 @@ fn system_calls_are_counted_exactly() {
 
 #[test]
 fn a_process_that_may_make_no_system_call_lives_only_without_them() {
-    assert!(system_calls::makes_none(&mut || true, 10).unwrap());
-    assert!(!system_calls::makes_none(&mut ask_for_the_parent, 10).unwrap());
+    assert!(system_calls::makes_none(&mut || true, TEN).unwrap());
+    assert!(!system_calls::makes_none(&mut ask_for_the_parent, TEN).unwrap());
 }
 
 #[test]
 fn an_operation_that_fails_is_not_counted() {
-    let error = system_calls::count(&mut || false, 10).unwrap_err().to_string();
+    let error = system_calls::count(&mut || false, TEN).unwrap_err().to_string();
     assert!(error.contains("an operation failed"), "{error}");
 }

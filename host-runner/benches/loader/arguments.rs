@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::rounds::Pace;
+use crate::system_calls::Repetitions;
 
 /// Times loaders of shared objects against each other, in one process.
 ///
@@ -38,9 +39,9 @@ pub(crate) struct Schedule {
     /// Loads per method whose answers are compared: enough to visit each of 64 slots.
     pub(crate) small_verified: u32,
     pub(crate) big_verified: u32,
-    /// Loads whose system calls are counted.
-    pub(crate) small_counted: u32,
-    pub(crate) big_counted: u32,
+    /// Loads whose system calls are counted; each of 64 slots is warm before.
+    pub(crate) small_counted: Repetitions,
+    pub(crate) big_counted: Repetitions,
 }
 
 impl Arguments {
@@ -55,8 +56,8 @@ impl Arguments {
             sibling: Pace { budget: budget(6_000, 500), slice: small, warm_up: 4 },
             small_verified: 130,
             big_verified: 2,
-            small_counted: 20,
-            big_counted: 4,
+            small_counted: Repetitions { warm_up: 64, counted: 64 },
+            big_counted: Repetitions { warm_up: 2, counted: 4 },
         }
     }
 }

@@ -45,6 +45,7 @@ use method::AnyMethod;
 use processor::Processors;
 use record::{Image, Record, Row, Setting, SystemCalls};
 use rounds::{Series, interleave};
+use system_calls::Repetitions;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -76,8 +77,8 @@ fn measure(arguments: &Arguments) -> Result<Record> {
     series.extend(interleave(&mut big, &schedule.big)?);
     series.extend(sibling::compare(&mut pairs, &processors, &schedule.sibling)?);
     eprintln!("counting system calls");
-    let mut system_calls = count(&mut small, schedule.small_counted)?;
-    system_calls.extend(count(&mut big, schedule.big_counted)?);
+    let mut system_calls = count(method::small, &fixtures, schedule.small_counted)?;
+    system_calls.extend(count(method::big, &fixtures, schedule.big_counted)?);
     let row = |series: &Series| Row::of(series.method, series.image, &series.nanoseconds);
     let rows: Vec<Row> = series.iter().filter_map(row).collect();
     let targets = targets::measure(&rows, &system_calls);
@@ -97,13 +98,21 @@ fn verify(methods: &mut [AnyMethod<'_>], loads: u32) -> Result<()> {
     methods.iter_mut().try_for_each(|method| method::verify(method.as_mut(), loads))
 }
 
+/// Makes a list of methods.
+type MakeMethods = for<'f> fn(&'f Fixtures) -> Result<Vec<AnyMethod<'f>>>;
+
 /// Counts the system calls of all methods; those that cannot be counted have no entry.
-fn count(methods: &mut [AnyMethod<'_>], loads: u32) -> Result<Vec<SystemCalls>> {
+fn count(make: MakeMethods, fixtures: &Fixtures, loads: Repetitions) -> Result<Vec<SystemCalls>> {
     let mut all = Vec::new();
-    for method in methods {
-        let mut load = || method.load(&mut |_| ()).is_ok();
+    let keys: Vec<_> = make(fixtures)?.iter().map(|each| (each.name(), each.image())).collect();
+    for (index, (method, image)) in keys.into_iter().enumerate() {
+        // Made in the process that is counted: slots are not inherited.
+        let mut made = None;
+        let mut load = || {
+            let methods = made.get_or_insert_with(|| make(fixtures).unwrap_or_default());
+            methods.get_mut(index).is_some_and(|method| method.load(&mut |_| ()).is_ok())
+        };
         let per_load = system_calls::count(&mut load, loads);
-        let (method, image) = (method.name(), method.image());
         let per_load = per_load.with_context(|| format!("`{method}` of image `{image}`"))?;
         all.extend(per_load.map(|per_load| SystemCalls { method, image, per_load }));
     }

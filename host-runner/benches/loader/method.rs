@@ -114,12 +114,17 @@ pub(crate) fn small(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
         Box::new(system::Ready::new(small)?),
         Box::new(system::Staged::new(small, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(small)?),
-        Box::new(Ours::cold(small)),
-        Box::new(Ours::cold(relr)),
     ];
+    methods.extend(Ours::small(small, &fixtures.small_other)?.into_iter().map(any));
+    methods.push(Box::new(system::Ready::new(relr)?));
+    methods.extend(Ours::main(relr)?.into_iter().map(any));
     methods.extend(floors(small)?);
     methods.push(Box::new(dedup::Dedup::new(small)));
     Ok(methods)
+}
+
+fn any(method: Ours<'_>) -> AnyMethod<'_> {
+    Box::new(method)
 }
 
 /// All methods for the big image.
@@ -133,8 +138,8 @@ pub(crate) fn big(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
         Box::new(system::Ready::new(big)?),
         Box::new(system::Staged::new(big, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(big)?),
-        Box::new(Ours::cold(big)),
     ];
+    methods.extend(Ours::big(big)?.into_iter().map(any));
     methods.extend(floors(big)?);
     Ok(methods)
 }
@@ -146,11 +151,18 @@ pub(crate) fn big(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
 /// One of them cannot be prepared.
 pub(crate) fn siblings(fixtures: &Fixtures) -> Result<Vec<Pair<'_>>> {
     let small = &fixtures.small;
-    Ok(vec![Pair {
-        method: Box::new(system::Ready::new(small)?),
-        alone: "glibc_alone",
-        with_sibling: "glibc_with_sibling",
-    }])
+    Ok(vec![
+        Pair {
+            method: Box::new(system::Ready::new(small)?),
+            alone: "glibc_alone",
+            with_sibling: "glibc_with_sibling",
+        },
+        Pair {
+            method: any(Ours::same(small)?),
+            alone: "ours_warm_same_alone",
+            with_sibling: "ours_warm_same_with_sibling",
+        },
+    ])
 }
 
 /// The floors under one image.

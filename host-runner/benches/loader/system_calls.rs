@@ -14,9 +14,6 @@ use std::ptr;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Repetitions in both children, for whatever only the first ones do.
-const WARM_UP: u32 = 2;
-
 /// What a child ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -28,6 +25,15 @@ enum End {
     NotAllowed,
     /// The system ended it.
     Killed,
+}
+
+/// How often an operation is repeated in a child.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repetitions {
+    /// First, for whatever only the first ones do.
+    pub(crate) warm_up: u32,
+    /// Behind that.
+    pub(crate) counted: u32,
 }
 
 /// Exit codes of a child.
@@ -43,14 +49,17 @@ const NOT_ALLOWED: libc::c_int = 2;
 /// # Errors
 ///
 /// The operation fails in the child, or a child cannot be made or waited for.
-pub(crate) fn count(operation: &mut dyn FnMut() -> bool, repetitions: u32) -> Result<Option<f64>> {
-    let few = traced(operation, WARM_UP)?;
-    let many = traced(operation, WARM_UP + repetitions)?;
+pub(crate) fn count(
+    operation: &mut dyn FnMut() -> bool,
+    Repetitions { warm_up, counted }: Repetitions,
+) -> Result<Option<f64>> {
+    let few = traced(operation, warm_up)?;
+    let many = traced(operation, warm_up + counted)?;
     let (Some(few), Some(many)) = (few, many) else {
-        let lives = makes_none(operation, repetitions)?;
+        let lives = makes_none(operation, Repetitions { warm_up, counted })?;
         return Ok(lives.then_some(0.0));
     };
-    Ok(Some((f64::from(many) - f64::from(few)) / f64::from(repetitions)))
+    Ok(Some((f64::from(many) - f64::from(few)) / f64::from(counted)))
 }
 
 /// System calls of a child that repeats the operation; `None` if it may not be traced.
@@ -94,15 +103,18 @@ fn traced(operation: &mut dyn FnMut() -> bool, repetitions: u32) -> Result<Optio
 }
 
 /// Whether a child that may make no system call survives the operation.
-pub(crate) fn makes_none(operation: &mut dyn FnMut() -> bool, repetitions: u32) -> Result<bool> {
+pub(crate) fn makes_none(
+    operation: &mut dyn FnMut() -> bool,
+    Repetitions { warm_up, counted }: Repetitions,
+) -> Result<bool> {
     let child = fork(|| {
-        let code = repeat(operation, WARM_UP);
+        let code = repeat(operation, warm_up);
         // SAFETY: takes numbers; from here on this process may read, write and end.
         let status = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
         if status != 0 {
             return NOT_ALLOWED;
         }
-        code | repeat(operation, repetitions)
+        code | repeat(operation, counted)
     })?;
     loop {
         match end_of(wait(child)?) {

@@ -57,9 +57,7 @@ fn rows(text: &mut String, record: &Record) {
         ),
     );
     for row in &record.rows {
-        // The packed build has no file of its own among the methods of the system.
-        let image = if row.image == "big" { "big" } else { "small" };
-        let ratio = |method| match median(record, method, image) {
+        let ratio = |method| match anchor(record, method, row.image) {
             Some(anchor) if anchor > 0 => format!("{:.3}", row.median_ns as f64 / anchor as f64),
             _ => String::from("-"),
         };
@@ -110,9 +108,13 @@ fn targets(text: &mut String, record: &Record) {
     }
 }
 
-fn median(record: &Record, method: &str, image: &str) -> Option<u64> {
-    let is_it = |row: &&Row| row.method == method && row.image == image;
-    record.rows.iter().find(is_it).map(|row| row.median_ns)
+/// Median of a method with this image, or with the small one, of which the others are variants.
+fn anchor(record: &Record, method: &str, image: &str) -> Option<u64> {
+    let median = |image: &str| {
+        let is_it = |row: &&Row| row.method == method && row.image == image;
+        record.rows.iter().find(is_it).map(|row| row.median_ns)
+    };
+    median(image).or_else(|| median("small"))
 }
 
 fn microseconds(nanoseconds: u64) -> f64 {

@@ -5,14 +5,24 @@
 //!
 //! | method | memory |
 //! |---|---|
-//! | `ours_cold` | mapped for the load, unmapped after it |
+//! | `ours_cold` | a slot of private memory that has no pages before a load, nor after it |
+//! | `ours_cold_dual` | the same with two views of shared memory |
+//! | `ours_cold_mapped` | address space for one slot is reserved for the load, and given back |
+//! | `ours_warm_anonymous` | private memory that stays; only rights change |
+//! | `ours_warm_changed` | two views, the writer's stays; each image has other rights than the last |
+//! | `ours_warm_changed_hidden` | the same, and the writer's view has rights only during a load |
+//! | `ours_warm_hidden` | as before, and each image has the rights of the last |
+//! | `ours_warm_same` | the same, and the writer's view stays |
+//! | `ours_rotation` | as before, in 64 slots in turn |
 
 use std::ffi::c_void;
 
 use aicpu_executor::loader::{CodeMemory, LoadedImage, Machine, PlanLimits, commit, plan};
-use aicpu_linux::LinuxCodeMemory;
+use aicpu_linux::{Slot, SlotArena, SlotConfig, SlotMode, WriterView};
 use anyhow::{Context, Result, anyhow};
 use host_runner::device::resident_symbols::ResidentSymbols;
+
+use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS};
 
 use super::{Exports, Method};
 use crate::fixture::Fixture;
@@ -25,29 +35,107 @@ unsafe extern "C" {
     fn __deregister_frame(tables: *const c_void);
 }
 
-/// Images in turn, through memory in turn.
+/// Images in turn, through slots in turn.
 pub(crate) struct Ours<'f> {
     name: &'static str,
     images: Vec<&'f Fixture>,
-    memory: Memory,
+    slots: Slots,
     loads: usize,
 }
 
 /// Where code goes.
-enum Memory {
-    /// A mapping for each load.
-    Fresh,
+enum Slots {
+    /// A slot for each load.
+    Fresh(SlotConfig),
+    /// The same slot again and again.
+    One(Box<Slot>),
+    /// All slots of an arena in turn.
+    All(Box<SlotArena>),
+}
+
+/// Two views that stay mapped and keep the memory of the largest image that is measured.
+const WARM: SlotConfig = SlotConfig {
+    mode: SlotMode::DualMapped,
+    writer: WriterView::Kept,
+    retain_bytes: 16 << 20,
+    ..SlotConfig::DEFAULT
+};
+
+/// The same, but that the writer's view has rights only during a load.
+const HIDDEN: SlotConfig = SlotConfig { writer: WriterView::Hidden, ..WARM };
+
+/// Two views whose memory is given back after each image.
+const COLD: SlotConfig = SlotConfig { retain_bytes: 0, ..HIDDEN };
+
+/// Makes private memory of a kind of slot.
+const fn private(config: SlotConfig) -> SlotConfig {
+    SlotConfig { mode: SlotMode::Anonymous, ..config }
 }
 
 impl<'f> Ours<'f> {
-    /// Fresh memory for each load.
-    pub(crate) fn cold(fixture: &'f Fixture) -> Self {
-        Self::new("ours_cold", vec![fixture], Memory::Fresh)
+    /// All methods for the small image; `other` has other rights of pages.
+    ///
+    /// # Errors
+    ///
+    /// The system does not give a slot.
+    pub(crate) fn small(fixture: &'f Fixture, other: &'f Fixture) -> Result<Vec<Self>> {
+        let fresh = Slots::Fresh(private(SlotConfig::DEFAULT));
+        let arena = Slots::All(Box::new(SlotArena::new(WARM)));
+        let mut methods = Self::big(fixture)?;
+        methods.extend([
+            Self::new("ours_cold_mapped", &[fixture], fresh),
+            Self::new("ours_warm_changed", &[fixture, other], one(WARM)?),
+            Self::new("ours_warm_changed_hidden", &[fixture, other], one(HIDDEN)?),
+            Self::new("ours_rotation", &[fixture], arena),
+        ]);
+        Ok(methods)
     }
 
-    fn new(name: &'static str, images: Vec<&'f Fixture>, memory: Memory) -> Self {
-        Self { name, images, memory, loads: 0 }
+    /// The methods for the big image: one slot, one image.
+    ///
+    /// # Errors
+    ///
+    /// The system does not give a slot.
+    pub(crate) fn big(fixture: &'f Fixture) -> Result<Vec<Self>> {
+        let mut methods = Self::main(fixture)?;
+        methods.extend([
+            Self::new("ours_cold_dual", &[fixture], one(COLD)?),
+            Self::new("ours_warm_anonymous", &[fixture], one(private(WARM))?),
+        ]);
+        Ok(methods)
     }
+
+    /// Those that tell most.
+    ///
+    /// # Errors
+    ///
+    /// The system does not give a slot.
+    pub(crate) fn main(fixture: &'f Fixture) -> Result<Vec<Self>> {
+        Ok(vec![
+            Self::new("ours_cold", &[fixture], one(private(COLD))?),
+            Self::new("ours_warm_hidden", &[fixture], one(HIDDEN)?),
+            Self::same(fixture)?,
+        ])
+    }
+
+    /// The one without system calls.
+    ///
+    /// # Errors
+    ///
+    /// The system does not give a slot.
+    pub(crate) fn same(fixture: &'f Fixture) -> Result<Self> {
+        Ok(Self::new("ours_warm_same", &[fixture], one(WARM)?))
+    }
+
+    fn new(name: &'static str, images: &[&'f Fixture], slots: Slots) -> Self {
+        Self { name, images: images.to_vec(), slots, loads: 0 }
+    }
+}
+
+/// One slot outside any arena.
+fn one(config: SlotConfig) -> Result<Slots> {
+    let slot = Slot::standalone(config).map_err(|error| anyhow!("{error}"))?;
+    Ok(Slots::One(Box::new(slot)))
 }
 
 impl Method for Ours<'_> {
@@ -67,8 +155,18 @@ impl Method for Ours<'_> {
     fn load(&mut self, visit: &mut dyn FnMut(&Exports)) -> Result<()> {
         let fixture = self.images.get(self.loads % self.images.len()).context("no image")?;
         self.loads += 1;
-        match &mut self.memory {
-            Memory::Fresh => load(&fixture.bytes, &mut LinuxCodeMemory::new(), visit),
+        match &mut self.slots {
+            Slots::Fresh(config) => {
+                let slot = Slot::standalone(*config).map_err(|error| anyhow!("{error}"));
+                load(&fixture.bytes, &mut slot?, visit)
+            }
+            Slots::One(slot) => load(&fixture.bytes, slot.as_mut(), visit),
+            Slots::All(arena) => {
+                // CAST: a remainder of 64.
+                let id = CallableId::new((self.loads % MAX_REGISTERED_CALLABLE_IDS) as i64);
+                let id = id.map_err(|error| anyhow!("{error:?}"))?;
+                load(&fixture.bytes, &mut *arena.slot(id).lock(), visit)
+            }
         }
     }
 }
