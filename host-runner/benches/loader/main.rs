@@ -129,7 +129,7 @@ fn images(fixtures: &Fixtures) -> Vec<Image> {
         imports: fixture.facts.imports,
         exports: fixture.facts.exports,
     };
-    fixtures.all().map(image).to_vec()
+    fixtures.all().map(image).collect()
 }
 
 /// Prints the tables and writes the file.

@@ -109,15 +109,17 @@ pub(crate) fn verify(method: &mut dyn Method, loads: u32) -> Result<()> {
 ///
 /// One of them cannot be prepared.
 pub(crate) fn small(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
-    let (small, relr) = (&fixtures.small, &fixtures.small_relr);
+    let small = &fixtures.small;
     let mut methods: Vec<AnyMethod<'_>> = vec![
         Box::new(system::Ready::new(small)?),
         Box::new(system::Staged::new(small, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(small)?),
     ];
     methods.extend(Ours::small(small, &fixtures.small_other)?.into_iter().map(any));
-    methods.push(Box::new(system::Ready::new(relr)?));
-    methods.extend(Ours::main(relr)?.into_iter().map(any));
+    if let Some(packed) = &fixtures.small_relr {
+        methods.push(Box::new(system::Ready::new(packed)?));
+        methods.extend(Ours::main(packed)?.into_iter().map(any));
+    }
     methods.extend(floors(small)?);
     methods.push(Box::new(dedup::Dedup::new(small)));
     Ok(methods)
