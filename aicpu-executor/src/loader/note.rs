@@ -8,14 +8,15 @@ use core::mem::size_of;
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
-use super::elf::{self, ProgramHeader, file_range};
+use super::elf::{self, FileHeader, ProgramHeader, file_range};
 use super::error::PlanError;
+use super::header::MAX_PROGRAM_HEADERS;
 
 /// Notes that are looked at; linkers write two or three.
 pub(super) const MAX_NOTES: usize = 64;
 
 /// Bytes of a Build-ID; the longest in use (SHA-256) has 32.
-const MAX_BUILD_ID_BYTES: usize = 64;
+pub(super) const MAX_BUILD_ID_BYTES: usize = 64;
 
 /// `Elf64_Nhdr`: sizes of name and body, and the type.
 const HEADER_BYTES: usize = size_of::<[U32; 3]>();
@@ -56,6 +57,23 @@ pub(super) fn build_id<'a>(
         }
     }
     Ok(found)
+}
+
+/// Returns the Build-ID of a file that need not be an image that can be loaded.
+///
+/// For messages about a file that was refused: whatever is wrong with it, notes that can be read
+/// are read, whatever machine and type of ELF64 file it is.
+pub(super) fn build_id_of_any_file(file: &[u8]) -> Option<&[u8]> {
+    let (header, _) = FileHeader::ref_from_prefix(file).ok()?;
+    let is_elf = header.magic == elf::ELF_MAGIC
+        && header.class == elf::ELF_CLASS_64
+        && header.data == elf::ELF_DATA_LITTLE
+        && usize::from(header.program_entry_bytes.get()) == size_of::<ProgramHeader>();
+    let count = header.program_count.get().min(MAX_PROGRAM_HEADERS);
+    let bytes = u64::from(count) * size_of::<ProgramHeader>() as u64;
+    let table = is_elf.then(|| file_range(file, header.program_offset.get(), bytes))??;
+    let headers = <[ProgramHeader]>::ref_from_bytes(table).ok()?;
+    headers.iter().find_map(|each| build_id(file, core::slice::from_ref(each)).ok()?)
 }
 
 /// One note.
