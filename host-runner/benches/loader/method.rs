@@ -115,7 +115,8 @@ pub(crate) fn small(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
         Box::new(system::Staged::new(small, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(small)?),
     ];
-    methods.extend(Ours::small(small, &fixtures.small_other)?.into_iter().map(any));
+    let ours = Ours::small(small, &fixtures.small_other, fixtures.folder())?;
+    methods.extend(ours.into_iter().map(any));
     if let Some(packed) = &fixtures.small_relr {
         methods.push(Box::new(system::Ready::new(packed)?));
         methods.extend(Ours::main(packed)?.into_iter().map(any));
@@ -141,7 +142,7 @@ pub(crate) fn big(fixtures: &Fixtures) -> Result<Vec<AnyMethod<'_>>> {
         Box::new(system::Staged::new(big, fixtures.folder())?),
         Box::new(crates::ElfLoader::new(big)?),
     ];
-    methods.extend(Ours::big(big)?.into_iter().map(any));
+    methods.extend(Ours::big(big, fixtures.folder())?.into_iter().map(any));
     methods.extend(floors(big)?);
     Ok(methods)
 }

@@ -14,11 +14,15 @@
 //! | `ours_warm_hidden` | as before, and each image has the rights of the last |
 //! | `ours_warm_same` | the same, and the writer's view stays |
 //! | `ours_rotation` | as before, in 64 slots in turn |
+//! | `ours_staged` | maps of a file that is written for the load, and removed at once |
+//! | `ours_file` | maps of a sealed file in memory that lies ready |
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use aicpu_executor::loader::{CodeMemory, LoadedImage, Machine, PlanLimits, commit, plan};
-use aicpu_linux::{Slot, SlotArena, SlotConfig, SlotMode, WriterView};
+use aicpu_linux::{FileSlot, SealedImage, Slot, SlotArena, SlotConfig, SlotMode, WriterView};
 use anyhow::{Context, Result, anyhow};
 use host_runner::device::resident_symbols::ResidentSymbols;
 
@@ -51,6 +55,8 @@ enum Slots {
     One(Box<Slot>),
     /// All slots of an arena in turn.
     All(Box<SlotArena>),
+    /// A slot for one image, which is a file.
+    File(&'static SealedImage, Box<FileSlot<'static>>),
 }
 
 /// Two views that stay mapped and keep the memory of the largest image that is measured.
@@ -78,10 +84,14 @@ impl<'f> Ours<'f> {
     /// # Errors
     ///
     /// The system does not give a slot.
-    pub(crate) fn small(fixture: &'f Fixture, other: &'f Fixture) -> Result<Vec<Self>> {
+    pub(crate) fn small(
+        fixture: &'f Fixture,
+        other: &'f Fixture,
+        folder: &Path,
+    ) -> Result<Vec<Self>> {
         let fresh = Slots::Fresh(private(SlotConfig::DEFAULT));
         let arena = Slots::All(Box::new(SlotArena::new(WARM)));
-        let mut methods = Self::big(fixture)?;
+        let mut methods = Self::big(fixture, folder)?;
         methods.extend([
             Self::new("ours_cold_mapped", &[fixture], fresh),
             Self::new("ours_warm_changed", &[fixture, other], one(WARM)?),
@@ -91,16 +101,18 @@ impl<'f> Ours<'f> {
         Ok(methods)
     }
 
-    /// The methods for the big image: one slot, one image.
+    /// The methods for the big image: one slot, one image. Staged files are made in `folder`.
     ///
     /// # Errors
     ///
     /// The system does not give a slot.
-    pub(crate) fn big(fixture: &'f Fixture) -> Result<Vec<Self>> {
+    pub(crate) fn big(fixture: &'f Fixture, folder: &Path) -> Result<Vec<Self>> {
         let mut methods = Self::main(fixture)?;
         methods.extend([
             Self::new("ours_cold_dual", &[fixture], one(COLD)?),
             Self::new("ours_warm_anonymous", &[fixture], one(private(WARM))?),
+            Self::new("ours_staged", &[fixture], one(staged(folder)?)?),
+            Self::new("ours_file", &[fixture], file(fixture)?),
         ]);
         Ok(methods)
     }
@@ -132,6 +144,23 @@ impl<'f> Ours<'f> {
     }
 }
 
+/// Slots whose images go through files of `folder`.
+fn staged(folder: &Path) -> Result<SlotConfig> {
+    let folder = CString::new(folder.as_os_str().as_bytes()).context("a folder with a NUL")?;
+    // A slot's folders are constants of a platform; there are a few of these in a bench.
+    let folders = vec![&*Box::leak(folder.into_boxed_c_str())];
+    Ok(SlotConfig { mode: SlotMode::Staged, folders: folders.leak(), ..SlotConfig::DEFAULT })
+}
+
+/// A slot that maps one image, which is sealed before anything is timed.
+fn file(fixture: &Fixture) -> Result<Slots> {
+    let image = SealedImage::new(&fixture.bytes).map_err(|error| anyhow!("{error}"))?;
+    // The slot borrows it; both stay until the bench ends.
+    let image: &'static SealedImage = Box::leak(Box::new(image));
+    let slot = FileSlot::new(image, SlotConfig::DEFAULT).map_err(|error| anyhow!("{error}"))?;
+    Ok(Slots::File(image, Box::new(slot)))
+}
+
 /// One slot outside any arena.
 fn one(config: SlotConfig) -> Result<Slots> {
     let slot = Slot::standalone(config).map_err(|error| anyhow!("{error}"))?;
@@ -161,6 +190,7 @@ impl Method for Ours<'_> {
                 load(&fixture.bytes, &mut slot?, visit)
             }
             Slots::One(slot) => load(&fixture.bytes, slot.as_mut(), visit),
+            Slots::File(image, slot) => load(image.as_bytes(), slot.as_mut(), visit),
             Slots::All(arena) => {
                 // CAST: a remainder of 64.
                 let id = CallableId::new((self.loads % MAX_REGISTERED_CALLABLE_IDS) as i64);
