@@ -51,9 +51,9 @@ impl Arguments {
         let budget = |full, quick| milliseconds(if self.quick { quick } else { full });
         let small = milliseconds(4);
         Schedule {
-            small: Pace { budget: budget(18_000, 1_200), slice: small, warm_up: 4 },
-            big: Pace { budget: budget(18_000, 1_500), slice: milliseconds(12), warm_up: 1 },
-            sibling: Pace { budget: budget(6_000, 500), slice: small, warm_up: 4 },
+            small: Pace { budget: budget(18_000, 900), slice: small, warm_up: 4 },
+            big: Pace { budget: budget(18_000, 900), slice: milliseconds(12), warm_up: 1 },
+            sibling: Pace { budget: budget(6_000, 300), slice: small, warm_up: 4 },
             small_verified: 130,
             big_verified: 2,
             small_counted: Repetitions { warm_up: 64, counted: 64 },
