@@ -15,7 +15,8 @@
 use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, StatusCode};
 
 use crate::fault::FaultLatch;
-use crate::loader::{CodeMemory as _, Machine, PlanLimits, plan};
+use crate::loaded_code::LoadedRange;
+use crate::loader::{CodeMemory as _, ImageLabel, Machine, PlanLimits, plan};
 use crate::log::log_at;
 use crate::platform::{ExceptionText, ForeignCall, Platform};
 
@@ -128,15 +129,18 @@ impl OrchSoTable {
     ) -> Result<Lease<'t, P>, i32> {
         // SAFETY: by the contract.
         let image = unsafe { brought_along(platform, runtime) }
-            .map_err(|text| load_failed(faults, id, format_args!("{text}")))?;
+            .map_err(|text| load_failed(faults, id, None, format_args!("{text}")))?;
         let page_bytes = platform.code_memory(id).lock().page_bytes();
         let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
-        let plan = plan(image, Machine::native(), &limits)
-            .map_err(|error| load_failed(faults, id, format_args!("{error}")))?;
+        let plan = plan(image, Machine::native(), &limits).map_err(|error| {
+            let label = ImageLabel::of_file(image);
+            load_failed(faults, id, Some(&label), format_args!("{error}"))
+        })?;
+        let label = ImageLabel::of_plan(&plan);
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
             faults.report(
                 StatusCode::EntryMissing.code(),
-                format_args!("the orchestration of callable {} {missing}", id.raw()),
+                format_args!("the orchestration of callable {} {label} {missing}", id.raw()),
             )
         })?;
 
@@ -146,11 +150,11 @@ impl OrchSoTable {
         }
         let filling = slot.gate.begin_load(generation).map_err(|why| refused(faults, id, why))?;
         let filled = slot.fill(filling, platform, id, (&plan, &symbols));
-        let (inside, entries) = filled.map_err(|error| not_filled(faults, id, &error))?;
+        let (inside, entries) = filled.map_err(|error| not_filled(faults, id, &label, &error))?;
         if entries.config.is_none() {
             log_at!(
                 Warn,
-                "callable {} has no config function: arguments are not counted",
+                "callable {} {label} has no config function: arguments are not counted",
                 id.raw()
             );
         }
@@ -183,6 +187,11 @@ impl OrchSoTable {
         for id in ids() {
             self.unload(platform, id, None);
         }
+    }
+
+    /// Shows where the code of each loaded orchestration is.
+    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
+        ids().filter_map(|id| self.slot(id).range(id)).for_each(visit);
     }
 
     /// Gives up on a constructor or destructor of an id that does not return. Its slot is neither
@@ -259,25 +268,32 @@ unsafe fn brought_along<'r, P: Platform>(
 }
 
 /// Reports a shared object that could not be loaded.
-fn load_failed(faults: &FaultLatch, id: CallableId, text: core::fmt::Arguments<'_>) -> i32 {
-    faults.report(
-        StatusCode::LoadFailed.code(),
-        format_args!("cannot load the orchestration of callable {}: {text}", id.raw()),
-    )
+fn load_failed(
+    faults: &FaultLatch,
+    id: CallableId,
+    label: Option<&ImageLabel>,
+    text: core::fmt::Arguments<'_>,
+) -> i32 {
+    let code = StatusCode::LoadFailed.code();
+    let what = format_args!("cannot load the orchestration of callable {}", id.raw());
+    match label {
+        Some(label) => faults.report(code, format_args!("{what} {label}: {text}")),
+        None => faults.report(code, format_args!("{what}: {text}")),
+    }
 }
 
 /// Reports an image that was not committed or not constructed.
-fn not_filled(faults: &FaultLatch, id: CallableId, error: &FillError) -> i32 {
+fn not_filled(faults: &FaultLatch, id: CallableId, label: &ImageLabel, error: &FillError) -> i32 {
     match error {
-        FillError::Commit(error) => load_failed(faults, id, format_args!("{error}")),
+        FillError::Commit(error) => load_failed(faults, id, Some(label), format_args!("{error}")),
         FillError::Threw(text) => faults.report(
             StatusCode::EntryException.code(),
-            format_args!("a constructor of callable {} threw {text}", id.raw()),
+            format_args!("a constructor of callable {} {label} threw {text}", id.raw()),
         ),
         // Whoever has given up has said more, and first.
         FillError::GivenUp => faults.report(
             StatusCode::ConstructorTimeout.code(),
-            format_args!("the constructors of callable {} took too long", id.raw()),
+            format_args!("the constructors of callable {} {label} took too long", id.raw()),
         ),
     }
 }

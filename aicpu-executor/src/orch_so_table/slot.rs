@@ -18,6 +18,7 @@ use super::call_record::CallRecord;
 use super::entries::{EntryVaddrs, OrchestrationEntries};
 use super::running_call::{ForeignFunction, RunningCall};
 use super::slot_gate::{Emptying, Filling, Inside, SlotGate};
+use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
 use crate::log::log_at;
 use crate::platform::{
@@ -30,7 +31,8 @@ struct LoadedOrchestration {
     entries: OrchestrationEntries,
     image: LoadedImage,
     unwind: Option<UnwindTables>,
-    build_id: heapless::Vec<u8, 64>,
+    /// Generation that the host gave the id; 0 from a host without generations.
+    generation: u32,
 }
 
 /// A slot.
@@ -96,9 +98,10 @@ impl Slot {
         if let Some(tables) = unwind {
             platform.register_unwind(tables);
         }
-        let build_id = plan.build_id().unwrap_or_default();
-        let build_id = heapless::Vec::from_slice(build_id).unwrap_or_default();
-        *self.listed.lock() = Some(LoadedOrchestration { entries, image, unwind, build_id });
+        let generation = self.gate.look().generation;
+        let orchestration = LoadedOrchestration { entries, image, unwind, generation };
+        orchestration.announce(platform, id, plan);
+        *self.listed.lock() = Some(orchestration);
 
         if let Err(error) = self.initialise(&filling, platform) {
             // Constructors before it may have registered destructors with the C library.
@@ -151,13 +154,15 @@ impl Slot {
             // SAFETY: as above; `duty` says that nothing else of the image runs.
             let called =
                 unsafe { self.call(platform, function, ForeignCall::Finaliser(finaliser)) };
-            if let Err(text) = called {
-                log_at!(Error, "a destructor of callable {} threw {text}", id.raw());
+            if let Err(text) = called
+                && let Some(label) = self.look_at(|image| Some(*image.label()))
+            {
+                log_at!(Error, "a destructor of callable {} {label} threw {text}", id.raw());
             }
         }
         let unlisted = self.listed.lock().take();
-        if let Some(tables) = unlisted.and_then(|orchestration| orchestration.unwind) {
-            platform.deregister_unwind(tables);
+        if let Some(orchestration) = unlisted {
+            orchestration.retract(platform, id);
         }
         platform.code_memory(id).lock().release();
         duty.finish();
@@ -203,10 +208,15 @@ impl Slot {
             callable,
             function,
             address: listed.and_then(|orchestration| orchestration.address_of(function)),
-            build_id: listed.map(|each| each.build_id.clone()).unwrap_or_default(),
+            label: listed.map(|orchestration| *orchestration.image.label()),
             running_us: u64::try_from(running_us).unwrap_or(u64::MAX),
         };
         Some((since, call))
+    }
+
+    /// Where the code is, if there is any.
+    pub(super) fn range(&self, id: CallableId) -> Option<LoadedRange> {
+        self.listed.lock().as_ref().map(|orchestration| orchestration.range(id))
     }
 
     /// Looks something up in the image.
@@ -223,6 +233,36 @@ fn nth(mut list: impl ExactSizeIterator<Item = u64>, index: u16) -> Option<(u64,
 }
 
 impl LoadedOrchestration {
+    /// Where the code is.
+    fn range(&self, id: CallableId) -> LoadedRange {
+        let (base, span, bias) = (self.image.base(), self.image.span(), self.image.bias());
+        LoadedRange { id, generation: self.generation, base, span, bias }
+    }
+
+    /// Tells platform and log of code that was just sealed.
+    fn announce<P: Platform>(&self, platform: &P, id: CallableId, plan: &Plan<'_>) {
+        let range = self.range(id);
+        platform.code_loaded(&LoadedCode { range, plan });
+        log_at!(
+            Info,
+            "loaded callable {} {}, generation {}: {} bytes at {:#x}",
+            id.raw(),
+            self.image.label(),
+            range.generation,
+            range.span,
+            range.base
+        );
+    }
+
+    /// Takes back what platform and unwinder were told; the code is about to go.
+    fn retract<P: Platform>(&self, platform: &P, id: CallableId) {
+        if let Some(tables) = self.unwind {
+            platform.deregister_unwind(tables);
+        }
+        platform.code_unloading(&self.range(id));
+        log_at!(Info, "unloaded callable {} {}", id.raw(), self.image.label());
+    }
+
     /// Address of a function as linked.
     fn address_of(&self, function: ForeignFunction) -> Option<u64> {
         let address = match function {

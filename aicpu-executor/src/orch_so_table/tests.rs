@@ -153,7 +153,7 @@ fn a_constructor_that_throws_ends_the_load_and_the_next_one_works() {
             let text = heapless::String::try_from("no tiles").unwrap();
             if event == thrower { Err(text) } else { Ok(0) }
         });
-        let parts = ["a constructor of callable 5 threw no tiles"];
+        let parts = ["a constructor of callable 5 libtest.so", "threw no tiles"];
         bench.assert_fault(bench.load(&throws, 1), StatusCode::EntryException, &parts);
         let mut expected = loading();
         expected.truncate(expected.iter().position(|event| *event == thrower).unwrap() + 1);
@@ -201,7 +201,7 @@ fn a_constructor_that_is_given_up_on_closes_the_slot_until_it_returns() {
             let watcher = Recorder::new();
             let call = bench.table.longest_call(&watcher).expect("a constructor is running");
             let expected = format!(
-                "constructor 2 of 3 of callable 5 (Build-ID {}, function at {:#x})",
+                "constructor 2 of 3 of callable 5 libtest.so (build-id {}) at {:#x}",
                 image_builder::BUILD_ID.map(|byte| format!("{byte:02x}")).concat(),
                 TEXT + 32
             );
