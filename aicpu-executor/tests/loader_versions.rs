@@ -21,7 +21,7 @@ use support::compiler::shared_object;
 use support::versioned_image::{
     DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM, HIDDEN, VersionedImage,
 };
-use support::{Loaded, Names, plan_native, slot};
+use support::{Loaded, Names, plan_native};
 
 const MACHINES: [Machine; 2] = [Machine::X86_64, Machine::Aarch64];
 
@@ -379,7 +379,7 @@ fn an_image_built_against_a_newer_library_is_refused_with_name_and_version() {
     let plan = plan_native(&image);
     let imports: Vec<_> = plan.imports().map(|import| import.to_string()).collect();
     assert_eq!(imports, ["newer@NEWER_2.0"]);
-    let mut memory = slot();
+    let mut memory = support::slot();
     match commit(&plan, &mut memory, &Names(&[])) {
         Err(LoadError::Unresolved(missing)) => {
             assert_eq!(missing.names().collect::<Vec<_>>(), [b"newer@NEWER_2.0"]);

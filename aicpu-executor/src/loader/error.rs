@@ -109,7 +109,8 @@ pub enum PlanError {
     ExitFunctionsStay { symbol: u32 },
     /// A symbol is defined by a function to be called while binding (IFUNC).
     IndirectFunction { symbol: u32, name: SymbolName },
-    /// The image has thread-local variables; the name is that of the first one if it has any.
+    /// The image has thread-local variables; the name is that of one of them, empty if the file was
+    /// stripped of their names.
     ThreadLocal { name: SymbolName },
     /// A relocation names a symbol past the end of the symbol table.
     SymbolIndex { offset: u64, symbol: u32, count: usize },

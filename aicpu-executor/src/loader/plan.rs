@@ -6,7 +6,7 @@
 
 use super::dynamic::{Dynamic, TableRange, TableTags};
 use super::eh_frame::{self, EhFrame};
-use super::elf::{self, ProgramHeader, Tag, file_range};
+use super::elf::{self, ProgramHeader, Tag};
 use super::error::PlanError;
 use super::header;
 use super::loaded_image::MAX_FUNCTIONS;
@@ -17,7 +17,8 @@ use super::note;
 use super::page_layout::PageLayout;
 use super::property;
 use super::relocation::{Relocations, WORD_BYTES};
-use super::segment::{Pages, Segment, Segments};
+use super::section::FullSymbols;
+use super::segment::{self, Pages, Segment, Segments};
 use super::string_table::StringTable;
 use super::symbol::{Export, ExportError, ImportIter, SymbolTable};
 
@@ -56,7 +57,7 @@ pub struct Plan<'a> {
     machine: Machine,
     page_bytes: usize,
     pub(super) segments: Segments<'a>,
-    relro: Option<Pages>,
+    pub(super) relro: Option<Pages>,
     dynamic: Dynamic<'a>,
     strings: StringTable<'a>,
     pub(super) symbols: SymbolTable<'a>,
@@ -125,8 +126,10 @@ pub fn plan<'a>(
     needed::check(&dynamic, strings, limits.needed)?;
     let symbols = SymbolTable::read(&dynamic, &segments, strings)?;
     if single.tls.is_some() || dynamic.wants_static_tls() {
-        // Variables with a name were refused with it when the symbols were read.
-        return Err(PlanError::ThreadLocal { name: SymbolName::EMPTY });
+        // Exported variables were refused with their name when the symbols were read.
+        let name = FullSymbols::find(image).and_then(|symbols| symbols.thread_local());
+        let name = name.map_or(SymbolName::EMPTY, SymbolName::new);
+        return Err(PlanError::ThreadLocal { name });
     }
     let relocations = Relocations::read(&dynamic, &segments, machine)?;
     let relocation_count = relocations.check(&segments, &symbols, limits.relocations)?;
@@ -336,13 +339,7 @@ impl<'a> SingleHeaders<'a> {
             if slot.replace(header).is_some() {
                 return Err(PlanError::DuplicateHeader { kind, header: index });
             }
-            let (offset, bytes) = (header.offset.get(), header.file_bytes.get());
-            file_range(image, offset, bytes).ok_or(PlanError::OutsideFile {
-                what: kind,
-                offset,
-                bytes,
-                file_bytes: image.len(),
-            })?;
+            segment::check_file_range(image, index, header, kind)?;
             if header.kind.get() == elf::PT_GNU_STACK && header.flags.get() & elf::PF_X != 0 {
                 return Err(PlanError::ExecutableStack { header: index });
             }

@@ -46,7 +46,7 @@ pub struct Export {
 pub enum ExportError {
     /// The image does not export the name.
     Missing,
-    /// The name is data; holds the type number of the symbol.
+    /// The name is no function (`STT_FUNC`); holds the type number of the symbol.
     NotFunction(u8),
     /// The symbol is a number, not an address in the image.
     Absolute {
@@ -66,7 +66,7 @@ impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Missing => f.write_str("the image does not export this name"),
-            Self::NotFunction(kind) => write!(f, "the symbol is data (type {kind})"),
+            Self::NotFunction(kind) => write!(f, "the symbol is no function (type {kind})"),
             Self::Absolute { value } => write!(f, "the symbol is the number {value:#x}"),
             Self::OutsideText { vaddr, size } => write!(
                 f,
@@ -203,6 +203,11 @@ impl<'a> SymbolTable<'a> {
         self.symbols.len()
     }
 
+    /// Returns the symbols and their names.
+    pub(super) const fn parts(&self) -> (&'a [Symbol], StringTable<'a>) {
+        (self.symbols, self.strings)
+    }
+
     /// Returns what symbol `index` binds to; `None` if there is no such symbol.
     pub(super) fn binding(&self, index: u32) -> Option<Binding> {
         let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
@@ -238,6 +243,15 @@ impl<'a> SymbolTable<'a> {
         self.strings.get(symbol.name.get().into(), "symbol", index.into())
     }
 
+    /// Iterates over the symbols that are visible from outside, with their names.
+    pub(super) fn visible(&self) -> impl Iterator<Item = (&'a [u8], &'a Symbol)> + use<'_, 'a> {
+        (0_u32..).zip(self.symbols).filter_map(move |(index, symbol)| {
+            let name = self.name(index, symbol).ok()?;
+            let is_shown = self.is_export(symbol, name) && !self.versions.is_hidden(index);
+            is_shown.then_some((name, symbol))
+        })
+    }
+
     /// Finds a symbol that the image shows under `name`.
     ///
     /// Of several versions of a name that is the default one. A name that exists in hidden
@@ -268,13 +282,7 @@ impl<'a> SymbolTable<'a> {
 
     /// Returns the exported symbol called `name`, whatever it is.
     pub(super) fn export(&self, name: &[u8]) -> Option<Export> {
-        let symbol = self.find(name).filter(|each| each.section.get() != elf::SHN_ABS)?;
-        let kind = match kind_of(symbol) {
-            elf::STT_FUNC => SymbolKind::Function,
-            elf::STT_NOTYPE => SymbolKind::NoType,
-            _ => SymbolKind::Object,
-        };
-        Some(Export { vaddr: symbol.value.get(), kind, size: symbol.size.get() })
+        export_of(self.find(name)?)
     }
 
     /// Returns the exported function called `name`.
@@ -292,15 +300,13 @@ impl<'a> SymbolTable<'a> {
         if symbol.section.get() == elf::SHN_ABS {
             return Err(ExportError::Absolute { value: vaddr });
         }
-        let kind = match kind_of(symbol) {
-            elf::STT_FUNC => SymbolKind::Function,
-            elf::STT_NOTYPE => SymbolKind::NoType,
-            other => return Err(ExportError::NotFunction(other)),
-        };
+        if kind_of(symbol) != elf::STT_FUNC {
+            return Err(ExportError::NotFunction(kind_of(symbol)));
+        }
         if !segments.is_code(vaddr, size) {
             return Err(ExportError::OutsideText { vaddr, size });
         }
-        Ok(Export { vaddr, kind, size })
+        Ok(Export { vaddr, kind: SymbolKind::Function, size })
     }
 }
 
@@ -329,13 +335,24 @@ fn room(dynamic: &Dynamic<'_>, segments: &Segments<'_>, vaddr: u64) -> u64 {
     to_end.min(to_next) / size_of::<Symbol>() as u64
 }
 
+/// Describes a defined symbol; `None` if it is a number, not an address in the image.
+pub(super) fn export_of(symbol: &Symbol) -> Option<Export> {
+    let kind = match kind_of(symbol) {
+        elf::STT_FUNC => SymbolKind::Function,
+        elf::STT_NOTYPE => SymbolKind::NoType,
+        _ => SymbolKind::Object,
+    };
+    let is_address = symbol.section.get() != elf::SHN_ABS;
+    is_address.then(|| Export { vaddr: symbol.value.get(), kind, size: symbol.size.get() })
+}
+
 /// Returns the type of a symbol (`STT_…`).
-const fn kind_of(symbol: &Symbol) -> u8 {
+pub(super) const fn kind_of(symbol: &Symbol) -> u8 {
     symbol.info & 0xf
 }
 
 /// Returns the binding of a symbol (`STB_…`).
-const fn binding_of(symbol: &Symbol) -> u8 {
+pub(super) const fn binding_of(symbol: &Symbol) -> u8 {
     symbol.info >> 4
 }
 

@@ -241,11 +241,16 @@ fn symbol(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
             "symbol {symbol} \"{name}\" is an indirect function (IFUNC), which is not supported"
         ),
         E::ThreadLocal { name } if name.is_empty() => {
-            write!(f, "the image has thread-local variables, which are not supported")
+            write!(
+                f,
+                "the image has thread-local variables, which are not supported; it was stripped of \
+                 their names: link it without -s to see them"
+            )
         }
         E::ThreadLocal { name } => write!(
             f,
-            "the image has thread-local variables, which are not supported; the first is \"{name}\""
+            "the image has thread-local variables, which are not supported; one is \"{name}\": \
+             make it an ordinary variable"
         ),
         _ => return None,
     })
