@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::format;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::string::{String, ToString};
 use std::vec;
@@ -158,7 +158,8 @@ fn a_fault_that_lasts_is_an_error_of_its_step_and_leaves_nothing_in_the_slot() {
         let folder = TempDir::new().unwrap();
         let mut slot = staged(FaultyFiles::new(turn, fault).lasting(), &[folder.path()]);
         assert_eq!(run(&mut slot, &image), Err(failed(step, 0, error.raw_os_error(), &image)));
-        assert_eq!(slot.lend(0..1), None);
+        let data = image.starts[2];
+        assert_eq!(slot.lend(data..data + 1), None);
         // Not even removing works; the next process with this number finds it and replaces it.
         let left = slot.files().calls.borrow().ends_with(&["remove", "remove"]);
         assert_eq!(entries(folder.path()), vec![name(); usize::from(left)]);
@@ -262,6 +263,17 @@ fn a_stale_file_of_ours_is_replaced_and_whatever_else_has_the_name_is_left_alone
     assert_eq!(run(&mut slot, &image), Ok(12));
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     assert!(taken.is_symlink());
+
+    fs::remove_file(&taken).unwrap();
+    fs::write(&taken, b"precious").unwrap();
+    match chown(&taken, Some(1), None) {
+        Ok(()) => {
+            let mut slot = staged(LinuxFiles, &[first.path()]);
+            assert_eq!(run(&mut slot, &image), Err(in_use));
+            assert_eq!(fs::read(&taken).unwrap(), b"precious");
+        }
+        Err(error) => std::println!("skipped: a file of another user: {error}"),
+    }
 
     fs::remove_file(&taken).unwrap();
     fs::create_dir(&taken).unwrap();
