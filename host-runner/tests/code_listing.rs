@@ -52,6 +52,22 @@ fn a_run_for_gdb_and_perf_leaves_the_functions_in_the_map() {
 }
 
 #[test]
+fn the_log_names_the_build_of_what_comes_and_goes() {
+    let output = run(&["-v"]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    let label = |start: &str| {
+        let line = log.lines().find(|line| line.contains(start));
+        let line = line.unwrap_or_else(|| panic!("{start:?} is missing in:\n{log}"));
+        let (_, rest) = line.split_once("(build-id ").unwrap_or_else(|| panic!("{line}"));
+        rest.split(')').next().unwrap().to_owned()
+    };
+    let first = label("registered callable 0 \"vector_add\" ");
+    assert!(first.len() == 40 && first.chars().all(|digit| digit.is_ascii_hexdigit()), "{first}");
+    assert_eq!(label(" loaded callable 0 "), first);
+    assert_eq!(label(" unloaded callable 0 "), first);
+}
+
+#[test]
 fn a_map_that_cannot_be_written_is_an_error_before_the_first_case() {
     let output = run(&["--perf-map=/nonexistent/folder"]);
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
