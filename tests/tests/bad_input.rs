@@ -13,7 +13,7 @@ use host_runner::registry::RegisterError;
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::Worker;
 use protocol::{CoreType, DataType, DeviceAddr, StatusCode};
-use tests::sources;
+use tests::sources::{self, image_label};
 use tests::workers::{
     AICPU_THREADS, Cells, SENTINEL, assert_fault, assert_works, fault, open, threads,
 };
@@ -27,19 +27,6 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// What messages call the orchestration of a callable: its Build-ID, by another parser than the
-/// loader's.
-fn image_label(blob: &[u8]) -> String {
-    let view = protocol::callable::parse::ChipCallableView::parse(blob).expect("a whole blob");
-    match protocol::build_id::find_build_id(view.orchestration()) {
-        Some(id) => {
-            let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("(build-id {digits})")
-        }
-        None => "(no build-id)".to_owned(),
-    }
 }
 
 /// Asserts that a callable cannot be registered, with all these words in the message, that nothing
