@@ -108,6 +108,12 @@ impl CodeLister {
         self.state().registrations.remove(&range.base);
     }
 
+    /// Number of pieces of code on gdb's list.
+    #[cfg(test)]
+    pub(crate) fn listed_for_gdb(&self) -> usize {
+        self.state().registrations.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics between two changes that belong together.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

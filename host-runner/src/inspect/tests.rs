@@ -128,13 +128,28 @@ fn a_file_for_another_machine_is_described_and_its_names_are_not_looked_up() {
     let found = inspect(&file, EntryNames::default());
     assert_eq!((found.loads, found.machine, found.is_native), (true, Some(name), false));
     assert_eq!(found.image.map(|image| image.segments), bare.image.map(|image| image.segments));
-    // Relocations have other numbers there.
+    // Relocations have other numbers there: 6 and 1025 are slots for the address of a symbol.
     let source = "extern \"C\" { long nobody(); long aicpu_orchestration_entry() { return 1; } \
                   long other() { return nobody(); } }";
     let mut file = cxx_bytes_with("importing", source, &["-nostdlib", "-fno-plt"]);
+    assert_eq!(inspect(&file, EntryNames::default()).refusal.unwrap().kind, "Unresolved");
     file[18] = other;
     let refusal = inspect(&file, EntryNames::default()).refusal.unwrap();
     assert_eq!(refusal.kind, "RelocationType", "{refusal:?}");
+    file[18] = if other == 183 { 62 } else { 183 };
+    let elf = Elf::parse(&file).unwrap();
+    assert_eq!(elf.dynrelas.len(), 1);
+    let table = elf.dynamic.unwrap().info.rela;
+    let number: u32 = if other == 183 { 1025 } else { 6 };
+    file[table + 8..table + 12].copy_from_slice(&number.to_le_bytes());
+    file[18] = other;
+    let found = inspect(&file, EntryNames::default());
+    assert!(found.loads, "{:?}", found.refusal);
+    let imports = found.image.unwrap().imports;
+    assert_eq!(
+        imports.iter().map(|each| (each.name.as_str(), each.offered)).collect::<Vec<_>>(),
+        [("nobody", None)]
+    );
 }
 
 #[test]

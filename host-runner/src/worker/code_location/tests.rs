@@ -85,5 +85,11 @@ fn a_run_writes_the_functions_it_loads_into_the_map_for_perf() {
         assert!(lines[0].starts_with(&format!("{address:x} ")), "{address:x}: {}", lines[0]);
         assert!(lines[0].ends_with(&format!(" {name} [tell_tale]")), "{}", lines[0]);
     }
+    let listed = || {
+        let state = worker.state();
+        state.opening.lister.as_ref().map(|lister| lister.listed_for_gdb())
+    };
+    assert_eq!(listed(), Some(1));
     worker.unregister(&handle).unwrap();
+    assert_eq!(listed(), Some(0), "off the list before it goes");
 }
