@@ -53,8 +53,11 @@ mod dynamic;
 mod eh_frame;
 mod elf;
 mod error;
+mod facts;
 mod gnu_hash;
 mod header;
+mod import;
+mod label;
 mod load_error;
 #[expect(unsafe_code, reason = "calls the constructors and destructors of a loaded image")]
 mod loaded_image;
@@ -65,19 +68,27 @@ mod note;
 mod page_layout;
 mod placed_image;
 mod plan;
+mod property;
 mod relocation;
 mod relr;
+mod section;
 mod segment;
 mod string_table;
 mod symbol;
+mod symbolise;
 mod sysv_hash;
 mod version;
 
-pub use code_memory::{CodeMemory, MemoryError, MemoryOperation, Protection, copy_segments};
+pub use code_memory::{
+    CodeMemory, MemoryError, MemoryOperation, Protection, StagingStep, copy_segments,
+};
 pub use commit::{SymbolResolver, commit};
 pub use eh_frame::EhFrame;
 pub use elf::Tag;
 pub use error::PlanError;
+pub use facts::{ExportedSymbol, RelocationCounts};
+pub use import::Import;
+pub use label::{BuildId, ImageLabel};
 pub use load_error::{LoadError, UnresolvedSymbols};
 pub use loaded_image::{LoadedEhFrame, LoadedImage};
 pub use machine::Machine;
@@ -86,5 +97,6 @@ pub use needed::{DEFAULT_NEEDED, NeededIter, NeededPolicy};
 pub use page_layout::{PageLayout, PageRun};
 pub use plan::{Plan, PlanLimits, plan};
 pub use segment::Segment;
-pub use symbol::{Export, ExportError, Import, ImportIter, SymbolKind};
+pub use symbol::{Export, ExportError, ImportIter, SymbolKind};
+pub use symbolise::{CodePlace, FunctionSymbol};
 pub use version::SymbolVersion;

@@ -10,17 +10,20 @@
 //! | `slot_gate` | who is inside a slot, and what may be done with it: one lock-free word |
 //! | `slot` | from the sealed image to the memory given back |
 //! | `entries` | the functions a run calls |
+//! | `named_code` | what messages call it |
 //! | `running_call`, `call_record` | which function a thread is in, for whoever watches |
 
 use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, StatusCode};
 
 use crate::fault::FaultLatch;
-use crate::loader::{CodeMemory as _, Machine, PlanLimits, plan};
+use crate::loaded_code::LoadedRange;
+use crate::loader::{CodeMemory as _, ImageLabel, Machine, PlanLimits, plan};
 use crate::log::log_at;
 use crate::platform::{ExceptionText, ForeignCall, Platform};
 
 mod call_record;
 mod entries;
+mod named_code;
 mod running_call;
 mod slot;
 mod slot_gate;
@@ -29,6 +32,7 @@ mod tests;
 
 use entries::EntryVaddrs;
 pub(crate) use entries::OrchestrationEntries;
+use named_code::NamedCode;
 pub use running_call::{ForeignFunction, RunningCall};
 use slot::{FillError, Slot};
 use slot_gate::{Inside, Refused, Unload};
@@ -97,10 +101,11 @@ impl OrchSoTable {
         generation: Option<u32>,
     ) -> Result<Lease<'t, P>, i32> {
         let slot = self.slot(id);
-        let inside = slot.gate.enter(generation).map_err(|why| refused(faults, id, why))?;
+        let inside =
+            slot.gate.enter(generation).map_err(|why| refused(faults, &slot.named(id), why))?;
         // What is published is listed until it has been unloaded, which cannot be before we leave.
         let Some(entries) = slot.entries() else {
-            return Err(refused(faults, id, Refused::Empty));
+            return Err(refused(faults, &slot.named(id), Refused::Empty));
         };
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
@@ -128,33 +133,36 @@ impl OrchSoTable {
     ) -> Result<Lease<'t, P>, i32> {
         // SAFETY: by the contract.
         let image = unsafe { brought_along(platform, runtime) }
-            .map_err(|text| load_failed(faults, id, format_args!("{text}")))?;
+            .map_err(|text| load_failed(faults, id, None, format_args!("{text}")))?;
         let page_bytes = platform.code_memory(id).lock().page_bytes();
         let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
         let plan = plan(image, Machine::native(), &limits)
-            .map_err(|error| load_failed(faults, id, format_args!("{error}")))?;
+            .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
+        let code = NamedCode::new(id, ImageLabel::of_plan(&plan));
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
             faults.report(
                 StatusCode::EntryMissing.code(),
-                format_args!("the orchestration of callable {} {missing}", id.raw()),
+                format_args!("the orchestration of {code} {missing}"),
             )
         })?;
 
         let slot = self.slot(id);
-        if let Some(duty) = slot.gate.retire().map_err(|why| refused(faults, id, why))? {
+        let busy = |why| refused(faults, &slot.named(id), why);
+        if let Some(duty) = slot.gate.retire().map_err(busy)? {
             slot.finalise(duty, platform, id);
         }
-        let filling = slot.gate.begin_load(generation).map_err(|why| refused(faults, id, why))?;
+        let filling = slot.gate.begin_load(generation).map_err(busy)?;
         let filled = slot.fill(filling, platform, id, (&plan, &symbols));
-        let (inside, entries) = filled.map_err(|error| not_filled(faults, id, &error))?;
+        let (inside, entries) = filled.map_err(|error| not_filled(faults, &code, image, &error))?;
         if entries.config.is_none() {
-            log_at!(
-                Warn,
-                "callable {} has no config function: arguments are not counted",
-                id.raw()
-            );
+            log_at!(Warn, "{code} has no config function: arguments are not counted");
         }
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
+    }
+
+    /// Shows where the code of each loaded orchestration is.
+    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
+        ids().filter_map(|id| self.slot(id).range()).for_each(visit);
     }
 
     /// Unloads what the slot of an id holds, of this generation if the caller knows one: now if no
@@ -259,60 +267,67 @@ unsafe fn brought_along<'r, P: Platform>(
 }
 
 /// Reports a shared object that could not be loaded.
-fn load_failed(faults: &FaultLatch, id: CallableId, text: core::fmt::Arguments<'_>) -> i32 {
+fn load_failed(
+    faults: &FaultLatch,
+    id: CallableId,
+    image: Option<&[u8]>,
+    text: core::fmt::Arguments<'_>,
+) -> i32 {
+    let code = NamedCode { id, image: image.map(ImageLabel::of_file) };
     faults.report(
         StatusCode::LoadFailed.code(),
-        format_args!("cannot load the orchestration of callable {}: {text}", id.raw()),
+        format_args!("cannot load the orchestration of {code}: {text}"),
     )
 }
 
 /// Reports an image that was not committed or not constructed.
-fn not_filled(faults: &FaultLatch, id: CallableId, error: &FillError) -> i32 {
+fn not_filled(faults: &FaultLatch, code: &NamedCode, image: &[u8], error: &FillError) -> i32 {
     match error {
-        FillError::Commit(error) => load_failed(faults, id, format_args!("{error}")),
+        FillError::Commit(error) => {
+            load_failed(faults, code.id, Some(image), format_args!("{error}"))
+        }
         FillError::Threw(text) => faults.report(
             StatusCode::EntryException.code(),
-            format_args!("a constructor of callable {} threw {text}", id.raw()),
+            format_args!("a constructor of {code} threw {text}"),
         ),
         // Whoever has given up has said more, and first.
         FillError::GivenUp => faults.report(
             StatusCode::ConstructorTimeout.code(),
-            format_args!("the constructors of callable {} took too long", id.raw()),
+            format_args!("the constructors of {code} took too long"),
         ),
     }
 }
 
 /// Reports a slot that does not do what a run needs.
-fn refused(faults: &FaultLatch, id: CallableId, why: Refused) -> i32 {
-    let id = id.raw();
+fn refused(faults: &FaultLatch, code: &NamedCode, why: Refused) -> i32 {
     let report =
-        |code: StatusCode, text: core::fmt::Arguments<'_>| faults.report(code.code(), text);
+        |status: StatusCode, text: core::fmt::Arguments<'_>| faults.report(status.code(), text);
     match why {
         Refused::Empty => report(
             StatusCode::CallableNotLoaded,
-            format_args!("callable {id} is not loaded, and the run does not load it"),
+            format_args!("{code} is not loaded, and the run does not load it"),
         ),
         Refused::Stale { loaded, wanted } => report(
             StatusCode::StaleCallable,
             format_args!(
-                "callable {id} is loaded as generation {loaded}, the run is for generation {wanted}"
+                "{code} is loaded as generation {loaded}, the run is for generation {wanted}"
             ),
         ),
         Refused::Loading => {
-            report(StatusCode::CallableBusy, format_args!("callable {id} is just being loaded"))
+            report(StatusCode::CallableBusy, format_args!("{code} is just being loaded"))
         }
         Refused::Going { inside } => report(
             StatusCode::CallableBusy,
-            format_args!("callable {id} is being unloaded; {inside} threads are still in its code"),
+            format_args!("{code} is being unloaded; {inside} threads are still in its code"),
         ),
         Refused::InUse { inside } => report(
             StatusCode::CallableBusy,
-            format_args!("callable {id} is in use; {inside} threads are in its code, which stays"),
+            format_args!("{code} is in use; {inside} threads are in its code, which stays"),
         ),
         Refused::Quarantined => report(
             StatusCode::CallableQuarantined,
             format_args!(
-                "callable {id} has a constructor or destructor that has not returned; its slot is \
+                "{code} has a constructor or destructor that has not returned; its slot is \
                  closed until it does"
             ),
         ),

@@ -4,11 +4,15 @@
 //! what differs is behind [`Device`]. What a run needs from the host is written into the
 //! [`RuntimeBody`] of the device's run record; sizes, arenas and cores are the device's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aicpu_executor::RunOutcome;
+use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, DeviceAddr, RuntimeBody};
+
+use crate::code_listing::CodeLister;
 
 pub mod error;
 pub mod image;
@@ -145,6 +149,13 @@ pub trait Device: Send {
     ///
     /// A destructor does not return. The device is lost, as it is to a run that hangs.
     fn unload_orchestration(&mut self, id: CallableId, generation: u32) -> Result<(), DeviceLost>;
+
+    /// Where the code of each orchestration is that the AICPU has loaded.
+    fn loaded_code(&self) -> Vec<LoadedRange>;
+
+    /// Has code that is loaded from now on shown to debuggers and profilers. Of several calls the
+    /// first counts; a device whose code is not in this process has nothing to show.
+    fn list_code(&mut self, _lister: Arc<CodeLister>) {}
 
     /// The part of the run record that the host fills, as the last run left it.
     fn run_record(&mut self) -> &mut RuntimeBody;

@@ -133,8 +133,9 @@ fn a_constructor_that_does_not_return_is_named_and_costs_the_device_but_not_the_
             panic!("{call:?}")
         };
         assert_eq!(call.callable, handle.id());
-        assert_eq!(call.build_id.len(), 20);
-        let named = format!("constructor {number} of {count} of callable 1 (Build-ID ");
+        let build_id = call.image.unwrap().build_id.unwrap();
+        assert_eq!(build_id.as_bytes().len(), 20);
+        let named = format!("constructor {number} of {count} of callable 1 (build-id ");
         assert_contains(&text, &[&named, limit, "has not returned after", "endless loop"]);
         assert_eq!(life.counts(), [1, 0, 0]);
 
@@ -162,7 +163,7 @@ fn a_constructor_that_returns_late_ends_the_run_and_device_and_id_are_as_good_as
             let config = RunConfig { grace: Duration::from_secs(20), ..short(aicpu_threads) };
             let mut passed = Cells { cells: vec![SENTINEL], ..Cells::default() };
             let result = passed.run(&worker, &handle, &config);
-            let parts = ["constructor ", " of callable 0 (Build-ID ", "has not returned after"];
+            let parts = ["constructor ", " of callable 0 (build-id ", "has not returned after"];
             assert_fault(result, StatusCode::ConstructorTimeout, &parts);
         });
         assert_eq!(life.counts(), [1, 0, 1], "who was lost in it has taken it away");
@@ -183,7 +184,7 @@ fn a_destructor_that_does_not_return_ends_the_unregistering_and_costs_the_device
     let (call, text) = hanging_function(worker.unregister(&handle).unwrap_err());
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
     let ForeignFunction::Destructor { number, count } = call.function else { panic!("{call:?}") };
-    let named = format!("destructor {number} of {count} of callable 1 (Build-ID ");
+    let named = format!("destructor {number} of {count} of callable 1 (build-id ");
     assert_contains(&text, &[&named, "has not returned for", "endless loop"]);
     assert_eq!(life.counts(), [1, 1, 1]);
 

@@ -4,8 +4,8 @@ use core::fmt;
 
 use protocol::CallableId;
 
-/// Bytes kept of a Build-ID: the longest that the loader accepts.
-const BUILD_ID_BYTES: usize = 64;
+use super::named_code::NamedCode;
+use crate::loader::ImageLabel;
 
 /// A function of an orchestration that the executor calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +80,8 @@ impl fmt::Display for ForeignFunction {
 
 /// A call into an orchestration that has not returned yet.
 ///
-/// Prints as "constructor 2 of 3 of callable 5 (Build-ID 1a2b…, function at 0x1139)"; the address
-/// is that of the file, as debuggers and `addr2line` want it.
+/// Prints as "constructor 2 of 3 of callable 5 liba.so (build-id 1a2b…), function at 0x1139"; the
+/// address is that of the file, as debuggers and `addr2line` want it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningCall {
     /// Whose code it is.
@@ -90,31 +90,24 @@ pub struct RunningCall {
     pub function: ForeignFunction,
     /// Address of the function as linked, if the image is still known.
     pub address: Option<u64>,
-    /// Build-ID of the image; empty if it has none.
-    pub build_id: heapless::Vec<u8, BUILD_ID_BYTES>,
+    /// What the image is called, if it is still known.
+    pub image: Option<ImageLabel>,
     /// How long it has been running, in microseconds.
     pub running_us: u64,
 }
 
 impl fmt::Display for RunningCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of callable {} (", self.function, self.callable.raw())?;
-        if self.build_id.is_empty() {
-            f.write_str("no Build-ID")?;
-        } else {
-            f.write_str("Build-ID ")?;
-            self.build_id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        }
-        match self.address {
-            Some(address) => write!(f, ", function at {address:#x})"),
-            None => f.write_str(")"),
-        }
+        let code = NamedCode { id: self.callable, image: self.image };
+        write!(f, "{} of {code}", self.function)?;
+        self.address.iter().try_for_each(|address| write!(f, ", function at {address:#x}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loader::{BuildId, SymbolName};
     use std::string::ToString;
 
     #[test]
@@ -142,13 +135,19 @@ mod tests {
             callable: CallableId::new(5).unwrap(),
             function: ForeignFunction::Constructor { number: 2, count: 3 },
             address: Some(0x1139),
-            build_id: heapless::Vec::from_slice(&[0x1a, 0x0b]).unwrap(),
+            image: Some(ImageLabel {
+                soname: SymbolName::new(b"liba.so"),
+                build_id: BuildId::new(&[0x1a, 0x0b]),
+            }),
             running_us: 1,
         };
-        let expected = "constructor 2 of 3 of callable 5 (Build-ID 1a0b, function at 0x1139)";
+        let expected =
+            "constructor 2 of 3 of callable 5 liba.so (build-id 1a0b), function at 0x1139";
         assert_eq!(call.to_string(), expected);
         (call.address, call.function) = (None, ForeignFunction::Entry);
-        call.build_id.clear();
-        assert_eq!(call.to_string(), "the entry of callable 5 (no Build-ID)");
+        call.image = Some(ImageLabel { soname: SymbolName::EMPTY, build_id: None });
+        assert_eq!(call.to_string(), "the entry of callable 5 (no build-id)");
+        call.image = None;
+        assert_eq!(call.to_string(), "the entry of callable 5");
     }
 }

@@ -1,8 +1,8 @@
 //! One slot of the table: an orchestration from its sealed image to the memory given back.
 //!
 //! ```text
-//!  commit: placed, bound, sealed ─▶ listed ─▶ constructors ─▶ published ─▶ runs
-//!  memory given back ◀─ unlisted ◀─ destructors ◀─────────────── last one out
+//!  commit: placed, bound, sealed ─▶ listed ─▶ announced ─▶ constructors ─▶ published ─▶ runs
+//!  memory given back ◀─ withdrawn ◀─ unlisted ◀─ destructors ◀───────────── last one out
 //! ```
 //!
 //! Constructors and destructors are code of the user: no lock is held while they run, and they run
@@ -16,8 +16,10 @@ use spin::Mutex;
 
 use super::call_record::CallRecord;
 use super::entries::{EntryVaddrs, OrchestrationEntries};
+use super::named_code::NamedCode;
 use super::running_call::{ForeignFunction, RunningCall};
-use super::slot_gate::{Emptying, Filling, Inside, SlotGate};
+use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
+use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
 use crate::log::log_at;
 use crate::platform::{
@@ -30,7 +32,7 @@ struct LoadedOrchestration {
     entries: OrchestrationEntries,
     image: LoadedImage,
     unwind: Option<UnwindTables>,
-    build_id: heapless::Vec<u8, 64>,
+    range: LoadedRange,
 }
 
 /// A slot.
@@ -95,9 +97,13 @@ impl Slot {
         if let Some(tables) = unwind {
             platform.register_unwind(tables);
         }
-        let build_id = plan.build_id().unwrap_or_default();
-        let build_id = heapless::Vec::from_slice(build_id).unwrap_or_default();
-        *self.listed.lock() = Some(LoadedOrchestration { entries, image, unwind, build_id });
+        let generation = self.gate.look().generation;
+        let (base, span, bias) = (image.base(), image.span(), image.bias());
+        let range = LoadedRange { id, generation, base, span, bias };
+        let code = NamedCode::new(id, *image.label());
+        *self.listed.lock() = Some(LoadedOrchestration { entries, image, unwind, range });
+        platform.code_loaded(&LoadedCode { range, plan });
+        log_at!(Info, "loaded {code}, generation {generation}: {span} bytes at {base:#x}");
 
         if let Err(error) = self.initialise(&filling, platform) {
             // Constructors before it may have registered destructors with the C library.
@@ -151,14 +157,18 @@ impl Slot {
             let called =
                 unsafe { self.call(platform, function, ForeignCall::Finaliser(finaliser)) };
             if let Err(text) = called {
-                log_at!(Error, "a destructor of callable {} threw {text}", id.raw());
+                log_at!(Error, "a destructor of {} threw {text}", self.named(id));
             }
         }
         let unlisted = self.listed.lock().take();
-        if let Some(tables) = unlisted.and_then(|orchestration| orchestration.unwind) {
-            platform.deregister_unwind(tables);
+        if let Some(LoadedOrchestration { image, unwind, range, .. }) = unlisted {
+            if let Some(tables) = unwind {
+                platform.deregister_unwind(tables);
+            }
+            platform.code_unloading(&range);
+            platform.code_memory(id).lock().release();
+            log_at!(Info, "unloaded {}", NamedCode::new(id, *image.label()));
         }
-        platform.code_memory(id).lock().release();
         duty.finish();
     }
 
@@ -186,6 +196,19 @@ impl Slot {
         self.listed.lock().as_ref().map(|orchestration| orchestration.entries)
     }
 
+    /// What messages call the code, which others may take away or replace meanwhile.
+    pub(super) fn named(&self, id: CallableId) -> NamedCode {
+        NamedCode { id, image: self.look_at(|image| Some(*image.label())) }
+    }
+
+    /// Where the code is, from its sealing until it is on its way out or somebody has given it up.
+    pub(super) fn range(&self) -> Option<LoadedRange> {
+        let range = self.listed.lock().as_ref()?.range;
+        let now = self.gate.look();
+        let stays = matches!(now.state, State::Loading | State::Live);
+        (stays && now.generation == range.generation).then_some(range)
+    }
+
     /// The call that is running, with its start in ticks.
     pub(super) fn running<P: Platform>(
         &self,
@@ -202,7 +225,7 @@ impl Slot {
             callable,
             function,
             address: listed.and_then(|orchestration| orchestration.address_of(function)),
-            build_id: listed.map(|each| each.build_id.clone()).unwrap_or_default(),
+            image: listed.map(|orchestration| *orchestration.image.label()),
             running_us: u64::try_from(running_us).unwrap_or(u64::MAX),
         };
         Some((since, call))

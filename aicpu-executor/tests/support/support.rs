@@ -9,7 +9,9 @@ pub mod image_builder;
 pub mod image_patch;
 pub mod mutator;
 pub mod process_symbols;
+pub mod section_table;
 pub mod unwind;
+pub mod versioned_image;
 
 use aicpu_executor::loader::{
     Import, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,

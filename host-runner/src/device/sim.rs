@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aicpu_executor::RunOutcome;
+use aicpu_executor::loaded_code::LoadedRange;
 use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, Chip, DeviceAddr, HandshakeRecord, RuntimeBody, RuntimeRecord};
@@ -30,6 +31,8 @@ use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, MemoryError,
     OrchestrationError, RingConfig, image,
 };
+
+use crate::code_listing::CodeLister;
 
 pub mod aicpu_threads;
 pub mod anonymous_library;
@@ -268,6 +271,21 @@ impl<C: Chip> Device for SimDevice<C> {
 
     fn unload_orchestration(&mut self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
         self.unload(Order::Unload { id, generation })
+    }
+
+    fn loaded_code(&self) -> Vec<LoadedRange> {
+        let mut ranges = Vec::new();
+        if !self.lost {
+            self.parts.engine.executor().loaded_ranges(|range| ranges.push(range));
+        }
+        ranges
+    }
+
+    fn list_code(&mut self, lister: Arc<CodeLister>) {
+        if lister.lists_for_gdb() {
+            self.parts.kernels.keep_files();
+        }
+        self.parts.engine.executor().platform().list_code(lister);
     }
 
     fn run_record(&mut self) -> &mut RuntimeBody {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
 
 /// The devices that there are.
@@ -55,7 +56,7 @@ fn known() -> String {
 }
 
 /// What a worker is opened with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkerConfig {
     /// The device.
     pub platform: PlatformName,
@@ -64,6 +65,8 @@ pub struct WorkerConfig {
     /// How long unloading an orchestration may take before the device is given up: its destructors
     /// are code of the user. Zero is 5 seconds.
     pub unload_limit: Duration,
+    /// Whom loaded code is shown to; the default is nobody.
+    pub code_listing: CodeListing,
 }
 
 impl WorkerConfig {
@@ -82,6 +85,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_unload_limit(self, unload_limit: Duration) -> Self {
         Self { unload_limit, ..self }
+    }
+
+    /// The same with loaded code shown to debuggers or profilers.
+    #[must_use]
+    pub fn with_code_listing(self, code_listing: CodeListing) -> Self {
+        Self { code_listing, ..self }
     }
 
     /// Checks the ring sizes (spec trb §2.4); 0 is the default of each.
@@ -121,6 +130,9 @@ pub enum WorkerError {
     /// The device cannot be opened.
     #[error("the device cannot be opened")]
     Device(#[from] DeviceError),
+    /// The map for perf cannot be written.
+    #[error(transparent)]
+    CodeListing(#[from] PerfMapError),
 }
 
 #[cfg(test)]

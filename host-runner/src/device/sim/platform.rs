@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{Slot, SlotArena};
@@ -14,6 +15,7 @@ use spin::Mutex;
 use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
+use crate::code_listing::CodeLister;
 use crate::device::resident_symbols::ResidentSymbols;
 
 /// Polls that only pause the processor.
@@ -29,12 +31,25 @@ pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
     symbols: &'static ResidentSymbols,
     slots: SlotArena,
+    /// Whom loaded code is shown to, if anybody.
+    lister: OnceLock<Arc<CodeLister>>,
 }
 
 impl<C: Chip> SimPlatform<C> {
     /// The machine around `pool`.
     pub fn new(pool: Arc<CorePool<C>>) -> Self {
-        Self { pool, symbols: ResidentSymbols::open(), slots: SlotArena::default() }
+        Self {
+            pool,
+            symbols: ResidentSymbols::open(),
+            slots: SlotArena::default(),
+            lister: OnceLock::new(),
+        }
+    }
+
+    /// Shows code that is loaded from now on to `lister`. The first call counts.
+    pub fn list_code(&self, lister: Arc<CodeLister>) {
+        // The only error is that there is one already.
+        let _first = self.lister.set(lister);
     }
 }
 
@@ -107,6 +122,18 @@ impl<C: Chip> Platform for SimPlatform<C> {
         if let Some(functions) = UnwindFunctions::get() {
             // SAFETY: the executor takes back what it registered, once.
             unsafe { (functions.deregister)(pointer(tables)) };
+        }
+    }
+
+    fn code_loaded(&self, code: &LoadedCode<'_>) {
+        if let Some(lister) = self.lister.get() {
+            lister.loaded(code);
+        }
+    }
+
+    fn code_unloading(&self, range: &LoadedRange) {
+        if let Some(lister) = self.lister.get() {
+            lister.unloading(range);
         }
     }
 
