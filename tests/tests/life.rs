@@ -26,6 +26,8 @@ struct Steps {
     hold_constructor: AtomicU32,
     hold_entry: AtomicU32,
     hold_destructor: AtomicU32,
+    configured: AtomicU32,
+    hold_config: AtomicU32,
 }
 
 /// One callable of a test. Dropping it lets everything go on that waits, so that a test that fails
@@ -34,7 +36,8 @@ struct Life(&'static Steps);
 
 impl Drop for Life {
     fn drop(&mut self) {
-        for hold in [&self.0.hold_constructor, &self.0.hold_entry, &self.0.hold_destructor] {
+        let Steps { hold_constructor, hold_entry, hold_destructor, hold_config, .. } = self.0;
+        for hold in [hold_constructor, hold_entry, hold_destructor, hold_config] {
             go_on(hold);
         }
     }
@@ -170,6 +173,24 @@ fn a_constructor_that_returns_late_ends_the_run_and_device_and_id_are_as_good_as
         assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
         assert_eq!(life.counts(), [2, 1, 1]);
         worker.copy_out(&mut [0; 64], memory).expect("the device was not lost");
+    }
+}
+
+#[test]
+fn a_config_function_that_does_not_return_is_told_from_the_entry() {
+    let (worker, life) = (open(), Life::new());
+    let handle = worker.register(&life.callable()).unwrap();
+    for (aicpu_threads, limit) in [(1, "its limit of 400 ms"), (3, "no progress for 200 ms")] {
+        wait_here(&life.0.hold_config);
+        let error = run(&worker, &handle, &short(aicpu_threads)).unwrap_err();
+        let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
+        let fault = lost.fault.as_ref().unwrap();
+        assert_eq!(fault.code, StatusCode::SchedulerTimeout.code());
+        let (call, text) = hanging_function(error);
+        assert_eq!(call.function, ForeignFunction::Config);
+        assert_contains(&text, &["the config function of callable 0 (Build-ID ", limit]);
+        go_on(&life.0.hold_config);
+        assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) struct Slot {
 
 /// Why a slot was not filled. The memory is given back, or will be by the thread that is lost.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "without an allocator missing names go by value")]
 pub(super) enum FillError {
     /// The image cannot be committed.
     Commit(LoadError),

@@ -7,6 +7,7 @@ namespace {
 struct Life {
     std::atomic<uint32_t> constructed, entered, destroyed;
     std::atomic<uint32_t> hold_constructor, hold_entry, hold_destructor;
+    std::atomic<uint32_t> configured, hold_config;
 };
 
 // A test finds the first word in the file and writes the address of its `Life` over the second one:
@@ -29,6 +30,11 @@ struct Resident {
 };
 Resident resident;
 }  // namespace
+
+extern "C" PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
+    arrive(life().configured, life().hold_config);
+    return PTO2OrchestrationConfig{.expected_arg_count = 1};
+}
 
 // Fills the output with 7. Argument: out.
 extern "C" void lives(const ChipStorageTaskArgs &orch_args) {

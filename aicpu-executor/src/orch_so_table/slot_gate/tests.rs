@@ -9,7 +9,7 @@ use super::*;
 
 fn live(generation: u32) -> SlotGate {
     let gate = SlotGate::new();
-    let inside = gate.begin_load(generation).unwrap().publish().unwrap();
+    let inside = gate.begin_load(generation).expect("empty").publish().expect("not given up");
     assert!(inside.leave().is_none());
     gate
 }
@@ -192,7 +192,7 @@ impl Account {
         let threads = held.inside.len()
             + usize::from(held.filling.is_some())
             + usize::from(held.emptying.is_some());
-        let inside = u32::try_from(threads).unwrap();
+        let inside = u32::try_from(threads).expect("a few");
         if let Some(wanted) = wanted.filter(|wanted| *wanted != loaded) {
             return Some(Refused::Stale { loaded, wanted });
         }
@@ -238,7 +238,7 @@ fn moves() -> impl Strategy<Value = Move> {
 /// Makes one move, and asserts that the gate does what the account says.
 fn make<'g>(gate: &'g SlotGate, account: &mut Account, held: &mut Held<'g>, each: Move) {
     let refused = account.refuses(held, None);
-    let in_use = Refused::InUse { inside: u32::try_from(held.inside.len()).unwrap() };
+    let in_use = Refused::InUse { inside: u32::try_from(held.inside.len()).expect("a few") };
     match each {
         Move::Load(generation) => match (gate.begin_load(generation), refused) {
             (Ok(filling), Some(Refused::Empty)) => {
