@@ -150,12 +150,12 @@ fn seals_every_page_and_leaves_nothing_of_the_memory_before() {
             [read, none, read | Protection::EXECUTE, none, read, read | Protection::WRITE];
         assert_eq!(memory.pages, expected);
         let zero =
-            |range: std::ops::Range<usize>| memory.bytes[range].iter().all(|byte| *byte == 0);
+            |range: std::ops::Range<usize>| memory.bytes()[range].iter().all(|byte| *byte == 0);
         assert!(zero(image.at.header_end..0x1000));
         assert!(zero(0x2100..0x3000));
         assert!(zero(builder::DATA_FILE_END as usize..SPAN));
-        assert_eq!(memory.bytes[..0x40], image.bytes[..0x40]);
-        assert_eq!(memory.bytes[0x2000..0x2100], image.bytes[0x1000..0x1100]);
+        assert_eq!(memory.bytes()[..0x40], image.bytes[..0x40]);
+        assert_eq!(memory.bytes()[0x2000..0x2100], image.bytes[0x1000..0x1100]);
     }
 }
 
@@ -163,7 +163,8 @@ fn seals_every_page_and_leaves_nothing_of_the_memory_before() {
 fn keeps_the_writable_rest_when_relro_ends_inside_a_page() {
     for (bytes, sealed) in [(0xfff, false), (0x1000, true), (0x1001, true), (0x17ff, true)] {
         let mut image = TestImage::new(Machine::X86_64);
-        image.put64(image.program(7) + 40, bytes);
+        image.set_program(7, 32, 0);
+        image.set_program(7, 40, bytes);
         let mut memory = CheckedMemory::new();
         committed(&image, &mut memory);
         let page = RELRO as usize / 4096;
@@ -184,6 +185,7 @@ fn relro_that_starts_inside_a_segment_spares_the_bytes_in_front_of_it() {
     let place = image.program(7);
     for (vaddr, bytes, sealed) in [(RELRO, 0x1000, true), (RELRO + 8, 0xff8, false)] {
         image.put64(place + 16, vaddr);
+        image.put64(place + 32, bytes);
         image.put64(place + 40, bytes);
         let mut memory = CheckedMemory::new();
         committed(&image, &mut memory);
@@ -253,7 +255,7 @@ fn a_failure_of_any_operation_releases_the_memory() {
         // The slot can be used again.
         memory.fail_at = None;
         assert!(commit(&plan, &mut memory, &SYMBOLS).is_ok());
-        assert_eq!(memory.bytes, whole.bytes);
+        assert_eq!(memory.bytes(), whole.bytes());
     }
 }
 
@@ -263,13 +265,13 @@ fn refuses_an_occupied_slot_and_leaves_it_alone() {
     let image = TestImage::new(Machine::X86_64);
     let mut memory = Occupied(CheckedMemory::new());
     committed(&image, &mut memory.0);
-    let before = memory.0.bytes.clone();
+    let before = memory.0.bytes().to_vec();
     memory.0.fail_at = Some(memory.0.operations.get() + 1);
     let error = commit(&planned(&image), &mut memory.0, &SYMBOLS).unwrap_err();
     let expected =
         MemoryError { operation: MemoryOperation::Place, offset: 0, length: SPAN, os_error: 12 };
     assert_eq!(error, LoadError::Memory(expected));
-    assert!(memory.0.is_reserved && memory.0.bytes == before);
+    assert!(memory.0.is_reserved && memory.0.bytes() == before);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use aicpu_executor::loader::{
     ExportError, LoadError, Machine, PlanError, PlanLimits, commit, plan,
 };
 use support::compiler::{shared_object, try_shared_object};
+use support::maps::rights;
 use support::process_symbols::ProcessSymbols;
 use support::{Loaded, Names, plan_native, slot};
 
@@ -116,23 +117,6 @@ fn every_way_of_linking_gives_the_same_program() {
         let has_id = !flags.contains(&"-Wl,--build-id=none");
         assert_eq!(loaded.plan.build_id().map(<[u8]>::len), has_id.then_some(20), "{flags:?}");
     }
-}
-
-/// Returns the rights of the page with an address, as the kernel shows them.
-fn rights(address: u64) -> String {
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux shows its mappings");
-    for line in maps.lines() {
-        let mut fields = line.split([' ', '-']);
-        let mut number = || u64::from_str_radix(fields.next()?, 16).ok();
-        if let (Some(start), Some(end)) = (number(), number())
-            && (start..end).contains(&address)
-        {
-            // The rights themselves have dashes, so they are taken from the line. Behind them it
-            // says whether the memory is private.
-            return line.split(' ').nth(1).unwrap_or_default().chars().take(3).collect();
-        }
-    }
-    String::new()
 }
 
 #[test]

@@ -253,6 +253,7 @@ fn the_segment_of_properties_is_one_and_inside_the_file() {
             let mut image = with_notes(machine, &notes);
             image.set_program(SPARE_HEADER, 8, offset);
             image.set_program(SPARE_HEADER, 32, bytes);
+            image.set_program(SPARE_HEADER, 40, bytes);
             let outside =
                 OutsideFile { what: "PT_GNU_PROPERTY", offset, bytes, file_bytes: 0x3100 };
             assert_eq!(rights(&image), Err(outside));

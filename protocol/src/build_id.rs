@@ -19,13 +19,16 @@ const PROGRAM_HEADER_BYTES: u16 = 56;
 const PT_NOTE: u32 = 4;
 /// Type of a GNU Build-ID note.
 const NT_GNU_BUILD_ID: u32 = 3;
+/// Notes looked at, of all segments together. Linkers write two or three; without a limit a small
+/// file could name the same notes in thousands of headers.
+const NOTES_MAX: usize = 1024;
 /// Shorter descriptors cannot fill an identity.
 const DESCRIPTOR_BYTES_MIN: usize = 8;
 
 /// Returns the Build-ID noted in an ELF image, if it has one of at least 8 bytes.
 ///
 /// Looks at 64-bit little-endian images only, through the program headers; sections are ignored.
-/// Costs one pass over the notes.
+/// Costs one pass over the notes, of which it looks at the first 1,024.
 pub fn find_build_id(image: &[u8]) -> Option<&[u8]> {
     if !image.starts_with(&ELF64_MAGIC) || image.len() < ELF64_HEADER_BYTES {
         return None;
@@ -38,9 +41,10 @@ pub fn find_build_id(image: &[u8]) -> Option<&[u8]> {
     }
     let entry_bytes = usize::from(entry_bytes);
     let table = part(image, table, count.checked_mul(entry_bytes)?)?;
+    let mut left = NOTES_MAX;
     table.chunks_exact(entry_bytes).find_map(|header| {
         let notes = note_segment(image, header)?;
-        build_id_note(notes)
+        build_id_note(notes, &mut left)
     })
 }
 
@@ -71,9 +75,11 @@ fn note_segment<'a>(image: &'a [u8], header: &[u8]) -> Option<&'a [u8]> {
     part(image, offset, bytes)
 }
 
-/// Returns the first usable Build-ID among `notes`; stops at a note that runs past the end.
-fn build_id_note(mut notes: &[u8]) -> Option<&[u8]> {
+/// Returns the first usable Build-ID among `notes`; stops at a note that runs past the end, and
+/// when no more notes are `left` to look at.
+fn build_id_note<'a>(mut notes: &'a [u8], left: &mut usize) -> Option<&'a [u8]> {
     while !notes.is_empty() {
+        *left = left.checked_sub(1)?;
         let name_bytes = wire::widen(u32_at(notes, 0)?);
         let descriptor_bytes = wire::widen(u32_at(notes, 4)?);
         let kind = u32_at(notes, 8)?;

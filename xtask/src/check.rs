@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo};
-use crate::{examples, firmware, readme, test_suite, tidy};
+use crate::{examples, firmware, instrumented, readme, test_suite, tidy};
 
 /// How a check that did not fail ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,16 @@ const CHECKS: &[Check] = &[
     },
     Check { name: "loom", purpose: "all interleavings of the lock-free pieces", run: loom },
     Check { name: "test", purpose: "the fast suite", run: || passed(test_suite::run(&[])) },
+    Check {
+        name: "fuzz",
+        purpose: "the fuzz targets compile; `cargo xtask fuzz` runs them",
+        run: instrumented::check_fuzz,
+    },
+    Check {
+        name: "asan",
+        purpose: "the tests of the loader, with the address sanitizer",
+        run: instrumented::asan,
+    },
     Check {
         name: "examples",
         purpose: "every example on the simulator, over thread counts and block dims",

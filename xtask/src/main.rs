@@ -7,11 +7,16 @@
 //! | `test [SUITE…]` | the fast suite, or parts of it; ends with `N passed, N failed` |
 //! | `ci [CHECK…]` | every check, or some; all run, then the failed ones are listed |
 //! | `tidy` | the house rules that no compiler checks |
+//! | `mutants` | a million broken images through the loader, and what became of them |
+//! | `fuzz TARGET` | a fuzz target for a while; its seeds are built first |
+//! | `asan` | the loader's tests with the address sanitizer |
 //! | `build-aicpu` | the shared object for the AICPU, for this machine and for aarch64 |
 
 mod check;
 mod examples;
 mod firmware;
+mod instrumented;
+mod mutants;
 mod process;
 mod readme;
 mod test_suite;
@@ -41,13 +46,37 @@ enum Command {
     },
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
-    /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, examples, readme, deny.
+    /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
+    /// examples, readme, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
     },
     /// Checks the house rules that no compiler checks.
     Tidy,
+    /// Puts broken images through the loader by the million, in release builds.
+    Mutants {
+        /// Mutants of each lane: in checked memory, and in real pages.
+        #[arg(long, default_value_t = 1_000_000)]
+        count: u64,
+        /// First seed; a seed names a mutant for ever.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Loads, and refusals, that may leave nothing behind.
+        #[arg(long, default_value_t = 100_000)]
+        cycles: u64,
+    },
+    /// Runs a fuzz target: plan, plan_patches, callable_blob, args_blob, call_config, build_id, or
+    /// all of them.
+    Fuzz {
+        /// Target to run.
+        target: String,
+        /// How long, for each target.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Runs the tests of the loader and of its memory with the address sanitizer.
+    Asan,
     /// Builds and links the shared object for the AICPU.
     BuildAicpu,
 }
@@ -57,6 +86,11 @@ fn main() -> ExitCode {
         Command::Test { suites } => test_suite::run(&suites),
         Command::Ci { checks } => check::run(&checks),
         Command::Tidy => tidy::run(),
+        Command::Mutants { count, seed, cycles } => {
+            mutants::run(mutants::Work { count, seed, cycles })
+        }
+        Command::Fuzz { target, seconds } => instrumented::fuzz(&target, seconds),
+        Command::Asan => instrumented::asan().map(drop),
         Command::BuildAicpu => firmware::build_all(),
     };
     report(outcome)

@@ -27,8 +27,8 @@ use crate::process::root;
 /// Most lines of a file, tests included.
 const FILE_LINES: usize = 400;
 
-/// Folders that are not looked into.
-const SKIPPED_FOLDERS: [&str; 2] = [".git", "target"];
+/// Folders that are not looked into; fuzzers fill the last two.
+const SKIPPED_FOLDERS: [&str; 4] = [".git", "target", "corpus", "artifacts"];
 
 /// Files of texts that are not ours: licences, and what git (in a linked work tree) and cargo write.
 const SKIPPED_FILES: [&str; 4] = [".git", "Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"];

@@ -6,7 +6,7 @@
 
 use super::dynamic::{Dynamic, TableRange, TableTags};
 use super::eh_frame::{self, EhFrame};
-use super::elf::{self, ProgramHeader, Tag, file_range};
+use super::elf::{self, ProgramHeader, Tag};
 use super::error::PlanError;
 use super::header;
 use super::loaded_image::MAX_FUNCTIONS;
@@ -18,7 +18,7 @@ use super::page_layout::PageLayout;
 use super::property;
 use super::relocation::{Relocations, WORD_BYTES};
 use super::section::FullSymbols;
-use super::segment::{Pages, Segment, Segments};
+use super::segment::{self, Pages, Segment, Segments};
 use super::string_table::StringTable;
 use super::symbol::{Export, ExportError, ImportIter, SymbolTable};
 
@@ -339,13 +339,7 @@ impl<'a> SingleHeaders<'a> {
             if slot.replace(header).is_some() {
                 return Err(PlanError::DuplicateHeader { kind, header: index });
             }
-            let (offset, bytes) = (header.offset.get(), header.file_bytes.get());
-            file_range(image, offset, bytes).ok_or(PlanError::OutsideFile {
-                what: kind,
-                offset,
-                bytes,
-                file_bytes: image.len(),
-            })?;
+            segment::check_file_range(image, index, header, kind)?;
             if header.kind.get() == elf::PT_GNU_STACK && header.flags.get() & elf::PF_X != 0 {
                 return Err(PlanError::ExecutableStack { header: index });
             }

@@ -51,10 +51,15 @@ impl<'a> Relocations<'a> {
         let rela = TableTags { address: Tag::RELA, size: Tag::RELASZ, entry: Some(Tag::RELAENT) };
         let plt = TableTags { address: Tag::JMPREL, size: Tag::PLTRELSZ, entry: None };
         let relr = TableTags { address: Tag::RELR, size: Tag::RELRSZ, entry: Some(Tag::RELRENT) };
+        let plt: Records<'_, Rela> = dynamic.records(plt, segments)?;
+        if !plt.records.is_empty() {
+            // Says that they have addends; another value was refused already.
+            dynamic.require(Tag::PLTREL)?;
+        }
         Ok(Self {
             machine,
             rela: dynamic.records(rela, segments)?,
-            plt: dynamic.records(plt, segments)?,
+            plt,
             relr: dynamic.records(relr, segments)?,
         })
     }

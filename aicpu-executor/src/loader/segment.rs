@@ -291,19 +291,35 @@ impl Pages {
     }
 }
 
-/// Checks a `PT_LOAD` by itself: rules 6, 7, 8, 10 and 11.
-fn check_alone(image: &[u8], index: u16, header: &ProgramHeader) -> Result<Segment, PlanError> {
-    let (offset, vaddr) = (header.offset.get(), header.vaddr.get());
+/// Returns the file bytes of a program header of any kind, `what`: rules 6 and 7.
+///
+/// # Errors
+///
+/// It has more bytes in the file than in memory, or the file does not have them.
+pub(super) fn check_file_range<'a>(
+    image: &'a [u8],
+    index: u16,
+    header: &ProgramHeader,
+    what: &'static str,
+) -> Result<&'a [u8], PlanError> {
     let (file_bytes, memory_bytes) = (header.file_bytes.get(), header.memory_bytes.get());
     if file_bytes > memory_bytes {
         return Err(PlanError::FileBytesExceedMemory { header: index, file_bytes, memory_bytes });
     }
+    let offset = header.offset.get();
     file_range(image, offset, file_bytes).ok_or(PlanError::OutsideFile {
-        what: "loadable segment",
+        what,
         offset,
         bytes: file_bytes,
         file_bytes: image.len(),
-    })?;
+    })
+}
+
+/// Checks a `PT_LOAD` by itself: rules 6, 7, 8, 10 and 11.
+fn check_alone(image: &[u8], index: u16, header: &ProgramHeader) -> Result<Segment, PlanError> {
+    let (offset, vaddr) = (header.offset.get(), header.vaddr.get());
+    let (file_bytes, memory_bytes) = (header.file_bytes.get(), header.memory_bytes.get());
+    check_file_range(image, index, header, "loadable segment")?;
     let align = header.align.get();
     if align > 1 {
         if !align.is_power_of_two() || align > MAX_ALIGN {

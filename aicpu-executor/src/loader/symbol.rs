@@ -46,7 +46,7 @@ pub struct Export {
 pub enum ExportError {
     /// The image does not export the name.
     Missing,
-    /// The name is data; holds the type number of the symbol.
+    /// The name is no function (`STT_FUNC`); holds the type number of the symbol.
     NotFunction(u8),
     /// The symbol is a number, not an address in the image.
     Absolute {
@@ -66,7 +66,7 @@ impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Missing => f.write_str("the image does not export this name"),
-            Self::NotFunction(kind) => write!(f, "the symbol is data (type {kind})"),
+            Self::NotFunction(kind) => write!(f, "the symbol is no function (type {kind})"),
             Self::Absolute { value } => write!(f, "the symbol is the number {value:#x}"),
             Self::OutsideText { vaddr, size } => write!(
                 f,
@@ -300,15 +300,13 @@ impl<'a> SymbolTable<'a> {
         if symbol.section.get() == elf::SHN_ABS {
             return Err(ExportError::Absolute { value: vaddr });
         }
-        let kind = match kind_of(symbol) {
-            elf::STT_FUNC => SymbolKind::Function,
-            elf::STT_NOTYPE => SymbolKind::NoType,
-            other => return Err(ExportError::NotFunction(other)),
-        };
+        if kind_of(symbol) != elf::STT_FUNC {
+            return Err(ExportError::NotFunction(kind_of(symbol)));
+        }
         if !segments.is_code(vaddr, size) {
             return Err(ExportError::OutsideText { vaddr, size });
         }
-        Ok(Export { vaddr, kind, size })
+        Ok(Export { vaddr, kind: SymbolKind::Function, size })
     }
 }
 

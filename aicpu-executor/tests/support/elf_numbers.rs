@@ -38,6 +38,10 @@ pub const DT_RELRSZ: u64 = 35;
 pub const DT_RELR: u64 = 36;
 pub const DT_RELRENT: u64 = 37;
 pub const DT_GNU_HASH: u64 = 0x6fff_fef5;
+pub const DT_VERSYM: u64 = 0x6fff_fff0;
+pub const DT_VERDEF: u64 = 0x6fff_fffc;
+pub const DT_VERNEED: u64 = 0x6fff_fffe;
+pub const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 pub const DT_FLAGS_1: u64 = 0x6fff_fffb;
 /// A tag no loader knows; tests turn its entry into another one.
 pub const DT_SPARE: u64 = 0x6000_0001;

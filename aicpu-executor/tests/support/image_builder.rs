@@ -31,6 +31,8 @@ pub const PACKED: [u64; 3] = [DATA + 0x10, DATA + 0x18, DATA + 0x28];
 pub const DATA_FILE_END: u64 = 0x5100;
 pub const MEMORY_END: u64 = 0x5800;
 pub const SPAN: usize = 0x6000;
+/// Bytes of the file.
+pub const FILE_BYTES: usize = 0x3100;
 
 /// Build-ID of the image.
 pub const BUILD_ID: [u8; 20] = *b"build-id of an image";
@@ -71,7 +73,8 @@ impl TestImage {
     /// Builds the valid image.
     pub fn new(machine: Machine) -> Self {
         let numbers = RelocationNumbers::of(machine);
-        let mut image = Self { bytes: vec![0; 0x3100], machine, numbers, at: Places::default() };
+        let mut image =
+            Self { bytes: vec![0; FILE_BYTES], machine, numbers, at: Places::default() };
         image.place_parts();
         image.write_file_header();
         image.write_programs();

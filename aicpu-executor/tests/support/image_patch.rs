@@ -1,6 +1,6 @@
 //! Finds and changes single words of a hand-made image.
 
-use super::image_builder::TestImage;
+use super::image_builder::{MEMORY_END, RELRO, TestImage};
 
 impl TestImage {
     pub fn put(&mut self, place: usize, bytes: &[u8]) {
@@ -17,6 +17,26 @@ impl TestImage {
 
     pub fn put64(&mut self, place: usize, value: u64) {
         self.put(place, &value.to_le_bytes());
+    }
+
+    pub fn get32(&self, place: usize) -> u32 {
+        u32::from_le_bytes(self.bytes[place..place + 4].try_into().expect("four bytes"))
+    }
+
+    pub fn get64(&self, place: usize) -> u64 {
+        u64::from_le_bytes(self.bytes[place..place + 8].try_into().expect("eight bytes"))
+    }
+
+    /// Adds bytes to the end of the file and of the last segment; returns where they are in the
+    /// file and in memory. The `.bss` shrinks.
+    pub fn append(&mut self, bytes: &[u8]) -> (u64, u64) {
+        let offset = self.bytes.len() as u64;
+        self.bytes.extend(bytes);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        let file_bytes = self.bytes.len() as u64 - 0x2000;
+        self.set_program(2, 32, file_bytes);
+        self.set_program(2, 40, file_bytes.max(MEMORY_END - RELRO));
+        (offset, offset + 0x2000)
     }
 
     /// Returns the file position of the program header `index`.
@@ -56,9 +76,8 @@ impl TestImage {
         let terminated = [name.as_bytes(), b"\0"].concat();
         let named = |index: &u32| {
             let place = self.at.symbols + 24 * *index as usize;
-            let offset =
-                u32::from_le_bytes(self.bytes[place..place + 4].try_into().expect("four bytes"));
-            self.bytes[self.at.strings + offset as usize..].starts_with(&terminated)
+            let offset = self.get32(place) as usize;
+            self.bytes[self.at.strings + offset..].starts_with(&terminated)
         };
         (0..7).find(named).expect("the image has the symbol")
     }

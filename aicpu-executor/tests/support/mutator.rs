@@ -1,6 +1,10 @@
-//! Breaks images at random, but where it hurts: in the words the loader reads.
+//! Breaks images at random, but where it hurts: in what a loader reads.
 //!
-//! Deterministic: a seed names a mutant for ever.
+//! Deterministic: a seed names a mutant for ever, as long as the compiler makes the same image.
+//! One mutant has one to five changes: of single words to boundary and neighbouring values, of
+//! whole records (swapped, repeated, moved elsewhere, cleared), and of the length of the file.
+
+use super::regions::{Region, regions, word};
 
 /// Splitmix64.
 pub struct Random(pub u64);
@@ -18,66 +22,85 @@ impl Random {
     pub fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
+
+    /// Returns one of several values.
+    fn pick(&mut self, values: &[u64]) -> u64 {
+        values[self.below(values.len())]
+    }
 }
 
-/// A valid image and the ranges of the file that the loader reads.
+/// Tags of the dynamic section that change what is read; a mutant may get any of them.
+const TAGS: [u64; 40] = [
+    0,
+    1,
+    2,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    16,
+    17,
+    20,
+    22,
+    23,
+    24,
+    25,
+    26,
+    27,
+    28,
+    30,
+    32,
+    33,
+    35,
+    36,
+    37,
+    0x6fff_fef5,
+    0x6fff_fff0,
+    0x6fff_fff9,
+    0x6fff_fffb,
+    0x6fff_fffc,
+    0x6fff_fffd,
+    0x6fff_fffe,
+    0x6fff_ffff,
+    0x7fff_fffd,
+    0x7fff_ffff,
+];
+
+/// A valid image and the regions of it that a loader reads.
+#[derive(Clone)]
 pub struct Specimen {
     pub name: &'static str,
     pub bytes: Vec<u8>,
-    regions: Vec<std::ops::Range<usize>>,
-}
-
-fn word(bytes: &[u8], place: usize) -> u64 {
-    u64::from_le_bytes(bytes[place..place + 8].try_into().expect("eight bytes"))
+    regions: Vec<Region>,
 }
 
 impl Specimen {
     /// Finds the regions of a valid image.
     pub fn new(name: &'static str, bytes: Vec<u8>) -> Self {
-        let count = usize::from(bytes[56]);
-        let table = word(&bytes, 32) as usize;
-        let mut regions = vec![0..64, table..table + 56 * count];
-        let programs = (0..count).map(|index| table + 56 * index);
-        let kind = |place: usize| {
-            u32::from_le_bytes(bytes[place..place + 4].try_into().expect("four bytes"))
-        };
-        let loads: Vec<_> = programs
-            .clone()
-            .filter(|place| kind(*place) == 1)
-            .map(|place| {
-                (word(&bytes, place + 8), word(&bytes, place + 16), word(&bytes, place + 32))
-            })
+        let mut regions = regions(&bytes);
+        // Twice, because most depends on them.
+        let again: Vec<_> = regions
+            .iter()
+            .filter(|region| matches!(region.name, "program headers" | "dynamic section"))
+            .cloned()
             .collect();
-        let position = |vaddr: u64| {
-            loads
-                .iter()
-                .find(|(_, start, size)| (*start..start + size).contains(&vaddr))
-                .map(|(offset, start, _)| (vaddr - start + offset) as usize)
-        };
-        for place in programs {
-            let start = word(&bytes, place + 8) as usize;
-            let end = start + word(&bytes, place + 32) as usize;
-            match kind(place) {
-                // Dynamic section, notes, unwind table header.
-                2 | 4 | 0x6474_e550 => regions.push(start..end),
-                _ => {}
-            }
-            if kind(place) == 2 {
-                // Twice, because most depends on it.
-                regions.push(start..end);
-                for entry in (start..end).step_by(16) {
-                    // Hash, strings, symbols, RELA, JMPREL, RELR, GNU hash, init and fini array.
-                    if matches!(
-                        word(&bytes, entry),
-                        4 | 5 | 6 | 7 | 23 | 25 | 26 | 36 | 0x6fff_fef5
-                    ) && let Some(table) = position(word(&bytes, entry + 8))
-                    {
-                        regions.push(table..(table + 256).min(bytes.len()));
-                    }
-                }
-            }
-        }
+        regions.extend(again);
         Self { name, bytes, regions }
+    }
+
+    /// Returns the names of the regions, sorted and each once.
+    pub fn region_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.regions.iter().map(|region| region.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Returns the mutant with a seed.
@@ -85,43 +108,119 @@ impl Specimen {
         let mut random = Random(seed);
         let mut bytes = self.bytes.clone();
         for _ in 0..=random.below(4) {
-            self.mutate(&mut bytes, &mut random);
+            match random.below(8) {
+                0 => self.move_records(&mut bytes, &mut random),
+                1 => self.change_tag(&mut bytes, &mut random),
+                _ => self.change_word(&mut bytes, &mut random),
+            }
         }
-        if random.below(20) == 0 {
-            bytes.truncate(random.below(self.bytes.len()));
+        match random.below(40) {
+            0 => bytes.truncate(random.below(self.bytes.len())),
+            // Cut at a page, where a file system cuts.
+            1 => bytes.truncate(random.below(self.bytes.len()) & !0xfff),
+            2 => bytes.resize(self.bytes.len() + random.below(0x3000), 0),
+            _ => {}
         }
         bytes
     }
 
-    /// Changes one word.
-    fn mutate(&self, bytes: &mut [u8], random: &mut Random) {
+    /// Changes one word of a region.
+    fn change_word(&self, bytes: &mut [u8], random: &mut Random) {
         let region = &self.regions[random.below(self.regions.len())];
         let size = [1, 2, 4, 8, 8][random.below(5)];
-        let slots = region.len() / size;
+        let slots = region.range.len() / size;
         if slots == 0 {
             return;
         }
-        let place = region.start + size * random.below(slots);
+        let place = region.range.start + size * random.below(slots);
         let mut raw = [0; 8];
         raw[..size].copy_from_slice(&bytes[place..place + size]);
         let old = u64::from_le_bytes(raw);
         let length = bytes.len() as u64;
-        let new = match random.below(9) {
+        let new = match random.below(10) {
             0 => random.next(),
             1 => old ^ 1 << random.below(8 * size),
-            2 => old.wrapping_add([1, 8, 24, 4096][random.below(4)]),
-            3 => old.wrapping_sub([1, 8, 24, 4096][random.below(4)]),
-            4 => [0, 1, 2, 3, 7, 63, 64][random.below(7)],
-            5 => [u64::MAX, u64::MAX - 7, 1 << 63, (1 << 63) - 1, 1 << 32][random.below(5)],
-            6 => [length, length - 1, length + 1, length / 2, 0x1000, 0x2000][random.below(6)],
+            2 => old.wrapping_add(random.pick(&[1, 8, 24, 4095, 4096, 4097, 1 << 16, 1 << 32])),
+            3 => old.wrapping_sub(random.pick(&[1, 8, 24, 4095, 4096, 4097, 1 << 16, 1 << 32])),
+            4 => random.pick(&[0, 1, 2, 3, 7, 8, 24, 63, 64]),
+            5 => random.pick(&[
+                u64::MAX,
+                u64::MAX - 7,
+                1 << 63,
+                (1 << 63) - 1,
+                (1 << 63) + 1,
+                1 << 32,
+                (1 << 32) - 1,
+                (1 << 32) + 1,
+                1 << 31,
+            ]),
+            6 => random.pick(&[
+                length,
+                length - 1,
+                length + 1,
+                length / 2,
+                length.wrapping_neg(),
+                0xfff,
+                0x1000,
+                0x1001,
+                0x2000,
+            ]),
             // A word from elsewhere in the region: valid, but not here.
             7 => {
-                let other = region.start + size * random.below(slots);
+                let other = region.range.start + size * random.below(slots);
                 raw[..size].copy_from_slice(&bytes[other..other + size]);
                 u64::from_le_bytes(raw)
+            }
+            // A word of another region: an address or a size of another table.
+            8 => {
+                let other = &self.regions[random.below(self.regions.len())].range;
+                match other.len() / 8 {
+                    0 => old,
+                    words => word(bytes, other.start + 8 * random.below(words)),
+                }
             }
             _ => random.next() & 0xff,
         };
         bytes[place..place + size].copy_from_slice(&new.to_le_bytes()[..size]);
+    }
+
+    /// Repeats, swaps, moves or clears whole records.
+    fn move_records(&self, bytes: &mut [u8], random: &mut Random) {
+        let region = &self.regions[random.below(self.regions.len())];
+        let record = if random.below(4) == 0 { 1 } else { region.record };
+        let count = region.range.len() / record;
+        if count < 2 {
+            return;
+        }
+        let length = record * (1 + random.below(count.min(4)));
+        let starts = region.range.len() - length + 1;
+        let mut start = || region.range.start + random.below(starts) / record * record;
+        let (from, to) = (start(), start());
+        let piece = bytes[from..from + length].to_vec();
+        match random.below(5) {
+            0 => bytes[to..to + length].fill(0),
+            1 => bytes[to..to + length].fill(0xff),
+            2 => bytes.copy_within(from..from + length, to),
+            3 => {
+                bytes.copy_within(to..to + length, from);
+                bytes[to..to + length].copy_from_slice(&piece);
+            }
+            // Over another region.
+            _ => {
+                let other = &self.regions[random.below(self.regions.len())].range;
+                let length = length.min(other.len());
+                let to = other.start + random.below(other.len() - length + 1);
+                bytes[to..to + length].copy_from_slice(&piece[..length]);
+            }
+        }
+    }
+
+    /// Gives an entry of the dynamic section another tag.
+    fn change_tag(&self, bytes: &mut [u8], random: &mut Random) {
+        let dynamic = self.regions.iter().find(|region| region.name == "dynamic section");
+        let Some(region) = dynamic else { return };
+        let place = region.range.start + 16 * random.below(region.range.len() / 16);
+        let tag = random.pick(&TAGS);
+        bytes[place..place + 8].copy_from_slice(&tag.to_le_bytes());
     }
 }

@@ -1,15 +1,22 @@
 //! What the loader's integration tests share.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod campaign;
 pub mod checked_memory;
 pub mod compiler;
+pub mod cpu_clock;
 pub mod elf_numbers;
-pub mod hostile;
+pub mod footprint;
 pub mod image_builder;
 pub mod image_patch;
+pub mod maps;
+pub mod model;
 pub mod mutator;
+pub mod oracle;
 pub mod process_symbols;
+pub mod regions;
 pub mod section_table;
+pub mod specimens;
 pub mod unwind;
 pub mod versioned_image;
 

@@ -1,5 +1,6 @@
 //! Image identity: where a Build-ID is found, and when the hash of all bytes takes its place.
 
+use crate::promises::fnv;
 use crate::sample::{elf, note, put};
 use protocol::{find_build_id, identity_hash};
 
@@ -9,16 +10,6 @@ const ID: [u8; 20] = [0xA5; 20];
 
 /// Identity of an image whose Build-ID starts with `0xA5` eight times.
 const ID_HASH: u64 = 0xA5A5_A5A5_A5A5_A5A5;
-
-/// FNV-1a, written down once more and differently: over 128 bits with a mask.
-pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    let mut hash: u128 = 14_695_981_039_346_656_037;
-    for byte in bytes {
-        hash ^= u128::from(*byte);
-        hash = hash * 1_099_511_628_211 % (1 << 64);
-    }
-    u64::try_from(hash).unwrap()
-}
 
 #[track_caller]
 fn check_found(image: &[u8]) {
@@ -148,4 +139,14 @@ fn larger_program_headers_are_stepped_over_whole() {
     put(&mut image, 54, 64u16.to_le_bytes());
     put(&mut image, second + 8, u64::to_le_bytes(64 + 128));
     check_found(&image);
+}
+
+#[test]
+fn notes_behind_the_first_1024_are_not_looked_at() {
+    for (others, found) in [(1023, true), (1024, false)] {
+        let mut notes = note(b"GNU\0", 1, &[]).repeat(others);
+        notes.extend(note(b"GNU\0", 3, &[0xA5; 20]));
+        let image = elf(&[(4, notes)]);
+        assert_eq!(find_build_id(&image).is_some(), found, "{others}");
+    }
 }

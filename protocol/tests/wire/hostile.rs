@@ -1,14 +1,11 @@
 //! Property tests: no input makes a parser panic, and whatever it accepts keeps its promises.
 
-use crate::build_id::fnv;
+use crate::promises::{check_args, check_callable, check_config, check_image};
 use crate::sample::{args_blob, elf, note, put, tensor, two_kernels};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::sample::Index;
-use protocol::{
-    ArgsBlobView, CallConfig, ChipCallableView, CoreCallableView, find_build_id, identity_hash,
-};
-use std::collections::BTreeSet;
+use protocol::{CallConfig, CoreCallableView};
 
 /// Numbers that sit at the edges of checks.
 fn edge() -> impl Strategy<Value = u32> {
@@ -67,49 +64,6 @@ fn mutated_callable() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Checks what a view promises of any bytes that were accepted.
-fn check_callable(bytes: &[u8]) {
-    let Ok(view) = ChipCallableView::parse(bytes) else { return };
-    assert!(!view.orchestration().is_empty());
-    assert!(!view.entry_symbol().is_empty() && view.entry_symbol().len() < 64);
-    assert_eq!(view.signature().iter().count(), view.signature().len());
-    let children: Vec<_> = view.children().collect();
-    assert_eq!(children.len(), view.child_count());
-    let ids: BTreeSet<_> = children.iter().map(|(id, _)| *id).collect();
-    assert_eq!(ids.len(), children.len());
-    let mut end = view.orchestration().as_ptr_range().end;
-    for (_, child) in &children {
-        let range = child.blob.as_ptr_range();
-        assert!(range.start >= end, "overlap");
-        assert!(!child.binary.is_empty());
-        assert!(child.binary.as_ptr_range().end == range.end);
-        end = range.end;
-    }
-    assert!(end == bytes.as_ptr_range().end, "trailing bytes");
-}
-
-fn check_args(bytes: &[u8]) {
-    let Ok(view) = ArgsBlobView::parse(bytes) else { return };
-    assert!(view.byte_len() <= bytes.len());
-    assert_eq!(view.tensors().count(), view.tensor_count());
-    assert_eq!(view.scalars().count(), view.scalar_count());
-    for tensor in view.tensors() {
-        assert!(tensor.byte_len().is_ok());
-    }
-    let fits = view.tensor_count() <= 64 && view.scalar_count() <= 128;
-    assert_eq!(view.to_chip_storage().is_ok(), fits);
-}
-
-fn check_image(bytes: &[u8]) {
-    match find_build_id(bytes) {
-        Some(id) => {
-            assert!(id.len() >= 8);
-            assert_eq!(identity_hash(bytes).to_le_bytes(), id[..8]);
-        }
-        None => assert_eq!(identity_hash(bytes), fnv(bytes)),
-    }
-}
-
 proptest! {
     #[test]
     fn random_bytes_panic_no_parser(bytes in vec(any::<u8>(), 0..2048)) {
@@ -146,11 +100,7 @@ proptest! {
     fn mutated_settings_are_refused_or_valid(
         bytes in mutated([vec![1, 0, 0, 0, 2, 0, 0, 0], vec![0; 1036]].concat()),
     ) {
-        let valid = CallConfig::parse(&bytes).ok().filter(|config| config.validate().is_ok());
-        if let Some(config) = valid {
-            assert!(config.block_dim >= 1 && config.aicpu_thread_num >= 1);
-            assert!(config.output_prefix().is_ok());
-        }
+        check_config(&bytes);
     }
 }
 

@@ -10,4 +10,5 @@ mod build_id;
 mod call_config;
 mod callable;
 mod hostile;
+mod promises;
 mod sample;
