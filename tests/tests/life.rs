@@ -188,7 +188,7 @@ fn a_config_function_that_does_not_return_is_told_from_the_entry() {
         assert_eq!(fault.code, StatusCode::SchedulerTimeout.code());
         let (call, text) = hanging_function(error);
         assert_eq!(call.function, ForeignFunction::Config);
-        assert_contains(&text, &["the config function of callable 0 (Build-ID ", limit]);
+        assert_contains(&text, &["the config function of callable 0 (build-id ", limit]);
         go_on(&life.0.hold_config);
         assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
     }
