@@ -10,7 +10,6 @@
 //! | `slot_gate` | who is inside a slot, and what may be done with it: one lock-free word |
 //! | `slot` | from the sealed image to the memory given back |
 //! | `entries` | the functions a run calls |
-//! | `named_code` | what messages call it |
 //! | `running_call`, `call_record` | which function a thread is in, for whoever watches |
 
 use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, StatusCode};
@@ -23,7 +22,6 @@ use crate::platform::{ExceptionText, ForeignCall, Platform};
 
 mod call_record;
 mod entries;
-mod named_code;
 mod running_call;
 mod slot;
 mod slot_gate;
@@ -32,7 +30,6 @@ mod tests;
 
 use entries::EntryVaddrs;
 pub(crate) use entries::OrchestrationEntries;
-use named_code::NamedCode;
 pub use running_call::{ForeignFunction, RunningCall};
 use slot::{FillError, Slot};
 use slot_gate::{Inside, Refused, Unload};
@@ -101,11 +98,10 @@ impl OrchSoTable {
         generation: Option<u32>,
     ) -> Result<Lease<'t, P>, i32> {
         let slot = self.slot(id);
-        let inside =
-            slot.gate.enter(generation).map_err(|why| refused(faults, &slot.named(id), why))?;
+        let inside = slot.gate.enter(generation).map_err(|why| refused(faults, id, why))?;
         // What is published is listed until it has been unloaded, which cannot be before we leave.
         let Some(entries) = slot.entries() else {
-            return Err(refused(faults, &slot.named(id), Refused::Empty));
+            return Err(refused(faults, id, Refused::Empty));
         };
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
@@ -136,33 +132,33 @@ impl OrchSoTable {
             .map_err(|text| load_failed(faults, id, None, format_args!("{text}")))?;
         let page_bytes = platform.code_memory(id).lock().page_bytes();
         let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
-        let plan = plan(image, Machine::native(), &limits)
-            .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
-        let code = NamedCode::new(id, ImageLabel::of_plan(&plan));
+        let plan = plan(image, Machine::native(), &limits).map_err(|error| {
+            let label = ImageLabel::of_file(image);
+            load_failed(faults, id, Some(&label), format_args!("{error}"))
+        })?;
+        let label = ImageLabel::of_plan(&plan);
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
             faults.report(
                 StatusCode::EntryMissing.code(),
-                format_args!("the orchestration of {code} {missing}"),
+                format_args!("the orchestration of callable {} {label} {missing}", id.raw()),
             )
         })?;
 
         let slot = self.slot(id);
-        let busy = |why| refused(faults, &slot.named(id), why);
-        if let Some(duty) = slot.gate.retire().map_err(busy)? {
+        if let Some(duty) = slot.gate.retire().map_err(|why| refused(faults, id, why))? {
             slot.finalise(duty, platform, id);
         }
-        let filling = slot.gate.begin_load(generation).map_err(busy)?;
+        let filling = slot.gate.begin_load(generation).map_err(|why| refused(faults, id, why))?;
         let filled = slot.fill(filling, platform, id, (&plan, &symbols));
-        let (inside, entries) = filled.map_err(|error| not_filled(faults, &code, image, &error))?;
+        let (inside, entries) = filled.map_err(|error| not_filled(faults, id, &label, &error))?;
         if entries.config.is_none() {
-            log_at!(Warn, "{code} has no config function: arguments are not counted");
+            log_at!(
+                Warn,
+                "callable {} {label} has no config function: arguments are not counted",
+                id.raw()
+            );
         }
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
-    }
-
-    /// Shows where the code of each loaded orchestration is.
-    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
-        ids().filter_map(|id| self.slot(id).range()).for_each(visit);
     }
 
     /// Unloads what the slot of an id holds, of this generation if the caller knows one: now if no
@@ -191,6 +187,11 @@ impl OrchSoTable {
         for id in ids() {
             self.unload(platform, id, None);
         }
+    }
+
+    /// Shows where the code of each loaded orchestration is.
+    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
+        ids().filter_map(|id| self.slot(id).range(id)).for_each(visit);
     }
 
     /// Gives up on a constructor or destructor of an id that does not return. Its slot is neither
@@ -270,64 +271,64 @@ unsafe fn brought_along<'r, P: Platform>(
 fn load_failed(
     faults: &FaultLatch,
     id: CallableId,
-    image: Option<&[u8]>,
+    label: Option<&ImageLabel>,
     text: core::fmt::Arguments<'_>,
 ) -> i32 {
-    let code = NamedCode { id, image: image.map(ImageLabel::of_file) };
-    faults.report(
-        StatusCode::LoadFailed.code(),
-        format_args!("cannot load the orchestration of {code}: {text}"),
-    )
+    let code = StatusCode::LoadFailed.code();
+    let what = format_args!("cannot load the orchestration of callable {}", id.raw());
+    match label {
+        Some(label) => faults.report(code, format_args!("{what} {label}: {text}")),
+        None => faults.report(code, format_args!("{what}: {text}")),
+    }
 }
 
 /// Reports an image that was not committed or not constructed.
-fn not_filled(faults: &FaultLatch, code: &NamedCode, image: &[u8], error: &FillError) -> i32 {
+fn not_filled(faults: &FaultLatch, id: CallableId, label: &ImageLabel, error: &FillError) -> i32 {
     match error {
-        FillError::Commit(error) => {
-            load_failed(faults, code.id, Some(image), format_args!("{error}"))
-        }
+        FillError::Commit(error) => load_failed(faults, id, Some(label), format_args!("{error}")),
         FillError::Threw(text) => faults.report(
             StatusCode::EntryException.code(),
-            format_args!("a constructor of {code} threw {text}"),
+            format_args!("a constructor of callable {} {label} threw {text}", id.raw()),
         ),
         // Whoever has given up has said more, and first.
         FillError::GivenUp => faults.report(
             StatusCode::ConstructorTimeout.code(),
-            format_args!("the constructors of {code} took too long"),
+            format_args!("the constructors of callable {} {label} took too long", id.raw()),
         ),
     }
 }
 
 /// Reports a slot that does not do what a run needs.
-fn refused(faults: &FaultLatch, code: &NamedCode, why: Refused) -> i32 {
+fn refused(faults: &FaultLatch, id: CallableId, why: Refused) -> i32 {
+    let id = id.raw();
     let report =
-        |status: StatusCode, text: core::fmt::Arguments<'_>| faults.report(status.code(), text);
+        |code: StatusCode, text: core::fmt::Arguments<'_>| faults.report(code.code(), text);
     match why {
         Refused::Empty => report(
             StatusCode::CallableNotLoaded,
-            format_args!("{code} is not loaded, and the run does not load it"),
+            format_args!("callable {id} is not loaded, and the run does not load it"),
         ),
         Refused::Stale { loaded, wanted } => report(
             StatusCode::StaleCallable,
             format_args!(
-                "{code} is loaded as generation {loaded}, the run is for generation {wanted}"
+                "callable {id} is loaded as generation {loaded}, the run is for generation {wanted}"
             ),
         ),
         Refused::Loading => {
-            report(StatusCode::CallableBusy, format_args!("{code} is just being loaded"))
+            report(StatusCode::CallableBusy, format_args!("callable {id} is just being loaded"))
         }
         Refused::Going { inside } => report(
             StatusCode::CallableBusy,
-            format_args!("{code} is being unloaded; {inside} threads are still in its code"),
+            format_args!("callable {id} is being unloaded; {inside} threads are still in its code"),
         ),
         Refused::InUse { inside } => report(
             StatusCode::CallableBusy,
-            format_args!("{code} is in use; {inside} threads are in its code, which stays"),
+            format_args!("callable {id} is in use; {inside} threads are in its code, which stays"),
         ),
         Refused::Quarantined => report(
             StatusCode::CallableQuarantined,
             format_args!(
-                "{code} has a constructor or destructor that has not returned; its slot is \
+                "callable {id} has a constructor or destructor that has not returned; its slot is \
                  closed until it does"
             ),
         ),

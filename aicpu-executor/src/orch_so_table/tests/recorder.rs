@@ -7,9 +7,8 @@ use std::vec::Vec;
 use protocol::{CallableId, DeviceAddr, RuntimeBody, StatusCode};
 use spin::Mutex;
 
-use super::image_builder::{BUILD_ID, SPAN, TestImage};
+use super::image_builder::{SPAN, TestImage};
 use crate::fault::FaultLatch;
-use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{
     CodeMemory, Import, Machine, MemoryError, MemoryOperation, Plan, SymbolResolver, copy_segments,
 };
@@ -27,10 +26,6 @@ pub(super) enum Event {
     Released,
     UnwindRegistered,
     UnwindDeregistered,
-    /// Shown to debuggers, of this generation.
-    Announced(u32),
-    /// No longer shown.
-    Withdrawn(u32),
     Constructor(u64),
     Config(u64),
     Entry(u64),
@@ -117,9 +112,11 @@ impl<'t> Recorder<'t> {
         core::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Moves what happened to the memory behind what was called before.
+    /// Moves what happened to the memory behind what was called before. Fails where the platform is
+    /// called under the lock.
     fn collect(&self) {
-        let happened = core::mem::take(&mut self.memory.lock().events);
+        let mut memory = self.memory.try_lock().expect("no lock is held here");
+        let happened = core::mem::take(&mut memory.events);
         self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(happened);
     }
 
@@ -168,16 +165,6 @@ impl Platform for Recorder<'_> {
         self.record(Event::UnwindDeregistered);
     }
 
-    fn code_loaded(&self, code: &LoadedCode<'_>) {
-        assert_eq!(code.range, range(code.range.generation));
-        assert_eq!(code.plan.build_id(), Some(&BUILD_ID[..]));
-        self.record(Event::Announced(code.range.generation));
-    }
-    fn code_unloading(&self, gone: &LoadedRange) {
-        assert_eq!(*gone, range(gone.generation));
-        self.record(Event::Withdrawn(gone.generation));
-    }
-
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         let linked = |code: usize| code as u64 - BASE;
         let event = match call {
@@ -187,7 +174,6 @@ impl Platform for Recorder<'_> {
             ForeignCall::Finaliser(function) => Event::Destructor(linked(function as usize)),
             ForeignCall::Bind(..) => unreachable!("the image takes no runtime"),
         };
-        assert!(self.memory.try_lock().is_some(), "no lock is held during {event:?}");
         self.record(event);
         (self.behaviour)(event)
     }
@@ -261,9 +247,4 @@ impl Bench {
 /// The callable of the tests.
 pub(super) fn id() -> CallableId {
     CallableId::new(5).expect("an id")
-}
-
-/// Where the code of the callable of the tests seems to be.
-pub(super) fn range(generation: u32) -> LoadedRange {
-    LoadedRange { id: id(), generation, base: BASE, span: SPAN, bias: BASE }
 }
