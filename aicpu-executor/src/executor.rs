@@ -128,7 +128,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// Shows where the code of each loaded orchestration is, ascending by callable id.
+    /// Shows where the code of each loaded orchestration is, ascending by callable id; not code that
+    /// is being unloaded, or that somebody has given up on.
     pub fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
         self.table.loaded_ranges(visit);
     }

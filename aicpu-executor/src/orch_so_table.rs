@@ -10,6 +10,7 @@
 //! | `slot_gate` | who is inside a slot, and what may be done with it: one lock-free word |
 //! | `slot` | from the sealed image to the memory given back |
 //! | `entries` | the functions a run calls |
+//! | `named_code` | what messages call it |
 //! | `running_call`, `call_record` | which function a thread is in, for whoever watches |
 
 use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, StatusCode};
@@ -22,6 +23,7 @@ use crate::platform::{ExceptionText, ForeignCall, Platform};
 
 mod call_record;
 mod entries;
+mod named_code;
 mod running_call;
 mod slot;
 mod slot_gate;
@@ -30,6 +32,7 @@ mod tests;
 
 use entries::EntryVaddrs;
 pub(crate) use entries::OrchestrationEntries;
+use named_code::NamedCode;
 pub use running_call::{ForeignFunction, RunningCall};
 use slot::{FillError, Slot};
 use slot_gate::{Inside, Refused, Unload};
@@ -98,10 +101,11 @@ impl OrchSoTable {
         generation: Option<u32>,
     ) -> Result<Lease<'t, P>, i32> {
         let slot = self.slot(id);
-        let inside = slot.gate.enter(generation).map_err(|why| refused(faults, id, why))?;
+        let inside =
+            slot.gate.enter(generation).map_err(|why| refused(faults, &slot.named(id), why))?;
         // What is published is listed until it has been unloaded, which cannot be before we leave.
         let Some(entries) = slot.entries() else {
-            return Err(refused(faults, id, Refused::Empty));
+            return Err(refused(faults, &slot.named(id), Refused::Empty));
         };
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
@@ -145,10 +149,15 @@ impl OrchSoTable {
         })?;
 
         let slot = self.slot(id);
-        if let Some(duty) = slot.gate.retire().map_err(|why| refused(faults, id, why))? {
+        if let Some(duty) =
+            slot.gate.retire().map_err(|why| refused(faults, &slot.named(id), why))?
+        {
             slot.finalise(duty, platform, id);
         }
-        let filling = slot.gate.begin_load(generation).map_err(|why| refused(faults, id, why))?;
+        let filling = slot
+            .gate
+            .begin_load(generation)
+            .map_err(|why| refused(faults, &slot.named(id), why))?;
         let filled = slot.fill(filling, platform, id, (&plan, &symbols));
         let (inside, entries) = filled.map_err(|error| not_filled(faults, id, &label, &error))?;
         if entries.config.is_none() {
@@ -274,12 +283,11 @@ fn load_failed(
     label: Option<&ImageLabel>,
     text: core::fmt::Arguments<'_>,
 ) -> i32 {
-    let code = StatusCode::LoadFailed.code();
-    let what = format_args!("cannot load the orchestration of callable {}", id.raw());
-    match label {
-        Some(label) => faults.report(code, format_args!("{what} {label}: {text}")),
-        None => faults.report(code, format_args!("{what}: {text}")),
-    }
+    let code = NamedCode { id, label: label.copied() };
+    faults.report(
+        StatusCode::LoadFailed.code(),
+        format_args!("cannot load the orchestration of {code}: {text}"),
+    )
 }
 
 /// Reports an image that was not committed or not constructed.
@@ -299,36 +307,35 @@ fn not_filled(faults: &FaultLatch, id: CallableId, label: &ImageLabel, error: &F
 }
 
 /// Reports a slot that does not do what a run needs.
-fn refused(faults: &FaultLatch, id: CallableId, why: Refused) -> i32 {
-    let id = id.raw();
+fn refused(faults: &FaultLatch, code: &NamedCode, why: Refused) -> i32 {
     let report =
-        |code: StatusCode, text: core::fmt::Arguments<'_>| faults.report(code.code(), text);
+        |status: StatusCode, text: core::fmt::Arguments<'_>| faults.report(status.code(), text);
     match why {
         Refused::Empty => report(
             StatusCode::CallableNotLoaded,
-            format_args!("callable {id} is not loaded, and the run does not load it"),
+            format_args!("{code} is not loaded, and the run does not load it"),
         ),
         Refused::Stale { loaded, wanted } => report(
             StatusCode::StaleCallable,
             format_args!(
-                "callable {id} is loaded as generation {loaded}, the run is for generation {wanted}"
+                "{code} is loaded as generation {loaded}, the run is for generation {wanted}"
             ),
         ),
         Refused::Loading => {
-            report(StatusCode::CallableBusy, format_args!("callable {id} is just being loaded"))
+            report(StatusCode::CallableBusy, format_args!("{code} is just being loaded"))
         }
         Refused::Going { inside } => report(
             StatusCode::CallableBusy,
-            format_args!("callable {id} is being unloaded; {inside} threads are still in its code"),
+            format_args!("{code} is being unloaded; {inside} threads are still in its code"),
         ),
         Refused::InUse { inside } => report(
             StatusCode::CallableBusy,
-            format_args!("callable {id} is in use; {inside} threads are in its code, which stays"),
+            format_args!("{code} is in use; {inside} threads are in its code, which stays"),
         ),
         Refused::Quarantined => report(
             StatusCode::CallableQuarantined,
             format_args!(
-                "callable {id} has a constructor or destructor that has not returned; its slot is \
+                "{code} has a constructor or destructor that has not returned; its slot is \
                  closed until it does"
             ),
         ),

@@ -4,6 +4,7 @@ use core::fmt;
 
 use protocol::CallableId;
 
+use super::named_code::NamedCode;
 use crate::loader::ImageLabel;
 
 /// A function of an orchestration that the executor calls.
@@ -97,10 +98,8 @@ pub struct RunningCall {
 
 impl fmt::Display for RunningCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of callable {}", self.function, self.callable.raw())?;
-        if let Some(label) = &self.label {
-            write!(f, " {label}")?;
-        }
+        let code = NamedCode { id: self.callable, label: self.label };
+        write!(f, "{} of {code}", self.function)?;
         match self.address {
             Some(address) => write!(f, " at {address:#x}"),
             None => Ok(()),

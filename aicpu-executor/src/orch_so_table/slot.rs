@@ -16,8 +16,9 @@ use spin::Mutex;
 
 use super::call_record::CallRecord;
 use super::entries::{EntryVaddrs, OrchestrationEntries};
+use super::named_code::NamedCode;
 use super::running_call::{ForeignFunction, RunningCall};
-use super::slot_gate::{Emptying, Filling, Inside, SlotGate};
+use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
 use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
 use crate::log::log_at;
@@ -214,9 +215,17 @@ impl Slot {
         Some((since, call))
     }
 
-    /// Where the code is, if there is any.
+    /// What messages call the code, which others may take away or replace meanwhile.
+    pub(super) fn named(&self, id: CallableId) -> NamedCode {
+        NamedCode { id, label: self.look_at(|image| Some(*image.label())) }
+    }
+
+    /// Where the code is, from its sealing until it is on its way out or somebody has given it up.
     pub(super) fn range(&self, id: CallableId) -> Option<LoadedRange> {
-        self.listed.lock().as_ref().map(|orchestration| orchestration.range(id))
+        let range = self.listed.lock().as_ref()?.range(id);
+        let now = self.gate.look();
+        let stays = matches!(now.state, State::Loading | State::Live);
+        (stays && now.generation == range.generation).then_some(range)
     }
 
     /// Looks something up in the image.

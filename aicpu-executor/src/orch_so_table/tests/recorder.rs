@@ -7,8 +7,9 @@ use std::vec::Vec;
 use protocol::{CallableId, DeviceAddr, RuntimeBody, StatusCode};
 use spin::Mutex;
 
-use super::image_builder::{SPAN, TestImage};
+use super::image_builder::{BUILD_ID, SPAN, TestImage};
 use crate::fault::FaultLatch;
+use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{
     CodeMemory, Import, Machine, MemoryError, MemoryOperation, Plan, SymbolResolver, copy_segments,
 };
@@ -26,6 +27,10 @@ pub(super) enum Event {
     Released,
     UnwindRegistered,
     UnwindDeregistered,
+    /// Shown to debuggers, of this generation.
+    Announced(u32),
+    /// No longer shown.
+    Withdrawn(u32),
     Constructor(u64),
     Config(u64),
     Entry(u64),
@@ -165,6 +170,16 @@ impl Platform for Recorder<'_> {
         self.record(Event::UnwindDeregistered);
     }
 
+    fn code_loaded(&self, code: &LoadedCode<'_>) {
+        assert_eq!(code.range, range(code.range.generation));
+        assert_eq!(code.plan.build_id(), Some(&BUILD_ID[..]));
+        self.record(Event::Announced(code.range.generation));
+    }
+    fn code_unloading(&self, gone: &LoadedRange) {
+        assert_eq!(*gone, range(gone.generation));
+        self.record(Event::Withdrawn(gone.generation));
+    }
+
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         let linked = |code: usize| code as u64 - BASE;
         let event = match call {
@@ -247,4 +262,9 @@ impl Bench {
 /// The callable of the tests.
 pub(super) fn id() -> CallableId {
     CallableId::new(5).expect("an id")
+}
+
+/// Where the code of the callable of the tests seems to be.
+pub(super) fn range(generation: u32) -> LoadedRange {
+    LoadedRange { id: id(), generation, base: BASE, span: SPAN, bias: BASE }
 }
