@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
 
 use crate::fault::{Fault, FaultLatch};
+use crate::loaded_code::LoadedRange;
 use crate::log::{Level, LogRecord};
 use crate::orch_so_table::OrchSoTable;
 use crate::platform::Platform;
@@ -121,6 +122,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             tasks: self.tasks.swap(0, Ordering::Relaxed),
             loaded: self.loaded.swap(false, Ordering::Relaxed),
         }
+    }
+
+    /// Shows where the code of each loaded orchestration is, ascending by callable id.
+    pub fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
+        self.table.loaded_ranges(visit);
     }
 
     /// Unloads the orchestration of a callable. No run may be in flight.

@@ -9,6 +9,7 @@
 //! | [`executor`] | one run from arrival to departure of its threads |
 //! | [`loader`] | ELF shared objects, checked first and loaded then |
 //! | `orch_so_table` | the loaded orchestrations, by callable id |
+//! | [`loaded_code`] | where loaded code is, for whoever looks into it |
 //! | `ops`, [`variadic`] | the operations that an orchestration calls |
 //! | `orchestrator` | from a submission to a task with its dependencies |
 //! | `scheduler` | from a ready task to a completed one |
@@ -30,6 +31,8 @@ extern crate std;
 pub mod executor;
 #[cfg(not(loom))]
 pub mod fault;
+#[cfg(not(loom))]
+pub mod loaded_code;
 #[cfg(not(loom))]
 pub mod loader;
 #[cfg(not(loom))]

@@ -14,7 +14,8 @@ use protocol::{
 use spin::Mutex;
 
 use crate::fault::FaultLatch;
-use crate::loader::{CodeMemory, LoadedImage, Machine, Plan, PlanLimits, commit, plan};
+use crate::loaded_code::{LoadedCode, LoadedRange};
+use crate::loader::{CodeMemory, ImageLabel, LoadedImage, Machine, Plan, PlanLimits, commit, plan};
 use crate::log::log_at;
 use crate::platform::{
     BindRuntimeEntry, FinaliserEntry, ForeignCall, InitialiserEntry, OrchestrationConfigEntry,
@@ -109,10 +110,11 @@ impl OrchSoTable {
         self.unload(platform, id);
         let (address, bytes) = (runtime.dev_orch_so_addr.raw(), runtime.dev_orch_so_size);
         let Ok(length) = usize::try_from(bytes) else {
-            return Err(load_failed(faults, id, format_args!("{bytes} bytes are too many")));
+            return Err(load_failed(faults, id, None, format_args!("{bytes} bytes are too many")));
         };
         if address == 0 || length == 0 {
-            return Err(load_failed(faults, id, format_args!("the run brings no shared object")));
+            let text = format_args!("the run brings no shared object");
+            return Err(load_failed(faults, id, None, text));
         }
         platform.invalidate_cache(address, length);
         let source = core::ptr::with_exposed_provenance(address as usize);
@@ -122,15 +124,19 @@ impl OrchSoTable {
         let page_bytes = memory.lock().page_bytes();
         let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
         let plan = plan(image, Machine::native(), &limits)
-            .map_err(|error| load_failed(faults, id, format_args!("{error}")))?;
+            .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
             faults.report(
                 StatusCode::EntryMissing.code(),
-                format_args!("the orchestration of callable {} {missing}", id.raw()),
+                format_args!(
+                    "the orchestration of callable {} {} {missing}",
+                    id.raw(),
+                    ImageLabel::of_plan(&plan)
+                ),
             )
         })?;
         let loaded = commit(&plan, &mut *memory.lock(), platform.symbols())
-            .map_err(|error| load_failed(faults, id, format_args!("{error}")))?;
+            .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
         // SAFETY: the addresses are of exported functions of the image just sealed, which stays
         // as long as the slot is filled; the names promise the signatures (spec trb §1.2).
         let entries = unsafe { symbols.entries(&loaded) };
@@ -143,26 +149,45 @@ impl OrchSoTable {
             platform.register_unwind(tables);
         }
         let loaded = LoadedOrchestration { generation, entries, image: loaded, unwind };
+        loaded.announce(platform, id, &plan);
         // SAFETY: just sealed, never initialised before.
         if let Err(text) = unsafe { loaded.initialise(platform) } {
             // The constructors before it may have registered destructors with the C library.
             loaded.finalise(platform, id);
             return Err(faults.report(
                 StatusCode::EntryException.code(),
-                format_args!("a constructor of callable {} threw {text}", id.raw()),
+                format_args!(
+                    "a constructor of callable {} {} threw {text}",
+                    id.raw(),
+                    ImageLabel::of_plan(&plan)
+                ),
             ));
         }
         if entries.config.is_none() {
             log_at!(
                 Warn,
-                "callable {} has no config function: arguments are not counted",
-                id.raw()
+                "callable {} {} has no config function: arguments are not counted",
+                id.raw(),
+                ImageLabel::of_plan(&plan)
             );
         }
         if let Some(slot) = self.slots.get(id.index()) {
             *slot.lock() = Some(loaded);
         }
         Ok(entries)
+    }
+
+    /// Shows where the code of each loaded orchestration is.
+    pub(crate) fn loaded_ranges(&self, mut visit: impl FnMut(LoadedRange)) {
+        for (raw, slot) in (0_i64..).zip(&self.slots) {
+            let range = slot
+                .lock()
+                .as_ref()
+                .and_then(|loaded| CallableId::new(raw).ok().map(|id| loaded.range(id)));
+            if let Some(range) = range {
+                visit(range);
+            }
+        }
     }
 
     /// Unloads what the slot of an id holds. No run may be in flight.
@@ -204,6 +229,27 @@ impl LoadedOrchestration {
         Ok(())
     }
 
+    /// Where the code is.
+    fn range(&self, id: CallableId) -> LoadedRange {
+        let (base, span, bias) = (self.image.base(), self.image.span(), self.image.bias());
+        LoadedRange { id, generation: self.generation, base, span, bias }
+    }
+
+    /// Tells platform and log of code that was just sealed.
+    fn announce<P: Platform>(&self, platform: &P, id: CallableId, plan: &Plan<'_>) {
+        let range = self.range(id);
+        platform.code_loaded(&LoadedCode { range, plan });
+        log_at!(
+            Info,
+            "loaded callable {} {}, generation {}: {} bytes at {:#x}",
+            id.raw(),
+            self.image.label(),
+            range.generation,
+            range.span,
+            range.base
+        );
+    }
+
     /// Runs the destructors, also those that the constructors have registered elsewhere, and gives
     /// code and unwind tables back.
     fn finalise<P: Platform>(self, platform: &P, id: CallableId) {
@@ -214,22 +260,32 @@ impl LoadedOrchestration {
             // SAFETY: as above; nothing else of the image runs.
             let thrown = unsafe { platform.call_foreign(ForeignCall::Finaliser(finaliser)) };
             if let Err(text) = thrown {
-                log_at!(Error, "a destructor of callable {} threw {text}", id.raw());
+                let label = self.image.label();
+                log_at!(Error, "a destructor of callable {} {label} threw {text}", id.raw());
             }
         }
         if let Some(tables) = self.unwind {
             platform.deregister_unwind(tables);
         }
+        platform.code_unloading(&self.range(id));
         platform.code_memory(id).lock().release();
+        log_at!(Info, "unloaded callable {} {}", id.raw(), self.image.label());
     }
 }
 
 /// Reports a shared object that could not be loaded.
-fn load_failed(faults: &FaultLatch, id: CallableId, text: core::fmt::Arguments<'_>) -> i32 {
-    faults.report(
-        StatusCode::LoadFailed.code(),
-        format_args!("cannot load the orchestration of callable {}: {text}", id.raw()),
-    )
+fn load_failed(
+    faults: &FaultLatch,
+    id: CallableId,
+    image: Option<&[u8]>,
+    text: core::fmt::Arguments<'_>,
+) -> i32 {
+    let code = StatusCode::LoadFailed.code();
+    let what = format_args!("cannot load the orchestration of callable {}", id.raw());
+    match image.map(ImageLabel::of_file) {
+        Some(label) => faults.report(code, format_args!("{what} {label}: {text}")),
+        None => faults.report(code, format_args!("{what}: {text}")),
+    }
 }
 
 /// Where the functions are, as linked.

@@ -10,6 +10,7 @@ use core::ffi::{c_char, c_void};
 use protocol::{CallableId, ChipStorageTaskArgs};
 use spin::Mutex;
 
+use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory, SymbolResolver};
 
 /// Longest text of an exception that is kept, in bytes.
@@ -147,6 +148,12 @@ pub trait Platform: Sync {
 
     /// Takes back [`register_unwind`](Self::register_unwind), before the code goes away.
     fn deregister_unwind(&self, tables: UnwindTables);
+
+    /// Announces code that was just sealed, before any of it runs; for debuggers and profilers.
+    fn code_loaded(&self, _code: &LoadedCode<'_>) {}
+
+    /// Announces that code goes away: none of it runs any more, and its memory is still there.
+    fn code_unloading(&self, _range: &LoadedRange) {}
 
     /// Calls foreign code and returns its value (0 where it has none).
     ///

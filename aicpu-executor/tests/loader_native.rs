@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aicpu_executor::loader::{
     ExportError, LoadError, Machine, PlanError, PlanLimits, commit, plan,
 };
-use aicpu_linux::LinuxCodeMemory;
 use support::compiler::{shared_object, try_shared_object};
 use support::maps::rights;
 use support::process_symbols::ProcessSymbols;
-use support::{Loaded, Names, plan_native};
+use support::{Loaded, Names, plan_native, slot};
 
 #[test]
 fn calls_functions_with_data_relocations_and_imports() {
@@ -135,19 +134,19 @@ fn the_pages_of_a_loaded_program_have_their_final_rights() {
     let address =
         |name: &str| loaded.image.address_of(&loaded.plan.export(name.as_bytes()).unwrap());
     let rows = [
-        ("work", "r-xp"),
-        ("text", "r--p"),
-        ("sealed", "r--p"),
-        ("_ZTV4Base", "r--p"),
-        ("data", "rw-p"),
-        ("zeros", "rw-p"),
+        ("work", "r-x"),
+        ("text", "r--"),
+        ("sealed", "r--"),
+        ("_ZTV4Base", "r--"),
+        ("data", "rw-"),
+        ("zeros", "rw-"),
     ];
     for (name, expected) in rows {
         assert_eq!(rights(address(name)), expected, "{name}");
     }
     // Guard pages on both sides.
     let (first, end) = (loaded.image.base(), loaded.image.base() + loaded.image.span() as u64);
-    assert_eq!((rights(first - 1).as_str(), rights(end).as_str()), ("---p", "---p"));
+    assert_eq!((rights(first - 1).as_str(), rights(end).as_str()), ("---", "---"));
     for page in (first..end).step_by(4096) {
         assert!(!rights(page).contains("wx"), "{page:#x}");
     }
@@ -217,7 +216,7 @@ fn lists_every_missing_import_in_one_error() {
         "#,
         &[],
     );
-    let mut memory = LinuxCodeMemory::new();
+    let mut memory = slot();
     match commit(&plan_native(&image), &mut memory, &Names(&[("submit_task", 1)])) {
         Err(LoadError::Unresolved(missing)) => {
             let mut names: Vec<_> = missing.names().collect();
@@ -226,7 +225,7 @@ fn lists_every_missing_import_in_one_error() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(!memory.is_reserved());
+    assert!(!memory.is_occupied());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use host_runner::device::RingConfig;
 use host_runner::run::TIMEOUT_MAX;
-use host_runner::worker::PlatformName;
+use host_runner::worker::{CodeListing, PlatformName};
 
 /// Shown below `--help`.
 const EXAMPLES: &str = "\
@@ -109,9 +109,25 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) no_cache: bool,
 
+    /// Show the code of orchestrations to gdb: function names and back-traces
+    #[arg(long)]
+    pub(crate) gdb: bool,
+
+    /// Write the functions of orchestrations to DIR/perf-PID.map, where perf looks for them
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true,
+          default_missing_value = "/tmp")]
+    pub(crate) perf_map: Option<PathBuf>,
+
     /// Say more on the standard error; again for still more
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl RunArguments {
+    /// Whom loaded code is to be shown to.
+    pub(crate) fn code_listing(&self) -> CodeListing {
+        CodeListing { gdb: self.gdb, perf_map: self.perf_map.clone() }
+    }
 }
 
 /// The environment variables that count.
@@ -234,15 +250,27 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let line = "a --case x --case y --block-dim 3 --aicpu-threads 4 --rounds 9 --timeout 0.5 \
-                    --json --cxx g++-15 --sdk s --cache-dir c --no-cache -vv --platform a2a3sim";
+                    --json --cxx g++-15 --sdk s --cache-dir c --no-cache -vv --platform a2a3sim \
+                    --gdb --perf-map=m";
         let arguments = parse(line).unwrap();
         assert_eq!(arguments.case, ["x", "y"]);
         assert_eq!((arguments.block_dim, arguments.aicpu_threads), (Some(3), Some(4)));
         assert_eq!((arguments.rounds, arguments.verbose), (9, 2));
         assert_eq!(arguments.timeout, Some(Duration::from_millis(500)));
         assert_eq!(arguments.cxx.as_deref(), Some("g++-15"));
+        let listing = CodeListing { gdb: true, perf_map: Some("m".into()) };
+        assert_eq!(arguments.code_listing(), listing);
         assert_eq!((arguments.sdk, arguments.cache_dir), (Some("s".into()), Some("c".into())));
         assert!(arguments.json && arguments.no_cache);
+    }
+
+    #[test]
+    fn the_map_for_perf_is_where_perf_looks_unless_a_folder_is_given() {
+        // What follows the option is the callable, not a folder.
+        let arguments = parse("--perf-map examples/vector_add").unwrap();
+        assert_eq!(arguments.path, PathBuf::from("examples/vector_add"));
+        assert_eq!(arguments.perf_map, Some("/tmp".into()));
+        assert_eq!(parse("a").unwrap().code_listing(), CodeListing::default());
     }
 
     #[test]

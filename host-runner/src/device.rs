@@ -4,11 +4,15 @@
 //! what differs is behind [`Device`]. What a run needs from the host is written into the
 //! [`RuntimeBody`] of the device's run record; sizes, arenas and cores are the device's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aicpu_executor::RunOutcome;
+use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, DeviceAddr, RuntimeBody};
+
+use crate::code_listing::CodeLister;
 
 pub mod error;
 pub mod image;
@@ -140,6 +144,13 @@ pub trait Device: Send {
 
     /// Makes the AICPU forget the orchestration of an id.
     fn unload_orchestration(&mut self, id: CallableId);
+
+    /// Where the code of each orchestration is that the AICPU has loaded.
+    fn loaded_code(&self) -> Vec<LoadedRange>;
+
+    /// Has code that is loaded from now on shown to debuggers and profilers. Of several calls the
+    /// first counts; a device whose code is not in this process has nothing to show.
+    fn list_code(&mut self, _lister: Arc<CodeLister>) {}
 
     /// The part of the run record that the host fills, as the last run left it.
     fn run_record(&mut self) -> &mut RuntimeBody;

@@ -15,6 +15,7 @@
 //! | [`callable`]  | images to the blob that is registered                |
 //! | [`build`]     | from a manifest to a callable, with the two above    |
 //! | [`arguments`] | the caller's memory as arguments of a run            |
+//! | [`code_listing`] | loaded code as gdb and perf want to see it       |
 //! | [`compare`]   | outputs against expectations                         |
 //! | [`number`], [`float16`] | single elements of any type                |
 //! | [`worker`]    | the API: register a callable once, run it by handle  |
@@ -36,6 +37,8 @@ pub mod build;
 pub mod callable;
 #[cfg(not(loom))]
 pub mod case_data;
+#[cfg(not(loom))]
+pub mod code_listing;
 #[cfg(not(loom))]
 pub mod compare;
 #[cfg(not(loom))]

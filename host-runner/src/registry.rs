@@ -203,6 +203,13 @@ impl Registry {
         }
     }
 
+    /// Name and orchestration image of a callable, if it is registered.
+    pub fn image(&self, id: CallableId, generation: u32) -> Option<(&str, &[u8])> {
+        let entry = self.slots.get(id.index())?.entry.as_ref()?;
+        let view = ChipCallableView::parse(&entry.blob).ok()?;
+        (entry.generation == generation).then(|| (entry.name.as_str(), view.orchestration()))
+    }
+
     /// Puts a callable back on a device that took the place of a lost one.
     ///
     /// # Errors

@@ -8,22 +8,26 @@
 //! gives it up, takes a fresh one for the next run, and puts the callables on it again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
 
 use crate::arguments::Arguments;
 use crate::callable::Callable;
+use crate::code_listing::CodeLister;
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
 use crate::registry::Registry;
 use crate::run::{self, Bound};
 
+mod code_location;
 mod config;
 
+pub use crate::code_listing::CodeListing;
 pub use crate::device::RingConfig;
 pub use crate::registry::RegisterError;
 pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
+pub use code_location::{BuildId, CodeLocation};
 pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
 
 /// A registered callable.
@@ -65,9 +69,16 @@ pub struct Worker {
     state: Mutex<State>,
 }
 
+/// How the device is opened, and again after it was lost.
+struct Opening {
+    platform: PlatformName,
+    /// Whom loaded code is shown to, if anybody.
+    lister: Option<Arc<CodeLister>>,
+}
+
 /// What changes with every call.
 struct State {
-    platform: PlatformName,
+    opening: Opening,
     /// `None` after it was lost, until the next call that needs one.
     device: Option<Box<dyn Device>>,
     registry: Registry,
@@ -85,12 +96,14 @@ impl Worker {
     pub fn open(config: WorkerConfig) -> Result<Self, WorkerError> {
         config.check()?;
         crate::log::forward();
-        let device = open_device(config.platform)?;
+        let lister = CodeLister::open(&config.code_listing)?;
+        let opening = Opening { platform: config.platform, lister };
+        let device = opening.device()?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let state = State {
-            platform: config.platform,
+            opening,
             device: Some(device),
             registry: Registry::default(),
             counters: Counters::default(),
@@ -107,9 +120,12 @@ impl Worker {
     pub fn register(&self, callable: &Callable) -> Result<CallableHandle, RegisterError> {
         let mut state = self.state();
         let state = &mut *state;
-        let device = ensure(&mut state.device, state.platform)?;
+        let device = state.opening.ensure(&mut state.device)?;
         let (id, generation) = state.registry.register(device, callable.name(), callable.blob())?;
         state.counters.registrations += 1;
+        if let Some(lister) = &state.opening.lister {
+            lister.name(id, generation, callable.name());
+        }
         Ok(CallableHandle { worker: self.serial, id, generation })
     }
 
@@ -122,9 +138,12 @@ impl Worker {
     pub fn unregister(&self, handle: &CallableHandle) -> Result<(), RunError> {
         let mut state = self.state_for(handle)?;
         let state = &mut *state;
-        let device = ensure(&mut state.device, state.platform)?;
+        let device = state.opening.ensure(&mut state.device)?;
         state.registry.unregister(device, handle.id, handle.generation)?;
         state.bound = None;
+        if let Some(lister) = &state.opening.lister {
+            lister.forget(handle.id, handle.generation);
+        }
         Ok(())
     }
 
@@ -141,6 +160,19 @@ impl Worker {
     ) -> Result<RunReport, RunError> {
         let mut state = self.state_for(handle)?;
         state.run(handle, arguments, config, self.config.rings)
+    }
+
+    /// Says what code of an orchestration is at an address of the AICPU: for back-traces, samples
+    /// and fault addresses. `None` where no loaded orchestration has it.
+    ///
+    /// Reads the image anew, so it costs about as much as checking it does. Waits while a run is in
+    /// flight.
+    pub fn symbolise(&self, address: u64) -> Option<CodeLocation> {
+        let state = self.state();
+        let loaded = state.device.as_ref()?.loaded_code();
+        let range = loaded.into_iter().find(|range| range.contains(address))?;
+        let (name, image) = state.registry.image(range.id, range.generation)?;
+        Some(CodeLocation::find(&range, name, image, address))
     }
 
     /// What the worker has done so far.
@@ -216,10 +248,37 @@ impl Worker {
     }
 }
 
+impl Opening {
+    /// The device, or a fresh one in the place of one that was lost.
+    fn ensure<'d>(
+        &self,
+        device: &'d mut Option<Box<dyn Device>>,
+    ) -> Result<&'d mut dyn Device, DeviceError> {
+        if device.is_none() {
+            *device = Some(self.device()?);
+        }
+        match device {
+            Some(device) => Ok(device.as_mut()),
+            None => Err(DeviceError::Gone),
+        }
+    }
+
+    /// A fresh device.
+    fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
+        let mut device: Box<dyn Device> = match self.platform {
+            PlatformName::A2a3Sim => Box::new(SimDevice::<A2a3>::open()?),
+        };
+        if let Some(lister) = &self.lister {
+            device.list_code(Arc::clone(lister));
+        }
+        Ok(device)
+    }
+}
+
 impl State {
     /// The device, or a fresh one in the place of one that was lost.
     fn device(&mut self) -> Result<&mut dyn Device, DeviceError> {
-        ensure(&mut self.device, self.platform)
+        self.opening.ensure(&mut self.device)
     }
 
     fn run(
@@ -229,7 +288,7 @@ impl State {
         config: &RunConfig,
         rings: RingConfig,
     ) -> Result<RunReport, RunError> {
-        let device = ensure(&mut self.device, self.platform)?;
+        let device = self.opening.ensure(&mut self.device)?;
         config.check(&device.facts())?;
         self.registry
             .place_again(device, handle.id)
@@ -286,26 +345,6 @@ impl std::fmt::Debug for Worker {
             .field("counters", &self.counters())
             .field("usage", &self.usage())
             .finish_non_exhaustive()
-    }
-}
-
-/// The device, or a fresh one in the place of one that was lost.
-fn ensure(
-    device: &mut Option<Box<dyn Device>>,
-    platform: PlatformName,
-) -> Result<&mut dyn Device, DeviceError> {
-    if device.is_none() {
-        *device = Some(open_device(platform)?);
-    }
-    match device {
-        Some(device) => Ok(device.as_mut()),
-        None => Err(DeviceError::Gone),
-    }
-}
-
-fn open_device(platform: PlatformName) -> Result<Box<dyn Device>, DeviceError> {
-    match platform {
-        PlatformName::A2a3Sim => Ok(Box::new(SimDevice::<A2a3>::open()?)),
     }
 }
 

@@ -14,8 +14,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use aicpu_executor::loader::{Import, SymbolResolver};
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
-use aicpu_linux::{LinuxCodeMemory, cache};
-use protocol::{A2a3, CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
+use aicpu_linux::{Slot, SlotArena, SlotConfig, cache};
+use protocol::{A2a3, CallableId, Chip};
 use spin::Mutex;
 
 use crate::c_functions;
@@ -27,23 +27,21 @@ mod registers;
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.
 const SPINS_BEFORE_YIELD: u32 = 256;
 
+/// Executable memory. Of the process and not of the platform, which is put together on the stack.
+static SLOTS: SlotArena = SlotArena::new(SlotConfig::DEFAULT);
+
 /// Linux, by system calls alone.
 #[derive(Debug)]
 pub(crate) struct LinuxPlatform {
     /// Address of the array of register block addresses; 0 as long as the host has named none.
     register_table: AtomicU64,
     symbols: OfferedSymbols,
-    slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
 }
 
 impl LinuxPlatform {
     /// A platform that knows no cores yet.
     pub(crate) const fn new() -> Self {
-        Self {
-            register_table: AtomicU64::new(0),
-            symbols: OfferedSymbols,
-            slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
-        }
+        Self { register_table: AtomicU64::new(0), symbols: OfferedSymbols }
     }
 
     /// Sets the address of the array of register block addresses, one `u64` per physical core id.
@@ -59,7 +57,7 @@ pub(crate) fn yield_processor() {
 }
 
 impl Platform for LinuxPlatform {
-    type CodeMemory = LinuxCodeMemory;
+    type CodeMemory = Slot;
 
     fn ticks(&self) -> u64 {
         clock::ticks()
@@ -107,8 +105,8 @@ impl Platform for LinuxPlatform {
         cache::clean(address, bytes);
     }
 
-    fn code_memory(&self, id: CallableId) -> &Mutex<LinuxCodeMemory> {
-        &self.slots[id.index()]
+    fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
+        SLOTS.slot(id)
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {

@@ -104,16 +104,21 @@ pub fn clean(address: u64, bytes: usize) {
     aarch64::wait_for_system();
 }
 
-/// Makes new instructions in the `bytes` bytes at `address` visible to instruction fetches.
+/// Makes new instructions visible to instruction fetches: `bytes` bytes that were written at
+/// `written` and are run at `run`, two addresses of the same memory.
 ///
 /// Cleans the data cache to the point of unification and invalidates the instruction caches, line
-/// by line (Arm ARM, B2.4.4). Other processors drop what they have fetched ahead in the system
-/// calls that lie between this and their first call of the code.
+/// by line (Arm ARM, B2.4.4). Data caches behave as if they were looked up by physical address, so
+/// either address would do for them; instruction caches need not, so only the one that is run does.
+///
+/// The instruction caches of all processors hear of it, but each drops what it has fetched ahead
+/// only at its own `isb` or at an exception. This processor does so here. Another one that calls
+/// the code learned of it from this one, through a system call or an `isb` of its own.
 #[cfg(target_arch = "aarch64")]
-pub fn publish_instructions(address: u64, bytes: usize) {
-    aarch64::for_each_line(address, bytes, aarch64::LineAct::CleanForInstructions);
+pub fn publish_instructions(written: u64, run: u64, bytes: usize) {
+    aarch64::for_each_line(written, bytes, aarch64::LineAct::CleanForInstructions);
     aarch64::wait_for_processors();
-    aarch64::for_each_line(address, bytes, aarch64::LineAct::InvalidateInstructions);
+    aarch64::for_each_line(run, bytes, aarch64::LineAct::InvalidateInstructions);
     aarch64::wait_for_processors();
     aarch64::refetch_instructions();
 }
@@ -137,9 +142,10 @@ pub fn clean(_address: u64, _bytes: usize) {
     fence();
 }
 
-/// Makes new instructions in the range visible to instruction fetches: they are, on x86-64.
+/// Makes new instructions visible to instruction fetches: they are, on x86-64, whatever address
+/// they were written at.
 #[cfg(target_arch = "x86_64")]
-pub fn publish_instructions(_address: u64, _bytes: usize) {}
+pub fn publish_instructions(_written: u64, _run: u64, _bytes: usize) {}
 
 #[cfg(test)]
 mod tests {
@@ -168,7 +174,7 @@ mod tests {
         let address = bytes.as_ptr().expose_provenance() as u64;
         clean(address + 3, 200);
         invalidate(address + 3, 200);
-        publish_instructions(address + 3, 200);
+        publish_instructions(address + 3, address + 3, 200);
         assert!(bytes.iter().zip(0..=255).all(|(&byte, expected)| byte == expected));
     }
 }

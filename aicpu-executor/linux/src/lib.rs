@@ -5,16 +5,16 @@
 //! firmware links it as it is.
 //!
 //! ```text
-//!  loader ── CodeMemory ──► LinuxCodeMemory ── mmap, mprotect, munmap ──► Linux
+//!  loader ── CodeMemory ──► Slot ── mmap, mprotect, munmap ──► Linux
 //!  Platform::clean_cache … ──► cache ── instructions for lines of the caches ──► processor
 //! ```
 //!
 //! | module | what |
 //! |---|---|
-//! | [`code_memory`] | executable memory of one image, with guard pages |
+//! | [`slots`] | executable memory for 64 images, warm from one to the next |
 //! | [`cache`] | cache maintenance by address range |
 //!
-//! `unsafe` is in `code_memory` (memory by system calls) and `cache` (instructions).
+//! `unsafe` is in `slots` (memory by system calls) and `cache` (instructions).
 
 #![no_std]
 
@@ -22,6 +22,12 @@
 extern crate std;
 
 pub mod cache;
-pub mod code_memory;
+pub mod slots;
 
-pub use code_memory::LinuxCodeMemory;
+pub use slots::{ReleasedRights, Slot, SlotArena, SlotConfig, SlotMode, WriterView};
+
+/// Returns the page size of this process, a power of two.
+#[must_use]
+pub fn page_bytes() -> usize {
+    rustix::param::page_size()
+}

@@ -28,6 +28,9 @@ bitflags! {
         const WRITE = 2;
         /// Instruction fetches are allowed.
         const EXECUTE = 4;
+        /// Indirect jumps may go only to instructions that allow it (BTI of AArch64). Only
+        /// together with [`EXECUTE`](Self::EXECUTE); memory on a processor without it ignores it.
+        const BRANCH_TARGETS = 8;
     }
 }
 

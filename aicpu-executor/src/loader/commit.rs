@@ -16,13 +16,14 @@
 use super::code_memory::CodeMemory;
 use super::dynamic::TableRange;
 use super::elf::Tag;
+use super::import::Import;
 use super::load_error::{LoadError, UnresolvedSymbols};
 use super::loaded_image::{FunctionList, LoadedImage};
 use super::placed_image::{PlacedImage, Window, outside};
 use super::plan::{Lifecycle, Plan};
 use super::relocation::{Action, WORD_BYTES};
 use super::relr;
-use super::symbol::{Binding, Import};
+use super::symbol::Binding;
 
 /// Imports whose addresses are kept while an image is bound; the rest is asked for again.
 ///

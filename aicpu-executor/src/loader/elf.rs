@@ -79,6 +79,22 @@ pub(super) struct Rela {
     pub(super) addend: I64,
 }
 
+/// `Elf64_Shdr`.
+#[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct SectionHeader {
+    pub(super) name: U32,
+    pub(super) kind: U32,
+    pub(super) flags: U64,
+    pub(super) vaddr: U64,
+    pub(super) offset: U64,
+    pub(super) bytes: U64,
+    pub(super) link: U32,
+    pub(super) info: U32,
+    pub(super) align: U64,
+    pub(super) entry_bytes: U64,
+}
+
 pub(super) const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
 pub(super) const ELF_CLASS_64: u8 = 2;
 pub(super) const ELF_DATA_LITTLE: u8 = 1;
@@ -95,15 +111,22 @@ pub(super) const PT_TLS: u32 = 7;
 pub(super) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 pub(super) const PT_GNU_STACK: u32 = 0x6474_e551;
 pub(super) const PT_GNU_RELRO: u32 = 0x6474_e552;
+pub(super) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 pub(super) const PF_X: u32 = 1;
 pub(super) const PF_W: u32 = 2;
 pub(super) const PF_R: u32 = 4;
 
+pub(super) const SHT_SYMTAB: u32 = 2;
+pub(super) const SHT_STRTAB: u32 = 3;
+/// The bytes of the section are compressed.
+pub(super) const SHF_COMPRESSED: u64 = 0x800;
+
 pub(super) const SHN_UNDEF: u16 = 0;
 pub(super) const SHN_LORESERVE: u16 = 0xff00;
 pub(super) const SHN_ABS: u16 = 0xfff1;
 
+pub(super) const STB_LOCAL: u8 = 0;
 pub(super) const STB_GLOBAL: u8 = 1;
 pub(super) const STB_WEAK: u8 = 2;
 pub(super) const STB_GNU_UNIQUE: u8 = 10;

@@ -103,9 +103,14 @@ pub enum PlanError {
     SymbolOutsideImage { symbol: u32, value: u64 },
     /// A symbol is in a reserved section other than `SHN_ABS`.
     SymbolSection { symbol: u32, section: u16 },
+    /// The image wants to be called when a thread ends, after it may be gone.
+    ThreadExitFunction { symbol: u32, name: SymbolName },
+    /// The image registers destructors with the C library, and nothing takes them back at unload.
+    ExitFunctionsStay { symbol: u32 },
     /// A symbol is defined by a function to be called while binding (IFUNC).
     IndirectFunction { symbol: u32, name: SymbolName },
-    /// The image has thread-local variables; the name is that of the first one if it has any.
+    /// The image has thread-local variables; the name is that of one of them, empty if the file was
+    /// stripped of their names.
     ThreadLocal { name: SymbolName },
     /// A relocation names a symbol past the end of the symbol table.
     SymbolIndex { offset: u64, symbol: u32, count: usize },

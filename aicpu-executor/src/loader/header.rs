@@ -1,7 +1,7 @@
 //! Checks the file header and yields the program headers.
 //!
-//! First stage of planning: everything later reads what this stage has located. Section headers
-//! are never looked at, so a stripped or odd section table does not matter.
+//! First stage of planning: everything later reads what this stage has located. No load depends on
+//! section headers, so a stripped or odd section table does not matter.
 
 use core::mem::{offset_of, size_of};
 
@@ -12,7 +12,7 @@ use super::error::PlanError;
 use super::machine::Machine;
 
 /// Program headers an image may have; linkers write about a dozen.
-const MAX_PROGRAM_HEADERS: u16 = 64;
+pub(super) const MAX_PROGRAM_HEADERS: u16 = 64;
 
 /// Checks the file header of `image` and returns its program headers.
 ///

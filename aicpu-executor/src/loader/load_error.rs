@@ -7,7 +7,7 @@ use core::fmt;
 use super::code_memory::MemoryError;
 use super::elf::Tag;
 use super::error::PlanError;
-use super::symbol::Import;
+use super::import::Import;
 
 /// Names that are listed at most.
 const MAX_LISTED: usize = 64;

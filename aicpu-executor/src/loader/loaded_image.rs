@@ -4,6 +4,7 @@
 
 use core::ffi::{c_char, c_int};
 
+use super::label::ImageLabel;
 use super::plan::Plan;
 use super::symbol::Export;
 
@@ -36,6 +37,7 @@ pub struct LoadedImage {
     init: FunctionList,
     fini: FunctionList,
     eh_frame: Option<LoadedEhFrame>,
+    label: ImageLabel,
 }
 
 /// Where the unwind tables of a loaded image are; see [`EhFrame`](super::EhFrame).
@@ -72,7 +74,14 @@ impl LoadedImage {
             frame: bias.wrapping_add(tables.frame_vaddr),
             frame_bytes: tables.frame_bytes,
         });
-        Self { base, span: plan.span(), bias, init, fini, eh_frame }
+        let label = ImageLabel::of_plan(plan);
+        Self { base, span: plan.span(), bias, init, fini, eh_frame, label }
+    }
+
+    /// Returns what messages call the image.
+    #[must_use]
+    pub const fn label(&self) -> &ImageLabel {
+        &self.label
     }
 
     /// Returns the address of the first byte.

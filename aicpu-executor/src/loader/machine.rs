@@ -7,6 +7,10 @@
 
 use core::fmt;
 
+use zerocopy::FromBytes;
+
+use super::elf::{self, FileHeader};
+
 /// An instruction set an image can be built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Machine {
@@ -70,6 +74,18 @@ impl Machine {
         }
     }
 
+    /// Returns the machine that an ELF64 little-endian file says it is for; `None` for any other
+    /// file and any other machine.
+    #[must_use]
+    pub fn of_file(file: &[u8]) -> Option<Self> {
+        let (header, _) = FileHeader::ref_from_prefix(file).ok()?;
+        let is_elf = header.magic == elf::ELF_MAGIC
+            && header.class == elf::ELF_CLASS_64
+            && header.data == elf::ELF_DATA_LITTLE;
+        let known = [Self::X86_64, Self::Aarch64].into_iter();
+        known.filter(|_| is_elf).find(|each| each.elf_number() == header.machine.get())
+    }
+
     /// Translates a relocation number; `None` if the loader does not know it.
     pub(super) const fn relocation_kind(self, number: u32) -> Option<RelocationKind> {
         Some(match (self, number) {
@@ -103,6 +119,22 @@ impl fmt::Display for Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machine_of_a_file_is_known_or_none() {
+        let mut file = [0; 64];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        for (number, expected) in
+            [(62, Some(Machine::X86_64)), (183, Some(Machine::Aarch64)), (40, None)]
+        {
+            file[18] = number;
+            assert_eq!(Machine::of_file(&file), expected, "{number}");
+            assert_eq!(Machine::of_file(&file[..63]), None);
+        }
+        file[18] = 62;
+        file[4] = 1;
+        assert_eq!(Machine::of_file(&file), None);
+    }
 
     #[test]
     fn both_machines_have_the_same_kinds_under_their_own_numbers() {

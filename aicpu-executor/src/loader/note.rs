@@ -8,18 +8,21 @@ use core::mem::size_of;
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
-use super::elf::{self, ProgramHeader};
+use super::elf::{self, FileHeader, ProgramHeader, file_range};
 use super::error::PlanError;
-use super::segment;
+use super::header::MAX_PROGRAM_HEADERS;
 
 /// Notes that are looked at; linkers write two or three.
-const MAX_NOTES: usize = 64;
+pub(super) const MAX_NOTES: usize = 64;
 
 /// Bytes of a Build-ID; the longest in use (SHA-256) has 32.
-const MAX_BUILD_ID_BYTES: usize = 64;
+pub(super) const MAX_BUILD_ID_BYTES: usize = 64;
 
 /// `Elf64_Nhdr`: sizes of name and body, and the type.
 const HEADER_BYTES: usize = size_of::<[U32; 3]>();
+
+/// The name of the notes that GNU tools define.
+pub(super) const GNU_NAME: &[u8] = b"GNU\0";
 
 /// `NT_GNU_BUILD_ID`.
 const NT_GNU_BUILD_ID: u32 = 3;
@@ -35,22 +38,16 @@ pub(super) fn build_id<'a>(
 ) -> Result<Option<&'a [u8]>, PlanError> {
     let mut found = None;
     let mut count = 0;
-    for (index, header) in (0_u16..).zip(headers) {
-        if header.kind.get() != elf::PT_NOTE {
-            continue;
-        }
-        let mut notes = Notes {
-            rest: segment::check_file_range(image, index, header, "PT_NOTE")?,
-            offset: header.offset.get(),
-            // The gABI says 8 for 64-bit files, GNU writes 4 except for property notes.
-            align: if header.align.get() == 8 { 8 } else { 4 },
-        };
+    for header in headers.iter().filter(|each| each.kind.get() == elf::PT_NOTE) {
+        // The gABI says 8 for 64-bit files, GNU writes 4 except for property notes.
+        let align = if header.align.get() == 8 { 8 } else { 4 };
+        let mut notes = Notes::aligned(image, header, align)?;
         while let Some(note) = notes.advance()? {
             count += 1;
             if count > MAX_NOTES {
                 return Err(bad(note.offset, "number", count));
             }
-            if note.kind != NT_GNU_BUILD_ID || note.name != b"GNU\0" || note.body.is_empty() {
+            if note.kind != NT_GNU_BUILD_ID || note.name != GNU_NAME || note.body.is_empty() {
                 continue;
             }
             if note.body.len() > MAX_BUILD_ID_BYTES {
@@ -62,18 +59,37 @@ pub(super) fn build_id<'a>(
     Ok(found)
 }
 
+/// Returns the Build-ID of a file that need not be an image that can be loaded.
+///
+/// For messages about a file that was refused: whatever is wrong with it, notes that can be read
+/// are read, whatever machine and type of ELF64 file it is.
+pub(super) fn build_id_of_any_file(file: &[u8]) -> Option<&[u8]> {
+    let (header, _) = FileHeader::ref_from_prefix(file).ok()?;
+    let is_elf = header.magic == elf::ELF_MAGIC
+        && header.class == elf::ELF_CLASS_64
+        && header.data == elf::ELF_DATA_LITTLE
+        && usize::from(header.program_entry_bytes.get()) == size_of::<ProgramHeader>();
+    let count = header.program_count.get().min(MAX_PROGRAM_HEADERS);
+    let bytes = u64::from(count) * size_of::<ProgramHeader>() as u64;
+    let table = is_elf.then(|| file_range(file, header.program_offset.get(), bytes))??;
+    let headers = <[ProgramHeader]>::ref_from_bytes(table).ok()?;
+    headers.iter().find_map(|each| build_id(file, core::slice::from_ref(each)).ok()?)
+}
+
 /// One note.
-struct Note<'a> {
+pub(super) struct Note<'a> {
     /// Position of its header in the file.
-    offset: u64,
-    kind: u32,
+    pub(super) offset: u64,
+    pub(super) kind: u32,
     /// With the NUL at its end.
-    name: &'a [u8],
-    body: &'a [u8],
+    pub(super) name: &'a [u8],
+    /// Position of its body in the file.
+    pub(super) body_offset: u64,
+    pub(super) body: &'a [u8],
 }
 
 /// The notes of one segment.
-struct Notes<'a> {
+pub(super) struct Notes<'a> {
     rest: &'a [u8],
     /// Position of `rest` in the file.
     offset: u64,
@@ -81,8 +97,32 @@ struct Notes<'a> {
 }
 
 impl<'a> Notes<'a> {
+    /// Starts at the first note of a segment in which parts of notes are aligned to `align`.
+    ///
+    /// # Errors
+    ///
+    /// The segment is not inside the file.
+    pub(super) fn aligned(
+        image: &'a [u8],
+        header: &ProgramHeader,
+        align: usize,
+    ) -> Result<Self, PlanError> {
+        let (offset, bytes) = (header.offset.get(), header.file_bytes.get());
+        let rest = file_range(image, offset, bytes).ok_or(PlanError::OutsideFile {
+            what: if header.kind.get() == elf::PT_NOTE { "PT_NOTE" } else { "PT_GNU_PROPERTY" },
+            offset,
+            bytes,
+            file_bytes: image.len(),
+        })?;
+        Ok(Self { rest, offset, align })
+    }
+
     /// Returns the next note, `None` at the end.
-    fn advance(&mut self) -> Result<Option<Note<'a>>, PlanError> {
+    ///
+    /// # Errors
+    ///
+    /// It does not fit the segment.
+    pub(super) fn advance(&mut self) -> Result<Option<Note<'a>>, PlanError> {
         let (rest, offset) = (self.rest, self.offset);
         if rest.is_empty() {
             return Ok(None);
@@ -103,7 +143,8 @@ impl<'a> Notes<'a> {
         let end = body_end.checked_next_multiple_of(self.align).unwrap_or(body_end).min(rest.len());
         self.rest = rest.get(end..).unwrap_or_default();
         self.offset = offset.wrapping_add(end as u64);
-        Ok(Some(Note { offset, kind, name, body }))
+        let body_offset = offset.wrapping_add((body_end - body.len()) as u64);
+        Ok(Some(Note { offset, kind, name, body_offset, body }))
     }
 }
 
@@ -114,7 +155,7 @@ fn part(bytes: &[u8], start: usize, length: u32) -> Option<(&[u8], usize)> {
 }
 
 /// Builds the error of a note.
-const fn bad(offset: u64, field: &'static str, value: usize) -> PlanError {
+pub(super) const fn bad(offset: u64, field: &'static str, value: usize) -> PlanError {
     PlanError::Note { offset, field, value: value as u64 }
 }
 
@@ -145,7 +186,6 @@ mod tests {
         let mut header = ProgramHeader::new_zeroed();
         header.kind.set(elf::PT_NOTE);
         header.file_bytes.set(bytes.len() as u64);
-        header.memory_bytes.set(bytes.len() as u64);
         header.align.set(align);
         build_id(bytes, &[header])
     }

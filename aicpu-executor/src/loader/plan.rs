@@ -15,7 +15,9 @@ use super::name::SymbolName;
 use super::needed::{self, DEFAULT_NEEDED, NeededIter, NeededPolicy};
 use super::note;
 use super::page_layout::PageLayout;
+use super::property;
 use super::relocation::{Relocations, WORD_BYTES};
+use super::section::FullSymbols;
 use super::segment::{self, Pages, Segment, Segments};
 use super::string_table::StringTable;
 use super::symbol::{Export, ExportError, ImportIter, SymbolTable};
@@ -55,7 +57,7 @@ pub struct Plan<'a> {
     machine: Machine,
     page_bytes: usize,
     pub(super) segments: Segments<'a>,
-    relro: Option<Pages>,
+    pub(super) relro: Option<Pages>,
     dynamic: Dynamic<'a>,
     strings: StringTable<'a>,
     pub(super) symbols: SymbolTable<'a>,
@@ -85,6 +87,7 @@ struct SingleHeaders<'a> {
     eh_frame: Option<&'a ProgramHeader>,
     tls: Option<&'a ProgramHeader>,
     stack: Option<&'a ProgramHeader>,
+    property: Option<&'a ProgramHeader>,
 }
 
 /// Checks `image` for `machine` against `limits`.
@@ -108,8 +111,11 @@ pub fn plan<'a>(
         return Err(PlanError::ImageTooLarge { bytes: image.len(), limit: limits.image_bytes });
     }
     let headers = header::program_headers(image, machine)?;
-    let segments = Segments::read(image, headers, page_bytes as u64, limits.span_bytes)?;
+    let mut segments = Segments::read(image, headers, page_bytes as u64, limits.span_bytes)?;
     let single = SingleHeaders::read(image, headers)?;
+    if machine == Machine::Aarch64 && property::marks_branch_targets(image, headers)? {
+        segments.guard_branches();
+    }
     let relro = match single.relro {
         Some(range) => segments.relro_pages(range.vaddr.get(), range.memory_bytes.get())?,
         None => None,
@@ -120,8 +126,10 @@ pub fn plan<'a>(
     needed::check(&dynamic, strings, limits.needed)?;
     let symbols = SymbolTable::read(&dynamic, &segments, strings)?;
     if single.tls.is_some() || dynamic.wants_static_tls() {
-        // Variables with a name were refused with it when the symbols were read.
-        return Err(PlanError::ThreadLocal { name: SymbolName::EMPTY });
+        // Exported variables were refused with their name when the symbols were read.
+        let name = FullSymbols::find(image).and_then(|symbols| symbols.thread_local());
+        let name = name.map_or(SymbolName::EMPTY, SymbolName::new);
+        return Err(PlanError::ThreadLocal { name });
     }
     let relocations = Relocations::read(&dynamic, &segments, machine)?;
     let relocation_count = relocations.check(&segments, &symbols, limits.relocations)?;
@@ -325,6 +333,12 @@ impl<'a> SingleHeaders<'a> {
                 elf::PT_GNU_EH_FRAME => (&mut found.eh_frame, "PT_GNU_EH_FRAME"),
                 elf::PT_TLS => (&mut found.tls, "PT_TLS"),
                 elf::PT_GNU_STACK => (&mut found.stack, "PT_GNU_STACK"),
+                elf::PT_GNU_PROPERTY => (&mut found.property, "PT_GNU_PROPERTY"),
+                // There may be several of them.
+                elf::PT_NOTE => {
+                    segment::check_file_range(image, index, header, "PT_NOTE")?;
+                    continue;
+                }
                 _ => continue,
             };
             if slot.replace(header).is_some() {

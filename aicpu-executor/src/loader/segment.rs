@@ -37,6 +37,14 @@ impl Segment {
         self.vaddr.wrapping_add(self.memory_bytes)
     }
 
+    /// Returns the end of the segment's code if `vaddr` is code in the file.
+    pub(super) fn end_of_code(&self, vaddr: u64) -> Option<u64> {
+        let is_code =
+            self.protection.contains(Protection::EXECUTE) && self.holds(vaddr, 1, self.file_bytes);
+        // Cannot wrap: not past the end of the segment.
+        is_code.then_some(self.vaddr.wrapping_add(self.file_bytes))
+    }
+
     /// Tells whether `bytes` bytes at `vaddr` lie within the first `limit` bytes of the segment.
     fn holds(&self, vaddr: u64, bytes: u64, limit: u64) -> bool {
         vaddr
@@ -142,6 +150,14 @@ impl<'a> Segments<'a> {
         self.list
             .push(segment)
             .map_err(|_| PlanError::TooManySegments { header: index, limit: MAX_SEGMENTS })
+    }
+
+    /// Asks for checked branch targets in all code.
+    pub(super) fn guard_branches(&mut self) {
+        for segment in &mut self.list {
+            let is_code = segment.protection.contains(Protection::EXECUTE);
+            segment.protection.set(Protection::BRANCH_TARGETS, is_code);
+        }
     }
 
     /// Returns the segments, ascending by address.

@@ -1,4 +1,4 @@
-//! The dynamic string table.
+//! A string table: that of the dynamic section, or that of `.symtab`.
 //!
 //! The last byte is checked to be NUL once, so that a name is safe as soon as it starts inside
 //! (hostile class 16).
@@ -28,7 +28,7 @@ impl StringRange {
     }
 }
 
-/// `DT_STRTAB`, not empty and ending with NUL.
+/// `DT_STRTAB` or the names of `.symtab`: not empty and ending with NUL.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StringTable<'a> {
     bytes: &'a [u8],
@@ -48,16 +48,12 @@ impl<'a> StringTable<'a> {
             vaddr,
             bytes,
         })?;
-        match table.last() {
-            Some(0) => Ok(Self { bytes: table }),
-            _ => Err(PlanError::StringTableUnterminated { vaddr, bytes }),
-        }
+        Self::from_bytes(table).ok_or(PlanError::StringTableUnterminated { vaddr, bytes })
     }
 
-    /// Wraps bytes that end with NUL, for tests of other modules.
-    #[cfg(test)]
-    pub(super) const fn from_bytes(bytes: &'a [u8]) -> Self {
-        Self { bytes }
+    /// Wraps the bytes of a table; `None` if they do not end with NUL.
+    pub(super) fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.last() == Some(&0)).then_some(Self { bytes })
     }
 
     /// Returns the name at `string`; `what` and `index` say whose it is.
@@ -141,6 +137,12 @@ impl<'a> StringTable<'a> {
         self.bytes.get(start..start.checked_add(usize::from(range.bytes))?)
     }
 
+    /// Tells whether the name at `string` begins with `prefix`, in which there is no NUL.
+    pub(super) fn begins(&self, string: u32, prefix: &[u8]) -> bool {
+        let rest = usize::try_from(string).ok().and_then(|start| self.bytes.get(start..));
+        rest.is_some_and(|rest| rest.starts_with(prefix))
+    }
+
     /// Tells whether the name at `string` is `name`; costs no more than the length of `name`.
     pub(super) fn is(&self, string: u32, name: &[u8]) -> bool {
         let rest = usize::try_from(string).ok().and_then(|start| self.bytes.get(start..));
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn reads_names_up_to_the_last_byte_of_the_table() {
-        let table = StringTable::from_bytes(b"\0ab\0c\0");
+        let table = StringTable::from_bytes(b"\0ab\0c\0").unwrap();
         for (string, expected) in [(0, &b""[..]), (1, b"ab"), (2, b"b"), (4, b"c"), (5, b"")] {
             assert_eq!(table.get(string, "symbol", 7), Ok(expected));
         }
@@ -177,7 +179,8 @@ mod tests {
         for (length, accepted) in [(4095, true), (4096, true), (4097, false)] {
             let mut bytes = vec![b'x'; length];
             bytes.push(0);
-            let found = StringTable::from_bytes(&bytes).get(0, "symbol", 1).map(<[u8]>::len);
+            let table = StringTable::from_bytes(&bytes).unwrap();
+            let found = table.get(0, "symbol", 1).map(<[u8]>::len);
             let refused = Err(PlanError::NameTooLong { what: "symbol", index: 1, limit: 4096 });
             assert_eq!(found, if accepted { Ok(length) } else { refused });
         }
@@ -185,7 +188,7 @@ mod tests {
 
     #[test]
     fn compares_whole_names_only() {
-        let table = StringTable::from_bytes(b"\0entry\0");
+        let table = StringTable::from_bytes(b"\0entry\0").unwrap();
         let rows = [
             (1, "entry", true),
             (1, "entr", false),

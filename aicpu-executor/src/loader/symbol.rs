@@ -12,11 +12,12 @@ use super::dynamic::Dynamic;
 use super::elf::{self, Symbol, Tag};
 use super::error::PlanError;
 use super::gnu_hash::GnuHash;
+use super::import::{Import, LaterCalls};
 use super::name::SymbolName;
 use super::segment::Segments;
 use super::string_table::StringTable;
 use super::sysv_hash::SysvHash;
-use super::version::{SymbolVersion, Versions};
+use super::version::Versions;
 
 /// What an exported symbol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,28 +39,6 @@ pub struct Export {
     pub kind: SymbolKind,
     /// Bytes, 0 if unknown.
     pub size: u64,
-}
-
-/// A symbol that an image uses and does not define.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Import<'a> {
-    /// Name, without version.
-    pub name: &'a [u8],
-    /// Whether the image can do without: then it sees address 0.
-    pub weak: bool,
-    /// The version it was linked against; `None` asks for the default one.
-    pub version: Option<SymbolVersion<'a>>,
-}
-
-impl fmt::Display for Import<'_> {
-    /// As linkers print it: `name`, or `name@VERSION`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name.escape_ascii())?;
-        match self.version {
-            Some(version) => write!(f, "@{}", version.name.escape_ascii()),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Why a name is not a function that can be called.
@@ -164,9 +143,16 @@ impl<'a> SymbolTable<'a> {
             .ok_or(PlanError::TableOutsideSegment { tag: Tag::SYMTAB, vaddr, bytes })?;
         let versions = Versions::read(dynamic, segments, strings, symbols.len())?;
         let table = Self { symbols, strings, versions, gnu, sysv };
+        let mut later_calls = LaterCalls::default();
         for (index, symbol) in (0_u32..).zip(symbols).skip(1) {
             table.check_symbol(index, symbol, segments)?;
+            if symbol.section.get() == elf::SHN_UNDEF
+                && strings.begins(symbol.name.get(), LaterCalls::PREFIX)
+            {
+                later_calls.note(index, table.name(index, symbol)?)?;
+            }
         }
+        later_calls.check()?;
         Ok(table)
     }
 
@@ -217,6 +203,11 @@ impl<'a> SymbolTable<'a> {
         self.symbols.len()
     }
 
+    /// Returns the symbols and their names.
+    pub(super) const fn parts(&self) -> (&'a [Symbol], StringTable<'a>) {
+        (self.symbols, self.strings)
+    }
+
     /// Returns what symbol `index` binds to; `None` if there is no such symbol.
     pub(super) fn binding(&self, index: u32) -> Option<Binding> {
         let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
@@ -252,6 +243,15 @@ impl<'a> SymbolTable<'a> {
         self.strings.get(symbol.name.get().into(), "symbol", index.into())
     }
 
+    /// Iterates over the symbols that are visible from outside, with their names.
+    pub(super) fn visible(&self) -> impl Iterator<Item = (&'a [u8], &'a Symbol)> + use<'_, 'a> {
+        (0_u32..).zip(self.symbols).filter_map(move |(index, symbol)| {
+            let name = self.name(index, symbol).ok()?;
+            let is_shown = self.is_export(symbol, name) && !self.versions.is_hidden(index);
+            is_shown.then_some((name, symbol))
+        })
+    }
+
     /// Finds a symbol that the image shows under `name`.
     ///
     /// Of several versions of a name that is the default one. A name that exists in hidden
@@ -282,13 +282,7 @@ impl<'a> SymbolTable<'a> {
 
     /// Returns the exported symbol called `name`, whatever it is.
     pub(super) fn export(&self, name: &[u8]) -> Option<Export> {
-        let symbol = self.find(name).filter(|each| each.section.get() != elf::SHN_ABS)?;
-        let kind = match kind_of(symbol) {
-            elf::STT_FUNC => SymbolKind::Function,
-            elf::STT_NOTYPE => SymbolKind::NoType,
-            _ => SymbolKind::Object,
-        };
-        Some(Export { vaddr: symbol.value.get(), kind, size: symbol.size.get() })
+        export_of(self.find(name)?)
     }
 
     /// Returns the exported function called `name`.
@@ -341,13 +335,24 @@ fn room(dynamic: &Dynamic<'_>, segments: &Segments<'_>, vaddr: u64) -> u64 {
     to_end.min(to_next) / size_of::<Symbol>() as u64
 }
 
+/// Describes a defined symbol; `None` if it is a number, not an address in the image.
+pub(super) fn export_of(symbol: &Symbol) -> Option<Export> {
+    let kind = match kind_of(symbol) {
+        elf::STT_FUNC => SymbolKind::Function,
+        elf::STT_NOTYPE => SymbolKind::NoType,
+        _ => SymbolKind::Object,
+    };
+    let is_address = symbol.section.get() != elf::SHN_ABS;
+    is_address.then(|| Export { vaddr: symbol.value.get(), kind, size: symbol.size.get() })
+}
+
 /// Returns the type of a symbol (`STT_…`).
-const fn kind_of(symbol: &Symbol) -> u8 {
+pub(super) const fn kind_of(symbol: &Symbol) -> u8 {
     symbol.info & 0xf
 }
 
 /// Returns the binding of a symbol (`STB_…`).
-const fn binding_of(symbol: &Symbol) -> u8 {
+pub(super) const fn binding_of(symbol: &Symbol) -> u8 {
     symbol.info >> 4
 }
 

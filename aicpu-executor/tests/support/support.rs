@@ -15,21 +15,28 @@ pub mod mutator;
 pub mod oracle;
 pub mod process_symbols;
 pub mod regions;
+pub mod section_table;
+pub mod slot_kinds;
 pub mod specimens;
 pub mod unwind;
+pub mod versioned_image;
 
 use aicpu_executor::loader::{
-    CodeMemory, Import, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
+    Import, LoadedImage, Machine, Plan, PlanLimits, SymbolResolver, commit, plan,
 };
-use aicpu_linux::LinuxCodeMemory;
+use aicpu_linux::{Slot, SlotConfig};
 use process_symbols::ProcessSymbols;
 use unwind::UnwindTables;
 
 /// Plans an image with the default limits and pages of this process.
 pub fn plan_native(image: &[u8]) -> Plan<'_> {
-    let limits =
-        PlanLimits { page_bytes: LinuxCodeMemory::new().page_bytes(), ..PlanLimits::default() };
+    let limits = PlanLimits { page_bytes: aicpu_linux::page_bytes(), ..PlanLimits::default() };
     plan(image, Machine::native(), &limits).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Memory for one image, of the kind that orchestrations are loaded into.
+pub fn slot() -> Slot {
+    Slot::standalone(SlotConfig::DEFAULT).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A loaded image with its memory. Dropping runs the finalisers and unmaps.
@@ -37,7 +44,7 @@ pub struct Loaded<'a> {
     pub plan: Plan<'a>,
     pub image: LoadedImage,
     pub unwind: Option<UnwindTables>,
-    pub memory: LinuxCodeMemory,
+    pub memory: Slot,
 }
 
 impl<'a> Loaded<'a> {
@@ -49,7 +56,7 @@ impl<'a> Loaded<'a> {
     /// Loads an image with `symbols` and runs its initialisers.
     pub fn with_symbols(image: &'a [u8], symbols: &ProcessSymbols) -> Self {
         let plan = plan_native(image);
-        let mut memory = LinuxCodeMemory::new();
+        let mut memory = slot();
         let image = commit(&plan, &mut memory, symbols).unwrap_or_else(|error| panic!("{error}"));
         let unwind = UnwindTables::register(&image);
         // SAFETY: compiled by the test for this machine; called once.

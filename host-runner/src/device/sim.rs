@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aicpu_executor::RunOutcome;
+use aicpu_executor::loaded_code::LoadedRange;
 use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
 use protocol::{
@@ -32,6 +33,8 @@ use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, LostCause,
     MemoryError, OrchestrationError, RingConfig, image,
 };
+
+use crate::code_listing::CodeLister;
 
 pub mod aicpu_threads;
 pub mod anonymous_library;
@@ -308,6 +311,18 @@ impl<C: Chip> Device for SimDevice<C> {
         if !self.lost {
             self.parts.engine.executor().unload(id);
         }
+    }
+
+    fn loaded_code(&self) -> Vec<LoadedRange> {
+        let mut ranges = Vec::new();
+        if !self.lost {
+            self.parts.engine.executor().loaded_ranges(|range| ranges.push(range));
+        }
+        ranges
+    }
+
+    fn list_code(&mut self, lister: Arc<CodeLister>) {
+        self.parts.engine.executor().platform().list_code(lister);
     }
 
     fn run_record(&mut self) -> &mut RuntimeBody {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
 
 /// The devices that there are.
@@ -54,24 +55,32 @@ fn known() -> String {
 }
 
 /// What a worker is opened with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkerConfig {
     /// The device.
     pub platform: PlatformName,
     /// Sizes of the rings of every run; the default is the executor's.
     pub rings: RingConfig,
+    /// Whom loaded code is shown to; the default is nobody.
+    pub code_listing: CodeListing,
 }
 
 impl WorkerConfig {
     /// Settings for a device, with default ring sizes.
     pub fn new(platform: PlatformName) -> Self {
-        Self { platform, rings: RingConfig::default() }
+        Self { platform, ..Self::default() }
     }
 
     /// The same with other ring sizes.
     #[must_use]
     pub fn with_rings(self, rings: RingConfig) -> Self {
         Self { rings, ..self }
+    }
+
+    /// The same with loaded code shown to debuggers or profilers.
+    #[must_use]
+    pub fn with_code_listing(self, code_listing: CodeListing) -> Self {
+        Self { code_listing, ..self }
     }
 
     /// Checks the ring sizes (spec trb §2.4); 0 is the default of each.
@@ -111,6 +120,9 @@ pub enum WorkerError {
     /// The device cannot be opened.
     #[error("the device cannot be opened")]
     Device(#[from] DeviceError),
+    /// The map for perf cannot be written.
+    #[error(transparent)]
+    CodeListing(#[from] PerfMapError),
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ impl fmt::Display for PlanError {
             .or_else(|| segment(*self, f))
             .or_else(|| range(*self, f))
             .or_else(|| dynamic(*self, f))
-            .or_else(|| symbol_or_relocation(*self, f))
+            .or_else(|| symbol(*self, f))
+            .or_else(|| relocation(*self, f))
             .unwrap_or_else(|| fmt::Debug::fmt(self, f))
     }
 }
@@ -211,8 +212,8 @@ fn dynamic(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> 
     })
 }
 
-/// Texts about symbols and relocations; `None` for any other error.
-fn symbol_or_relocation(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+/// Texts about symbols; `None` for any other error.
+fn symbol(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
     use PlanError as E;
     Some(match error {
         E::SymbolOutsideImage { symbol, value } => {
@@ -225,17 +226,40 @@ fn symbol_or_relocation(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<
             f,
             "symbol {symbol} has version {version}, which no record of the image explains"
         ),
+        E::ThreadExitFunction { symbol, name } => write!(
+            f,
+            "symbol {symbol} \"{name}\" asks for calls into the image when a thread ends, after it \
+             may be gone; use no thread_local objects"
+        ),
+        E::ExitFunctionsStay { symbol } => write!(
+            f,
+            "symbol {symbol} \"__cxa_atexit\" registers destructors, and the image does not import \
+             \"__cxa_finalize\" to take them back at unload; link with the start files of the compiler"
+        ),
         E::IndirectFunction { symbol, name } => write!(
             f,
             "symbol {symbol} \"{name}\" is an indirect function (IFUNC), which is not supported"
         ),
         E::ThreadLocal { name } if name.is_empty() => {
-            write!(f, "the image has thread-local variables, which are not supported")
+            write!(
+                f,
+                "the image has thread-local variables, which are not supported; it was stripped of \
+                 their names: link it without -s to see them"
+            )
         }
         E::ThreadLocal { name } => write!(
             f,
-            "the image has thread-local variables, which are not supported; the first is \"{name}\""
+            "the image has thread-local variables, which are not supported; one is \"{name}\": \
+             make it an ordinary variable"
         ),
+        _ => return None,
+    })
+}
+
+/// Texts about relocations; `None` for any other error.
+fn relocation(error: PlanError, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+    use PlanError as E;
+    Some(match error {
         E::SymbolIndex { offset, symbol, count } => write!(
             f,
             "relocation at offset {offset:#x} names symbol {symbol} of a table of {count}"

@@ -23,16 +23,27 @@ const ABSENT_MAX: usize = 64;
 /// One answer.
 #[derive(Debug)]
 struct Known {
+    /// Hash of the name alone: most names are wanted in one version.
     hash: u64,
-    name: Box<[u8]>,
-    version: Option<Box<[u8]>>,
+    /// Name and version, one behind the other.
+    text: Box<[u8]>,
+    name_bytes: usize,
+    has_version: bool,
     /// The address, or that there is none.
     answer: Option<u64>,
 }
 
 impl Known {
+    fn new(hash: u64, name: &[u8], version: Option<&[u8]>, answer: Option<u64>) -> Self {
+        let text = [name, version.unwrap_or_default()].concat().into();
+        Self { hash, text, name_bytes: name.len(), has_version: version.is_some(), answer }
+    }
+
     fn is(&self, hash: u64, name: &[u8], version: Option<&[u8]>) -> bool {
-        self.hash == hash && *self.name == *name && self.version.as_deref() == version
+        self.hash == hash
+            && self.has_version == version.is_some()
+            && self.name_bytes == name.len()
+            && self.text.strip_prefix(name) == Some(version.unwrap_or_default())
     }
 }
 
@@ -46,13 +57,13 @@ struct Taken {
 /// The table.
 #[derive(Debug)]
 pub(super) struct KnownNames {
-    slots: Box<[OnceLock<Known>]>,
+    slots: Box<[OnceLock<Known>; SLOTS]>,
     taken: Mutex<Taken>,
 }
 
 impl Default for KnownNames {
     fn default() -> Self {
-        let slots = (0..SLOTS).map(|_| OnceLock::new()).collect();
+        let slots = Box::new([const { OnceLock::new() }; SLOTS]);
         Self { slots, taken: Mutex::default() }
     }
 }
@@ -60,12 +71,16 @@ impl Default for KnownNames {
 impl KnownNames {
     /// Returns the answer for a name, `None` if there is none yet.
     pub(super) fn get(&self, name: &[u8], version: Option<&[u8]>) -> Option<Option<u64>> {
-        let hash = hash(name, version);
-        // The first empty slot ends the chain; there is one, because half of the slots stay empty.
-        self.chain(hash)
-            .map_while(OnceLock::get)
-            .find(|known| known.is(hash, name, version))
-            .map(|known| known.answer)
+        let hash = hash(name);
+        let mut position = hash;
+        // Half of the slots stay empty, and an empty one ends the chain.
+        while let Some(known) = self.slot(position).get() {
+            if known.is(hash, name, version) {
+                return Some(known.answer);
+            }
+            position = position.wrapping_add(1);
+        }
+        None
     }
 
     /// Keeps the answer for a name, if there is room.
@@ -80,32 +95,29 @@ impl KnownNames {
         {
             return;
         }
-        let hash = hash(name, version);
-        let known = Known { hash, name: name.into(), version: version.map(Into::into), answer };
         taken.names += 1;
         taken.absent += is_absent;
-        let mut rest = Some(known);
-        for slot in self.chain(hash) {
-            match rest.take() {
-                Some(known) => rest = slot.set(known).err(),
-                None => break,
-            }
+        let hash = hash(name);
+        let mut known = Known::new(hash, name, version, answer);
+        let mut position = hash;
+        // Only who holds the lock sets slots, so each is either taken for good or free.
+        while let Err(back) = self.slot(position).set(known) {
+            known = back;
+            position = position.wrapping_add(1);
         }
     }
 
-    /// The slots in which a name with this hash may be, in their order.
-    fn chain(&self, hash: u64) -> impl Iterator<Item = &OnceLock<Known>> {
+    /// The slot at a position, counted on around the table.
+    fn slot(&self, position: u64) -> &OnceLock<Known> {
         // CAST: only the low bits count.
-        let (behind, from) = self.slots.split_at(hash as usize % SLOTS);
-        from.iter().chain(behind)
+        &self.slots[position as usize % SLOTS]
     }
 }
 
-/// The hash of a name and its version.
-fn hash(name: &[u8], version: Option<&[u8]>) -> u64 {
+/// The hash of a name.
+fn hash(name: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(name);
-    hasher.write(version.unwrap_or_default());
     hasher.finish()
 }
 
@@ -129,6 +141,9 @@ mod tests {
         check(b"memcpyV1", None, Some(Some(3)));
         check(b"memcpy", Some(b"V3"), None);
         check(b"memcp", Some(b"yV1"), None);
+        known.insert(b"free", Some(b""), Some(4));
+        check(b"free", Some(b""), Some(Some(4)));
+        check(b"free", None, None);
     }
 
     #[test]

@@ -28,6 +28,9 @@ const SONAMES: [&CStr; 8] = [
     c"librt.so.1",
 ];
 
+/// Code of the kernel in every process; the C library's `time` and the like may be there.
+const VDSO: &CStr = c"linux-vdso.so.1";
+
 /// Longest name or version that is looked up, in bytes; the longest that the loader accepts.
 const NAME_BYTES_MAX: usize = 4096;
 
@@ -94,7 +97,8 @@ impl ResidentLibraries {
             // A library is asked together with those that it needs, and for thread-local variables
             // too: only what lies in a library of the list counts.
             let owner = owner_of(address)?;
-            self.list.iter().any(|each| *each.path == *owner).then_some(address)
+            let is_known = *owner == *VDSO || self.list.iter().any(|each| *each.path == *owner);
+            is_known.then_some(address)
         })?;
         let address = match replaceable {
             // The default name, not a version: a replacement has none.

@@ -22,7 +22,9 @@ fn resolve(name: &str, version: Option<&str>) -> Option<u64> {
 
 #[test]
 fn names_of_the_run_time_are_found_and_stay_the_same() {
-    for name in ["memcpy", "sqrtf", "_Unwind_Resume", "__cxa_throw", "_Znwm", "pthread_create"] {
+    for name in
+        ["memcpy", "sqrtf", "_Unwind_Resume", "__cxa_throw", "_Znwm", "pthread_create", "time"]
+    {
         let first = resolve(name, None);
         assert!(first.is_some_and(|address| address != 0), "{name}");
         assert_eq!(first, resolve(name, None));

@@ -5,15 +5,17 @@ use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
-use aicpu_linux::LinuxCodeMemory;
-use protocol::{CallableId, Chip, MAX_REGISTERED_CALLABLE_IDS};
+use aicpu_linux::{Slot, SlotArena};
+use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
+use crate::code_listing::CodeLister;
 use crate::device::resident_symbols::ResidentSymbols;
 
 /// Polls that only pause the processor.
@@ -28,7 +30,9 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
     symbols: &'static ResidentSymbols,
-    slots: [Mutex<LinuxCodeMemory>; MAX_REGISTERED_CALLABLE_IDS],
+    slots: SlotArena,
+    /// Whom loaded code is shown to, if anybody.
+    lister: OnceLock<Arc<CodeLister>>,
 }
 
 impl<C: Chip> SimPlatform<C> {
@@ -37,13 +41,20 @@ impl<C: Chip> SimPlatform<C> {
         Self {
             pool,
             symbols: ResidentSymbols::open(),
-            slots: [const { Mutex::new(LinuxCodeMemory::new()) }; MAX_REGISTERED_CALLABLE_IDS],
+            slots: SlotArena::default(),
+            lister: OnceLock::new(),
         }
+    }
+
+    /// Shows code that is loaded from now on to `lister`. The first call counts.
+    pub fn list_code(&self, lister: Arc<CodeLister>) {
+        // The only error is that there is one already.
+        let _first = self.lister.set(lister);
     }
 }
 
 impl<C: Chip> Platform for SimPlatform<C> {
-    type CodeMemory = LinuxCodeMemory;
+    type CodeMemory = Slot;
 
     fn ticks(&self) -> u64 {
         clock::nanoseconds()
@@ -91,8 +102,8 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
-    fn code_memory(&self, id: CallableId) -> &Mutex<LinuxCodeMemory> {
-        &self.slots[id.index()]
+    fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
+        self.slots.slot(id)
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
@@ -111,6 +122,18 @@ impl<C: Chip> Platform for SimPlatform<C> {
         if let Some(functions) = UnwindFunctions::get() {
             // SAFETY: the executor takes back what it registered, once.
             unsafe { (functions.deregister)(pointer(tables)) };
+        }
+    }
+
+    fn code_loaded(&self, code: &LoadedCode<'_>) {
+        if let Some(lister) = self.lister.get() {
+            lister.loaded(code);
+        }
+    }
+
+    fn code_unloading(&self, range: &LoadedRange) {
+        if let Some(lister) = self.lister.get() {
+            lister.unloading(range);
         }
     }
 

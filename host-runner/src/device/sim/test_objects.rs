@@ -26,6 +26,14 @@ impl Object {
         *unsafe { library.get::<T>(name.as_bytes()) }.expect("the source defines it")
     }
 
+    /// Calls the exported `extern "C" long name(long)` of a test's own source.
+    pub(crate) fn call(&self, name: &str, argument: i64) -> i64 {
+        // SAFETY: the test's source declares it so.
+        let function = unsafe { self.symbol::<unsafe extern "C" fn(i64) -> i64>(name) };
+        // SAFETY: as above; the library is open.
+        unsafe { function(argument) }
+    }
+
     /// The bytes of the file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         std::fs::read(&self.path).expect("the compiler wrote it")

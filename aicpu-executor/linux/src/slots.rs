@@ -1,0 +1,82 @@
+//! The 64 slots of executable memory, one for each callable id.
+//!
+//! At the size of an orchestration a load is nearly all kernel time (design loader §0): mapping,
+//! faults, changes of rights, unmapping. So the address space of all slots is taken once, between
+//! guards without any access, and an image goes into memory that is warm from the one before.
+//!
+//! ```text
+//!  SlotArena ── slot(id) ──▶ Mutex<Slot> ── CodeMemory ──▶ loader
+//!     │ first use                │
+//!     ▼                          ├─ DualMapped   code view + writer view of one file in memory
+//!  Reservation: which mode       └─ Anonymous    one view of private memory
+//!  does this system allow?
+//!                                   View: one slot at one address, and the rights of its pages
+//!                                   Region: owns the mapping
+//! ```
+//!
+//! `unsafe` is in `region` (mapping), `view` (rights, bytes), and where the two kinds of slots lend
+//! bytes.
+
+mod anonymous;
+mod config;
+mod dual_mapped;
+mod failure;
+mod region;
+mod reservation;
+mod rights;
+mod slot;
+mod view;
+
+use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS};
+use spin::{Mutex, Once};
+
+pub use config::{ReleasedRights, SlotConfig, SlotMode, WriterView};
+use reservation::Reservation;
+pub use slot::Slot;
+
+/// All slots. Address space is taken at the first use, and given back when the arena is dropped.
+#[derive(Debug)]
+pub struct SlotArena {
+    config: SlotConfig,
+    reserved: Once<()>,
+    slots: [Mutex<Slot>; MAX_REGISTERED_CALLABLE_IDS],
+}
+
+impl SlotArena {
+    /// An arena that has no address space yet.
+    #[must_use]
+    pub const fn new(config: SlotConfig) -> Self {
+        let slots = [const { Mutex::new(Slot::unreserved()) }; MAX_REGISTERED_CALLABLE_IDS];
+        Self { config, reserved: Once::new(), slots }
+    }
+
+    /// The slot of a callable id.
+    ///
+    /// The first call takes the address space of all slots. If the system does not give it, every
+    /// slot answers [`place`](aicpu_executor::loader::CodeMemory::place) with the reason.
+    pub fn slot(&self, id: CallableId) -> &Mutex<Slot> {
+        self.reserved.call_once(|| self.reserve());
+        // PANIC: a callable id is below the number of slots.
+        &self.slots[id.index()]
+    }
+
+    /// Gives each slot its memory, or the reason why there is none.
+    fn reserve(&self) {
+        let mut reservation = Reservation::new(self.config, self.slots.len());
+        if let Err(error) = &reservation {
+            failure::warn(format_args!("no memory for orchestrations: {error}"));
+        }
+        for slot in &self.slots {
+            *slot.lock() = match &mut reservation {
+                Ok(reservation) => reservation.next_slot(),
+                Err(error) => Slot::unavailable(*error),
+            };
+        }
+    }
+}
+
+impl Default for SlotArena {
+    fn default() -> Self {
+        Self::new(SlotConfig::DEFAULT)
+    }
+}

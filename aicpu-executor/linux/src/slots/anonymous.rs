@@ -1,0 +1,75 @@
+//! A slot of private memory at one address: writable while an image is loaded, then sealed.
+//!
+//! For systems without `memfd_create`. Memory is reused while it is warm; the changes of rights are
+//! what a load costs then. Cold memory is brought in with one call instead of a fault a page.
+
+use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, copy_segments};
+
+use super::config::{ReleasedRights, SlotConfig};
+use super::failure::{failed, refused, report};
+use super::rights::Rights;
+use super::view::View;
+use crate::cache;
+
+/// The view, and how much of it has pages.
+#[derive(Debug)]
+pub(super) struct Anonymous {
+    view: View,
+    config: SlotConfig,
+    /// Bytes from the start that may have pages.
+    touched: usize,
+}
+
+impl Anonymous {
+    /// A view of private memory, without any rights.
+    pub(super) const fn new(view: View, config: SlotConfig) -> Self {
+        Self { view, config, touched: 0 }
+    }
+
+    /// Copies the image in; returns its address.
+    pub(super) fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+        let (operation, span) = (MemoryOperation::Place, plan.span());
+        let refusal = refused(operation, 0, span);
+        let now = self.view.rights().cloned().unwrap_or_default();
+        let rights = now.with_writable_front(span).ok_or(refusal)?;
+        self.view.change(&rights).map_err(failed(MemoryOperation::Protect))?;
+        if self.touched < span {
+            let cold = self.touched..span;
+            self.touched = span;
+            self.view.populate(cold).map_err(failed(operation))?;
+        }
+        copy_segments(plan, self.lend(span).ok_or(refusal)?)?;
+        Ok(self.view.address())
+    }
+
+    /// Lends the first `bytes` bytes, between placing and sealing.
+    pub(super) fn lend(&mut self, bytes: usize) -> Option<&mut [u8]> {
+        // SAFETY: the view is lent here alone; no code of the slot runs while an image is being
+        // loaded into it, and sealing takes the rights that this checks.
+        unsafe { self.view.bytes_mut(bytes) }
+    }
+
+    /// Gives the pages the rights of the image and publishes its code.
+    pub(super) fn seal(&mut self, rights: &Rights) -> Result<(), MemoryError> {
+        self.view.change(rights).map_err(failed(MemoryOperation::Protect))?;
+        for run in rights.accessible().filter(|run| run.protection.contains(Protection::EXECUTE)) {
+            // CAST: offsets in a slot are far below 64 bits.
+            let address = self.view.address() + run.offset as u64;
+            cache::publish_instructions(address, address, run.bytes);
+        }
+        Ok(())
+    }
+
+    /// Gives back what the next image is not expected to need.
+    pub(super) fn release(&mut self) {
+        if self.config.released == ReleasedRights::Revoked {
+            report("take the rights of", self.view.change(&Rights::none()));
+        }
+        let kept = self.config.retained();
+        if self.touched > kept
+            && report("give back memory of", self.view.forget(kept..self.touched))
+        {
+            self.touched = kept;
+        }
+    }
+}

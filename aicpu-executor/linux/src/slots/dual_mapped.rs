@@ -1,0 +1,96 @@
+//! A slot whose memory has two addresses: code runs at one, the loader writes through the other.
+//!
+//! ```text
+//!               empty ── place ──────▶ placed ── seal ─────▶ sealed ── release ──▶ empty
+//!  code view    rights of the image before       of this one               (as they were)
+//!  writer view  none            readable, writable           none                  none
+//! ```
+//!
+//! Rights of the code view stay over a release, so an image with the layout of the one before
+//! finds them right. Code view and file are shared memory: data that an image writes is seen at
+//! both addresses, and nowhere outside the process, since the file has no name and no descriptor.
+
+use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, copy_segments};
+
+use super::config::{ReleasedRights, SlotConfig, WriterView};
+use super::failure::{failed, refused, report};
+use super::rights::Rights;
+use super::view::View;
+use crate::cache;
+
+/// The two views, and how much of the file behind them has pages.
+#[derive(Debug)]
+pub(super) struct DualMapped {
+    code: View,
+    writer: View,
+    config: SlotConfig,
+    /// Bytes from the start that may have pages.
+    touched: usize,
+}
+
+impl DualMapped {
+    /// Two views of the same bytes of one file, neither with any rights.
+    pub(super) const fn new(code: View, writer: View, config: SlotConfig) -> Self {
+        Self { code, writer, config, touched: 0 }
+    }
+
+    /// Copies the image in through the writer view; returns its address in the code view.
+    pub(super) fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+        let (operation, span) = (MemoryOperation::Place, plan.span());
+        let refusal = refused(operation, 0, span);
+        let shown = match self.config.writer {
+            WriterView::Hidden => span,
+            WriterView::Kept => self.writer.bytes(),
+        };
+        let rights = Rights::writable(shown).ok_or(refusal)?;
+        self.writer.change(&rights).map_err(failed(MemoryOperation::Protect))?;
+        if self.touched < span {
+            let cold = self.touched..span;
+            self.touched = span;
+            self.writer.populate(cold).map_err(failed(operation))?;
+        }
+        copy_segments(plan, self.lend(span).ok_or(refusal)?)?;
+        Ok(self.code.address())
+    }
+
+    /// Lends the first `bytes` bytes, between placing and sealing.
+    pub(super) fn lend(&mut self, bytes: usize) -> Option<&mut [u8]> {
+        // SAFETY: the writer view is lent here alone and never executable; no code of the slot runs
+        // while an image is being loaded into it, and the code view of other slots is other memory.
+        unsafe { self.writer.bytes_mut(bytes) }
+    }
+
+    /// Gives the code view the rights of the image, publishes its code, hides the writer view.
+    pub(super) fn seal(&mut self, rights: &Rights) -> Result<(), MemoryError> {
+        self.code.change(rights).map_err(failed(MemoryOperation::Protect))?;
+        let (written, seen) = (self.writer.address(), self.code.address());
+        for run in rights.accessible().filter(|run| run.protection.contains(Protection::EXECUTE)) {
+            // CAST: offsets in a slot are far below 64 bits.
+            let offset = run.offset as u64;
+            cache::publish_instructions(written + offset, seen + offset, run.bytes);
+        }
+        match self.config.writer {
+            WriterView::Kept => Ok(()),
+            WriterView::Hidden => {
+                self.writer.change(&Rights::none()).map_err(failed(MemoryOperation::Protect))
+            }
+        }
+    }
+
+    /// Gives back what the next image is not expected to need.
+    pub(super) fn release(&mut self) {
+        if self.config.writer == WriterView::Hidden {
+            report("hide the writable view of", self.writer.change(&Rights::none()));
+        }
+        if self.config.released == ReleasedRights::Revoked {
+            report("take the rights of", self.code.change(&Rights::none()));
+        }
+        let kept = self.config.retained();
+        if self.touched > kept {
+            // What could not be given back is given back after the next image.
+            if report("give back memory of", self.writer.punch(kept..self.touched)) {
+                self.touched = kept;
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One slot: the order in which an image is placed, patched, sealed and taken away.
+//!
+//! It exists apart because that order, and which bytes may be patched, are the same however the
+//! memory is mapped:
+//!
+//! ```text
+//!  Empty ── place ──▶ Placed ── writable … ──▶ Placed ── seal ──▶ Sealed ── release ──▶ Empty
+//!                        └───────────────────── release ─────────────────────────────▶ Empty
+//! ```
+
+use core::ops::Range;
+
+use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Plan, Protection};
+use rustix::param::page_size;
+
+use super::anonymous::Anonymous;
+use super::config::{SlotConfig, SlotMode};
+use super::dual_mapped::DualMapped;
+use super::failure::refused;
+use super::reservation::Reservation;
+use super::rights::Rights;
+
+/// Segments of an image that can be patched.
+type WritableSegments = heapless::Vec<(u32, u32), 16>;
+
+/// Memory for one image at a time. Its address space goes with it.
+#[derive(Debug)]
+pub struct Slot {
+    backing: Backing,
+    slot_bytes: usize,
+    phase: Phase,
+}
+
+/// How the memory is mapped.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "all slots are of one kind, and nothing allocates")]
+pub(super) enum Backing {
+    /// It is not: why.
+    Unavailable(MemoryError),
+    DualMapped(DualMapped),
+    Anonymous(Anonymous),
+}
+
+#[derive(Debug)]
+enum Phase {
+    Empty,
+    /// Bytes of the image, and its writable segments as offset and end.
+    Placed {
+        span: usize,
+        writable: WritableSegments,
+    },
+    Sealed,
+}
+
+impl Slot {
+    /// Reserves one slot for itself, outside any arena.
+    ///
+    /// # Errors
+    ///
+    /// The system does not give the address space, or none of the allowed modes works.
+    pub fn standalone(config: SlotConfig) -> Result<Self, MemoryError> {
+        let mut reservation = Reservation::new(config, 1)?;
+        Ok(reservation.next_slot())
+    }
+
+    /// A slot over reserved memory, or one that always answers with an error.
+    pub(super) const fn new(backing: Backing, slot_bytes: usize) -> Self {
+        Self { backing, slot_bytes, phase: Phase::Empty }
+    }
+
+    /// A slot without memory, and the reason.
+    pub(super) const fn unavailable(error: MemoryError) -> Self {
+        Self::new(Backing::Unavailable(error), usize::MAX)
+    }
+
+    /// A slot whose memory is still to be reserved.
+    pub(super) const fn unreserved() -> Self {
+        Self::unavailable(refused(MemoryOperation::Reserve, 0, 0))
+    }
+
+    /// Returns how images get into this slot; `None` if there is no memory for it.
+    #[must_use]
+    pub const fn mode(&self) -> Option<SlotMode> {
+        match self.backing {
+            Backing::Unavailable(_) => None,
+            Backing::DualMapped(_) => Some(SlotMode::DualMapped),
+            Backing::Anonymous(_) => Some(SlotMode::Anonymous),
+        }
+    }
+
+    /// Tells whether an image is in the slot.
+    #[must_use]
+    pub const fn is_occupied(&self) -> bool {
+        !matches!(self.phase, Phase::Empty)
+    }
+
+    /// Takes back what a failed `place` or a released image has left.
+    fn clear(&mut self) {
+        self.phase = Phase::Empty;
+        match &mut self.backing {
+            Backing::Unavailable(_) => {}
+            Backing::DualMapped(slot) => slot.release(),
+            Backing::Anonymous(slot) => slot.release(),
+        }
+    }
+}
+
+impl CodeMemory for Slot {
+    fn page_bytes(&self) -> usize {
+        page_size()
+    }
+
+    fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+        let (span, page) = (plan.span(), plan.page_bytes());
+        let refusal = refused(MemoryOperation::Place, 0, span);
+        if self.is_occupied() || span > self.slot_bytes || !page.is_multiple_of(page_size()) {
+            return Err(refusal);
+        }
+        let writable = writable_segments(plan).ok_or(refusal)?;
+        let placed = match &mut self.backing {
+            Backing::Unavailable(error) => Err(*error),
+            Backing::DualMapped(slot) => slot.place(plan),
+            Backing::Anonymous(slot) => slot.place(plan),
+        };
+        match placed {
+            Ok(_) => self.phase = Phase::Placed { span, writable },
+            Err(_) => self.clear(),
+        }
+        placed
+    }
+
+    fn writable(&mut self, offset: usize, bytes: usize) -> Result<&mut [u8], MemoryError> {
+        let refusal = refused(MemoryOperation::Write, offset, bytes);
+        let Phase::Placed { span, writable } = &self.phase else { return Err(refusal) };
+        let range = offset..offset.checked_add(bytes).ok_or(refusal)?;
+        let holds = |(start, end): &(u32, u32)| {
+            *start as usize <= range.start && range.end <= *end as usize
+        };
+        if !writable.iter().any(holds) {
+            return Err(refusal);
+        }
+        let all = match &mut self.backing {
+            Backing::Unavailable(_) => None,
+            Backing::DualMapped(slot) => slot.lend(*span),
+            Backing::Anonymous(slot) => slot.lend(*span),
+        };
+        all.and_then(|all| all.get_mut(range)).ok_or(refusal)
+    }
+
+    fn seal(&mut self, plan: &Plan<'_>) -> Result<(), MemoryError> {
+        let refusal = refused(MemoryOperation::Protect, 0, plan.span());
+        let Phase::Placed { span, .. } = self.phase else { return Err(refusal) };
+        if span != plan.span() {
+            return Err(refusal);
+        }
+        let rights = Rights::of(&plan.pages(), page_size()).ok_or(refusal)?;
+        match &mut self.backing {
+            Backing::Unavailable(error) => Err(*error),
+            Backing::DualMapped(slot) => slot.seal(&rights),
+            Backing::Anonymous(slot) => slot.seal(&rights),
+        }?;
+        self.phase = Phase::Sealed;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if self.is_occupied() {
+            self.clear();
+        }
+    }
+}
+
+/// The segments of an image that can be patched; `None` if they do not fit a slot.
+fn writable_segments(plan: &Plan<'_>) -> Option<WritableSegments> {
+    let mut list = WritableSegments::new();
+    for segment in plan.segments() {
+        if segment.protection.contains(Protection::WRITE) {
+            let Range { start, end } = plan.offset_of(segment)
+                ..plan
+                    .offset_of(segment)
+                    .checked_add(usize::try_from(segment.memory_bytes).ok()?)?;
+            list.push((u32::try_from(start).ok()?, u32::try_from(end).ok()?)).ok()?;
+        }
+    }
+    Some(list)
+}
