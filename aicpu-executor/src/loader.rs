@@ -79,7 +79,9 @@ mod symbolise;
 mod sysv_hash;
 mod version;
 
-pub use code_memory::{CodeMemory, MemoryError, MemoryOperation, Protection, copy_segments};
+pub use code_memory::{
+    CodeMemory, MemoryError, MemoryOperation, Protection, StagingStep, copy_segments,
+};
 pub use commit::{SymbolResolver, commit};
 pub use eh_frame::EhFrame;
 pub use elf::Tag;

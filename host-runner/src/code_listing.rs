@@ -71,6 +71,11 @@ impl CodeLister {
         Ok(is_wanted.then(|| Arc::new(lister)))
     }
 
+    /// Whether gdb is one of those that code is shown to.
+    pub fn lists_for_gdb(&self) -> bool {
+        self.gdb
+    }
+
     /// Says what a callable is called. Without that its code is listed under its id.
     pub fn name(&self, id: CallableId, generation: u32, name: &str) {
         self.state().names.insert((id, generation), name.to_owned());

@@ -24,7 +24,9 @@ extern crate std;
 pub mod cache;
 pub mod slots;
 
-pub use slots::{ReleasedRights, Slot, SlotArena, SlotConfig, SlotMode, WriterView};
+pub use slots::{
+    FileSlot, ReleasedRights, SealedImage, Slot, SlotArena, SlotConfig, SlotMode, WriterView,
+};
 
 /// Returns the page size of this process, a power of two.
 #[must_use]

@@ -18,21 +18,36 @@
 //! bytes.
 
 mod anonymous;
+mod calls;
 mod config;
 mod dual_mapped;
 mod failure;
+mod mapped;
+mod memory_file;
 mod region;
 mod reservation;
 mod rights;
+mod sealed_image;
+mod segment_mapping;
 mod slot;
+mod staged;
+mod staging_files;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
+use aicpu_executor::loader::Protection;
 use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS};
 use spin::{Mutex, Once};
 
 pub use config::{ReleasedRights, SlotConfig, SlotMode, WriterView};
 use reservation::Reservation;
+use rights::Rights;
+pub use sealed_image::{FileSlot, SealedImage};
 pub use slot::Slot;
+
+use crate::cache;
 
 /// All slots. Address space is taken at the first use, and given back when the arena is dropped.
 #[derive(Debug)]
@@ -78,5 +93,15 @@ impl SlotArena {
 impl Default for SlotArena {
     fn default() -> Self {
         Self::new(SlotConfig::DEFAULT)
+    }
+}
+
+/// Makes the code of an image visible to instruction fetches: written at one address, run at
+/// another one or the same.
+fn publish(rights: &Rights, written: u64, run: u64) {
+    for pages in rights.accessible().filter(|each| each.protection.contains(Protection::EXECUTE)) {
+        // CAST: offsets in a slot are far below 64 bits.
+        let offset = pages.offset as u64;
+        cache::publish_instructions(written + offset, run + offset, pages.bytes);
     }
 }

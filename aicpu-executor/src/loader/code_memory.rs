@@ -126,12 +126,34 @@ pub enum MemoryOperation {
     Protect,
     /// Making new instructions visible, in [`CodeMemory::seal`].
     SyncInstructionCache,
-    /// Creating the file of a staged image.
-    CreateFile,
-    /// Writing the file of a staged image.
-    WriteFile,
     /// Mapping segments from a file.
     MapFile,
+    /// Copying an image to a sealed file in memory.
+    SealFile,
+    /// Getting an image through a file of a folder.
+    Staging {
+        /// What was being done to the file.
+        step: StagingStep,
+        /// Index of the folder in the platform's list.
+        folder: u8,
+    },
+}
+
+/// What a memory does with the file of a staged image, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StagingStep {
+    /// Opening the folder.
+    Open,
+    /// Creating the file.
+    Create,
+    /// Writing the file.
+    Write,
+    /// Mapping the segments from it.
+    Map,
+    /// Removing it.
+    Remove,
+    /// Comparing what was mapped with the image: somebody has changed the file (hostile class 31).
+    Compare,
 }
 
 impl MemoryOperation {
@@ -143,9 +165,24 @@ impl MemoryOperation {
             Self::Write => "write",
             Self::Protect => "change the rights of",
             Self::SyncInstructionCache => "synchronise the instruction cache over",
-            Self::CreateFile => "create a staging file for",
-            Self::WriteFile => "write a staging file for",
             Self::MapFile => "map a file into",
+            Self::SealFile => "copy an image to a file for",
+            Self::Staging { step, .. } => match step {
+                StagingStep::Open => "open the folder of a staging file for",
+                StagingStep::Create => "create a staging file for",
+                StagingStep::Write => "write a staging file for",
+                StagingStep::Map => "map a staging file into",
+                StagingStep::Remove => "remove the staging file of",
+                StagingStep::Compare => "find the image in the staging file of",
+            },
+        }
+    }
+
+    /// Returns why an operation was refused without the system's doing.
+    const fn refusal(self) -> &'static str {
+        match self {
+            Self::Staging { step: StagingStep::Compare, .. } => "somebody has changed the file",
+            _ => "the range is not allowed",
         }
     }
 }
@@ -167,8 +204,11 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = self.operation.verb();
         write!(f, "cannot {verb} {:#x} bytes of code memory at {:#x}", self.length, self.offset)?;
+        if let MemoryOperation::Staging { folder, .. } = self.operation {
+            write!(f, " through folder {folder}")?;
+        }
         match self.os_error {
-            0 => f.write_str(": the range is not allowed"),
+            0 => write!(f, ": {}", self.operation.refusal()),
             number => write!(f, ": system error {number}"),
         }
     }

@@ -11,6 +11,7 @@ use zerocopy::little_endian::U32;
 use super::elf::{self, FileHeader, ProgramHeader, file_range};
 use super::error::PlanError;
 use super::header::MAX_PROGRAM_HEADERS;
+use super::segment;
 
 /// Notes that are looked at; linkers write two or three.
 pub(super) const MAX_NOTES: usize = 64;
@@ -38,10 +39,13 @@ pub(super) fn build_id<'a>(
 ) -> Result<Option<&'a [u8]>, PlanError> {
     let mut found = None;
     let mut count = 0;
-    for header in headers.iter().filter(|each| each.kind.get() == elf::PT_NOTE) {
+    for (index, header) in (0_u16..).zip(headers) {
+        if header.kind.get() != elf::PT_NOTE {
+            continue;
+        }
         // The gABI says 8 for 64-bit files, GNU writes 4 except for property notes.
         let align = if header.align.get() == 8 { 8 } else { 4 };
-        let mut notes = Notes::aligned(image, header, align)?;
+        let mut notes = Notes::aligned(image, index, header, align)?;
         while let Some(note) = notes.advance()? {
             count += 1;
             if count > MAX_NOTES {
@@ -101,19 +105,17 @@ impl<'a> Notes<'a> {
     ///
     /// # Errors
     ///
-    /// The segment is not inside the file.
+    /// The segment is not inside the file, or larger there than in memory.
     pub(super) fn aligned(
         image: &'a [u8],
+        index: u16,
         header: &ProgramHeader,
         align: usize,
     ) -> Result<Self, PlanError> {
-        let (offset, bytes) = (header.offset.get(), header.file_bytes.get());
-        let rest = file_range(image, offset, bytes).ok_or(PlanError::OutsideFile {
-            what: if header.kind.get() == elf::PT_NOTE { "PT_NOTE" } else { "PT_GNU_PROPERTY" },
-            offset,
-            bytes,
-            file_bytes: image.len(),
-        })?;
+        let is_note = header.kind.get() == elf::PT_NOTE;
+        let what = if is_note { "PT_NOTE" } else { "PT_GNU_PROPERTY" };
+        let rest = segment::check_file_range(image, index, header, what)?;
+        let offset = header.offset.get();
         Ok(Self { rest, offset, align })
     }
 
@@ -186,6 +188,7 @@ mod tests {
         let mut header = ProgramHeader::new_zeroed();
         header.kind.set(elf::PT_NOTE);
         header.file_bytes.set(bytes.len() as u64);
+        header.memory_bytes.set(bytes.len() as u64);
         header.align.set(align);
         build_id(bytes, &[header])
     }

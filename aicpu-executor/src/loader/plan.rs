@@ -334,11 +334,6 @@ impl<'a> SingleHeaders<'a> {
                 elf::PT_TLS => (&mut found.tls, "PT_TLS"),
                 elf::PT_GNU_STACK => (&mut found.stack, "PT_GNU_STACK"),
                 elf::PT_GNU_PROPERTY => (&mut found.property, "PT_GNU_PROPERTY"),
-                // There may be several of them.
-                elf::PT_NOTE => {
-                    segment::check_file_range(image, index, header, "PT_NOTE")?;
-                    continue;
-                }
                 _ => continue,
             };
             if slot.replace(header).is_some() {

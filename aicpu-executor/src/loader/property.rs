@@ -47,11 +47,12 @@ pub(super) fn marks_branch_targets(
     let kind = if has(elf::PT_GNU_PROPERTY) { elf::PT_GNU_PROPERTY } else { elf::PT_NOTE };
     let mut features = None;
     let mut count = 0;
-    for header in headers.iter().filter(|each| each.kind.get() == kind) {
-        if kind == elf::PT_NOTE && header.align.get() != ALIGN as u64 {
+    for (index, header) in (0_u16..).zip(headers) {
+        let is_aligned = kind != elf::PT_NOTE || header.align.get() == ALIGN as u64;
+        if header.kind.get() != kind || !is_aligned {
             continue;
         }
-        let mut notes = Notes::aligned(image, header, ALIGN)?;
+        let mut notes = Notes::aligned(image, index, header, ALIGN)?;
         while let Some(note) = notes.advance()? {
             count += 1;
             if count > MAX_NOTES {

@@ -18,8 +18,9 @@
 //!   library that the image saw it in does not matter: glibc moved `pthread_create` from one
 //!   library to another, and its version stayed.
 //! - Indirect functions such as `memcpy` give the address of the variant for this processor.
-//! - Addresses lie in the libraries of the list, so thread-local variables such as `errno`, whose
-//!   address depends on the asking thread, are not offered. The one exception: what a process may
+//! - Thread-local variables such as `errno`, whose address depends on the asking thread, are not
+//!   offered.
+//! - Definitions elsewhere in the process do not count, with one exception: what a process may
 //!   replace as a whole, `malloc` and `operator new` with their kin, is the replacement, so that
 //!   memory which the C library allocates can be freed by the orchestration.
 //! - An orchestration replaces nothing: its names are offered to nobody.

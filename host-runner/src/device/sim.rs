@@ -322,6 +322,9 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn list_code(&mut self, lister: Arc<CodeLister>) {
+        if lister.lists_for_gdb() {
+            self.parts.kernels.keep_files();
+        }
         self.parts.engine.executor().platform().list_code(lister);
     }
 

@@ -60,7 +60,7 @@ impl Orchestrations {
 
     /// Number of distinct images.
     pub fn count(&self) -> usize {
-        self.images.len()
+        self.contents.len()
     }
 }
 

@@ -3,13 +3,15 @@
 //! For systems without `memfd_create`. Memory is reused while it is warm; the changes of rights are
 //! what a load costs then. Cold memory is brought in with one call instead of a fault a page.
 
+use core::ops::Range;
+
 use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, copy_segments};
 
 use super::config::{ReleasedRights, SlotConfig};
 use super::failure::{failed, refused, report};
+use super::publish;
 use super::rights::Rights;
 use super::view::View;
-use crate::cache;
 
 /// The view, and how much of it has pages.
 #[derive(Debug)]
@@ -31,19 +33,19 @@ impl Anonymous {
         let (operation, span) = (MemoryOperation::Place, plan.span());
         let refusal = refused(operation, 0, span);
         let now = self.view.rights().cloned().unwrap_or_default();
-        let rights = now.with_writable_front(span).ok_or(refusal)?;
+        let rights = now.with(&(0..span), Protection::READ | Protection::WRITE).ok_or(refusal)?;
         self.view.change(&rights).map_err(failed(MemoryOperation::Protect))?;
         if self.touched < span {
             let cold = self.touched..span;
             self.touched = span;
             self.view.populate(cold).map_err(failed(operation))?;
         }
-        copy_segments(plan, self.lend(span).ok_or(refusal)?)?;
+        copy_segments(plan, self.lend(0..span).ok_or(refusal)?)?;
         Ok(self.view.address())
     }
 
-    /// Lends the first `bytes` bytes, between placing and sealing.
-    pub(super) fn lend(&mut self, bytes: usize) -> Option<&mut [u8]> {
+    /// Lends bytes of the image, between placing and sealing.
+    pub(super) fn lend(&mut self, bytes: Range<usize>) -> Option<&mut [u8]> {
         // SAFETY: the view is lent here alone; no code of the slot runs while an image is being
         // loaded into it, and sealing takes the rights that this checks.
         unsafe { self.view.bytes_mut(bytes) }
@@ -52,11 +54,7 @@ impl Anonymous {
     /// Gives the pages the rights of the image and publishes its code.
     pub(super) fn seal(&mut self, rights: &Rights) -> Result<(), MemoryError> {
         self.view.change(rights).map_err(failed(MemoryOperation::Protect))?;
-        for run in rights.accessible().filter(|run| run.protection.contains(Protection::EXECUTE)) {
-            // CAST: offsets in a slot are far below 64 bits.
-            let address = self.view.address() + run.offset as u64;
-            cache::publish_instructions(address, address, run.bytes);
-        }
+        publish(rights, self.view.address(), self.view.address());
         Ok(())
     }
 

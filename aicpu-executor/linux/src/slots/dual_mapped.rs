@@ -10,13 +10,15 @@
 //! finds them right. Code view and file are shared memory: data that an image writes is seen at
 //! both addresses, and nowhere outside the process, since the file has no name and no descriptor.
 
-use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, copy_segments};
+use core::ops::Range;
+
+use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, copy_segments};
 
 use super::config::{ReleasedRights, SlotConfig, WriterView};
 use super::failure::{failed, refused, report};
+use super::publish;
 use super::rights::Rights;
 use super::view::View;
-use crate::cache;
 
 /// The two views, and how much of the file behind them has pages.
 #[derive(Debug)]
@@ -49,12 +51,18 @@ impl DualMapped {
             self.touched = span;
             self.writer.populate(cold).map_err(failed(operation))?;
         }
-        copy_segments(plan, self.lend(span).ok_or(refusal)?)?;
+        copy_segments(plan, self.lend(0..span).ok_or(refusal)?)?;
         Ok(self.code.address())
     }
 
-    /// Lends the first `bytes` bytes, between placing and sealing.
-    pub(super) fn lend(&mut self, bytes: usize) -> Option<&mut [u8]> {
+    /// Returns where the loader writes.
+    #[cfg(test)]
+    pub(super) fn writer_address(&self) -> u64 {
+        self.writer.address()
+    }
+
+    /// Lends bytes of the image, between placing and sealing.
+    pub(super) fn lend(&mut self, bytes: Range<usize>) -> Option<&mut [u8]> {
         // SAFETY: the writer view is lent here alone and never executable; no code of the slot runs
         // while an image is being loaded into it, and the code view of other slots is other memory.
         unsafe { self.writer.bytes_mut(bytes) }
@@ -63,12 +71,7 @@ impl DualMapped {
     /// Gives the code view the rights of the image, publishes its code, hides the writer view.
     pub(super) fn seal(&mut self, rights: &Rights) -> Result<(), MemoryError> {
         self.code.change(rights).map_err(failed(MemoryOperation::Protect))?;
-        let (written, seen) = (self.writer.address(), self.code.address());
-        for run in rights.accessible().filter(|run| run.protection.contains(Protection::EXECUTE)) {
-            // CAST: offsets in a slot are far below 64 bits.
-            let offset = run.offset as u64;
-            cache::publish_instructions(written + offset, seen + offset, run.bytes);
-        }
+        publish(rights, self.writer.address(), self.code.address());
         match self.config.writer {
             WriterView::Kept => Ok(()),
             WriterView::Hidden => {

@@ -6,17 +6,19 @@
 use core::ffi::CStr;
 
 use aicpu_executor::loader::{MemoryError, MemoryOperation, Protection};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 
 use super::anonymous::Anonymous;
 use super::config::{SlotConfig, SlotMode};
 use super::dual_mapped::DualMapped;
 use super::failure::{refused, warn};
+use super::mapped::Mapped;
+use super::memory_file;
 use super::region::Region;
 use super::slot::{Backing, Slot};
+use super::staged::Staged;
+use super::staging_files::LinuxFiles;
 use super::view::Pieces;
 
 /// What the file is called in the list of mappings.
@@ -27,6 +29,10 @@ const FILE_NAME: &CStr = c"orchestrations";
 pub(super) struct Reservation {
     config: SlotConfig,
     views: Views,
+    /// Whether the slots belong to callable ids.
+    is_arena: bool,
+    /// Index of the next slot.
+    next: usize,
 }
 
 /// The address space by mode.
@@ -34,10 +40,11 @@ pub(super) struct Reservation {
 enum Views {
     DualMapped { code: Pieces, writer: Pieces },
     Anonymous(Pieces),
+    Staged(Pieces),
 }
 
 impl Reservation {
-    /// Reserves `count` slots in the first mode that works.
+    /// Reserves `count` slots in the mode that is asked for, or the first that works.
     ///
     /// # Errors
     ///
@@ -48,33 +55,74 @@ impl Reservation {
             return Err(refused(MemoryOperation::Reserve, 0, config.slot_bytes));
         }
         let views = match config.mode {
+            SlotMode::Auto => first_that_works(&config, count),
             SlotMode::DualMapped => dual_mapped(&config, count),
-            SlotMode::Anonymous | SlotMode::Staged => anonymous(&config, count),
-            SlotMode::Auto => dual_mapped(&config, count).or_else(|error| {
-                warn(format_args!("no dual mapping ({error}): private memory for orchestrations"));
-                anonymous(&config, count)
-            }),
+            SlotMode::Anonymous => private(&config, count).map(Views::Anonymous),
+            SlotMode::Staged => private(&config, count).map(Views::Staged),
         };
-        Ok(Self { config, views: views? })
+        Ok(Self { config, views: views?, is_arena: count > 1, next: 0 })
     }
 
     /// Cuts off the next slot.
     pub(super) fn next_slot(&mut self) -> Slot {
-        let slot_bytes = self.config.slot_bytes;
+        let (config, id) = (self.config, self.is_arena.then_some(self.next));
+        self.next += 1;
         let backing = match &mut self.views {
-            Views::DualMapped { code, writer } => match (code.next(), writer.next()) {
-                (Some(code), Some(writer)) => {
-                    Some(Backing::DualMapped(DualMapped::new(code, writer, self.config)))
-                }
-                _ => None,
-            },
+            Views::DualMapped { code, writer } => code
+                .next()
+                .zip(writer.next())
+                .map(|(code, writer)| Backing::DualMapped(DualMapped::new(code, writer, config))),
             Views::Anonymous(pieces) => {
-                pieces.next().map(|view| Backing::Anonymous(Anonymous::new(view, self.config)))
+                pieces.next().map(|view| Backing::Anonymous(Anonymous::new(view, config)))
             }
+            Views::Staged(pieces) => pieces
+                .next()
+                .map(|view| Backing::Staged(Staged::new(view, id, config.folders, LinuxFiles))),
         };
-        let error = refused(MemoryOperation::Reserve, 0, slot_bytes);
-        Slot::new(backing.unwrap_or(Backing::Unavailable(error)), slot_bytes)
+        // There are as many pieces as were asked for.
+        let missing = Backing::Unavailable(refused(MemoryOperation::Reserve, 0, config.slot_bytes));
+        Slot::new(backing.unwrap_or(missing), config.slot_bytes)
     }
+}
+
+/// Reserves one slot that files are mapped into.
+///
+/// # Errors
+///
+/// The system does not give the address space.
+pub(super) fn mapped_slot(config: &SlotConfig) -> Result<Slot, MemoryError> {
+    let refusal = refused(MemoryOperation::Reserve, 0, config.slot_bytes);
+    if !config.is_valid() {
+        return Err(refusal);
+    }
+    let view = private(config, 1)?.next().ok_or(refusal)?;
+    Ok(Slot::new(Backing::Mapped(Mapped::new(view)), config.slot_bytes))
+}
+
+/// Decides on a mode: the first whose memory can be had and may run code.
+fn first_that_works(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
+    let (write, execute) = (Protection::READ | Protection::WRITE, Protection::EXECUTE);
+    let failed = failed(Pieces::region_bytes(count, config.slot_bytes));
+    let dual = dual_mapped(config, count).and_then(|views| match &views {
+        Views::DualMapped { code, .. } => {
+            code.try_rights(&[execute]).map(|()| views).map_err(&failed)
+        }
+        _ => Ok(views),
+    });
+    dual.or_else(|error| {
+        let pieces = private(config, count)?;
+        match pieces.try_rights(&[write, execute]).map_err(&failed) {
+            Ok(()) => {
+                warn(format_args!("orchestrations get private memory, not two views: {error}"));
+                Ok(Views::Anonymous(pieces))
+            }
+            Err(refusal) if config.folders.is_empty() => Err(refusal),
+            Err(refusal) => {
+                warn(format_args!("orchestrations are staged in files: {error}; {refusal}"));
+                Ok(Views::Staged(pieces))
+            }
+        }
+    })
 }
 
 /// The error of a call about `bytes` bytes of address space.
@@ -89,42 +137,17 @@ fn failed(bytes: usize) -> impl Fn(Errno) -> MemoryError {
 fn dual_mapped(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
     let bytes = Pieces::region_bytes(count, config.slot_bytes);
     let failed = failed(bytes);
-    let file = memory_file(bytes).map_err(&failed)?;
+    let file = memory_file::sparse(FILE_NAME, bytes).map_err(&failed)?;
     let region = Region::shared(file.as_fd(), bytes).map_err(&failed)?;
-    region.try_rights(&[Protection::READ | Protection::EXECUTE]).map_err(&failed)?;
     let code = Pieces::new(region, count, config.slot_bytes);
-    let writer = Region::shared(file.as_fd(), bytes).map_err(&failed)?;
     // Cut at the same offsets of the file.
-    let writer = code.cut_alike(writer);
+    let writer = code.cut_alike(Region::shared(file.as_fd(), bytes).map_err(&failed)?);
     Ok(Views::DualMapped { code, writer })
 }
 
 /// Private memory.
-fn anonymous(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
+fn private(config: &SlotConfig, count: usize) -> Result<Pieces, MemoryError> {
     let bytes = Pieces::region_bytes(count, config.slot_bytes);
-    let failed = failed(bytes);
-    let region = Region::anonymous(bytes).map_err(&failed)?;
-    let (write, execute) = (Protection::READ | Protection::WRITE, Protection::EXECUTE);
-    region.try_rights(&[write, execute]).map_err(&failed)?;
-    Ok(Views::Anonymous(Pieces::new(region, count, config.slot_bytes)))
-}
-
-/// A file of `bytes` bytes in memory, without pages yet, whose length nobody can change.
-fn memory_file(bytes: usize) -> Result<OwnedFd, Errno> {
-    // CAST: usize is 64 bits on the supported targets.
-    let length = bytes as u64;
-    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < length) {
-        // The system would end the process with a signal.
-        return Err(Errno::FBIG);
-    }
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = match memfd_create(FILE_NAME, flags | MemfdFlags::EXEC) {
-        // Linux before 6.3 knows no such flag, and every file is executable.
-        Err(Errno::INVAL) => memfd_create(FILE_NAME, flags),
-        file => file,
-    }?;
-    ftruncate(&file, length)?;
-    // A file that shrinks under its mapping would be a fault at any later access.
-    fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(file)
+    let region = Region::anonymous(bytes).map_err(failed(bytes))?;
+    Ok(Pieces::new(region, count, config.slot_bytes))
 }

@@ -3,6 +3,8 @@
 //! It exists apart because it is arithmetic: no memory, no system. What it decides is the price of
 //! a load, at 3.5 µs a call (design loader §2.5).
 
+use core::ops::Range;
+
 use aicpu_executor::loader::{PageLayout, PageRun, Protection};
 
 /// Runs a list may have: those of a layout (34), and one more for each end.
@@ -35,9 +37,7 @@ impl Rights {
 
     /// The first `bytes` bytes readable and writable.
     pub(super) fn writable(bytes: usize) -> Option<Self> {
-        let mut rights = Self::none();
-        rights.push(bytes, Protection::READ | Protection::WRITE)?;
-        Some(rights)
+        Self::none().with(&(0..bytes), Protection::READ | Protection::WRITE)
     }
 
     /// The rights of an image; `None` if they are not whole pages, have gaps in the list, or
@@ -56,12 +56,18 @@ impl Rights {
         Some(rights)
     }
 
-    /// These rights, but the first `bytes` bytes readable and writable.
-    pub(super) fn with_writable_front(&self, bytes: usize) -> Option<Self> {
-        let mut rights = Self::writable(bytes)?;
+    /// These rights, but other ones for `pages`.
+    pub(super) fn with(&self, pages: &Range<usize>, protection: Protection) -> Option<Self> {
+        let mut rights = Self::none();
+        for run in &self.runs {
+            rights.push(pages.start.min(run.end as usize), run.protection)?;
+        }
+        rights.push(pages.start, Protection::empty())?;
+        rights.push(pages.end, protection)?;
         for run in &self.runs {
             rights.push(run.end as usize, run.protection)?;
         }
+        rights.trim();
         Some(rights)
     }
 
@@ -92,10 +98,12 @@ impl Rights {
         self.runs.last().map_or(0, |run| run.end as usize)
     }
 
-    /// Tells whether the first `bytes` bytes are all readable and writable.
-    pub(super) fn has_writable_front(&self, bytes: usize) -> bool {
+    /// Tells whether bytes of the slot can be read and written.
+    pub(super) fn are_writable(&self, bytes: &Range<usize>) -> bool {
         let both = Protection::READ | Protection::WRITE;
-        self.runs.first().is_some_and(|run| run.protection == both && bytes <= run.end as usize)
+        let Ok(start) = u32::try_from(bytes.start) else { return false };
+        let run = self.run_at(start);
+        run.protection.contains(both) && bytes.start <= bytes.end && bytes.end <= run.end as usize
     }
 
     /// Returns the runs that have any rights, with their places.

@@ -16,9 +16,12 @@ use rustix::param::page_size;
 use super::anonymous::Anonymous;
 use super::config::{SlotConfig, SlotMode};
 use super::dual_mapped::DualMapped;
-use super::failure::refused;
+use super::failure::{failed, refused};
+use super::mapped::Mapped;
 use super::reservation::Reservation;
 use super::rights::Rights;
+use super::segment_mapping::MapPages;
+use super::staged::Staged;
 
 /// Segments of an image that can be patched.
 type WritableSegments = heapless::Vec<(u32, u32), 16>;
@@ -39,6 +42,9 @@ pub(super) enum Backing {
     Unavailable(MemoryError),
     DualMapped(DualMapped),
     Anonymous(Anonymous),
+    Staged(Staged),
+    /// For [`FileSlot`](super::FileSlot), which brings the file.
+    Mapped(Mapped),
 }
 
 #[derive(Debug)]
@@ -82,9 +88,19 @@ impl Slot {
     #[must_use]
     pub const fn mode(&self) -> Option<SlotMode> {
         match self.backing {
-            Backing::Unavailable(_) => None,
+            Backing::Unavailable(_) | Backing::Mapped(_) => None,
             Backing::DualMapped(_) => Some(SlotMode::DualMapped),
             Backing::Anonymous(_) => Some(SlotMode::Anonymous),
+            Backing::Staged(_) => Some(SlotMode::Staged),
+        }
+    }
+
+    /// Returns where the loader's own view of the memory is, if there is one.
+    #[cfg(test)]
+    pub(super) fn writer_address(&self) -> Option<u64> {
+        match &self.backing {
+            Backing::DualMapped(slot) => Some(slot.writer_address()),
+            _ => None,
         }
     }
 
@@ -94,6 +110,44 @@ impl Slot {
         !matches!(self.phase, Phase::Empty)
     }
 
+    /// Places an image in an empty slot in the given way.
+    fn place_by(
+        &mut self,
+        plan: &Plan<'_>,
+        place: impl FnOnce(&mut Backing) -> Result<u64, MemoryError>,
+    ) -> Result<u64, MemoryError> {
+        let (span, page) = (plan.span(), plan.page_bytes());
+        let refusal = refused(MemoryOperation::Place, 0, span);
+        if self.is_occupied() || span > self.slot_bytes || !page.is_multiple_of(page_size()) {
+            return Err(refusal);
+        }
+        let writable = writable_segments(plan).ok_or(refusal)?;
+        let placed = place(&mut self.backing);
+        match placed {
+            Ok(_) => self.phase = Phase::Placed { span, writable },
+            Err(_) => self.clear(),
+        }
+        placed
+    }
+
+    /// Places an image whose segments are mapped from `source` if the slot can do that, and copied
+    /// otherwise.
+    pub(super) fn place_mapped(
+        &mut self,
+        plan: &Plan<'_>,
+        source: Option<&dyn MapPages>,
+    ) -> Result<u64, MemoryError> {
+        if !matches!(self.backing, Backing::Mapped(_)) {
+            return self.place(plan);
+        }
+        self.place_by(plan, |backing| match backing {
+            Backing::Mapped(slot) => {
+                slot.place(plan, source).map_err(failed(MemoryOperation::MapFile))
+            }
+            _ => Err(refused(MemoryOperation::Place, 0, plan.span())),
+        })
+    }
+
     /// Takes back what a failed `place` or a released image has left.
     fn clear(&mut self) {
         self.phase = Phase::Empty;
@@ -101,6 +155,8 @@ impl Slot {
             Backing::Unavailable(_) => {}
             Backing::DualMapped(slot) => slot.release(),
             Backing::Anonymous(slot) => slot.release(),
+            Backing::Staged(slot) => slot.release(),
+            Backing::Mapped(slot) => slot.release(),
         }
     }
 }
@@ -111,27 +167,18 @@ impl CodeMemory for Slot {
     }
 
     fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
-        let (span, page) = (plan.span(), plan.page_bytes());
-        let refusal = refused(MemoryOperation::Place, 0, span);
-        if self.is_occupied() || span > self.slot_bytes || !page.is_multiple_of(page_size()) {
-            return Err(refusal);
-        }
-        let writable = writable_segments(plan).ok_or(refusal)?;
-        let placed = match &mut self.backing {
+        self.place_by(plan, |backing| match backing {
             Backing::Unavailable(error) => Err(*error),
             Backing::DualMapped(slot) => slot.place(plan),
             Backing::Anonymous(slot) => slot.place(plan),
-        };
-        match placed {
-            Ok(_) => self.phase = Phase::Placed { span, writable },
-            Err(_) => self.clear(),
-        }
-        placed
+            Backing::Staged(slot) => slot.place(plan),
+            Backing::Mapped(slot) => slot.place(plan, None).map_err(failed(MemoryOperation::Place)),
+        })
     }
 
     fn writable(&mut self, offset: usize, bytes: usize) -> Result<&mut [u8], MemoryError> {
         let refusal = refused(MemoryOperation::Write, offset, bytes);
-        let Phase::Placed { span, writable } = &self.phase else { return Err(refusal) };
+        let Phase::Placed { writable, .. } = &self.phase else { return Err(refusal) };
         let range = offset..offset.checked_add(bytes).ok_or(refusal)?;
         let holds = |(start, end): &(u32, u32)| {
             *start as usize <= range.start && range.end <= *end as usize
@@ -139,12 +186,14 @@ impl CodeMemory for Slot {
         if !writable.iter().any(holds) {
             return Err(refusal);
         }
-        let all = match &mut self.backing {
+        let lent = match &mut self.backing {
             Backing::Unavailable(_) => None,
-            Backing::DualMapped(slot) => slot.lend(*span),
-            Backing::Anonymous(slot) => slot.lend(*span),
+            Backing::DualMapped(slot) => slot.lend(range),
+            Backing::Anonymous(slot) => slot.lend(range),
+            Backing::Staged(slot) => slot.lend(range),
+            Backing::Mapped(slot) => slot.lend(range),
         };
-        all.and_then(|all| all.get_mut(range)).ok_or(refusal)
+        lent.ok_or(refusal)
     }
 
     fn seal(&mut self, plan: &Plan<'_>) -> Result<(), MemoryError> {
@@ -158,6 +207,8 @@ impl CodeMemory for Slot {
             Backing::Unavailable(error) => Err(*error),
             Backing::DualMapped(slot) => slot.seal(&rights),
             Backing::Anonymous(slot) => slot.seal(&rights),
+            Backing::Staged(slot) => slot.seal(&rights),
+            Backing::Mapped(slot) => slot.seal(&rights),
         }?;
         self.phase = Phase::Sealed;
         Ok(())

@@ -9,10 +9,12 @@ use core::ptr::NonNull;
 use core::slice;
 
 use aicpu_executor::loader::{PageRun, Protection};
-use rustix::io::Errno;
-use rustix::mm::{Advice, madvise, mprotect};
+use rustix::fd::BorrowedFd;
+use rustix::io::{self, Errno};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect};
 use rustix::param::page_size;
 
+use super::calls::{Call, note};
 use super::config::{GUARD_BYTES, SLOT_ALIGN};
 use super::region::{Region, flags};
 use super::rights::{Changes, Rights};
@@ -89,6 +91,7 @@ impl View {
         let refusal = |error| Refusal { offset: run.offset, bytes: run.bytes, error };
         self.check(&(run.offset..run.offset.saturating_add(run.bytes)))?;
         let start = self.at(run.offset).as_ptr().cast();
+        note(Call::Protect);
         // SAFETY: whole pages of our own region, as just checked. No reference to them exists:
         // they borrow this value.
         unsafe { mprotect(start, run.bytes, flags(run.protection)) }.map_err(refusal)
@@ -105,19 +108,19 @@ impl View {
         Err(Refusal { offset: pages.start, bytes, error: Errno::INVAL })
     }
 
-    /// Lends the first `bytes` bytes, if they are readable and writable.
+    /// Lends bytes of the slot, if they are readable and writable.
     ///
     /// # Safety
     ///
-    /// No code runs that could touch them, and nothing else lends the same memory, for as long as
-    /// the borrow lasts.
-    pub(super) unsafe fn bytes_mut(&mut self, bytes: usize) -> Option<&mut [u8]> {
-        if bytes > self.bytes || !self.rights.as_ref()?.has_writable_front(bytes) {
+    /// No code runs that could touch them, and nothing else lends or changes the same memory, for
+    /// as long as the borrow lasts.
+    pub(super) unsafe fn bytes_mut(&mut self, bytes: Range<usize>) -> Option<&mut [u8]> {
+        if bytes.end > self.bytes || !self.rights.as_ref()?.are_writable(&bytes) {
             return None;
         }
         // SAFETY: mapped readable and writable, by the check above and the invariant; zeroed by the
         // system at least; exclusive by the caller's promise.
-        Some(unsafe { slice::from_raw_parts_mut(self.at(0).as_ptr(), bytes) })
+        Some(unsafe { slice::from_raw_parts_mut(self.at(bytes.start).as_ptr(), bytes.len()) })
     }
 
     /// Brings writable pages into memory at once instead of one fault each.
@@ -139,10 +142,59 @@ impl View {
         self.advise(&pages, Advice::LinuxDontNeed)
     }
 
+    /// Puts a private mapping of a file at pages of the slot.
+    pub(super) fn map_private(
+        &mut self,
+        pages: Range<usize>,
+        (file, offset): (BorrowedFd<'_>, u64),
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        self.check(&pages)?;
+        let refusal = |error| Refusal { offset: pages.start, bytes: pages.len(), error };
+        let rights = self.rights.as_ref().and_then(|now| now.with(&pages, protection));
+        let rights = rights.ok_or(refusal(Errno::INVAL))?;
+        let access = ProtFlags::from_bits_retain(flags(protection).bits());
+        let start = self.at(pages.start).as_ptr().cast();
+        let kind = MapFlags::PRIVATE | MapFlags::FIXED;
+        note(Call::Map);
+        // SAFETY: replaces whole pages of our own region, as just checked; no reference to them
+        // exists.
+        let mapped = unsafe { mmap(start, pages.len(), access, kind, file, offset) };
+        if let Err(error) = mapped {
+            // The pages may be unmapped now: they become ours again, or nobody's.
+            self.blank(pages.clone())?;
+            return Err(refusal(error));
+        }
+        self.rights = Some(rights);
+        Ok(())
+    }
+
+    /// Takes away whatever is mapped at pages of the slot: they have no memory and no rights.
+    ///
+    /// If the system does not do that, the address space is abandoned: a hole in it could become
+    /// somebody else's. Every later use of the view fails.
+    pub(super) fn blank(&mut self, pages: Range<usize>) -> Result<(), Refusal> {
+        self.check(&pages)?;
+        let before = self.rights.take();
+        let start = self.at(pages.start).as_ptr().cast();
+        let kind = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        note(Call::Map);
+        // SAFETY: as in `map_private`.
+        let mapped = unsafe { mmap_anonymous(start, pages.len(), ProtFlags::empty(), kind) };
+        if let Err(error) = mapped {
+            self.region.abandon();
+            let bytes = core::mem::take(&mut self.bytes);
+            return Err(Refusal { offset: 0, bytes, error });
+        }
+        self.rights = before.and_then(|before| before.with(&pages, Protection::empty()));
+        Ok(())
+    }
+
     /// Tells the system something about pages of the slot.
     fn advise(&mut self, pages: &Range<usize>, advice: Advice) -> Result<(), Refusal> {
         self.check(pages)?;
         let start = self.at(pages.start).as_ptr().cast();
+        note(Call::Advise);
         // SAFETY: pages of our own region; no reference to them exists, and contents become at most
         // zero.
         unsafe { madvise(start, pages.len(), advice) }.map_err(|error| Refusal {
@@ -180,6 +232,11 @@ impl Pieces {
         // Cannot wrap: the region is longer than both together.
         let lead = (start + GUARD_BYTES).next_multiple_of(SLOT_ALIGN) - start;
         Self { rest: region, left: count, slot_bytes, lead }
+    }
+
+    /// Tells whether the system allows these rights, one after the other, on this memory.
+    pub(super) fn try_rights(&self, steps: &[Protection]) -> io::Result<()> {
+        self.rest.try_rights(steps)
     }
 
     /// Cuts another region of the same size at the same places, whatever its alignment.

@@ -28,9 +28,6 @@ const SONAMES: [&CStr; 8] = [
     c"librt.so.1",
 ];
 
-/// Code of the kernel in every process; the C library's `time` and the like may be there.
-const VDSO: &CStr = c"linux-vdso.so.1";
-
 /// Longest name or version that is looked up, in bytes; the longest that the loader accepts.
 const NAME_BYTES_MAX: usize = 4096;
 
@@ -46,15 +43,7 @@ pub(super) fn make_resident() {
 /// The libraries of the list that are in the process. They stay in it.
 #[derive(Debug)]
 pub(super) struct ResidentLibraries {
-    list: Vec<Library>,
-}
-
-/// One library.
-#[derive(Debug)]
-struct Library {
-    handle: Handle,
-    /// Under which name the system's loader has it.
-    path: CString,
+    list: Vec<Handle>,
 }
 
 /// A library of the system's loader that is never closed.
@@ -76,8 +65,7 @@ impl ResidentLibraries {
         let library = |soname: &&CStr| {
             let path = loaded.get(soname.to_bytes())?;
             // Under its own path an object is found by comparing names: no file is opened.
-            let handle = open(path, libc::RTLD_LAZY | libc::RTLD_NOLOAD)?;
-            Some(Library { handle, path: path.clone() })
+            open(path, libc::RTLD_LAZY | libc::RTLD_NOLOAD)
         };
         Self { list: SONAMES.iter().filter_map(library).collect() }
     }
@@ -93,12 +81,9 @@ impl ResidentLibraries {
             None => None,
         };
         let own = self.list.iter().find_map(|library| {
-            let address = symbol(library.handle.0.as_ptr(), &name, version.as_deref())?;
-            // A library is asked together with those that it needs, and for thread-local variables
-            // too: only what lies in a library of the list counts.
-            let owner = owner_of(address)?;
-            let is_known = *owner == *VDSO || self.list.iter().any(|each| *each.path == *owner);
-            is_known.then_some(address)
+            // Asked together with those that it needs, which are in the list as well.
+            let address = symbol(library.0.as_ptr(), &name, version.as_deref())?;
+            is_in_an_object(address).then_some(address)
         })?;
         let address = match replaceable {
             // The default name, not a version: a replacement has none.
@@ -132,17 +117,11 @@ fn symbol(handle: *mut c_void, name: &CStr, version: Option<&CStr>) -> Option<No
     NonNull::new(address)
 }
 
-/// Returns the path of the object that has this address.
-fn owner_of(address: NonNull<c_void>) -> Option<CString> {
+/// Tells whether this is an address in a library, not in a thread's own block of variables.
+fn is_in_an_object(address: NonNull<c_void>) -> bool {
     let mut found = MaybeUninit::<libc::Dl_info>::uninit();
     // SAFETY: the place is large enough; the address is only compared.
-    if unsafe { libc::dladdr(address.as_ptr(), found.as_mut_ptr()) } == 0 {
-        return None;
-    }
-    // SAFETY: written, as the result says.
-    let path = NonNull::new(unsafe { found.assume_init() }.dli_fname.cast_mut())?;
-    // SAFETY: the loader's own name of the object, which ends with NUL; it is copied at once.
-    Some(unsafe { CStr::from_ptr(path.as_ptr()) }.to_owned())
+    unsafe { libc::dladdr(address.as_ptr(), found.as_mut_ptr()) != 0 }
 }
 
 /// Notes one loaded object under its file name; called by `dl_iterate_phdr`.
@@ -166,10 +145,4 @@ unsafe extern "C" fn note_object(
     // The loader lists the oldest object first, and that one is meant by a name.
     loaded.entry(file_name.to_vec()).or_insert(path);
     0
-}
-
-/// The paths of the libraries.
-#[cfg(test)]
-pub(super) fn paths(libraries: &ResidentLibraries) -> impl Iterator<Item = &CStr> {
-    libraries.list.iter().map(|library| &*library.path)
 }

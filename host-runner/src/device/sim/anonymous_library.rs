@@ -3,7 +3,11 @@
 //! The bytes go to a sealed anonymous file, which is opened through its path in `/proc`. That path
 //! ends with a descriptor number, numbers are reused, and the loader takes an object that is
 //! loaded under the same path for the same object. So each path is spelled in a way of its own.
+//!
+//! A debugger opens the path as well, in a process of its own: it names this process by its number,
+//! and stays valid as long as the file is open.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +34,8 @@ pub enum OpenError {
 
 /// Opens `image`, with all its symbols bound now and none offered to others.
 ///
-/// `name` is what debuggers and maps show.
+/// `name` is what maps show. The object stays where the file is closed; a debugger that comes later
+/// finds nothing then.
 ///
 /// # Errors
 ///
@@ -40,12 +45,12 @@ pub enum OpenError {
 ///
 /// Constructors of the object run, and later its destructors: the image must be one that the user
 /// wants to run in this process, and must have passed [`image::check`](crate::device::image::check).
-pub unsafe fn open(name: &str, image: &[u8]) -> Result<Library, OpenError> {
+pub unsafe fn open(name: &str, image: &[u8]) -> Result<(Library, File), OpenError> {
     let mut image = image.to_vec();
     let constructors = constructors::detach(&mut image);
     let io = |error: rustix::io::Errno| OpenError::File(error.into());
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = std::fs::File::from(memfd_create(name, flags).map_err(io)?);
+    let mut file = File::from(memfd_create(name, flags).map_err(io)?);
     file.write_all(&image).map_err(OpenError::File)?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
     fcntl_add_seals(file.as_fd(), seals).map_err(io)?;
@@ -58,16 +63,17 @@ pub unsafe fn open(name: &str, image: &[u8]) -> Result<Library, OpenError> {
     let library = unsafe { Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) }
         .map_err(OpenError::Loader)?;
     // SAFETY: the caller's promise; the loader found no constructors.
-    unsafe { constructors.run(library) }.map_err(OpenError::Constructor)
+    let library = unsafe { constructors.run(library) }.map_err(OpenError::Constructor)?;
+    Ok((library, file))
 }
 
-/// A spelling of `/proc/self/fd/N` that no other `serial` gives, whatever its `N`.
+/// A spelling of `/proc/PID/fd/N` that no other `serial` gives, whatever its `N`.
 ///
 /// The bits of the serial become `./` and `/`, which both mean nothing to the file system.
 fn unique_path(descriptor: i32, serial: u64) -> String {
     let bits = 64 - serial.leading_zeros();
     let spelled = (0..bits).map(|bit| if serial >> bit & 1 == 1 { "./" } else { "/" });
-    format!("/proc/self/fd/{}{descriptor}", spelled.collect::<String>())
+    format!("/proc/{}/fd/{}{descriptor}", std::process::id(), spelled.collect::<String>())
 }
 
 #[cfg(test)]
@@ -76,10 +82,17 @@ mod tests {
     use crate::device::sim::test_objects::cxx_bytes;
     use std::collections::HashSet;
 
+    /// The start of what the C library says of an object.
+    #[repr(C)]
+    struct LinkMap {
+        load_address: usize,
+        name: *const std::ffi::c_char,
+    }
+
     fn open_returning(value: i32) -> Library {
         let source = format!("extern \"C\" int value() {{ return {value}; }}");
         // SAFETY: compiled from the line above.
-        unsafe { open("value", &cxx_bytes("value", &source)) }.unwrap()
+        unsafe { open("value", &cxx_bytes("value", &source)) }.unwrap().0
     }
 
     fn value_of(library: &Library) -> i32 {
@@ -106,7 +119,7 @@ mod tests {
             __attribute__((constructor(150))) static void early() { step(3); }\n\
             extern \"C\" int value() { return first + second + calls; }";
         // SAFETY: compiled from the lines above.
-        let library = unsafe { open("ordered", &cxx_bytes("ordered", source)) }.unwrap();
+        let (library, _) = unsafe { open("ordered", &cxx_bytes("ordered", source)) }.unwrap();
         // 3, then 31, then 312.
         assert_eq!(value_of(&library), 31 + 312 + 312);
         let mut ended = 0_i32;
@@ -141,9 +154,29 @@ mod tests {
     }
 
     #[test]
+    fn another_process_reads_the_object_where_the_loader_says_that_it_is() {
+        let image = cxx_bytes("seen", "extern \"C\" int value() { return 6; }");
+        // SAFETY: compiled from the line above.
+        let (library, file) = unsafe { open("seen", &image) }.unwrap();
+        let handle = library.into_raw();
+        let mut map: *const LinkMap = std::ptr::null();
+        // SAFETY: a live handle, and room for the pointer that this request asks for.
+        let code = unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut map).cast()) };
+        assert_eq!(code, 0);
+        // SAFETY: the loader's record of an open library.
+        let name = unsafe { std::ffi::CStr::from_ptr((*map).name) };
+        let read = std::process::Command::new("cat").arg(name.to_str().unwrap()).output().unwrap();
+        assert_eq!(read.stdout.len(), image.len());
+        drop(file);
+        // SAFETY: from the line above, and used no more.
+        drop(unsafe { Library::from_raw(handle) });
+    }
+
+    #[test]
     fn paths_are_spelled_apart() {
         let paths: HashSet<String> = (1..2000).map(|serial| unique_path(7, serial)).collect();
         assert_eq!(paths.len(), 1999);
-        assert_eq!(unique_path(3, 6), "/proc/self/fd//././3");
+        let process = std::process::id();
+        assert_eq!(unique_path(3, 6), format!("/proc/{process}/fd//././3"));
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::fs::File;
 use std::mem::offset_of;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ use crate::device::image;
 struct Kernel {
     /// Keeps the code mapped.
     _library: Library,
+    /// The file that a debugger reads, if it is to find one.
+    _file: Option<File>,
     /// Its record in device memory.
     record: DeviceAddr,
     references: usize,
@@ -37,9 +40,16 @@ pub struct Kernels {
     /// By the bytes of the whole record, with the entry's address as zero.
     by_bytes: HashMap<Arc<[u8]>, Kernel>,
     by_record: HashMap<DeviceAddr, Arc<[u8]>>,
+    keeps_files: bool,
 }
 
 impl Kernels {
+    /// Keeps the files of kernels that are loaded from now on open, one descriptor each, so that a
+    /// debugger that comes later can read them.
+    pub fn keep_files(&mut self) {
+        self.keeps_files = true;
+    }
+
     /// Loads a kernel, or takes another reference to one with the same bytes.
     ///
     /// Returns the address of its record in device memory.
@@ -59,7 +69,7 @@ impl Kernels {
         }
         image::check(kernel.binary, KERNEL_ENTRY_SYMBOL)?;
         // SAFETY: the user registers the kernel to run it in this process; it has been checked.
-        let library = unsafe { anonymous_library::open("kernel", kernel.binary) }?;
+        let (library, file) = unsafe { anonymous_library::open("kernel", kernel.binary) }?;
         // SAFETY: only the address of the symbol is used.
         let entry = unsafe { library.get::<*const c_void>(KERNEL_ENTRY_SYMBOL.as_bytes()) };
         let entry = entry.map_err(loader_error)?.into_raw();
@@ -74,7 +84,8 @@ impl Kernels {
         }
         let bytes: Arc<[u8]> = bytes.into();
         self.by_record.insert(record, Arc::clone(&bytes));
-        self.by_bytes.insert(bytes, Kernel { _library: library, record, references: 1 });
+        let _file = self.keeps_files.then_some(file);
+        self.by_bytes.insert(bytes, Kernel { _library: library, _file, record, references: 1 });
         Ok(record)
     }
 

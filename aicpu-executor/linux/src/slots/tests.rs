@@ -1,0 +1,66 @@
+//! The slots against the kernel: what it shows of their memory, and how often it was asked.
+
+mod image;
+mod layouts;
+mod life;
+mod maps;
+mod refusals;
+mod sealed;
+mod staging;
+
+use core::ffi::CStr;
+use std::boxed::Box;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
+use std::vec::Vec;
+
+use aicpu_executor::loader::{CodeMemory, MemoryError, Plan};
+
+use super::{Slot, SlotConfig, SlotMode, WriterView};
+
+/// Every way of getting an image into a slot, the folder of staged files included.
+fn all_ways() -> [SlotConfig; 4] {
+    let of = |mode, writer| SlotConfig { mode, writer, ..SlotConfig::DEFAULT };
+    [
+        of(SlotMode::DualMapped, WriterView::Hidden),
+        of(SlotMode::DualMapped, WriterView::Kept),
+        of(SlotMode::Anonymous, WriterView::Hidden),
+        SlotConfig { folders: any_folder(), ..of(SlotMode::Staged, WriterView::Hidden) },
+    ]
+}
+
+/// The system's folder for temporary files, for as long as the tests run.
+fn any_folder() -> &'static [&'static CStr] {
+    static FOLDERS: OnceLock<Vec<&'static CStr>> = OnceLock::new();
+    FOLDERS.get_or_init(|| {
+        let path = CString::new(std::env::temp_dir().into_os_string().into_vec()).unwrap();
+        std::vec![Box::leak(path.into_boxed_c_str())]
+    })
+}
+
+fn slot(config: SlotConfig) -> Slot {
+    Slot::standalone(config).unwrap_or_else(|error| panic!("{config:?}: {error}"))
+}
+
+/// Loads an image and returns its address.
+fn load(memory: &mut dyn CodeMemory, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+    let base = memory.place(plan)?;
+    memory.seal(plan)?;
+    Ok(base)
+}
+
+/// Calls code as a function without arguments.
+fn call(address: u64) -> i32 {
+    let code = core::ptr::with_exposed_provenance::<()>(address as usize);
+    // SAFETY: the tests put a function of this type there, and sealed it.
+    let function = unsafe { core::mem::transmute::<*const (), extern "C" fn() -> i32>(code) };
+    function()
+}
+
+/// Reads bytes of a loaded image, at the address that its code sees.
+fn read(address: u64, bytes: usize) -> Vec<u8> {
+    let start = core::ptr::with_exposed_provenance::<u8>(address as usize);
+    // SAFETY: the tests read readable pages of images that are loaded, and nothing writes to them.
+    unsafe { core::slice::from_raw_parts(start, bytes) }.to_vec()
+}
