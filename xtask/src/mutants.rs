@@ -91,7 +91,9 @@ pub(crate) fn run(work: Work) -> Result<()> {
     }
     let growth = run_cycles(program(CYCLES)?, work)?;
     is_good &= growth.succeeded;
-    println!("lane     mutants  refused   failed   loaded  panics  crashes  hangs  growth    time");
+    println!(
+        "lane     mutants  refused   failed   loaded  panics  crashes  hangs    growth    time"
+    );
     lines.iter().for_each(|line| println!("{line}"));
     growth.lines.iter().for_each(|line| println!("{line}"));
     if !is_good {
@@ -233,7 +235,7 @@ impl Outcome {
         let all = refused + failed + loaded + panicked + stops;
         let mut line = format!(
             "{lane:<7}{all:>9}{refused:>9}{failed:>9}{loaded:>9}{panicked:>8}{crashes:>9}{hangs:>7}\
-             {growth:>4} KiB{:>6.1} s",
+             {growth:>6} KiB{:>6.1} s",
             self.seconds
         );
         for (what, seeds) in [("crashed", &self.crashes), ("hung", &self.hangs)] {

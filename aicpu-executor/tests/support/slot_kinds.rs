@@ -10,11 +10,21 @@ const KINDS: [(&str, SlotMode, WriterView, ReleasedRights); 4] = [
     ("anonymous", SlotMode::Anonymous, WriterView::Hidden, ReleasedRights::Stay),
 ];
 
+/// Memory that a slot keeps warm: less than large images need, so that some of it is given back.
+/// What is kept counts as resident, twice where it is mapped twice.
+const RETAIN_BYTES: usize = 256 << 10;
+
 /// Returns the slots with the names of their kinds; at least one.
 pub fn slots() -> Vec<(&'static str, Slot)> {
     let mut all = Vec::new();
     for (name, mode, writer, released) in KINDS {
-        let config = SlotConfig { mode, writer, released, ..SlotConfig::DEFAULT };
+        let config = SlotConfig {
+            mode,
+            writer,
+            released,
+            retain_bytes: RETAIN_BYTES,
+            ..SlotConfig::DEFAULT
+        };
         match Slot::standalone(config) {
             Ok(slot) if slot.mode().is_some() => all.push((name, slot)),
             Ok(_) => println!("no {name} slot on this system"),
