@@ -27,12 +27,12 @@ pub fn word(bytes: &[u8], place: usize) -> u64 {
 }
 
 /// Reads the half word at a place.
-fn half(bytes: &[u8], place: usize) -> u32 {
+pub fn half(bytes: &[u8], place: usize) -> u32 {
     u32::from_le_bytes(bytes[place..place + 4].try_into().expect("four bytes"))
 }
 
 /// Reads the quarter word at a place.
-fn quarter(bytes: &[u8], place: usize) -> usize {
+pub fn quarter(bytes: &[u8], place: usize) -> usize {
     usize::from(u16::from_le_bytes([bytes[place], bytes[place + 1]]))
 }
 
