@@ -104,4 +104,5 @@ fn no_mutant_stays_in_real_memory_or_leaves_its_pages() {
         }
     });
     campaign.assert_harmless();
+    campaign.assert_varied();
 }

@@ -36,7 +36,7 @@ struct Lane {
     test: &'static str,
 }
 
-const LANES: [Lane; 2] = [
+const LANES: [Lane; 3] = [
     Lane {
         name: "memory",
         what: "checked memory, compared with a model",
@@ -48,6 +48,12 @@ const LANES: [Lane; 2] = [
         what: "real pages between guard pages",
         program: "loader_mutants_native",
         test: "no_mutant_stays_in_real_memory_or_leaves_its_pages",
+    },
+    Lane {
+        name: "unwind",
+        what: "unwind tables, registered and searched",
+        program: "loader_mutants_unwind",
+        test: "registered_tables_of_mutants_can_be_searched",
     },
 ];
 

@@ -3,7 +3,7 @@
 use aicpu_executor::loader::PlanError;
 use aicpu_executor::loader::PlanError::{FileBytesExceedMemory, OutsideFile, UnwindTable};
 
-use crate::class::Case::{Refused, Series};
+use crate::class::Case::{Elsewhere, Refused, Series};
 use crate::class::{HostileClass, planned};
 use crate::support::image_builder::{FILE_BYTES, PT_GNU_PROPERTY, PT_TLS, TestImage};
 
@@ -153,5 +153,10 @@ pub(crate) const RANGES: HostileClass = HostileClass {
             image.bytes[image.at.eh_frame_hdr] = 2;
             UnwindTable { vaddr: image.at.eh_frame_hdr as u64, field: "version", value: 2 }
         }),
+        Elsewhere(
+            "tests/loader_unwind_records.rs",
+            "every_record_has_to_be_readable_and_every_function_code_of_the_image",
+        ),
+        Elsewhere("tests/loader_mutants_unwind.rs", "registered_tables_of_mutants_can_be_searched"),
     ],
 };

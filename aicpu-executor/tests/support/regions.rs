@@ -12,6 +12,9 @@ use super::elf_numbers::{
 /// Bytes looked at of a table whose size is written nowhere.
 const UNKNOWN_BYTES: usize = 512;
 
+/// Bytes looked at of the unwind records.
+const UNWIND_BYTES: usize = 1024;
+
 /// A range of the file that means something.
 #[derive(Clone)]
 pub struct Region {
@@ -72,6 +75,12 @@ pub fn regions(bytes: &[u8]) -> Vec<Region> {
         all.push(Region { name, range: start..start + program.file_bytes as usize, record });
         if program.kind == PT_DYNAMIC {
             tables(bytes, &programs, start, &mut all);
+        }
+        if program.kind == PT_GNU_EH_FRAME {
+            // The pointer, relative to itself, in four bytes: what every linker writes.
+            let place = start as i64 + 4 + i64::from(half(bytes, start + 4).cast_signed());
+            let end = (place as usize + UNWIND_BYTES).min(bytes.len());
+            all.push(Region { name: "unwind records", range: place as usize..end, record: 4 });
         }
     }
     sections(bytes, &mut all);
