@@ -82,6 +82,7 @@ mod version;
 
 pub use code_memory::{
     CodeMemory, MemoryError, MemoryOperation, Protection, StagingStep, copy_segments,
+    copy_segments_fresh,
 };
 pub use commit::{SymbolResolver, commit};
 pub use eh_frame::EhFrame;

@@ -10,6 +10,7 @@
 //!
 //! Executable memory and cache maintenance are those of `aicpu-linux`, which the simulator uses too.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use aicpu_executor::loader::{Import, SymbolResolver};
@@ -27,8 +28,19 @@ mod registers;
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.
 const SPINS_BEFORE_YIELD: u32 = 256;
 
+/// Where shared objects are staged if there is no other way into executable memory: the folders of
+/// the reference, in its order (spec callable §5.2).
+const STAGING_FOLDERS: &[&CStr] = &[
+    c"/usr/lib64/aicpu_kernels/0/aicpu_kernels_device",
+    c"/usr/lib64",
+    c"/lib64",
+    c"/var/tmp",
+    c"/tmp",
+];
+
 /// Executable memory. Of the process and not of the platform, which is put together on the stack.
-static SLOTS: SlotArena = SlotArena::new(SlotConfig::DEFAULT);
+static SLOTS: SlotArena =
+    SlotArena::new(SlotConfig { folders: STAGING_FOLDERS, ..SlotConfig::DEFAULT });
 
 /// Linux, by system calls alone.
 #[derive(Debug)]

@@ -197,6 +197,14 @@ impl<'a> Plan<'a> {
         segment.vaddr.wrapping_sub(self.segments.start()) as usize
     }
 
+    /// Returns the end of the last byte that is in the file, counted from the first byte of the
+    /// image. What is behind it is zero.
+    #[must_use]
+    pub fn file_end(&self) -> usize {
+        let end = |segment: &Segment| self.offset_of(segment) + self.file_bytes(segment).len();
+        self.segments().iter().map(end).max().unwrap_or(0)
+    }
+
     /// Returns the file bytes of a segment of this plan.
     #[must_use]
     pub fn file_bytes(&self, segment: &Segment) -> &'a [u8] {

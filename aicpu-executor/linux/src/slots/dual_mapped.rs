@@ -28,23 +28,25 @@ pub(super) struct DualMapped {
     config: SlotConfig,
     /// Bytes from the start that may have pages.
     touched: usize,
+    /// Whether the writer view is a mapping of its own in the system's list.
+    is_set_apart: bool,
 }
 
 impl DualMapped {
     /// Two views of the same bytes of one file, neither with any rights.
     pub(super) const fn new(code: View, writer: View, config: SlotConfig) -> Self {
-        Self { code, writer, config, touched: 0 }
+        Self { code, writer, config, touched: 0, is_set_apart: false }
     }
 
     /// Copies the image in through the writer view; returns its address in the code view.
     pub(super) fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
         let (operation, span) = (MemoryOperation::Place, plan.span());
         let refusal = refused(operation, 0, span);
-        let shown = match self.config.writer {
-            WriterView::Hidden => span,
-            WriterView::Kept => self.writer.bytes(),
-        };
-        let rights = Rights::writable(shown).ok_or(refusal)?;
+        if !self.is_set_apart {
+            self.writer.set_apart().map_err(failed(operation))?;
+            self.is_set_apart = true;
+        }
+        let rights = Rights::writable(self.writer.bytes()).ok_or(refusal)?;
         self.writer.change(&rights).map_err(failed(MemoryOperation::Protect))?;
         if self.touched < span {
             let cold = self.touched..span;

@@ -14,6 +14,8 @@
 use core::ops::Range;
 
 use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Plan, Protection};
+#[cfg(test)]
+use rustix::fd::BorrowedFd;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -51,6 +53,12 @@ impl SealedImage {
         let file = memory_file::sealed(c"orchestration", bytes).map_err(failed)?;
         let bytes = SealedBytes::map(file.as_fd(), length).map_err(failed)?;
         Ok(Self { file, bytes })
+    }
+
+    /// Returns the file.
+    #[cfg(test)]
+    pub(super) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// Returns the shared object, to be planned.

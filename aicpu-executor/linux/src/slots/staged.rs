@@ -77,6 +77,12 @@ impl<F: StagingFiles> Staged<F> {
         Self { slot: Mapped::new(view), id, folders, files }
     }
 
+    /// Returns what it makes files with.
+    #[cfg(test)]
+    pub(super) const fn files(&self) -> &F {
+        &self.files
+    }
+
     /// Takes the image through a file; returns its address.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The slots against the kernel: what it shows of their memory, and how often it was asked.
 
+mod faulty_files;
 mod image;
 mod layouts;
 mod life;
@@ -7,11 +8,14 @@ mod maps;
 mod refusals;
 mod sealed;
 mod staging;
+mod system_limits;
 
 use core::ffi::CStr;
 use std::boxed::Box;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
+use std::process::Command;
+use std::string::{String, ToString};
 use std::sync::OnceLock;
 use std::vec::Vec;
 
@@ -41,6 +45,31 @@ fn any_folder() -> &'static [&'static CStr] {
 
 fn slot(config: SlotConfig) -> Slot {
     Slot::standalone(config).unwrap_or_else(|error| panic!("{config:?}: {error}"))
+}
+
+/// Runs the test `name` once more, alone in a process of its own; tells whether this is it.
+///
+/// `launcher` is a shell command that prepares something and runs `"$@"`; it ends with 77 if this
+/// system does not let it prepare. The test is skipped then, and says so.
+fn is_alone(name: &str, launcher: &str) -> bool {
+    const CHILD: &str = "SLOTS_TEST_ALONE";
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let child = Command::new("sh")
+        .args(["-c", launcher, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &std::format!("slots::tests::{name}"), "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = [child.stdout, child.stderr].map(|text| String::from_utf8_lossy(&text).to_string());
+    if child.status.code() == Some(77) {
+        std::println!("skipped: this system does not allow it: {text:?}");
+    } else {
+        assert!(child.status.success() && text[0].contains("1 passed"), "{text:?}");
+    }
+    false
 }
 
 /// Loads an image and returns its address.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
-use aicpu_linux::{Slot, SlotArena};
+use aicpu_linux::{Slot, SlotArena, SlotConfig};
 use protocol::{CallableId, Chip};
 use spin::Mutex;
 
@@ -24,6 +24,11 @@ const PAUSING_ROUNDS: u32 = 32;
 const YIELDING_ROUNDS: u32 = 96;
 /// Longest sleep between two polls; whatever a core does ends it early.
 const SLEEP_MAX: Duration = Duration::from_micros(100);
+
+/// Executable memory for orchestrations. Folders come in only where the system allows neither two
+/// views of one memory nor private memory that runs.
+const SLOTS: SlotConfig =
+    SlotConfig { folders: &[c"/dev/shm", c"/var/tmp", c"/tmp"], ..SlotConfig::DEFAULT };
 
 /// The simulated machine.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ impl<C: Chip> SimPlatform<C> {
         Self {
             pool,
             symbols: ResidentSymbols::open(),
-            slots: SlotArena::default(),
+            slots: SlotArena::new(SLOTS),
             lister: OnceLock::new(),
         }
     }

@@ -1,8 +1,6 @@
 //! Rights: from any layout to any other, in as few calls as that takes, and never both W and X.
 
 use std::borrow::ToOwned;
-use std::format;
-use std::vec;
 use std::vec::Vec;
 
 use aicpu_executor::loader::Protection;
@@ -101,7 +99,7 @@ fn writable_and_executable_together_is_no_list_of_rights() {
 fn only_pages_that_are_all_writable_count_as_writable() {
     let list = rights("rwwxw");
     let page = |first: usize, last: usize| first * 4096..last * 4096;
-    for (range, expected) in vec![
+    for (range, expected) in [
         (page(1, 3), true),
         (4100..4100, true),
         (page(0, 2), false),
@@ -111,6 +109,6 @@ fn only_pages_that_are_all_writable_count_as_writable() {
         (page(9, 9), false),
         (usize::MAX - 1..usize::MAX, false),
     ] {
-        assert_eq!(list.are_writable(&range), expected, "{}", format!("{range:?}"));
+        assert_eq!(list.are_writable(&range), expected, "{range:?}");
     }
 }

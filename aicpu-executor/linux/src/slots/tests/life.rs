@@ -13,7 +13,7 @@ use rustix::param::page_size;
 use super::super::calls::{Call, noted};
 use super::super::{ReleasedRights, SlotArena, SlotConfig, SlotMode, WriterView};
 use super::image::{Built, Piece, build, plan_of};
-use super::maps::{kilobytes, mappings, rights_at, runs};
+use super::maps::{has_flag, kilobytes, mappings, rights_at, runs};
 use super::{all_ways, call, load, read, slot};
 
 /// Code, constants, sealed words, data and 9000 zero bytes; the code returns `number`.
@@ -86,6 +86,21 @@ fn nothing_is_writable_and_executable_and_the_writer_sees_nothing_once_hidden() 
         slot.release();
         assert_eq!(rights_at(view), expected);
     }
+}
+
+#[test]
+fn shared_memory_stays_in_this_process_and_is_dumped_once() {
+    let program = program(11);
+    let mut slot = slot(all_ways()[0]);
+    let code = load(&mut slot, &program.plan()).unwrap();
+    let writer = slot.writer_address().unwrap();
+    // "dc" is for not copied to a child, "dd" for left out of a core dump.
+    for (address, flag, expected) in
+        [(code, "dc", true), (writer, "dc", true), (code, "dd", false), (writer, "dd", true)]
+    {
+        assert_eq!(has_flag(address, flag), expected, "{flag}");
+    }
+    assert!(!has_flag(writer - 1, "dd"), "the guard is another mapping");
 }
 
 /// The calls of loading and releasing `images` in turn, once everything is warm.

@@ -64,3 +64,16 @@ pub(crate) fn kilobytes(field: &str, start: u64, end: u64) -> u64 {
     }
     sum
 }
+
+/// Whether the mapping with an address has a flag of the kernel's list, two letters.
+pub(crate) fn has_flag(address: u64, flag: &str) -> bool {
+    let text = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut is_inside = false;
+    text.lines().any(|line| {
+        if let Some(mapping) = parse(line) {
+            is_inside = (mapping.start..mapping.end).contains(&address);
+        }
+        let flags = line.strip_prefix("VmFlags:").filter(|_| is_inside);
+        flags.is_some_and(|flags| flags.split(' ').any(|each| each == flag))
+    })
+}

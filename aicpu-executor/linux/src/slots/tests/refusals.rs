@@ -1,13 +1,10 @@
 //! What a slot refuses, and with which error; and what it can still do afterwards.
 
-use std::process::Command;
-use std::string::ToString;
 use std::vec;
 
 use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Protection};
 use protocol::CallableId;
 use rustix::param::page_size;
-use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::super::calls::{Call, noted};
 use super::super::region::Region;
@@ -16,9 +13,6 @@ use super::super::view::Pieces;
 use super::super::{Slot, SlotArena, SlotConfig};
 use super::image::{Built, Piece, build};
 use super::{all_ways, call, load, slot};
-
-/// Linux's number for "no memory".
-const ENOMEM: i32 = 12;
 
 /// Code that returns `number`, and a page and a half of data.
 fn program(number: u16) -> Built {
@@ -118,39 +112,6 @@ fn sizes_that_make_no_sense_are_refused_by_every_slot_with_the_size() {
             assert_eq!(slot.mode(), None);
             assert_eq!(slot.place(&program(5).plan()), Err(error));
         }
-    }
-}
-
-/// In a process of its own, since the limit is for all of it.
-#[test]
-fn address_space_that_cannot_be_had_is_an_error_with_its_size() {
-    const CHILD: &str = "SLOTS_TEST_WITH_LIMITED_ADDRESS_SPACE";
-    const NAME: &str =
-        "slots::tests::refusals::address_space_that_cannot_be_had_is_an_error_with_its_size";
-    if std::env::var_os(CHILD).is_none() {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", NAME])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
-        let text = std::string::String::from_utf8_lossy(&child.stdout).to_string();
-        assert!(child.status.success() && text.contains("1 passed"), "{text}");
-        return;
-    }
-    let limit = Some(512 << 20);
-    setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).unwrap();
-    let program = program(6);
-    for config in all_ways() {
-        let bytes = (128 << 10) + 64 * ((16 << 20) + (64 << 10));
-        let error = MemoryError { os_error: ENOMEM, ..refused(MemoryOperation::Reserve, 0, bytes) };
-        let arena = SlotArena::new(config);
-        let mut slot = arena.slot(CallableId::new(3).unwrap()).lock();
-        assert_eq!(slot.place(&program.plan()), Err(error), "{config:?}");
-        assert!(error.to_string().contains("0x40420000 bytes"), "{error}");
-        // One slot alone has room.
-        let mut slot = self::slot(config);
-        let base = load(&mut slot, &program.plan()).unwrap();
-        assert_eq!(call(base + program.starts[0] as u64), 6);
     }
 }
 
