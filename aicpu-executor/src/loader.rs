@@ -77,6 +77,7 @@ mod string_table;
 mod symbol;
 mod symbolise;
 mod sysv_hash;
+mod unwind_records;
 mod version;
 
 pub use code_memory::{

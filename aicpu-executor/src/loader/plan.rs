@@ -112,10 +112,10 @@ pub fn plan<'a>(
     }
     let headers = header::program_headers(image, machine)?;
     let mut segments = Segments::read(image, headers, page_bytes as u64, limits.span_bytes)?;
+    let single = SingleHeaders::read(image, headers)?;
     if machine == Machine::Aarch64 && property::marks_branch_targets(image, headers)? {
         segments.guard_branches();
     }
-    let single = SingleHeaders::read(image, headers)?;
     let relro = match single.relro {
         Some(range) => segments.relro_pages(range.vaddr.get(), range.memory_bytes.get())?,
         None => None,
