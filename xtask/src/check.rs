@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo};
-use crate::{examples, firmware, instrumented, readme, test_suite, tidy};
+use crate::{bench, examples, firmware, instrumented, readme, test_suite, tidy};
 
 /// How a check that did not fail ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,11 @@ const CHECKS: &[Check] = &[
         name: "readme",
         purpose: "the commands of README.md, as printed",
         run: || passed(readme::run()),
+    },
+    Check {
+        name: "bench",
+        purpose: "the benches run, and what they measure works; their figures are for people",
+        run: || passed(bench::run_all_quickly()),
     },
     Check { name: "deny", purpose: "licences, bans and sources of dependencies", run: deny },
 ];

@@ -10,8 +10,10 @@
 //! | `mutants` | a million broken images through the loader, and what became of them |
 //! | `fuzz TARGET` | a fuzz target for a while; its seeds are built first |
 //! | `asan` | the loader's tests with the address sanitizer |
+//! | `bench NAME` | what something costs, in release; a table, and JSON if asked for |
 //! | `build-aicpu` | the shared object for the AICPU, for this machine and for aarch64 |
 
+mod bench;
 mod check;
 mod examples;
 mod firmware;
@@ -22,6 +24,7 @@ mod readme;
 mod test_suite;
 mod tidy;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -47,7 +50,7 @@ enum Command {
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
     /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
-    /// examples, readme, deny.
+    /// examples, readme, bench, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
@@ -77,6 +80,22 @@ enum Command {
     },
     /// Runs the tests of the loader and of its memory with the address sanitizer.
     Asan,
+    /// Runs a bench in release and prints its tables.
+    ///
+    /// Benches: loader.
+    Bench {
+        /// The bench to run.
+        name: String,
+        /// Writes the figures to FILE as well, as JSON.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Takes a few seconds, for coarse figures.
+        #[arg(long)]
+        quick: bool,
+        /// Passed on to the bench, such as `-- --help`.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
     /// Builds and links the shared object for the AICPU.
     BuildAicpu,
 }
@@ -91,6 +110,9 @@ fn main() -> ExitCode {
         }
         Command::Fuzz { target, seconds } => instrumented::fuzz(&target, seconds),
         Command::Asan => instrumented::asan().map(drop),
+        Command::Bench { name, json, quick, rest } => {
+            bench::run(&name, json.as_deref(), quick, &rest)
+        }
         Command::BuildAicpu => firmware::build_all(),
     };
     report(outcome)

@@ -132,13 +132,14 @@ impl Binder<'_, '_> {
     /// Applies all relocations: packed ones first, as the gABI orders them.
     fn relocate(&self, image: &mut PlacedImage<'_, '_, '_>) -> Result<(), LoadError> {
         let mut window = Window::empty();
-        for packed in relr::words(self.plan.relocations.packed()) {
-            let (_, target) = packed?;
-            if window.word(target).is_none() {
-                window = image.window(target)?;
+        for group in relr::groups(self.plan.relocations.packed()) {
+            for target in group?.words() {
+                if window.word(target).is_none() {
+                    window = image.window(target)?;
+                }
+                let word = window.word(target).ok_or(outside(target))?;
+                *word = u64::from_le_bytes(*word).wrapping_add(self.bias).to_le_bytes();
             }
-            let word = window.word(target).ok_or(outside(target))?;
-            *word = u64::from_le_bytes(*word).wrapping_add(self.bias).to_le_bytes();
         }
         let relocations = &self.plan.relocations;
         let relative = relocations.relative_info();

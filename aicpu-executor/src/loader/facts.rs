@@ -40,7 +40,8 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn relocation_counts(&self) -> RelocationCounts {
         // Planning has walked all tables, so nothing fails here.
-        let packed = relr::words(self.relocations.packed()).flatten().count();
+        let packed =
+            relr::groups(self.relocations.packed()).flatten().map(relr::Group::count).sum();
         let mut counts = RelocationCounts { packed, ..RelocationCounts::default() };
         let [general, plt] = self.relocations.unpacked();
         let actions = |table: Records<'a, Rela>| {

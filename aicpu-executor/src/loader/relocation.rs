@@ -10,7 +10,7 @@ use super::elf::{Rela, Tag};
 use super::error::PlanError;
 use super::machine::{Machine, RelocationKind};
 use super::name::SymbolName;
-use super::relr;
+use super::relr::{self, Group};
 use super::segment::Segments;
 use super::symbol::SymbolTable;
 
@@ -83,6 +83,7 @@ impl<'a> Relocations<'a> {
     }
 
     /// Decodes record `index` of a table of [`unpacked`](Self::unpacked).
+    #[inline(always)]
     pub(super) fn decode(
         &self,
         table: &Records<'_, Rela>,
@@ -105,25 +106,28 @@ impl<'a> Relocations<'a> {
         limit: usize,
     ) -> Result<usize, PlanError> {
         let mut targets = Targets { segments, limit, count: 0, start: 0, words_end: 0 };
-        for packed in relr::words(self.relr) {
-            let (offset, vaddr) = packed?;
-            targets.check(offset, vaddr)?;
+        for group in relr::groups(self.relr) {
+            targets.check_group(group?)?;
         }
         let relative = self.relative_info();
         for table in self.unpacked() {
-            for (index, entry) in table.records.iter().enumerate() {
-                if entry.info.get() == relative {
-                    targets.check(table.position(index), entry.target.get())?;
-                } else {
-                    self.check_symbolic(&table, index, entry, symbols, &mut targets)?;
+            let mut index = 0;
+            while let Some(rest) = table.records.get(index..)
+                && let Some(entry) = rest.first()
+            {
+                let run = targets.relative_run(rest, relative)?;
+                index += run;
+                if run == 0 {
+                    self.check_one(&table, index, entry, symbols, &mut targets)?;
+                    index += 1;
                 }
             }
         }
         Ok(targets.count)
     }
 
-    /// Checks a relocation that is probably not a relative one.
-    fn check_symbolic(
+    /// Checks a relocation of any kind.
+    fn check_one(
         &self,
         table: &Records<'_, Rela>,
         index: usize,
@@ -162,14 +166,46 @@ impl Targets<'_> {
     /// Checks the word at `vaddr`, which the relocation at `offset` of the file writes.
     #[inline]
     fn check(&mut self, offset: u64, vaddr: u64) -> Result<(), PlanError> {
-        self.count += 1;
-        if self.count > self.limit {
-            return Err(PlanError::TooManyRelocations { limit: self.limit });
-        }
+        self.count_more(1)?;
         if vaddr.wrapping_sub(self.start) < self.words_end {
             return Ok(());
         }
         self.find(offset, vaddr)
+    }
+
+    /// Checks the words of an entry of the packed table.
+    fn check_group(&mut self, group: Group) -> Result<(), PlanError> {
+        let is_known = |vaddr: u64| vaddr.wrapping_sub(self.start) < self.words_end;
+        let (lowest, highest) = group.range();
+        // Between two words of one segment there is nothing else.
+        if is_known(lowest) && is_known(highest) && lowest <= highest {
+            return self.count_more(group.count());
+        }
+        group.words().try_for_each(|vaddr| self.check(group.offset, vaddr))
+    }
+
+    /// Counts words.
+    fn count_more(&mut self, words: usize) -> Result<(), PlanError> {
+        self.count += words;
+        if self.count > self.limit {
+            return Err(PlanError::TooManyRelocations { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// Counts the relocations from the first on that are relative and write to the segment of the
+    /// last word.
+    fn relative_run(&mut self, records: &[Rela], relative_info: u64) -> Result<usize, PlanError> {
+        let (start, words_end) = (self.start, self.words_end);
+        let run = records
+            .iter()
+            .take_while(|entry| {
+                entry.info.get() == relative_info
+                    && entry.target.get().wrapping_sub(start) < words_end
+            })
+            .count();
+        self.count_more(run)?;
+        Ok(run)
     }
 
     /// Finds the segment of a word that is not in the last one's.
@@ -185,6 +221,7 @@ impl Targets<'_> {
 }
 
 /// Decodes one relocation at `offset` of the file.
+#[inline(always)]
 fn decode(machine: Machine, offset: u64, entry: &Rela) -> Result<Action, PlanError> {
     let info = entry.info.get();
     let target = entry.target.get();

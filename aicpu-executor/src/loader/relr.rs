@@ -12,80 +12,71 @@ use super::relocation::WORD_BYTES;
 /// Words that one bitmap covers.
 const BITMAP_WORDS: u64 = 63;
 
-/// Walks the table: the file position of the entry and the address of each word to relocate.
+/// The words that one entry names, in at most [`BITMAP_WORDS`] neighbouring places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Position of the entry in the file.
+    pub(super) offset: u64,
+    /// Address of the place that bit 0 stands for.
+    first: u64,
+    /// Which places hold a word to relocate; not 0.
+    bits: u64,
+}
+
+impl Group {
+    /// Returns how many words there are.
+    pub(super) const fn count(self) -> usize {
+        // CAST: at most 64.
+        self.bits.count_ones() as usize
+    }
+
+    /// Returns the lowest and the highest address; neither wraps.
+    pub(super) const fn range(self) -> (u64, u64) {
+        (self.place(self.bits.trailing_zeros()), self.place(self.bits.ilog2()))
+    }
+
+    /// Iterates over the addresses, ascending.
+    pub(super) fn words(self) -> impl Iterator<Item = u64> {
+        let mut bits = self.bits;
+        core::iter::from_fn(move || {
+            let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+            bits &= bits - 1;
+            Some(self.place(bit))
+        })
+    }
+
+    /// Returns the address of a place.
+    const fn place(self, bit: u32) -> u64 {
+        // Wrapping: the highest place was checked when the entry was read.
+        self.first.wrapping_add(WORD_BYTES * bit as u64)
+    }
+}
+
+/// Walks the table entry by entry.
 ///
 /// An item is an error if a bitmap comes first or an address wraps around; nothing follows it.
-pub(super) const fn words(table: Records<'_, U64>) -> Words<'_> {
-    Words { table, index: 0, bits: 0, start: None, failed: false }
-}
-
-/// Iterates over the words that packed relocations name.
-#[derive(Debug, Clone)]
-pub(super) struct Words<'a> {
-    table: Records<'a, U64>,
-    /// The next entry.
-    index: usize,
-    /// What is left of the bitmap before it, bit 0 for the word at `start`.
-    bits: u64,
-    /// The word behind the last one covered; `None` before the first address or when it wraps.
-    start: Option<u64>,
-    failed: bool,
-}
-
-impl Words<'_> {
-    /// Position in the file and value of an entry.
-    fn entry(&self, index: usize) -> Option<(u64, u64)> {
-        let word = self.table.records.get(index)?;
-        Some((self.table.position(index), word.get()))
-    }
-
-    /// Returns the next word, or an error with the entry that is to blame.
-    fn advance(&mut self) -> Option<Result<(u64, u64), PlanError>> {
-        loop {
-            if self.bits != 0 {
-                let (offset, value) = self.entry(self.index.wrapping_sub(1))?;
-                let index = u64::from(self.bits.trailing_zeros());
-                let word = self.start.and_then(|start| start.checked_add(WORD_BYTES * index));
-                self.bits &= self.bits - 1;
-                if self.bits == 0 {
-                    self.skip_bitmap();
-                }
-                let word = word.ok_or(PlanError::PackedRelocation { offset, value });
-                return Some(word.map(|word| (offset, word)));
-            }
-            let (offset, value) = self.entry(self.index)?;
-            self.index += 1;
-            if value & 1 == 0 {
-                self.start = value.checked_add(WORD_BYTES);
-                return Some(Ok((offset, value)));
-            }
-            if self.start.is_none() {
-                return Some(Err(PlanError::PackedRelocation { offset, value }));
-            }
-            self.bits = value >> 1;
-            if self.bits == 0 {
-                self.skip_bitmap();
-            }
+pub(super) fn groups(
+    table: Records<'_, U64>,
+) -> impl Iterator<Item = Result<Group, PlanError>> + use<'_> {
+    // The place that bit 1 of the next bitmap stands for; none before the first address.
+    let mut next: Option<u64> = None;
+    let mut failed = false;
+    let group = move |(index, word): (usize, &U64)| {
+        let (offset, value) = (table.position(index), word.get());
+        let bad = PlanError::PackedRelocation { offset, value };
+        if value & 1 == 0 {
+            next = value.checked_add(WORD_BYTES);
+            return Some(Ok(Group { offset, first: value, bits: 1 }));
         }
-    }
-
-    /// Moves behind the words of a bitmap.
-    fn skip_bitmap(&mut self) {
-        self.start = self.start.and_then(|start| start.checked_add(WORD_BYTES * BITMAP_WORDS));
-    }
-}
-
-impl Iterator for Words<'_> {
-    type Item = Result<(u64, u64), PlanError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let item = self.advance();
-        self.failed = matches!(item, Some(Err(_)));
-        item
-    }
+        let Some(first) = next else { return Some(Err(bad)) };
+        next = first.checked_add(WORD_BYTES * BITMAP_WORDS);
+        let bits = value >> 1;
+        let highest = u64::from(bits.checked_ilog2()?);
+        let fits = first.checked_add(WORD_BYTES * highest).is_some();
+        Some(if fits { Ok(Group { offset, first, bits }) } else { Err(bad) })
+    };
+    let groups = table.records.iter().enumerate().filter_map(group);
+    groups.take_while(move |item| !core::mem::replace(&mut failed, item.is_err()))
 }
 
 #[cfg(test)]
@@ -98,7 +89,18 @@ mod tests {
     /// Walks `words`, which start at file position 0x40.
     fn walk(words: &[u64]) -> Result<Vec<(u64, u64)>, PlanError> {
         let words: Vec<U64> = words.iter().map(|word| U64::new(*word)).collect();
-        super::words(Records { offset: 0x40, records: &words }).collect()
+        let mut seen = Vec::new();
+        for group in groups(Records { offset: 0x40, records: &words }) {
+            let group = group?;
+            let found: Vec<_> = group.words().collect();
+            assert_eq!(found.len(), group.count());
+            assert_eq!(
+                (found.first(), found.last()),
+                (Some(&group.range().0), Some(&group.range().1))
+            );
+            seen.extend(found.into_iter().map(|word| (group.offset, word)));
+        }
+        Ok(seen)
     }
 
     #[test]
@@ -130,8 +132,8 @@ mod tests {
     #[test]
     fn nothing_follows_a_failure() {
         let words = [U64::new(1), U64::new(0x2000)];
-        let mut walk = super::words(Records { offset: 0, records: &words });
+        let mut walk = groups(Records { offset: 0, records: &words });
         assert!(matches!(walk.next(), Some(Err(_))));
-        assert_eq!(walk.next(), None);
+        assert!(walk.next().is_none());
     }
 }
