@@ -20,7 +20,7 @@ use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
 use crate::fault::{Fault, FaultLatch};
 use crate::loaded_code::LoadedRange;
 use crate::log::{Level, LogRecord};
-use crate::orch_so_table::OrchSoTable;
+use crate::orch_so_table::{OrchSoTable, UnloadOutcome};
 use crate::platform::Platform;
 use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
@@ -30,6 +30,7 @@ use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Polled, WaitEnd, work_until};
 
 mod gate;
+mod hang;
 mod orchestration;
 mod setup;
 
@@ -48,6 +49,9 @@ pub struct RunOutcome {
 }
 
 /// The AICPU side of a device.
+///
+/// Dropping it runs the destructors of what is loaded, on the calling thread. It must stay as long
+/// as a thread is inside code of a user ([`running_call`](Self::running_call)).
 #[derive(Debug)]
 pub struct Executor<C: Chip, P: Platform> {
     platform: P,
@@ -124,14 +128,27 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// Shows where the code of each loaded orchestration is, ascending by callable id.
+    /// Shows where the code of each loaded orchestration is, ascending by callable id; not code that
+    /// is being unloaded, or that somebody has given up on.
     pub fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
         self.table.loaded_ranges(visit);
     }
 
-    /// Unloads the orchestration of a callable. No run may be in flight.
-    pub fn unload(&self, id: CallableId) {
-        self.table.unload(&self.platform, id);
+    /// Unloads the orchestration of a callable, of `generation` if the host has generations.
+    ///
+    /// May be called at any time, as often as one likes: it says what it came to. Where no run uses
+    /// the orchestration, its destructors run on the calling thread, and this returns when they do;
+    /// a host that must come back calls it on a thread that it can lose, asks
+    /// [`running_call`](Self::running_call) when its patience is at an end, and gives up with
+    /// [`quarantine`](Self::quarantine). Where a run uses it, that run goes on and unloads it at its
+    /// end. An exception of a destructor is logged and changes nothing.
+    pub fn unload(&self, id: CallableId, generation: Option<u32>) -> UnloadOutcome {
+        self.table.unload(&self.platform, id, generation)
+    }
+
+    /// Unloads everything, each as [`unload`](Self::unload) does.
+    pub fn unload_all(&self) {
+        self.table.unload_all(&self.platform);
     }
 
     /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once, and no other
@@ -217,33 +234,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// Says what a run that does not move is waiting for.
-    fn report_stall(&self, setup: &Setup) {
-        let completed = self.scheduler.completed();
-        let milliseconds = setup.stall_us / 1000;
-        let code = StatusCode::SchedulerTimeout.code();
-        match self.scheduler.running().first() {
-            Some((worker, kernel)) => self.faults.report(
-                code,
-                format_args!(
-                    "no progress for {milliseconds} ms after {completed} tasks: core {worker} is \
-                     still running the kernel of func_id {kernel}"
-                ),
-            ),
-            None if !self.scheduler.is_total_known() => self.faults.report(
-                code,
-                format_args!(
-                    "no progress for {milliseconds} ms after {completed} tasks: the orchestration \
-                     has not returned and submits nothing"
-                ),
-            ),
-            None => self.faults.report(
-                code,
-                format_args!("no progress for {milliseconds} ms after {completed} tasks"),
-            ),
-        };
-    }
-
     /// The last thread's work: the error codes where a host looks for them, and no trace else.
     fn tear_down(&self) {
         // SAFETY: all threads of the run have departed but this one.
@@ -269,6 +259,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
 
 impl<C: Chip, P: Platform> Drop for Executor<C, P> {
     fn drop(&mut self) {
-        self.table.unload_all(&self.platform);
+        self.unload_all();
     }
 }

@@ -21,9 +21,13 @@
 //! `orchestrator` (slots), `scheduler::core_table`, `ops`, `orch_so_table`, `executor`,
 //! `loader::commit`'s callers and `variadic`.
 
-#![no_std]
+// Tests may use std without saying so, as the sources that they share with integration tests do.
+#![cfg_attr(not(test), no_std)]
 #![cfg_attr(loom, allow(dead_code, reason = "a model run compiles the lock-free pieces alone"))]
 
+// For sources that are shared with integration tests, which know the crate by this name.
+#[cfg(test)]
+extern crate self as aicpu_executor;
 #[cfg(test)]
 extern crate std;
 
@@ -60,6 +64,11 @@ mod wait;
 // A model run compiles the lock-free pieces alone: the rest lays atomics over shared memory, which
 // loom's cannot do.
 #[cfg(loom)]
+mod orch_so_table {
+    mod call_record;
+    mod slot_gate;
+}
+#[cfg(loom)]
 mod region {
     mod consumer_list;
 }
@@ -73,3 +82,5 @@ mod scheduler {
 pub use executor::{Executor, RunOutcome};
 #[cfg(not(loom))]
 pub use fault::Fault;
+#[cfg(not(loom))]
+pub use orch_so_table::{ForeignFunction, RunningCall, UnloadOutcome};

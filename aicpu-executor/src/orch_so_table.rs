@@ -1,276 +1,269 @@
 //! `orch_so_table_[cid]`: the orchestrations that are loaded, one slot for each callable id.
 //!
 //! A slot is filled when the host announces an id as new, and used by every later run of that id
-//! without a look-up: dispatch by id is an index. Only the orchestrator's thread uses a slot
-//! during a run; the host unloads between runs. A slot that could not be filled is empty.
+//! without a look-up: dispatch by id is an index. A run holds a [`Lease`] from before the first to
+//! after the last call into the code and the last task; unloading while there is a lease is
+//! deferred to its end. A slot that could not be filled is empty.
+//!
+//! | file | what |
+//! |---|---|
+//! | `slot_gate` | who is inside a slot, and what may be done with it: one lock-free word |
+//! | `slot` | from the sealed image to the memory given back |
+//! | `entries` | the functions a run calls |
+//! | `named_code` | what messages call it |
+//! | `running_call`, `call_record` | which function a thread is in, for whoever watches |
 
-use core::ffi::{CStr, c_void};
-use core::mem::transmute;
-
-use protocol::{
-    BIND_SYMBOL, CallableId, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL,
-    MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, SYMBOL_NAME_BYTES, StatusCode,
-};
-use spin::Mutex;
+use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, StatusCode};
 
 use crate::fault::FaultLatch;
-use crate::loaded_code::{LoadedCode, LoadedRange};
-use crate::loader::{CodeMemory, ImageLabel, LoadedImage, Machine, Plan, PlanLimits, commit, plan};
+use crate::loaded_code::LoadedRange;
+use crate::loader::{CodeMemory as _, ImageLabel, Machine, PlanLimits, plan};
 use crate::log::log_at;
-use crate::platform::{
-    BindRuntimeEntry, FinaliserEntry, ForeignCall, InitialiserEntry, OrchestrationConfigEntry,
-    OrchestrationEntry, Platform, UnwindTables,
-};
+use crate::platform::{ExceptionText, ForeignCall, Platform};
 
-/// The functions of a loaded orchestration.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OrchestrationEntries {
-    /// Builds the graph.
-    pub(crate) entry: OrchestrationEntry,
-    /// Says how many arguments it wants.
-    pub(crate) config: Option<OrchestrationConfigEntry>,
-    /// Takes the runtime object.
-    pub(crate) bind: Option<BindRuntimeEntry>,
-}
+mod call_record;
+mod entries;
+mod named_code;
+mod running_call;
+mod slot;
+mod slot_gate;
+#[cfg(test)]
+mod tests;
 
-/// A loaded orchestration. [`finalise`](Self::finalise) must be called before it is dropped.
-#[derive(Debug)]
-struct LoadedOrchestration {
-    /// Generation that the host gave the id; 0 from a host without generations.
-    generation: u32,
-    entries: OrchestrationEntries,
-    image: LoadedImage,
-    unwind: Option<UnwindTables>,
+use entries::EntryVaddrs;
+pub(crate) use entries::OrchestrationEntries;
+use named_code::NamedCode;
+pub use running_call::{ForeignFunction, RunningCall};
+use slot::{FillError, Slot};
+use slot_gate::{Inside, Refused, Unload};
+
+/// What became of a wish to unload an orchestration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnloadOutcome {
+    /// Its destructors have run and its memory is given back.
+    Unloaded,
+    /// A run is using it, or it is being unloaded already: nobody enters it any more, and the last
+    /// one out unloads it.
+    Deferred,
+    /// There was nothing to unload: unloaded before, or never loaded.
+    NothingLoaded,
+    /// What is loaded is of another generation, and stays.
+    Stale {
+        /// The generation that is loaded.
+        loaded: u32,
+    },
+    /// A thread is lost in one of its constructors or destructors; it unloads if it ever comes out.
+    Quarantined,
 }
 
 /// The table.
 #[derive(Debug)]
 pub(crate) struct OrchSoTable {
-    slots: [Mutex<Option<LoadedOrchestration>>; MAX_REGISTERED_CALLABLE_IDS],
+    slots: [Slot; MAX_REGISTERED_CALLABLE_IDS],
+}
+
+/// The right of a run to call an orchestration, which stays loaded meanwhile.
+///
+/// Dropping it unloads the orchestration if that was asked for meanwhile.
+#[derive(Debug)]
+pub(crate) struct Lease<'t, P: Platform> {
+    slot: &'t Slot,
+    platform: &'t P,
+    id: CallableId,
+    /// `None` only while it is dropped.
+    inside: Option<Inside<'t>>,
+    pub(crate) entries: OrchestrationEntries,
 }
 
 impl OrchSoTable {
     /// A table with empty slots.
     pub(crate) const fn new() -> Self {
-        Self { slots: [const { Mutex::new(None) }; MAX_REGISTERED_CALLABLE_IDS] }
+        Self { slots: [const { Slot::new() }; MAX_REGISTERED_CALLABLE_IDS] }
     }
 
-    /// The functions of an id that was loaded before.
+    /// The slot of an id, which is in range by its type.
+    fn slot(&self, id: CallableId) -> &Slot {
+        &self.slots[id.index()]
+    }
+
+    /// Enters an orchestration that was loaded before.
     ///
     /// # Errors
     ///
-    /// The code that was latched: nothing is loaded, or it is of another generation.
-    pub(crate) fn loaded(
-        &self,
+    /// The code that was latched: nothing is loaded, it is of another generation, or it cannot be
+    /// entered now.
+    pub(crate) fn loaded<'t, P: Platform>(
+        &'t self,
+        platform: &'t P,
         faults: &FaultLatch,
         id: CallableId,
         generation: Option<u32>,
-    ) -> Result<OrchestrationEntries, i32> {
-        let slot = self.slots.get(id.index()).map(Mutex::lock);
-        let Some(loaded) = slot.as_deref().and_then(Option::as_ref) else {
-            return Err(faults.report(
-                StatusCode::CallableNotLoaded.code(),
-                format_args!("callable {} is not loaded, and the run does not load it", id.raw()),
-            ));
+    ) -> Result<Lease<'t, P>, i32> {
+        let slot = self.slot(id);
+        let inside =
+            slot.gate.enter(generation).map_err(|why| refused(faults, &slot.named(id), why))?;
+        // What is published is listed until it has been unloaded, which cannot be before we leave.
+        let Some(entries) = slot.entries() else {
+            return Err(refused(faults, &slot.named(id), Refused::Empty));
         };
-        if generation.is_some_and(|wanted| wanted != loaded.generation) {
-            return Err(faults.report(
-                StatusCode::StaleCallable.code(),
-                format_args!(
-                    "callable {} is loaded as generation {}, the run is for generation {}",
-                    id.raw(),
-                    loaded.generation,
-                    generation.unwrap_or_default()
-                ),
-            ));
-        }
-        Ok(loaded.entries)
+        Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
 
-    /// Loads the orchestration that a run brings along into the slot of its id.
+    /// Loads the orchestration that a run brings along into the slot of its id, and enters it.
     ///
-    /// What the slot held before is unloaded first. Its constructors have run when this returns.
+    /// What the slot held before is unloaded first, once the new image has been checked. The
+    /// constructors of the new one have run when this returns.
     ///
     /// # Errors
     ///
-    /// The code that was latched; the slot is empty then.
+    /// The code that was latched. An image that is refused by its looks, and a slot that is in use,
+    /// leave what is loaded; after all other failures the slot is empty.
     ///
     /// # Safety
     ///
-    /// `dev_orch_so_addr` and `_size` of `runtime` name readable memory (or 0), and nobody is
-    /// running code of this slot.
-    pub(crate) unsafe fn load<P: Platform>(
-        &self,
-        platform: &P,
+    /// `dev_orch_so_addr` and `_size` of `runtime` name readable memory (or 0).
+    pub(crate) unsafe fn load<'t, P: Platform>(
+        &'t self,
+        platform: &'t P,
         faults: &FaultLatch,
         id: CallableId,
         runtime: &RuntimeBody,
         generation: u32,
-    ) -> Result<OrchestrationEntries, i32> {
-        self.unload(platform, id);
-        let (address, bytes) = (runtime.dev_orch_so_addr.raw(), runtime.dev_orch_so_size);
-        let Ok(length) = usize::try_from(bytes) else {
-            return Err(load_failed(faults, id, None, format_args!("{bytes} bytes are too many")));
-        };
-        if address == 0 || length == 0 {
-            let text = format_args!("the run brings no shared object");
-            return Err(load_failed(faults, id, None, text));
-        }
-        platform.invalidate_cache(address, length);
-        let source = core::ptr::with_exposed_provenance(address as usize);
+    ) -> Result<Lease<'t, P>, i32> {
         // SAFETY: by the contract.
-        let image: &[u8] = unsafe { core::slice::from_raw_parts(source, length) };
-        let memory = platform.code_memory(id);
-        let page_bytes = memory.lock().page_bytes();
+        let image = unsafe { brought_along(platform, runtime) }
+            .map_err(|text| load_failed(faults, id, None, format_args!("{text}")))?;
+        let page_bytes = platform.code_memory(id).lock().page_bytes();
         let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
         let plan = plan(image, Machine::native(), &limits)
             .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
+        let code = NamedCode::new(id, ImageLabel::of_plan(&plan));
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
             faults.report(
                 StatusCode::EntryMissing.code(),
-                format_args!(
-                    "the orchestration of callable {} {} {missing}",
-                    id.raw(),
-                    ImageLabel::of_plan(&plan)
-                ),
+                format_args!("the orchestration of {code} {missing}"),
             )
         })?;
-        let loaded = commit(&plan, &mut *memory.lock(), platform.symbols())
-            .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
-        // SAFETY: the addresses are of exported functions of the image just sealed, which stays
-        // as long as the slot is filled; the names promise the signatures (spec trb §1.2).
-        let entries = unsafe { symbols.entries(&loaded) };
-        let unwind = loaded
-            .eh_frame()
-            // A table without end mark cannot be registered; a throw then ends the process.
-            .filter(|tables| tables.frame_bytes.is_some())
-            .map(|tables| UnwindTables { eh_frame: tables.frame });
-        if let Some(tables) = unwind {
-            platform.register_unwind(tables);
+
+        let slot = self.slot(id);
+        let busy = |why| refused(faults, &slot.named(id), why);
+        if let Some(duty) = slot.gate.retire().map_err(busy)? {
+            slot.finalise(duty, platform, id);
         }
-        let loaded = LoadedOrchestration { generation, entries, image: loaded, unwind };
-        loaded.announce(platform, id, &plan);
-        // SAFETY: just sealed, never initialised before.
-        if let Err(text) = unsafe { loaded.initialise(platform) } {
-            // The constructors before it may have registered destructors with the C library.
-            loaded.finalise(platform, id);
-            return Err(faults.report(
-                StatusCode::EntryException.code(),
-                format_args!(
-                    "a constructor of callable {} {} threw {text}",
-                    id.raw(),
-                    ImageLabel::of_plan(&plan)
-                ),
-            ));
-        }
+        let filling = slot.gate.begin_load(generation).map_err(busy)?;
+        let filled = slot.fill(filling, platform, id, (&plan, &symbols));
+        let (inside, entries) = filled.map_err(|error| not_filled(faults, &code, image, &error))?;
         if entries.config.is_none() {
-            log_at!(
-                Warn,
-                "callable {} {} has no config function: arguments are not counted",
-                id.raw(),
-                ImageLabel::of_plan(&plan)
-            );
+            log_at!(Warn, "{code} has no config function: arguments are not counted");
         }
-        if let Some(slot) = self.slots.get(id.index()) {
-            *slot.lock() = Some(loaded);
-        }
-        Ok(entries)
+        Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
 
     /// Shows where the code of each loaded orchestration is.
-    pub(crate) fn loaded_ranges(&self, mut visit: impl FnMut(LoadedRange)) {
-        for (raw, slot) in (0_i64..).zip(&self.slots) {
-            let range = slot
-                .lock()
-                .as_ref()
-                .and_then(|loaded| CallableId::new(raw).ok().map(|id| loaded.range(id)));
-            if let Some(range) = range {
-                visit(range);
+    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
+        ids().filter_map(|id| self.slot(id).range()).for_each(visit);
+    }
+
+    /// Unloads what the slot of an id holds, of this generation if the caller knows one: now if no
+    /// run is using it, otherwise at the end of that run.
+    pub(crate) fn unload<P: Platform>(
+        &self,
+        platform: &P,
+        id: CallableId,
+        generation: Option<u32>,
+    ) -> UnloadOutcome {
+        let slot = self.slot(id);
+        match slot.gate.begin_unload(generation) {
+            Unload::Now(duty) => {
+                slot.finalise(duty, platform, id);
+                UnloadOutcome::Unloaded
             }
+            Unload::Deferred => UnloadOutcome::Deferred,
+            Unload::NothingLoaded => UnloadOutcome::NothingLoaded,
+            Unload::Stale { loaded } => UnloadOutcome::Stale { loaded },
+            Unload::Quarantined => UnloadOutcome::Quarantined,
         }
     }
 
-    /// Unloads what the slot of an id holds. No run may be in flight.
-    pub(crate) fn unload<P: Platform>(&self, platform: &P, id: CallableId) {
-        let Some(slot) = self.slots.get(id.index()) else { return };
-        let loaded = slot.lock().take();
-        if let Some(loaded) = loaded {
-            loaded.finalise(platform, id);
-        }
-    }
-
-    /// Unloads everything. No run may be in flight.
+    /// Unloads everything, each as [`unload`](Self::unload) does.
     pub(crate) fn unload_all<P: Platform>(&self, platform: &P) {
-        for raw in 0..MAX_REGISTERED_CALLABLE_IDS as i64 {
-            if let Ok(id) = CallableId::new(raw) {
-                self.unload(platform, id);
-            }
+        for id in ids() {
+            self.unload(platform, id, None);
+        }
+    }
+
+    /// Gives up on a constructor or destructor of an id that does not return. Its slot is neither
+    /// entered, nor filled, nor given back until the thread in it has come out. False if none is
+    /// running any more; nothing changes then.
+    pub(crate) fn quarantine(&self, id: CallableId) -> bool {
+        self.slot(id).gate.quarantine()
+    }
+
+    /// The call into an orchestration that has been running for longest.
+    pub(crate) fn longest_call<P: Platform>(&self, platform: &P) -> Option<RunningCall> {
+        let running = ids().filter_map(|id| self.slot(id).running(platform, id));
+        running.min_by_key(|(since, _)| *since).map(|(_, call)| call)
+    }
+}
+
+impl<P: Platform> Lease<'_, P> {
+    /// Calls a function of the orchestration, where watchers can see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Platform::call_foreign`].
+    ///
+    /// # Safety
+    ///
+    /// The call is of one of `entries`, its argument is valid for it, and no other thread calls the
+    /// orchestration meanwhile.
+    pub(crate) unsafe fn call(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
+        let function = match call {
+            ForeignCall::Config(..) => ForeignFunction::Config,
+            ForeignCall::Bind(_, runtime) if runtime.is_null() => ForeignFunction::Unbind,
+            ForeignCall::Bind(..) => ForeignFunction::Bind,
+            _ => ForeignFunction::Entry,
+        };
+        // SAFETY: the caller's promise, and the lease is a token of the slot.
+        unsafe { self.slot.call(self.platform, function, call) }
+    }
+}
+
+impl<P: Platform> Drop for Lease<'_, P> {
+    fn drop(&mut self) {
+        if let Some(duty) = self.inside.take().and_then(Inside::leave) {
+            self.slot.finalise(duty, self.platform, self.id);
         }
     }
 }
 
-impl LoadedOrchestration {
-    /// Runs the constructors.
-    ///
-    /// # Safety
-    ///
-    /// The image is sealed and was not initialised before.
-    unsafe fn initialise<P: Platform>(
-        &self,
-        platform: &P,
-    ) -> Result<(), crate::platform::ExceptionText> {
-        for address in self.image.init_functions() {
-            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
-            // SAFETY: a verified function of the image (`LoadedImage`).
-            let initialiser = unsafe { transmute::<*const (), InitialiserEntry>(code) };
-            // SAFETY: as above.
-            unsafe { platform.call_foreign(ForeignCall::Initialiser(initialiser)) }?;
-        }
-        Ok(())
-    }
+/// All ids.
+fn ids() -> impl Iterator<Item = CallableId> {
+    // CAST: a small table.
+    (0..MAX_REGISTERED_CALLABLE_IDS as i64).filter_map(|raw| CallableId::new(raw).ok())
+}
 
-    /// Where the code is.
-    fn range(&self, id: CallableId) -> LoadedRange {
-        let (base, span, bias) = (self.image.base(), self.image.span(), self.image.bias());
-        LoadedRange { id, generation: self.generation, base, span, bias }
+/// The shared object that a run brings along; the error says what is wrong with it.
+///
+/// # Safety
+///
+/// `dev_orch_so_addr` and `_size` of `runtime` name readable memory (or 0).
+unsafe fn brought_along<'r, P: Platform>(
+    platform: &P,
+    runtime: &'r RuntimeBody,
+) -> Result<&'r [u8], heapless::String<64>> {
+    let (address, bytes) = (runtime.dev_orch_so_addr.raw(), runtime.dev_orch_so_size);
+    let Ok(length) = usize::try_from(bytes) else {
+        return Err(crate::fault::bounded_text(format_args!("{bytes} bytes are too many")));
+    };
+    if address == 0 || length == 0 {
+        return Err(crate::fault::bounded_text(format_args!("the run brings no shared object")));
     }
-
-    /// Tells platform and log of code that was just sealed.
-    fn announce<P: Platform>(&self, platform: &P, id: CallableId, plan: &Plan<'_>) {
-        let range = self.range(id);
-        platform.code_loaded(&LoadedCode { range, plan });
-        log_at!(
-            Info,
-            "loaded callable {} {}, generation {}: {} bytes at {:#x}",
-            id.raw(),
-            self.image.label(),
-            range.generation,
-            range.span,
-            range.base
-        );
-    }
-
-    /// Runs the destructors, also those that the constructors have registered elsewhere, and gives
-    /// code and unwind tables back.
-    fn finalise<P: Platform>(self, platform: &P, id: CallableId) {
-        for address in self.image.fini_functions() {
-            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
-            // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
-            let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
-            // SAFETY: as above; nothing else of the image runs.
-            let thrown = unsafe { platform.call_foreign(ForeignCall::Finaliser(finaliser)) };
-            if let Err(text) = thrown {
-                let label = self.image.label();
-                log_at!(Error, "a destructor of callable {} {label} threw {text}", id.raw());
-            }
-        }
-        if let Some(tables) = self.unwind {
-            platform.deregister_unwind(tables);
-        }
-        platform.code_unloading(&self.range(id));
-        platform.code_memory(id).lock().release();
-        log_at!(Info, "unloaded callable {} {}", id.raw(), self.image.label());
-    }
+    platform.invalidate_cache(address, length);
+    let source = core::ptr::with_exposed_provenance(address as usize);
+    // SAFETY: by the contract.
+    Ok(unsafe { core::slice::from_raw_parts(source, length) })
 }
 
 /// Reports a shared object that could not be loaded.
@@ -280,67 +273,63 @@ fn load_failed(
     image: Option<&[u8]>,
     text: core::fmt::Arguments<'_>,
 ) -> i32 {
-    let code = StatusCode::LoadFailed.code();
-    let what = format_args!("cannot load the orchestration of callable {}", id.raw());
-    match image.map(ImageLabel::of_file) {
-        Some(label) => faults.report(code, format_args!("{what} {label}: {text}")),
-        None => faults.report(code, format_args!("{what}: {text}")),
-    }
+    let code = NamedCode { id, image: image.map(ImageLabel::of_file) };
+    faults.report(
+        StatusCode::LoadFailed.code(),
+        format_args!("cannot load the orchestration of {code}: {text}"),
+    )
 }
 
-/// Where the functions are, as linked.
-#[derive(Debug, Clone, Copy)]
-struct EntryVaddrs {
-    entry: crate::loader::Export,
-    config: Option<crate::loader::Export>,
-    bind: Option<crate::loader::Export>,
-}
-
-impl EntryVaddrs {
-    /// Finds the functions that the run names; the text of an error ends "the orchestration …".
-    fn find(plan: &Plan<'_>, runtime: &RuntimeBody) -> Result<Self, heapless::String<192>> {
-        let entry = symbol_name(&runtime.device_orch_func_name, DEFAULT_ENTRY_SYMBOL);
-        let config = symbol_name(&runtime.device_orch_config_name, DEFAULT_CONFIG_SYMBOL);
-        let found = plan.exported_function(entry).map_err(|error| {
-            crate::fault::bounded_text(format_args!(
-                "cannot be entered at `{}`: {error}",
-                core::str::from_utf8(entry).unwrap_or("?")
-            ))
-        })?;
-        Ok(Self {
-            entry: found,
-            config: plan.exported_function(config).ok(),
-            bind: plan.exported_function(BIND_SYMBOL.as_bytes()).ok(),
-        })
-    }
-
-    /// The functions at their run-time addresses.
-    ///
-    /// # Safety
-    ///
-    /// `image` was committed from the same plan, and its functions have the signatures that go
-    /// with their names.
-    unsafe fn entries(&self, image: &LoadedImage) -> OrchestrationEntries {
-        let code = |export: &crate::loader::Export| {
-            core::ptr::with_exposed_provenance::<c_void>(image.address_of(export) as usize)
-        };
-        OrchestrationEntries {
-            // SAFETY: a function of the image with that signature, by the contract.
-            entry: unsafe { transmute::<*const c_void, OrchestrationEntry>(code(&self.entry)) },
-            config: self.config.as_ref().map(|export| {
-                // SAFETY: as above.
-                unsafe { transmute::<*const c_void, OrchestrationConfigEntry>(code(export)) }
-            }),
-            bind: self.bind.as_ref().map(|export| {
-                // SAFETY: as above.
-                unsafe { transmute::<*const c_void, BindRuntimeEntry>(code(export)) }
-            }),
+/// Reports an image that was not committed or not constructed.
+fn not_filled(faults: &FaultLatch, code: &NamedCode, image: &[u8], error: &FillError) -> i32 {
+    match error {
+        FillError::Commit(error) => {
+            load_failed(faults, code.id, Some(image), format_args!("{error}"))
         }
+        FillError::Threw(text) => faults.report(
+            StatusCode::EntryException.code(),
+            format_args!("a constructor of {code} threw {text}"),
+        ),
+        // Whoever has given up has said more, and first.
+        FillError::GivenUp => faults.report(
+            StatusCode::ConstructorTimeout.code(),
+            format_args!("the constructors of {code} took too long"),
+        ),
     }
 }
 
-/// A name of the run record, or the default where it is empty.
-fn symbol_name<'a>(name: &'a [u8; SYMBOL_NAME_BYTES], default: &'a str) -> &'a [u8] {
-    let given = CStr::from_bytes_until_nul(name).map_or(&name[..], CStr::to_bytes);
-    if given.is_empty() { default.as_bytes() } else { given }
+/// Reports a slot that does not do what a run needs.
+fn refused(faults: &FaultLatch, code: &NamedCode, why: Refused) -> i32 {
+    let report =
+        |status: StatusCode, text: core::fmt::Arguments<'_>| faults.report(status.code(), text);
+    match why {
+        Refused::Empty => report(
+            StatusCode::CallableNotLoaded,
+            format_args!("{code} is not loaded, and the run does not load it"),
+        ),
+        Refused::Stale { loaded, wanted } => report(
+            StatusCode::StaleCallable,
+            format_args!(
+                "{code} is loaded as generation {loaded}, the run is for generation {wanted}"
+            ),
+        ),
+        Refused::Loading => {
+            report(StatusCode::CallableBusy, format_args!("{code} is just being loaded"))
+        }
+        Refused::Going { inside } => report(
+            StatusCode::CallableBusy,
+            format_args!("{code} is being unloaded; {inside} threads are still in its code"),
+        ),
+        Refused::InUse { inside } => report(
+            StatusCode::CallableBusy,
+            format_args!("{code} is in use; {inside} threads are in its code, which stays"),
+        ),
+        Refused::Quarantined => report(
+            StatusCode::CallableQuarantined,
+            format_args!(
+                "{code} has a constructor or destructor that has not returned; its slot is \
+                 closed until it does"
+            ),
+        ),
+    }
 }

@@ -46,11 +46,9 @@ pub(crate) fn run(
         .collect::<Result<Vec<_>, _>>()?;
     let callable = build(&manifest, arguments, environment)?;
 
-    let config = WorkerConfig {
-        platform: arguments.platform,
-        rings: environment.rings,
-        code_listing: arguments.code_listing(),
-    };
+    let config = WorkerConfig::new(arguments.platform)
+        .with_rings(environment.rings)
+        .with_code_listing(arguments.code_listing());
     let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
     let handle = worker.register(&callable).map_err(|error| Failure::Register(Box::new(error)))?;
     let target = Registered { worker: &worker, handle: &handle };

@@ -142,8 +142,13 @@ pub trait Device: Send {
     /// [`KernelError::Unknown`].
     fn unload_kernel(&mut self, record: DeviceAddr) -> Result<(), KernelError>;
 
-    /// Makes the AICPU forget the orchestration of an id.
-    fn unload_orchestration(&mut self, id: CallableId);
+    /// Has the AICPU unload the orchestration of an id, if it has loaded this generation of it: its
+    /// destructors run, and its memory is free. Between two runs, so nothing is deferred.
+    ///
+    /// # Errors
+    ///
+    /// A destructor does not return. The device is lost, as it is to a run that hangs.
+    fn unload_orchestration(&mut self, id: CallableId, generation: u32) -> Result<(), DeviceLost>;
 
     /// Where the code of each orchestration is that the AICPU has loaded.
     fn loaded_code(&self) -> Vec<LoadedRange>;

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{CallableId, DeviceAddr, FuncId, MAX_REGISTERED_CALLABLE_IDS, WireError};
 
-use crate::device::{Device, DeviceError, KernelError, MemoryError, OrchestrationError};
+use crate::device::{
+    Device, DeviceError, DeviceLost, KernelError, MemoryError, OrchestrationError,
+};
 
 pub mod content;
 mod orchestrations;
@@ -84,6 +86,18 @@ pub struct StaleHandle {
     pub generation: u32,
 }
 
+/// Why unregistering did not go smoothly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnregisterError {
+    /// The handle names nothing.
+    #[error(transparent)]
+    StaleHandle(#[from] StaleHandle),
+    /// A destructor of the orchestration does not return. The callable is not registered any more;
+    /// nothing can be given back to the device.
+    #[error(transparent)]
+    DeviceLost(#[from] DeviceLost),
+}
+
 /// A buffer on the device for one tensor of a callable's runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Buffer {
@@ -145,7 +159,9 @@ impl Registry {
         blob: &[u8],
     ) -> Result<(CallableId, u32), RegisterError> {
         let limit = self.slots.len();
-        let index = self.slots.iter().position(|slot| slot.entry.is_none());
+        // An id whose generations are used up is not used again: no handle ever means two uses.
+        let is_free = |slot: &Slot| slot.entry.is_none() && slot.generation != u32::MAX;
+        let index = self.slots.iter().position(is_free);
         let index = index.ok_or(RegisterError::Full { limit })?;
         // CAST: a small table. The id is in range because the index is.
         let id = CallableId::new(index as i64).map_err(|_| RegisterError::Full { limit })?;
@@ -153,8 +169,8 @@ impl Registry {
         let placement = Placement::place(device, &mut self.orchestrations, name, &view)?;
 
         let slot = &mut self.slots[index];
-        // Never 0: that is what a record without generations has.
-        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
+        // From 1: 0 is what a record without generations has.
+        slot.generation = slot.generation.saturating_add(1);
         let generation = slot.generation;
         slot.entry = Some(Entry {
             name: name.to_owned(),
@@ -172,16 +188,18 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`StaleHandle`] where it is not registered.
+    /// [`UnregisterError`]; after a loss of the device, forget that too
+    /// ([`forget_device`](Self::forget_device)).
     pub fn unregister(
         &mut self,
         device: &mut dyn Device,
         id: CallableId,
         generation: u32,
-    ) -> Result<(), StaleHandle> {
+    ) -> Result<(), UnregisterError> {
         self.entry(id, generation)?;
-        device.unload_orchestration(id);
+        let unloaded = device.unload_orchestration(id, generation);
         let Some(entry) = self.slots[id.index()].entry.take() else { return Ok(()) };
+        unloaded?;
         for buffer in entry.buffers {
             free_quietly(device, buffer.address);
         }

@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
 
@@ -17,7 +18,7 @@ use crate::callable::Callable;
 use crate::code_listing::CodeLister;
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
-use crate::registry::Registry;
+use crate::registry::{Registry, UnregisterError};
 use crate::run::{self, Bound};
 
 mod code_location;
@@ -72,6 +73,7 @@ pub struct Worker {
 /// How the device is opened, and again after it was lost.
 struct Opening {
     platform: PlatformName,
+    unload_limit: Duration,
     /// Whom loaded code is shown to, if anybody.
     lister: Option<Arc<CodeLister>>,
 }
@@ -97,7 +99,8 @@ impl Worker {
         config.check()?;
         crate::log::forward();
         let lister = CodeLister::open(&config.code_listing)?;
-        let opening = Opening { platform: config.platform, lister };
+        let WorkerConfig { platform, unload_limit, .. } = config;
+        let opening = Opening { platform, unload_limit, lister };
         let device = opening.device()?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
@@ -132,19 +135,27 @@ impl Worker {
     /// Unregisters a callable and gives back everything that it had on the device. Its id becomes
     /// free; handles to it are refused from now on.
     ///
+    /// Waits while a run is in flight. The destructors of the orchestration run on the device, and
+    /// have [`WorkerConfig::unload_limit`] for it.
+    ///
     /// # Errors
     ///
-    /// [`RunError::ForeignHandle`] and [`RunError::StaleHandle`].
+    /// [`RunError::ForeignHandle`] and [`RunError::StaleHandle`], also for the second of two calls.
+    /// [`RunError::DeviceLost`] where a destructor does not return: the callable is unregistered all
+    /// the same, and the next run gets a fresh device.
     pub fn unregister(&self, handle: &CallableHandle) -> Result<(), RunError> {
         let mut state = self.state_for(handle)?;
         let state = &mut *state;
         let device = state.opening.ensure(&mut state.device)?;
-        state.registry.unregister(device, handle.id, handle.generation)?;
+        let end = state.registry.unregister(device, handle.id, handle.generation);
         state.bound = None;
         if let Some(lister) = &state.opening.lister {
             lister.forget(handle.id, handle.generation);
         }
-        Ok(())
+        if matches!(end, Err(UnregisterError::DeviceLost(_))) {
+            state.forget_device();
+        }
+        Ok(end?)
     }
 
     /// Runs a callable and waits for its end. Outputs are written only if it succeeds.
@@ -266,7 +277,9 @@ impl Opening {
     /// A fresh device.
     fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
         let mut device: Box<dyn Device> = match self.platform {
-            PlatformName::A2a3Sim => Box::new(SimDevice::<A2a3>::open()?),
+            PlatformName::A2a3Sim => {
+                Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(self.unload_limit))
+            }
         };
         if let Some(lister) = &self.lister {
             device.list_code(Arc::clone(lister));
@@ -313,15 +326,18 @@ impl State {
         }
     }
 
+    /// Gives up a lost device; what was on it is placed again on the next one when it is used.
+    fn forget_device(&mut self) {
+        // Dropping a lost device leaves it in memory; nothing else can be done with it.
+        self.device = None;
+        self.bound = None;
+        self.registry.forget_device();
+    }
+
     /// Draws the conclusions of a failed run for the next one.
     fn recover(&mut self, handle: &CallableHandle, error: &RunError) {
         match error {
-            RunError::DeviceLost(_) => {
-                // Dropping a lost device leaves it in memory; nothing else can be done with it.
-                self.device = None;
-                self.bound = None;
-                self.registry.forget_device();
-            }
+            RunError::DeviceLost(_) => self.forget_device(),
             RunError::Fault(fault)
                 if matches!(
                     fault.code,

@@ -144,6 +144,18 @@ status_codes! {
     TooManyCores = 212, "TOO_MANY_CORES",
         "the run asks for more cores than the chip or its scheduler threads can serve",
         "lower the block dimension, or use more AICPU threads";
+    ConstructorTimeout = 213, "CONSTRUCTOR_TIMEOUT",
+        "a constructor of the orchestration has not returned in time",
+        "look for an endless loop in it, do its work in the entry, or raise the time limit of the run";
+    DestructorTimeout = 214, "DESTRUCTOR_TIMEOUT",
+        "a destructor of an orchestration has not returned in time",
+        "look for an endless loop in it; memory need not be freed there, for it goes with the image";
+    CallableBusy = 215, "CALLABLE_BUSY",
+        "the callable's code is in use, or on its way in or out",
+        "wait for the run or the unloading to end, and try again";
+    CallableQuarantined = 216, "CALLABLE_QUARANTINED",
+        "the callable's slot is closed: a thread has not come back from its code",
+        "use another callable id, or a fresh device";
 }
 
 impl StatusCode {
@@ -179,11 +191,12 @@ mod tests {
     fn codes_are_frozen() {
         let codes: std::vec::Vec<i32> =
             StatusCode::ALL.iter().map(|status| status.code()).collect();
-        let expected: std::vec::Vec<i32> = (0..=9).chain(100..=103).chain(200..=212).collect();
+        let expected: std::vec::Vec<i32> = (0..=9).chain(100..=103).chain(200..=216).collect();
         assert_eq!(codes, expected);
         assert_eq!(StatusCode::ExplicitFatal.code(), 9);
         assert_eq!(StatusCode::AsyncRegistrationFailed.code(), 103);
         assert_eq!(StatusCode::TooManyCores.code(), 212);
+        assert_eq!(StatusCode::CallableQuarantined.code(), 216);
     }
 
     #[test]
@@ -192,7 +205,7 @@ mod tests {
             assert_eq!(StatusCode::from_code(status.code()), Some(status));
             assert_eq!(StatusCode::from_code(-status.code()), Some(status));
         }
-        for unknown in [10, 99, 104, 199, 213, -10, i32::MAX, i32::MIN] {
+        for unknown in [10, 99, 104, 199, 217, -10, i32::MAX, i32::MIN] {
             assert_eq!(StatusCode::from_code(unknown), None, "{unknown}");
         }
     }

@@ -8,7 +8,7 @@ use protocol::{CallableId, Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, 
 use super::Executor;
 use super::setup::{Setup, extension};
 use crate::ops::OrchestrationRuntime;
-use crate::orch_so_table::OrchestrationEntries;
+use crate::orch_so_table::Lease;
 use crate::orchestrator::{Orchestrator, Services};
 use crate::platform::{ForeignCall, Platform};
 use crate::scheduler::thread::SchedulerThread;
@@ -27,9 +27,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if self.faults.is_raised() {
             return;
         }
-        let Ok(entries) = self.entries(runtime) else { return };
+        // Held to the end: kernels may still use data of the orchestration when its entry has
+        // returned. If unloading was asked for meanwhile, it happens then.
+        let Ok(lease) = self.enter_callable(runtime) else { return };
         let args = &raw const runtime.body().orch_args;
-        if self.check_arguments(runtime, entries, args).is_err() {
+        if self.check_arguments(runtime, &lease, args).is_err() {
             return;
         }
         let heap = runtime.body().gm_heap_ptr.raw();
@@ -46,7 +48,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             cluster_count: setup.clusters.len() as u32,
         };
         let mut object = OrchestrationRuntime::new(orchestrator, services);
-        self.enter(entries, args, &mut object);
+        self.enter(&lease, args, &mut object);
         let OrchestrationRuntime { orchestrator, services, .. } = &mut object;
         let tasks = orchestrator.tasks();
         // ORDERING: Relaxed: read after the threads have been joined.
@@ -66,36 +68,34 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// The functions of the callable that the run names, loaded now if it is new.
-    fn entries(&self, runtime: &C::Runtime) -> Result<OrchestrationEntries, i32> {
+    /// Enters the callable that the run names, loaded now if it is new.
+    fn enter_callable(&self, runtime: &C::Runtime) -> Result<Lease<'_, P>, i32> {
         let body = runtime.body();
         let id = CallableId::new(i64::from(body.active_callable_id)).map_err(|error| {
             self.faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
         })?;
         let generation = extension(body).map(|extension| extension.callable_generation);
         if body.register_new_callable_id == 0 {
-            return self.table.loaded(&self.faults, id, generation);
+            return self.table.loaded(&self.platform, &self.faults, id, generation);
         }
         let generation = generation.unwrap_or_default();
-        // SAFETY: the record names the bytes of a shared object in device memory, and the slot's
-        // code runs only on this thread, which is here.
-        let entries =
-            unsafe { self.table.load(&self.platform, &self.faults, id, body, generation) }?;
+        // SAFETY: the record names the bytes of a shared object in device memory.
+        let lease = unsafe { self.table.load(&self.platform, &self.faults, id, body, generation) }?;
         // ORDERING: Relaxed: read after the threads have been joined.
         self.loaded.store(true, Ordering::Relaxed);
-        Ok(entries)
+        Ok(lease)
     }
 
     /// Compares the number of arguments with what the orchestration expects (spec trb §1.2).
     fn check_arguments(
         &self,
         runtime: &C::Runtime,
-        entries: OrchestrationEntries,
+        lease: &Lease<'_, P>,
         args: *const ChipStorageTaskArgs,
     ) -> Result<(), i32> {
-        let Some(config) = entries.config else { return Ok(()) };
+        let Some(config) = lease.entries.config else { return Ok(()) };
         // SAFETY: a loaded function of that signature; the arguments outlive the call.
-        let expected = unsafe { self.platform.call_foreign(ForeignCall::Config(config, args)) };
+        let expected = unsafe { lease.call(ForeignCall::Config(config, args)) };
         let expected = expected.map_err(|text| {
             self.faults.report(
                 StatusCode::EntryException.code(),
@@ -120,7 +120,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// Calls the entry inside the root scope (spec trb §1.2).
     fn enter(
         &self,
-        entries: OrchestrationEntries,
+        lease: &Lease<'_, P>,
         args: *const ChipStorageTaskArgs,
         object: &mut OrchestrationRuntime<'_, C, P>,
     ) {
@@ -128,22 +128,22 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let _latched = object.orchestrator.scope_begin(&object.services, ScopeMode::Auto);
         // SAFETY: `object` is not used here until the orchestration has been unbound.
         let prefix = unsafe { OrchestrationRuntime::connect(&raw mut *object) };
-        if let Some(bind) = entries.bind {
+        if let Some(bind) = lease.entries.bind {
             // SAFETY: a loaded function of that signature; the object lives until it is unbound.
             self.call("binding the runtime", unsafe {
-                self.platform.call_foreign(ForeignCall::Bind(bind, prefix.cast()))
+                lease.call(ForeignCall::Bind(bind, prefix.cast()))
             });
         }
         if !self.faults.is_raised() {
             // SAFETY: a loaded function of that signature; the arguments outlive the call.
             self.call("the orchestration", unsafe {
-                self.platform.call_foreign(ForeignCall::Entry(entries.entry, args))
+                lease.call(ForeignCall::Entry(lease.entries.entry, args))
             });
         }
-        if let Some(bind) = entries.bind {
+        if let Some(bind) = lease.entries.bind {
             // SAFETY: as above: from now on, a late call of the orchestration finds no runtime.
             self.call("unbinding the runtime", unsafe {
-                self.platform.call_foreign(ForeignCall::Bind(bind, null_mut()))
+                lease.call(ForeignCall::Bind(bind, null_mut()))
             });
         }
         if self.faults.is_raised() {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aicpu_executor::Fault;
 use aicpu_executor::loader::{ExportError, PlanError};
+use aicpu_executor::{Fault, RunningCall};
 use protocol::{DeviceAddr, FuncId};
 
 use super::image::ImageError;
@@ -110,13 +110,16 @@ pub enum LostCause {
         /// How long it had been running.
         running: Duration,
     },
-    /// The orchestration does not return.
+    /// The entry of the orchestration does not return.
     Orchestration,
+    /// Another function of an orchestration does not return: a constructor, a destructor, its
+    /// config function.
+    Function(Box<RunningCall>),
     /// The executor broke off: a defect in it.
     Executor,
 }
 
-/// The device did not come back from a run.
+/// The device did not come back from a run, or from unloading.
 ///
 /// Code of the user is still running on it, so nothing of it can be given back; the worker makes a
 /// new one for the next run.
@@ -130,7 +133,7 @@ pub struct DeviceLost {
 
 impl std::fmt::Display for DeviceLost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the device did not come back from the run: ")?;
+        f.write_str("the device did not come back: ")?;
         match &self.cause {
             LostCause::Kernel { core, func_id, running } => {
                 let milliseconds = running.as_millis();
@@ -142,6 +145,11 @@ impl std::fmt::Display for DeviceLost {
             }
             LostCause::Orchestration => {
                 f.write_str("the orchestration has not returned; look for an endless loop in it")?
+            }
+            LostCause::Function(call) => {
+                let milliseconds = call.running_us / 1000;
+                write!(f, "{call} has not returned for {milliseconds} ms; ")?;
+                f.write_str("look for an endless loop in it")?;
             }
             LostCause::Executor => {
                 f.write_str("the executor broke off, which is a defect in it; see its message")?;

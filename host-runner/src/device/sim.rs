@@ -8,7 +8,7 @@
 //! ```
 //!
 //! All of it is resident: a run creates no thread, opens no library, and maps no memory. Where
-//! user code does not return from a run, the device cannot be taken apart while that code still
+//! user code does not return from a run or from unloading, the device cannot be taken apart while that code still
 //! uses it: it is marked lost and left in memory for good, and the worker makes another one.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
@@ -17,21 +17,19 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
-use protocol::{
-    CallableId, Chip, DeviceAddr, HandshakeRecord, RuntimeBody, RuntimeRecord, StatusCode,
-};
+use protocol::{CallableId, Chip, DeviceAddr, HandshakeRecord, RuntimeBody, RuntimeRecord};
 use zerocopy::FromZeros;
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
-    Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, LostCause,
-    MemoryError, OrchestrationError, RingConfig, image,
+    Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, MemoryError,
+    OrchestrationError, RingConfig, image,
 };
 
 use crate::code_listing::CodeLister;
@@ -47,31 +45,37 @@ pub mod guarded_call;
 pub mod kernel_hooks;
 pub mod kernels;
 pub mod memory;
+pub mod order;
 pub mod platform;
 pub mod registers;
 pub mod run_state;
 #[cfg(test)]
 pub(crate) mod test_objects;
+mod watch;
 
 use aicpu_threads::{AicpuThreads, Program};
-use core::{Busy, identity};
+use core::identity;
 use engine::{Engine, SimExecutor};
 use kernels::Kernels;
 use memory::{Arenas, DeviceMemory};
+use order::{Order, RunRecord};
 
-/// How often a run that is past its limit is told so.
-const REPORT_AGAIN: Duration = Duration::from_millis(10);
+/// How long unloading may take unless the host says otherwise. Destructors give memory back, which
+/// takes microseconds.
+pub const UNLOAD_LIMIT_DEFAULT: Duration = Duration::from_secs(5);
 
 /// A simulated chip.
 #[derive(Debug)]
 pub struct SimDevice<C: Chip> {
     parts: ManuallyDrop<Parts<C>>,
     lost: bool,
+    /// How long unloading may take before the device is given up.
+    unload_limit: Duration,
 }
 
 /// What a simulated chip consists of. The order of the fields is the order in which they go.
 struct Parts<C: Chip> {
-    aicpu: AicpuThreads<C::Runtime>,
+    aicpu: AicpuThreads<Order<C>>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
     memory: DeviceMemory,
@@ -91,9 +95,9 @@ impl<C: Chip> SimDevice<C> {
         let system = |what| move |source| DeviceError::System { what, source };
         let engine = Engine::<C>::start()
             .map_err(|error| system("threads for the simulated cores")(error.into()))?;
-        let program: Program<C::Runtime> = {
+        let program: Program<Order<C>> = {
             let engine = Arc::clone(&engine);
-            Arc::new(move |record| engine.executor().execute(record))
+            Arc::new(move |order| engine.carry_out(order))
         };
         let aicpu = AicpuThreads::start(C::MAX_AICPU_THREADS, &program)
             .inspect_err(|_refused| engine.pool().stop())
@@ -106,57 +110,15 @@ impl<C: Chip> SimDevice<C> {
             arenas: Arenas::default(),
             record: empty_record::<C>(),
         };
-        Ok(Self { parts: ManuallyDrop::new(parts), lost: false })
+        let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
+        Ok(Self { parts, lost: false, unload_limit })
     }
 
-    /// Waits for everything that the run has set in motion.
-    fn finish(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceLost> {
-        let Parts { aicpu, engine, .. } = &*self.parts;
-        let executor = engine.executor();
-        let end = Instant::now() + launch.timeout;
-        let back = aicpu.wait(end).or_else(|_running| {
-            let limit = launch.timeout.as_millis();
-            // A run that is only being set up clears the latch, so once may not be enough.
-            let given_up = Instant::now() + launch.grace;
-            loop {
-                executor.report_fault(
-                    StatusCode::SchedulerTimeout.code(),
-                    format_args!("the run did not end within its limit of {limit} ms"),
-                );
-                let next = given_up.min(Instant::now() + REPORT_AGAIN);
-                match aicpu.wait(next) {
-                    Err(_running) if next < given_up => {}
-                    ended => break ended,
-                }
-            }
-        });
-        let cause = match back {
-            Ok(ended) if ended.panicked => Some(LostCause::Executor),
-            Ok(_) => {
-                let idle = engine.pool().end_run(Instant::now() + launch.grace);
-                idle.err().map(|busy| self.hanging_kernel(busy))
-            }
-            Err(_stuck) => Some(match engine.pool().longest_kernel() {
-                // A kernel that has just started is not what the run hangs in.
-                Some(busy) if Duration::from_nanos(busy.nanoseconds) >= launch.grace => {
-                    self.hanging_kernel(busy)
-                }
-                _ => LostCause::Orchestration,
-            }),
-        };
-        let outcome = executor.take_report();
-        match cause {
-            None => Ok(outcome),
-            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
-        }
-    }
-
-    fn hanging_kernel(&self, busy: Busy) -> LostCause {
-        LostCause::Kernel {
-            core: busy.core,
-            func_id: self.parts.engine.func_id_of(busy.function),
-            running: Duration::from_nanos(busy.nanoseconds),
-        }
+    /// The same with another limit for unloading; zero is [`UNLOAD_LIMIT_DEFAULT`].
+    #[must_use]
+    pub fn with_unload_limit(mut self, limit: Duration) -> Self {
+        self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
+        self
     }
 
     /// Marks the device as lost and puts what user code still uses out of everybody's reach.
@@ -307,10 +269,8 @@ impl<C: Chip> Device for SimDevice<C> {
         kernels.unload(record, memory)
     }
 
-    fn unload_orchestration(&mut self, id: CallableId) {
-        if !self.lost {
-            self.parts.engine.executor().unload(id);
-        }
+    fn unload_orchestration(&mut self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
+        self.unload(Order::Unload { id, generation })
     }
 
     fn loaded_code(&self) -> Vec<LoadedRange> {
@@ -339,11 +299,12 @@ impl<C: Chip> Device for SimDevice<C> {
         let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
         // SAFETY: (all three) the record stays in its box and is not written until `finish` has
         // seen everybody back; otherwise the device is lost, and then it stays for good.
-        unsafe {
+        let run = unsafe {
             engine.set_record(&raw const **record);
             engine.pool().begin_run(record, clusters);
-            aicpu.begin(&raw const **record, threads);
-        }
+            Order::Run(RunRecord::new(&raw const **record))
+        };
+        aicpu.begin(run, threads);
         let outcome = match self.finish(launch) {
             Ok(outcome) => outcome,
             Err(lost) => {
@@ -359,6 +320,9 @@ impl<C: Chip> Device for SimDevice<C> {
 
 impl<C: Chip> Drop for SimDevice<C> {
     fn drop(&mut self) {
+        if let Err(lost) = self.unload(Order::UnloadAll) {
+            tracing::warn!(%lost, "a destructor hangs while the device is closed");
+        }
         if self.lost {
             // User code is still running on this device's threads and uses its memory, its
             // kernels and its records. Nothing can stop it from outside, so all of it stays, on

@@ -22,7 +22,7 @@ impl Bench {
         self.registry.register(&mut self.device, "test", blob)
     }
 
-    fn unregister(&mut self, (id, generation): (CallableId, u32)) -> Result<(), StaleHandle> {
+    fn unregister(&mut self, (id, generation): (CallableId, u32)) -> Result<(), UnregisterError> {
         self.registry.unregister(&mut self.device, id, generation)
     }
 
@@ -45,9 +45,24 @@ fn unregistering_gives_everything_back_and_ids_are_used_again() {
     let third = bench.register(&blob).unwrap();
     assert_eq!((third.0.index(), third.1), (0, first.1 + 1));
     let (id, generation) = first;
-    assert_eq!(bench.unregister(first), Err(StaleHandle { id, generation }));
+    assert_eq!(bench.unregister(first), Err(StaleHandle { id, generation }.into()));
     bench.unregister(second).unwrap();
     bench.unregister(third).unwrap();
+    bench.assert_empty();
+}
+
+#[test]
+fn no_generation_of_an_id_is_used_twice() {
+    let mut bench = Bench::new();
+    let blob = storing(0).blob().to_vec();
+    bench.registry.slots[0].generation = u32::MAX - 1;
+    let last = bench.register(&blob).unwrap();
+    assert_eq!((last.0.index(), last.1), (0, u32::MAX));
+    bench.unregister(last).unwrap();
+    let next = bench.register(&blob).unwrap();
+    assert_eq!((next.0.index(), next.1), (1, 1));
+    assert!(bench.unregister(last).is_err());
+    bench.unregister(next).unwrap();
     bench.assert_empty();
 }
 

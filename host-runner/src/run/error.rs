@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::{ArgsError, StatusCode};
 
 use crate::device::{DeviceError, DeviceLost, MemoryError};
-use crate::registry::{RegisterError, StaleHandle};
+use crate::registry::{RegisterError, StaleHandle, UnregisterError};
 
 /// Why a run did not succeed. The caller's outputs are untouched, and the next run works.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,15 @@ impl From<DeviceError> for RunError {
             DeviceError::Lost(lost) => Self::DeviceLost(lost),
             DeviceError::Memory(error) => Self::Memory(error),
             error => Self::Device(error),
+        }
+    }
+}
+
+impl From<UnregisterError> for RunError {
+    fn from(error: UnregisterError) -> Self {
+        match error {
+            UnregisterError::StaleHandle(stale) => Self::StaleHandle(stale),
+            UnregisterError::DeviceLost(lost) => Self::DeviceLost(lost),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
@@ -61,6 +62,9 @@ pub struct WorkerConfig {
     pub platform: PlatformName,
     /// Sizes of the rings of every run; the default is the executor's.
     pub rings: RingConfig,
+    /// How long unloading an orchestration may take before the device is given up: its destructors
+    /// are code of the user. Zero is 5 seconds.
+    pub unload_limit: Duration,
     /// Whom loaded code is shown to; the default is nobody.
     pub code_listing: CodeListing,
 }
@@ -75,6 +79,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_rings(self, rings: RingConfig) -> Self {
         Self { rings, ..self }
+    }
+
+    /// The same with another limit for unloading.
+    #[must_use]
+    pub fn with_unload_limit(self, unload_limit: Duration) -> Self {
+        Self { unload_limit, ..self }
     }
 
     /// The same with loaded code shown to debuggers or profilers.

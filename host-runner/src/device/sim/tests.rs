@@ -1,6 +1,6 @@
 //! The simulated device as a whole: either chip, residence, limits, loss.
 
-use protocol::{A2a3, A5};
+use protocol::{A2a3, A5, StatusCode};
 
 use super::*;
 use crate::arguments::Arguments;
@@ -8,6 +8,8 @@ use crate::device::RingConfig;
 use crate::registry::Registry;
 use crate::run::{self, Bound, RunConfig, RunError};
 use crate::test_callables::{callable, kernel, orchestration, storing};
+
+mod unloading;
 
 const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };
 

@@ -1,0 +1,89 @@
+//! Code that does not return: saying what a run waits for, and giving up on it.
+//!
+//! Nothing can stop code from outside. What can be done is to say which function it is, to end the
+//! run for everybody else, and to close the slot of a constructor or destructor that hangs.
+
+use core::fmt;
+
+use protocol::{CallableId, Chip, StatusCode};
+
+use super::Executor;
+use super::setup::Setup;
+use crate::orch_so_table::{ForeignFunction, RunningCall};
+use crate::platform::Platform;
+
+impl<C: Chip, P: Platform> Executor<C, P> {
+    /// The call into code of a user that has been running for longest, if there is one; may be
+    /// called at any time, from any thread. It may have returned when the caller looks.
+    pub fn running_call(&self) -> Option<RunningCall> {
+        self.table.longest_call(&self.platform)
+    }
+
+    /// Gives up on a constructor or destructor of a callable that does not return: until it does,
+    /// nobody enters, reloads or unloads the callable, and its memory is not used for anything
+    /// else. If it comes back after all, its thread unloads the callable, and the id is free.
+    ///
+    /// False if none is running any more; nothing changes then.
+    pub fn quarantine(&self, id: CallableId) -> bool {
+        self.table.quarantine(id)
+    }
+
+    /// Ends a run that is over its time limit, with a fault that says what it hangs in if that is
+    /// a function of the orchestration other than its entry.
+    ///
+    /// For the host that watches the run. An earlier fault stays. A constructor or destructor that
+    /// is running is given up on, as [`quarantine`](Self::quarantine) does.
+    pub fn report_time_limit(&self, limit_ms: u128) {
+        let limit = format_args!("the run did not end within its limit of {limit_ms} ms");
+        match self.running_call() {
+            // It may well be waiting for its tasks.
+            Some(RunningCall { function: ForeignFunction::Entry, .. }) | None => {
+                self.report_fault(StatusCode::SchedulerTimeout.code(), limit);
+            }
+            Some(call) => self.give_up(&call, limit),
+        }
+    }
+
+    /// Says what a run that does not move is waiting for.
+    pub(super) fn report_stall(&self, setup: &Setup) {
+        let completed = self.scheduler.completed();
+        let milliseconds = setup.stall_us / 1000;
+        let code = StatusCode::SchedulerTimeout.code();
+        let stall = format_args!("no progress for {milliseconds} ms after {completed} tasks");
+        if let Some((worker, kernel)) = self.scheduler.running().first() {
+            self.report_fault(
+                code,
+                format_args!(
+                    "{stall}: core {worker} is still running the kernel of func_id {kernel}"
+                ),
+            );
+            return;
+        }
+        match self.running_call() {
+            Some(call) if call.function != ForeignFunction::Entry => self.give_up(&call, stall),
+            _ if !self.scheduler.is_total_known() => self.report_fault(
+                code,
+                format_args!("{stall}: the orchestration has not returned and submits nothing"),
+            ),
+            _ => self.report_fault(code, stall),
+        }
+    }
+
+    /// Reports a call that does not return.
+    fn give_up(&self, call: &RunningCall, what_happened: fmt::Arguments<'_>) {
+        let code = match call.function {
+            ForeignFunction::Constructor { .. } => StatusCode::ConstructorTimeout,
+            ForeignFunction::Destructor { .. } => StatusCode::DestructorTimeout,
+            _ => StatusCode::SchedulerTimeout,
+        };
+        // Before the slot is closed: the thread that finds it closed has nothing more to say.
+        let milliseconds = call.running_us / 1000;
+        self.report_fault(
+            code.code(),
+            format_args!("{what_happened}: {call} has not returned after {milliseconds} ms"),
+        );
+        if code != StatusCode::SchedulerTimeout {
+            self.quarantine(call.callable);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What messages call the code of a callable: its id, and which shared object that is.
+
+use core::fmt;
+
+use protocol::CallableId;
+
+use crate::loader::ImageLabel;
+
+/// A callable and the image that is loaded for it, if one is.
+///
+/// Prints as "callable 5 liba.so (build-id 1a2b…)", without an image as "callable 5".
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NamedCode {
+    pub(super) id: CallableId,
+    pub(super) image: Option<ImageLabel>,
+}
+
+impl NamedCode {
+    /// Code that is known to be there.
+    pub(super) fn new(id: CallableId, image: ImageLabel) -> Self {
+        Self { id, image: Some(image) }
+    }
+}
+
+impl fmt::Display for NamedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "callable {}", self.id.raw())?;
+        self.image.iter().try_for_each(|label| write!(f, " {label}"))
+    }
+}

@@ -1,0 +1,264 @@
+//! One slot of the table: an orchestration from its sealed image to the memory given back.
+//!
+//! ```text
+//!  commit: placed, bound, sealed ─▶ listed ─▶ announced ─▶ constructors ─▶ published ─▶ runs
+//!  memory given back ◀─ withdrawn ◀─ unlisted ◀─ destructors ◀───────────── last one out
+//! ```
+//!
+//! Constructors and destructors are code of the user: no lock is held while they run, and they run
+//! when everything around them is in order, so that one that never returns leaves a slot that others
+//! can look at and name. What they may do is up to them: one that ends the process does so.
+
+use core::mem::transmute;
+
+use protocol::CallableId;
+use spin::Mutex;
+
+use super::call_record::CallRecord;
+use super::entries::{EntryVaddrs, OrchestrationEntries};
+use super::named_code::NamedCode;
+use super::running_call::{ForeignFunction, RunningCall};
+use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
+use crate::loaded_code::{LoadedCode, LoadedRange};
+use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
+use crate::log::log_at;
+use crate::platform::{
+    ExceptionText, FinaliserEntry, ForeignCall, InitialiserEntry, Platform, UnwindTables,
+};
+
+/// A sealed image and what is registered for it.
+#[derive(Debug)]
+struct LoadedOrchestration {
+    entries: OrchestrationEntries,
+    image: LoadedImage,
+    unwind: Option<UnwindTables>,
+    range: LoadedRange,
+}
+
+/// A slot.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Who may touch what: all the rest is used under its tokens.
+    pub(super) gate: SlotGate,
+    /// Which function of the code is running.
+    pub(super) call: CallRecord,
+    /// Listed from the sealing of the image until its destructors have run. The lock is for those
+    /// who only look; it is never held while code of the image runs.
+    listed: Mutex<Option<LoadedOrchestration>>,
+}
+
+/// Why a slot was not filled. The memory is given back, or will be by the thread that is lost.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "without an allocator missing names go by value")]
+pub(super) enum FillError {
+    /// The image cannot be committed.
+    Commit(LoadError),
+    /// A constructor threw.
+    Threw(ExceptionText),
+    /// Somebody has given up on the constructors; they have returned after all.
+    GivenUp,
+}
+
+impl Slot {
+    /// An empty slot.
+    pub(super) const fn new() -> Self {
+        Self { gate: SlotGate::new(), call: CallRecord::new(), listed: Mutex::new(None) }
+    }
+
+    /// Puts an image into place and runs its constructors.
+    ///
+    /// # Errors
+    ///
+    /// [`FillError`]; the slot is empty then.
+    #[expect(clippy::result_large_err, reason = "see `commit`; failing is rare")]
+    pub(super) fn fill<'s, P: Platform>(
+        &'s self,
+        filling: Filling<'s>,
+        platform: &P,
+        id: CallableId,
+        (plan, symbols): (&Plan<'_>, &EntryVaddrs),
+    ) -> Result<(Inside<'s>, OrchestrationEntries), FillError> {
+        let committed = commit(plan, &mut *platform.code_memory(id).lock(), platform.symbols());
+        let image = match committed {
+            Ok(image) => image,
+            Err(error) => {
+                // Nothing is listed and no code of it has run.
+                filling.give_up().finish();
+                return Err(FillError::Commit(error));
+            }
+        };
+        // SAFETY: the addresses are of exported functions of the image just sealed, which stays
+        // as long as the slot is filled; the names promise the signatures (spec trb §1.2).
+        let entries = unsafe { symbols.entries(&image) };
+        let unwind = image
+            .eh_frame()
+            // A table without end mark cannot be registered; a throw then ends the process.
+            .filter(|tables| tables.frame_bytes.is_some())
+            .map(|tables| UnwindTables { eh_frame: tables.frame });
+        if let Some(tables) = unwind {
+            platform.register_unwind(tables);
+        }
+        let generation = self.gate.look().generation;
+        let (base, span, bias) = (image.base(), image.span(), image.bias());
+        let range = LoadedRange { id, generation, base, span, bias };
+        let code = NamedCode::new(id, *image.label());
+        *self.listed.lock() = Some(LoadedOrchestration { entries, image, unwind, range });
+        platform.code_loaded(&LoadedCode { range, plan });
+        log_at!(Info, "loaded {code}, generation {generation}: {span} bytes at {base:#x}");
+
+        if let Err(error) = self.initialise(&filling, platform) {
+            // Constructors before it may have registered destructors with the C library.
+            self.finalise(filling.give_up(), platform, id);
+            return Err(error);
+        }
+        match filling.publish() {
+            Ok(inside) => Ok((inside, entries)),
+            Err(duty) => {
+                self.finalise(duty, platform, id);
+                Err(FillError::GivenUp)
+            }
+        }
+    }
+
+    /// Runs the constructors.
+    #[expect(clippy::result_large_err, reason = "see `commit`; failing is rare")]
+    fn initialise<P: Platform>(
+        &self,
+        filling: &Filling<'_>,
+        platform: &P,
+    ) -> Result<(), FillError> {
+        for index in 0.. {
+            let constructor = self.look_at(|image| nth(image.init_functions(), index));
+            let Some((address, count)) = constructor else { break };
+            if filling.is_quarantined() {
+                return Err(FillError::GivenUp);
+            }
+            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
+            // SAFETY: a verified function of the image (`LoadedImage`), sealed and still there.
+            let initialiser = unsafe { transmute::<*const (), InitialiserEntry>(code) };
+            let function = ForeignFunction::Constructor { number: index + 1, count };
+            // SAFETY: as above; whoever fills the slot calls each constructor once.
+            unsafe { self.call(platform, function, ForeignCall::Initialiser(initialiser)) }
+                .map_err(FillError::Threw)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the destructors, also those that the constructors have registered elsewhere, and gives
+    /// code and unwind tables back.
+    pub(super) fn finalise<P: Platform>(&self, duty: Emptying<'_>, platform: &P, id: CallableId) {
+        for index in 0.. {
+            let destructor = self.look_at(|image| nth(image.fini_functions(), index));
+            let Some((address, count)) = destructor else { break };
+            let code = core::ptr::with_exposed_provenance::<()>(address as usize);
+            // SAFETY: a verified function of the image (`LoadedImage`), still in memory.
+            let finaliser = unsafe { transmute::<*const (), FinaliserEntry>(code) };
+            let function = ForeignFunction::Destructor { number: index + 1, count };
+            // SAFETY: as above; `duty` says that nothing else of the image runs.
+            let called =
+                unsafe { self.call(platform, function, ForeignCall::Finaliser(finaliser)) };
+            if let Err(text) = called {
+                log_at!(Error, "a destructor of {} threw {text}", self.named(id));
+            }
+        }
+        let unlisted = self.listed.lock().take();
+        if let Some(LoadedOrchestration { image, unwind, range, .. }) = unlisted {
+            if let Some(tables) = unwind {
+                platform.deregister_unwind(tables);
+            }
+            platform.code_unloading(&range);
+            platform.code_memory(id).lock().release();
+            log_at!(Info, "unloaded {}", NamedCode::new(id, *image.label()));
+        }
+        duty.finish();
+    }
+
+    /// Calls a function of the code, where watchers can see it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ForeignCall::invoke`]; the caller holds a token of the slot, and no other thread
+    /// calls into the slot meanwhile.
+    pub(super) unsafe fn call<P: Platform>(
+        &self,
+        platform: &P,
+        function: ForeignFunction,
+        call: ForeignCall,
+    ) -> Result<i32, ExceptionText> {
+        self.call.begin(function.pack(), platform.ticks());
+        // SAFETY: the caller's promise.
+        let result = unsafe { platform.call_foreign(call) };
+        self.call.end();
+        result
+    }
+
+    /// The functions of the code. Only with a token of the slot.
+    pub(super) fn entries(&self) -> Option<OrchestrationEntries> {
+        self.listed.lock().as_ref().map(|orchestration| orchestration.entries)
+    }
+
+    /// What messages call the code, which others may take away or replace meanwhile.
+    pub(super) fn named(&self, id: CallableId) -> NamedCode {
+        NamedCode { id, image: self.look_at(|image| Some(*image.label())) }
+    }
+
+    /// Where the code is, from its sealing until it is on its way out or somebody has given it up.
+    pub(super) fn range(&self) -> Option<LoadedRange> {
+        let range = self.listed.lock().as_ref()?.range;
+        let now = self.gate.look();
+        let stays = matches!(now.state, State::Loading | State::Live);
+        (stays && now.generation == range.generation).then_some(range)
+    }
+
+    /// The call that is running, with its start in ticks.
+    pub(super) fn running<P: Platform>(
+        &self,
+        platform: &P,
+        callable: CallableId,
+    ) -> Option<(u64, RunningCall)> {
+        let (function, since) = self.call.current()?;
+        let function = ForeignFunction::unpack(function)?;
+        let ticks = u128::from(platform.ticks().saturating_sub(since));
+        let running_us = ticks * 1_000_000 / u128::from(platform.ticks_per_second().max(1));
+        let listed = self.listed.lock();
+        let listed = listed.as_ref();
+        let call = RunningCall {
+            callable,
+            function,
+            address: listed.and_then(|orchestration| orchestration.address_of(function)),
+            image: listed.map(|orchestration| *orchestration.image.label()),
+            running_us: u64::try_from(running_us).unwrap_or(u64::MAX),
+        };
+        Some((since, call))
+    }
+
+    /// Looks something up in the image.
+    fn look_at<T>(&self, find: impl FnOnce(&LoadedImage) -> Option<T>) -> Option<T> {
+        find(&self.listed.lock().as_ref()?.image)
+    }
+}
+
+/// A function of a list of an image, and the length of the list.
+fn nth(mut list: impl ExactSizeIterator<Item = u64>, index: u16) -> Option<(u64, u16)> {
+    // CAST: an image has at most some hundred of each (`FunctionList`).
+    let count = list.len() as u16;
+    Some((list.nth(usize::from(index))?, count))
+}
+
+impl LoadedOrchestration {
+    /// Address of a function as linked.
+    fn address_of(&self, function: ForeignFunction) -> Option<u64> {
+        let address = match function {
+            ForeignFunction::Constructor { number, .. } => {
+                nth(self.image.init_functions(), number.checked_sub(1)?)?.0
+            }
+            ForeignFunction::Destructor { number, .. } => {
+                nth(self.image.fini_functions(), number.checked_sub(1)?)?.0
+            }
+            ForeignFunction::Entry => self.entries.entry as usize as u64,
+            ForeignFunction::Config => self.entries.config? as usize as u64,
+            ForeignFunction::Bind | ForeignFunction::Unbind => self.entries.bind? as usize as u64,
+        };
+        Some(address.wrapping_sub(self.image.bias()))
+    }
+}

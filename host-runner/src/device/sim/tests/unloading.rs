@@ -1,0 +1,119 @@
+//! Unloading an orchestration on the executor itself, at any time: a worker would wait for the run.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aicpu_executor::{ForeignFunction, UnloadOutcome};
+
+use super::*;
+use crate::device::LostCause;
+
+/// What the orchestration counts and obeys. It stays for ever, as lost code may look at it.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Steps {
+    entered: AtomicU32,
+    hold_entry: AtomicU32,
+    destroyed: AtomicU32,
+    hold_destructor: AtomicU32,
+}
+
+/// Counts its entry and the end of a static object, and waits in both as it is told to.
+fn counting() -> crate::callable::Callable {
+    let body = "static timespec pause{0, 1000000}; \
+        struct Object { volatile uint32_t *steps; \
+            ~Object() { steps[2] = steps[2] + 1; while (steps[3]) nanosleep(&pause, nullptr); } }; \
+        static Object object{reinterpret_cast<volatile uint32_t *>(args.scalars[0])}; \
+        object.steps[0] = object.steps[0] + 1; \
+        while (object.steps[1]) nanosleep(&pause, nullptr); \
+        store(0, args.tensors[0].data, 7);";
+    callable(orchestration(body), vec![storing_kernel()])
+}
+
+fn storing_kernel() -> crate::callable::KernelImage {
+    crate::test_callables::store_kernel(0, 0)
+}
+
+/// Runs the callable while `meanwhile` is done as soon as its entry has begun; returns the output.
+fn run_and(
+    device: &mut SimDevice<A2a3>,
+    steps: &'static Steps,
+    config: &RunConfig,
+    meanwhile: impl FnOnce(&SimExecutor<A2a3>, CallableId, u32) + Send,
+) -> Result<i32, RunError> {
+    let (mut registry, callable) = (Registry::default(), counting());
+    let (id, generation) = registry.register(device, "test", callable.blob()).unwrap();
+    let engine = Arc::clone(&device.parts.engine);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while steps.entered.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            meanwhile(engine.executor(), id, generation);
+        });
+        let entry = registry.entry(id, generation).unwrap();
+        let bound = Bound { id: id.raw(), generation };
+        let mut output = [0_i32];
+        let mut arguments = Arguments::new();
+        arguments.push_output(&mut output, &[1]).unwrap();
+        arguments.push_scalar(std::ptr::from_ref(steps).expose_provenance() as u64).unwrap();
+        let end = run::execute(device, entry, bound, true, &mut arguments, (config, RINGS));
+        end.result.map(|_| output[0])
+    })
+}
+
+fn steps() -> &'static Steps {
+    Box::leak(Box::default())
+}
+
+fn short(aicpu_threads: u32) -> RunConfig {
+    RunConfig { block_dim: 1, aicpu_threads, ..RunConfig::default() }
+}
+
+#[test]
+fn unloading_during_a_run_is_deferred_to_its_end_and_done_once() {
+    for aicpu_threads in [1, 3] {
+        let (mut device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
+        steps.hold_entry.store(1, Ordering::SeqCst);
+        let output =
+            run_and(&mut device, steps, &short(aicpu_threads), |executor, id, generation| {
+                let call = executor.running_call().unwrap();
+                assert_eq!((call.callable, call.function), (id, ForeignFunction::Entry));
+                let stale = UnloadOutcome::Stale { loaded: generation };
+                assert_eq!(executor.unload(id, Some(generation + 1)), stale);
+                for _ in 0..2 {
+                    assert_eq!(executor.unload(id, Some(generation)), UnloadOutcome::Deferred);
+                }
+                assert_eq!(steps.destroyed.load(Ordering::SeqCst), 0);
+                steps.hold_entry.store(0, Ordering::SeqCst);
+            });
+        assert_eq!(output.unwrap(), 7);
+        assert_eq!(steps.destroyed.load(Ordering::SeqCst), 1);
+        let executor = device.parts.engine.executor();
+        let id = CallableId::new(0).unwrap();
+        assert_eq!(executor.unload(id, Some(1)), UnloadOutcome::NothingLoaded);
+        drop(device);
+        assert_eq!(steps.destroyed.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[test]
+fn a_destructor_that_hangs_at_the_end_of_a_run_is_named_by_the_run() {
+    let (mut device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
+    steps.hold_destructor.store(1, Ordering::SeqCst);
+    steps.hold_entry.store(1, Ordering::SeqCst);
+    let (timeout, grace) = (Duration::from_millis(500), Duration::from_millis(300));
+    let config = RunConfig { timeout, grace, ..short(2) };
+    let lost = run_and(&mut device, steps, &config, |executor, id, generation| {
+        assert_eq!(executor.unload(id, Some(generation)), UnloadOutcome::Deferred);
+        steps.hold_entry.store(0, Ordering::SeqCst);
+    });
+    let Err(RunError::DeviceLost(lost)) = lost else { panic!("{lost:?}") };
+    let LostCause::Function(call) = &lost.cause else { panic!("{lost:?}") };
+    assert!(matches!(call.function, ForeignFunction::Destructor { .. }), "{call}");
+    let fault = lost.fault.as_ref().unwrap();
+    assert_eq!(fault.code, StatusCode::DestructorTimeout.code(), "{fault:?}");
+    assert_eq!(steps.destroyed.load(Ordering::SeqCst), 1);
+    assert!(matches!(device.run(&launch()), Err(DeviceError::Gone)));
+    assert_eq!(device.unload_orchestration(CallableId::new(0).unwrap(), 1), Ok(()));
+    steps.hold_destructor.store(0, Ordering::SeqCst);
+}

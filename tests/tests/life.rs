@@ -1,0 +1,272 @@
+//! The life of a loaded orchestration: constructors and destructors that do not return, unloading
+//! while its code runs, ids that are used again (hostile classes 32 and 33).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use aicpu_executor::{ForeignFunction, RunningCall};
+use host_runner::callable::Callable;
+use host_runner::device::LostCause;
+use host_runner::run::{RunConfig, RunError};
+use host_runner::worker::{CallableHandle, Worker, WorkerConfig};
+use protocol::StatusCode;
+use tests::sources;
+use tests::workers::{Cells, SENTINEL, assert_fault, assert_works, threads};
+
+/// What `life.cpp` counts and obeys, in its layout. It stays for ever, as lost code may look at it
+/// at any time.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Steps {
+    constructed: AtomicU32,
+    entered: AtomicU32,
+    destroyed: AtomicU32,
+    hold_constructor: AtomicU32,
+    hold_entry: AtomicU32,
+    hold_destructor: AtomicU32,
+    configured: AtomicU32,
+    hold_config: AtomicU32,
+}
+
+/// One callable of a test. Dropping it lets everything go on that waits, so that a test that fails
+/// leaves no thread behind.
+struct Life(&'static Steps);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let Steps { hold_constructor, hold_entry, hold_destructor, hold_config, .. } = self.0;
+        for hold in [hold_constructor, hold_entry, hold_destructor, hold_config] {
+            go_on(hold);
+        }
+    }
+}
+
+fn wait_here(hold: &AtomicU32) {
+    hold.store(1, Ordering::SeqCst);
+}
+
+fn go_on(hold: &AtomicU32) {
+    hold.store(0, Ordering::SeqCst);
+}
+
+impl Life {
+    fn new() -> Self {
+        Self(Box::leak(Box::default()))
+    }
+
+    /// The callable, with the address of the steps written into its image.
+    fn callable(&self) -> Callable {
+        let mut image = sources::orchestration("life");
+        let mark = 0x4C1F_E0FA_0C0D_E0FA_u64.to_le_bytes();
+        let places: Vec<_> = (0..image.len() - 16).filter(|at| image[*at..][..8] == mark).collect();
+        let [place] = places[..] else { panic!("one mark, not {places:?}") };
+        let address = std::ptr::from_ref(self.0).expose_provenance() as u64;
+        image[place + 8..][..8].copy_from_slice(&address.to_le_bytes());
+        let builder = Callable::builder(image).name("life").entry("lives");
+        sources::packed(builder, sources::cell_kernels())
+    }
+
+    /// Constructors, entries and destructors so far.
+    fn counts(&self) -> [u32; 3] {
+        let Steps { constructed, entered, destroyed, .. } = self.0;
+        [constructed, entered, destroyed].map(|count| count.load(Ordering::SeqCst))
+    }
+}
+
+/// A worker that gives destructors 300 ms.
+fn open() -> Worker {
+    let limit = Duration::from_millis(300);
+    Worker::open(WorkerConfig::default().with_unload_limit(limit)).unwrap()
+}
+
+/// Settings with which everything here takes well under a second.
+fn short(aicpu_threads: u32) -> RunConfig {
+    RunConfig {
+        stall_timeout: Duration::from_millis(200),
+        timeout: Duration::from_millis(400),
+        grace: Duration::from_millis(300),
+        ..threads(aicpu_threads)
+    }
+}
+
+/// No step here may take longer.
+const BOUND: Duration = Duration::from_secs(8);
+
+fn run(worker: &Worker, handle: &CallableHandle, config: &RunConfig) -> Result<u64, RunError> {
+    let mut passed = Cells { cells: vec![SENTINEL], ..Cells::default() };
+    passed.run(worker, handle, config).map(|_| passed.cells[0])
+}
+
+/// The function in which the device was lost, and the whole message.
+#[track_caller]
+fn hanging_function(error: RunError) -> (RunningCall, String) {
+    let text = error.to_string();
+    let RunError::DeviceLost(lost) = error else { panic!("{error:?}") };
+    let LostCause::Function(call) = lost.cause else { panic!("{lost:?}") };
+    (*call, text)
+}
+
+#[track_caller]
+fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing in: {text}");
+    }
+}
+
+#[test]
+fn a_constructor_that_does_not_return_is_named_and_costs_the_device_but_not_the_worker() {
+    for (aicpu_threads, limit) in
+        [(1, "did not end within its limit of 400 ms"), (3, "no progress for 200 ms")]
+    {
+        let (worker, life, neighbour) = (open(), Life::new(), Life::new());
+        let other = worker.register(&neighbour.callable()).unwrap();
+        assert_eq!(run(&worker, &other, &threads(aicpu_threads)).unwrap(), 7);
+        let handle = worker.register(&life.callable()).unwrap();
+        wait_here(&life.0.hold_constructor);
+        let start = Instant::now();
+        let error = run(&worker, &handle, &short(aicpu_threads)).unwrap_err();
+        assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+        let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
+        let fault = lost.fault.as_ref().unwrap();
+        assert_eq!(fault.code, StatusCode::ConstructorTimeout.code());
+        let (call, text) = hanging_function(error);
+        let ForeignFunction::Constructor { number, count } = call.function else {
+            panic!("{call:?}")
+        };
+        assert_eq!(call.callable, handle.id());
+        let build_id = call.image.unwrap().build_id.unwrap();
+        assert_eq!(build_id.as_bytes().len(), 20);
+        let named = format!("constructor {number} of {count} of callable 1 (build-id ");
+        assert_contains(&text, &[&named, limit, "has not returned after", "endless loop"]);
+        assert_eq!(life.counts(), [1, 0, 0]);
+
+        // A fresh device takes the place of the lost one while the constructor still waits.
+        assert_works(&worker, &threads(aicpu_threads));
+        assert_eq!(run(&worker, &other, &threads(aicpu_threads)).unwrap(), 7);
+        go_on(&life.0.hold_constructor);
+        assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
+        worker.unregister(&handle).unwrap();
+    }
+}
+
+#[test]
+fn a_constructor_that_returns_late_ends_the_run_and_device_and_id_are_as_good_as_new() {
+    for aicpu_threads in [1, 3] {
+        let (worker, life) = (open(), Life::new());
+        let memory = worker.allocate(64).unwrap();
+        let handle = worker.register(&life.callable()).unwrap();
+        wait_here(&life.0.hold_constructor);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(900));
+                go_on(&life.0.hold_constructor);
+            });
+            let config = RunConfig { grace: Duration::from_secs(20), ..short(aicpu_threads) };
+            let mut passed = Cells { cells: vec![SENTINEL], ..Cells::default() };
+            let result = passed.run(&worker, &handle, &config);
+            let parts = ["constructor ", " of callable 0 (build-id ", "has not returned after"];
+            assert_fault(result, StatusCode::ConstructorTimeout, &parts);
+        });
+        assert_eq!(life.counts(), [1, 0, 1], "who was lost in it has taken it away");
+        assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
+        assert_eq!(life.counts(), [2, 1, 1]);
+        worker.copy_out(&mut [0; 64], memory).expect("the device was not lost");
+    }
+}
+
+#[test]
+fn a_config_function_that_does_not_return_is_told_from_the_entry() {
+    let (worker, life) = (open(), Life::new());
+    let handle = worker.register(&life.callable()).unwrap();
+    for (aicpu_threads, limit) in [(1, "its limit of 400 ms"), (3, "no progress for 200 ms")] {
+        wait_here(&life.0.hold_config);
+        let error = run(&worker, &handle, &short(aicpu_threads)).unwrap_err();
+        let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
+        let fault = lost.fault.as_ref().unwrap();
+        assert_eq!(fault.code, StatusCode::SchedulerTimeout.code());
+        let (call, text) = hanging_function(error);
+        assert_eq!(call.function, ForeignFunction::Config);
+        assert_contains(&text, &["the config function of callable 0 (build-id ", limit]);
+        go_on(&life.0.hold_config);
+        assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
+    }
+}
+
+#[test]
+fn a_destructor_that_does_not_return_ends_the_unregistering_and_costs_the_device() {
+    let (worker, life, neighbour) = (open(), Life::new(), Life::new());
+    let other = worker.register(&neighbour.callable()).unwrap();
+    let handle = worker.register(&life.callable()).unwrap();
+    assert_eq!(run(&worker, &handle, &threads(3)).unwrap(), 7);
+    wait_here(&life.0.hold_destructor);
+    let start = Instant::now();
+    let (call, text) = hanging_function(worker.unregister(&handle).unwrap_err());
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    let ForeignFunction::Destructor { number, count } = call.function else { panic!("{call:?}") };
+    let named = format!("destructor {number} of {count} of callable 1 (build-id ");
+    assert_contains(&text, &[&named, "has not returned for", "endless loop"]);
+    assert_eq!(life.counts(), [1, 1, 1]);
+
+    // It is unregistered all the same; what else there was is placed on a fresh device.
+    assert!(matches!(worker.unregister(&handle), Err(RunError::StaleHandle(_))));
+    assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
+    assert_works(&worker, &threads(1));
+    let again = worker.register(&life.callable()).unwrap();
+    assert_eq!(again.id(), handle.id());
+    assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleHandle(_))));
+    assert_eq!(run(&worker, &again, &threads(1)).unwrap(), 7);
+    go_on(&life.0.hold_destructor);
+    worker.unregister(&again).unwrap();
+    assert_eq!(life.counts(), [2, 2, 2]);
+}
+
+#[test]
+fn a_destructor_that_does_not_return_does_not_keep_a_worker_from_closing() {
+    let (worker, life) = (open(), Life::new());
+    let handle = worker.register(&life.callable()).unwrap();
+    assert_eq!(run(&worker, &handle, &threads(2)).unwrap(), 7);
+    wait_here(&life.0.hold_destructor);
+    let start = Instant::now();
+    drop(worker);
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    assert_eq!(life.counts(), [1, 1, 1]);
+}
+
+#[test]
+fn closing_a_worker_runs_the_destructors_of_what_is_registered_once() {
+    let (worker, lives) = (open(), [Life::new(), Life::new(), Life::new()]);
+    let handles = lives.each_ref().map(|life| worker.register(&life.callable()).unwrap());
+    for handle in &handles[..2] {
+        assert_eq!(run(&worker, handle, &threads(1)).unwrap(), 7);
+    }
+    worker.unregister(&handles[0]).unwrap();
+    drop(worker);
+    let counts = lives.each_ref().map(Life::counts);
+    assert_eq!(counts, [[1, 1, 1], [1, 1, 1], [0, 0, 0]], "the last one was never loaded");
+}
+
+#[test]
+fn unregistering_during_a_run_waits_for_its_end_and_the_second_time_is_an_answer() {
+    let (worker, life) = (open(), Life::new());
+    let handle = worker.register(&life.callable()).unwrap();
+    wait_here(&life.0.hold_entry);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&worker, &handle, &threads(3)));
+        while life.counts()[1] == 0 {
+            std::thread::yield_now();
+        }
+        let unregistering = [(), ()].map(|()| scope.spawn(|| worker.unregister(&handle)));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(unregistering.iter().all(|each| !each.is_finished()));
+        assert_eq!(life.counts(), [1, 1, 0]);
+        go_on(&life.0.hold_entry);
+        assert_eq!(running.join().unwrap().unwrap(), 7);
+        let ended = unregistering.map(|each| each.join().unwrap());
+        assert_eq!(ended.iter().filter(|each| each.is_ok()).count(), 1, "{ended:?}");
+        let stale = |each: &Result<_, _>| matches!(each, Err(RunError::StaleHandle(_)));
+        assert_eq!(ended.iter().filter(|each| stale(each)).count(), 1, "{ended:?}");
+    });
+    assert_eq!(life.counts(), [1, 1, 1]);
+}
