@@ -7,7 +7,8 @@
 //! ```text
 //!  SlotArena ── slot(id) ──▶ Mutex<Slot> ── CodeMemory ──▶ loader
 //!     │ first use                │
-//!     ▼                          ├─ DualMapped   code view + writer view of one file in memory
+//!     ▼                          ├─ Written      code view of a file in memory, draft of data
+//!     │                          ├─ DualMapped   code view + writer view of one file in memory
 //!  Reservation: which mode       └─ Anonymous    one view of private memory
 //!  does this system allow?
 //!                                   View: one slot at one address, and the rights of its pages
@@ -19,9 +20,12 @@
 
 mod anonymous;
 mod calls;
+mod code_files;
 mod config;
+mod draft;
 mod dual_mapped;
 mod failure;
+mod image_writes;
 mod mapped;
 mod memory_file;
 mod region;
@@ -33,6 +37,7 @@ mod slot;
 mod staged;
 mod staging_files;
 mod view;
+mod written;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! Counts the system calls that slots make, in tests: what a load costs is how many there are.
 
-/// A call that changes mappings.
+/// A call that changes mappings, or what is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Map,
     Protect,
     Advise,
+    Write,
 }
 
 /// Notes a call that is about to be made. Nothing, outside tests.

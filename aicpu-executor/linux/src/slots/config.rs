@@ -18,8 +18,8 @@ const SLOT_BYTES_MAX: usize = 1 << 30;
 pub enum SlotMode {
     /// The first of the three that this system allows, in the order below.
     Auto,
-    /// The same memory at two addresses: code sees its final rights, the loader a writable view.
-    /// Needs `memfd_create` and executable shared mappings.
+    /// Memory of a file that has no name: code sees it with final rights alone, the loader writes
+    /// to it in another way ([`WriterView`]). Needs `memfd_create` and executable shared mappings.
     DualMapped,
     /// Private memory at one address: writable while it is loaded, then sealed.
     Anonymous,
@@ -27,13 +27,14 @@ pub enum SlotMode {
     Staged,
 }
 
-/// What becomes of the writable view of [`SlotMode::DualMapped`] once an image is sealed.
+/// How the loader writes to code in [`SlotMode::DualMapped`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum WriterView {
-    /// Without any access. Two changes of rights a load, about 7 µs (design loader §2.2).
+    /// Through the file, with one call a load, about 2 µs: no address of code is writable, not even
+    /// while it is loaded. Each slot that was used has a descriptor open, closed on `exec`.
     #[default]
     Hidden,
-    /// Stays writable. Loading the layout a slot had before takes no system call; but whoever can
+    /// Through a second view that stays writable. Loading the layout a slot had before takes no system call; but whoever can
     /// write to any address can then change code. For shared objects from a trusted source.
     Kept,
 }
@@ -55,7 +56,7 @@ pub enum ReleasedRights {
 pub struct SlotConfig {
     /// How images get into executable memory.
     pub mode: SlotMode,
-    /// What becomes of the writable view, if there is one.
+    /// How the loader writes to code, where that is another way than code reads it.
     pub writer: WriterView,
     /// Address space of one slot: a multiple of 64 KiB, at most 1 GiB. Only pages that an image
     /// has used cost memory.
@@ -69,7 +70,7 @@ pub struct SlotConfig {
 }
 
 impl SlotConfig {
-    /// The best mode the system allows, the writable view hidden, 16 MiB a slot (the span limit of
+    /// The best mode the system allows, no writable view of code, 16 MiB a slot (the span limit of
     /// [`PlanLimits`](aicpu_executor::loader::PlanLimits)), 1 MiB kept warm, no folders.
     pub const DEFAULT: Self = Self {
         mode: SlotMode::Auto,

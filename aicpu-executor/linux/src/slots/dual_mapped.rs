@@ -1,9 +1,11 @@
 //! A slot whose memory has two addresses: code runs at one, the loader writes through the other.
 //!
+//! For [`WriterView::Kept`](super::WriterView::Kept): the writer view stays writable.
+//!
 //! ```text
 //!               empty ── place ──────▶ placed ── seal ─────▶ sealed ── release ──▶ empty
 //!  code view    rights of the image before       of this one               (as they were)
-//!  writer view  none            readable, writable           none                  none
+//!  writer view  readable, writable
 //! ```
 //!
 //! Rights of the code view stay over a release, so an image with the layout of the one before
@@ -14,7 +16,7 @@ use core::ops::Range;
 
 use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, copy_segments};
 
-use super::config::{ReleasedRights, SlotConfig, WriterView};
+use super::config::{ReleasedRights, SlotConfig};
 use super::failure::{failed, refused, report};
 use super::publish;
 use super::rights::Rights;
@@ -70,23 +72,15 @@ impl DualMapped {
         unsafe { self.writer.bytes_mut(bytes) }
     }
 
-    /// Gives the code view the rights of the image, publishes its code, hides the writer view.
+    /// Gives the code view the rights of the image, publishes its code.
     pub(super) fn seal(&mut self, rights: &Rights) -> Result<(), MemoryError> {
         self.code.change(rights).map_err(failed(MemoryOperation::Protect))?;
         publish(rights, self.writer.address(), self.code.address());
-        match self.config.writer {
-            WriterView::Kept => Ok(()),
-            WriterView::Hidden => {
-                self.writer.change(&Rights::none()).map_err(failed(MemoryOperation::Protect))
-            }
-        }
+        Ok(())
     }
 
     /// Gives back what the next image is not expected to need.
     pub(super) fn release(&mut self) {
-        if self.config.writer == WriterView::Hidden {
-            report("hide the writable view of", self.writer.change(&Rights::none()));
-        }
         if self.config.released == ReleasedRights::Revoked {
             report("take the rights of", self.code.change(&Rights::none()));
         }

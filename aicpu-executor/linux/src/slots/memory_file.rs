@@ -10,6 +10,9 @@ use rustix::process::{Resource, getrlimit};
 /// Interrupted writes that are repeated before they count as failed.
 const RETRIES: usize = 100;
 
+/// What the memory of slots is called in the list of mappings.
+pub(super) const SLOTS: &CStr = c"orchestrations";
+
 /// A file of `bytes` bytes without pages yet, whose length stays.
 pub(super) fn sparse(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
     let file = create(name, bytes)?;

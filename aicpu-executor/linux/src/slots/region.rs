@@ -43,6 +43,18 @@ impl Region {
         Self::own(start, bytes)
     }
 
+    /// Takes address space for drafts: private memory, without any rights, of which neither a child
+    /// process nor a core dump has any use.
+    pub(super) fn drafts(bytes: usize) -> io::Result<Self> {
+        let region = Self::anonymous(bytes)?;
+        for advice in [Advice::LinuxDontFork, Advice::LinuxDontDump] {
+            note(Call::Advise);
+            // SAFETY: our own mapping; this changes no contents.
+            unsafe { madvise(region.start.as_ptr().cast(), bytes, advice) }?;
+        }
+        Ok(region)
+    }
+
     /// Takes address space for the first `bytes` bytes of a file, shared and without any rights.
     pub(super) fn shared(file: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
         let flags = MapFlags::SHARED | MapFlags::NORESERVE;

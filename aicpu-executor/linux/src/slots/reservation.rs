@@ -3,14 +3,13 @@
 //! It exists apart because it is the only part that asks what this system allows. Each mode is
 //! tried with the very call that it depends on later: making a page executable.
 
-use core::ffi::CStr;
-
 use aicpu_executor::loader::{MemoryError, MemoryOperation, Protection};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 use super::anonymous::Anonymous;
-use super::config::{SlotConfig, SlotMode};
+use super::code_files::MemoryFiles;
+use super::config::{SlotConfig, SlotMode, WriterView};
 use super::dual_mapped::DualMapped;
 use super::failure::{refused, warn};
 use super::mapped::Mapped;
@@ -20,9 +19,7 @@ use super::slot::{Backing, Slot};
 use super::staged::Staged;
 use super::staging_files::LinuxFiles;
 use super::view::Pieces;
-
-/// What the file is called in the list of mappings.
-const FILE_NAME: &CStr = c"orchestrations";
+use super::written::Written;
 
 /// Reserved memory, cut into slots one by one.
 #[derive(Debug)]
@@ -39,6 +36,7 @@ pub(super) struct Reservation {
 #[derive(Debug)]
 enum Views {
     DualMapped { code: Pieces, writer: Pieces },
+    Written { code: Pieces, draft: Pieces },
     Anonymous(Pieces),
     Staged(Pieces),
 }
@@ -56,7 +54,7 @@ impl Reservation {
         }
         let views = match config.mode {
             SlotMode::Auto => first_that_works(&config, count),
-            SlotMode::DualMapped => dual_mapped(&config, count),
+            SlotMode::DualMapped => shared(&config, count),
             SlotMode::Anonymous => private(&config, count).map(Views::Anonymous),
             SlotMode::Staged => private(&config, count).map(Views::Staged),
         };
@@ -72,6 +70,9 @@ impl Reservation {
                 .next()
                 .zip(writer.next())
                 .map(|(code, writer)| Backing::DualMapped(DualMapped::new(code, writer, config))),
+            Views::Written { code, draft } => code.next().zip(draft.next()).map(|(code, draft)| {
+                Backing::Written(Written::new(code, draft, config, MemoryFiles))
+            }),
             Views::Anonymous(pieces) => {
                 pieces.next().map(|view| Backing::Anonymous(Anonymous::new(view, config)))
             }
@@ -103,7 +104,7 @@ pub(super) fn mapped_slot(config: &SlotConfig) -> Result<Slot, MemoryError> {
 fn first_that_works(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
     let (write, execute) = (Protection::READ | Protection::WRITE, Protection::EXECUTE);
     let failed = failed(Pieces::region_bytes(count, config.slot_bytes));
-    let dual = dual_mapped(config, count).and_then(|views| match &views {
+    let dual = shared(config, count).and_then(|views| match &views {
         Views::DualMapped { code, .. } => {
             code.try_rights(&[execute]).map(|()| views).map_err(&failed)
         }
@@ -133,11 +134,32 @@ fn failed(bytes: usize) -> impl Fn(Errno) -> MemoryError {
     }
 }
 
+/// Memory of files that code runs in, written to in the way that is asked for.
+fn shared(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
+    match config.writer {
+        WriterView::Hidden => written(config, count),
+        WriterView::Kept => dual_mapped(config, count),
+    }
+}
+
+/// Address space for files that slots make when they are used, and for drafts. Such a file is tried
+/// now, since another mode could do without.
+fn written(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
+    let bytes = Pieces::region_bytes(count, config.slot_bytes);
+    let failed = failed(bytes);
+    let code = private(config, count)?;
+    let draft = code.cut_alike(Region::drafts(bytes).map_err(&failed)?);
+    let file = memory_file::sparse(memory_file::SLOTS, config.slot_bytes).map_err(&failed)?;
+    let trial = Region::shared(file.as_fd(), config.slot_bytes).map_err(&failed)?;
+    trial.try_rights(&[Protection::EXECUTE]).map_err(&failed)?;
+    Ok(Views::Written { code, draft })
+}
+
 /// Two views of one file in memory. No descriptor of it stays open.
 fn dual_mapped(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
     let bytes = Pieces::region_bytes(count, config.slot_bytes);
     let failed = failed(bytes);
-    let file = memory_file::sparse(FILE_NAME, bytes).map_err(&failed)?;
+    let file = memory_file::sparse(memory_file::SLOTS, bytes).map_err(&failed)?;
     let region = Region::shared(file.as_fd(), bytes).map_err(&failed)?;
     let code = Pieces::new(region, count, config.slot_bytes);
     // Cut at the same offsets of the file.

@@ -22,6 +22,7 @@ use super::reservation::Reservation;
 use super::rights::Rights;
 use super::segment_mapping::MapPages;
 use super::staged::Staged;
+use super::written::Written;
 
 /// Segments of an image that can be patched.
 type WritableSegments = heapless::Vec<(u32, u32), 16>;
@@ -41,6 +42,7 @@ pub(super) enum Backing {
     /// It is not: why.
     Unavailable(MemoryError),
     DualMapped(DualMapped),
+    Written(Written),
     Anonymous(Anonymous),
     Staged(Staged),
     /// For [`FileSlot`](super::FileSlot), which brings the file.
@@ -89,7 +91,7 @@ impl Slot {
     pub const fn mode(&self) -> Option<SlotMode> {
         match self.backing {
             Backing::Unavailable(_) | Backing::Mapped(_) => None,
-            Backing::DualMapped(_) => Some(SlotMode::DualMapped),
+            Backing::DualMapped(_) | Backing::Written(_) => Some(SlotMode::DualMapped),
             Backing::Anonymous(_) => Some(SlotMode::Anonymous),
             Backing::Staged(_) => Some(SlotMode::Staged),
         }
@@ -100,6 +102,7 @@ impl Slot {
     pub(super) fn writer_address(&self) -> Option<u64> {
         match &self.backing {
             Backing::DualMapped(slot) => Some(slot.writer_address()),
+            Backing::Written(slot) => Some(slot.draft_address()),
             _ => None,
         }
     }
@@ -154,6 +157,7 @@ impl Slot {
         match &mut self.backing {
             Backing::Unavailable(_) => {}
             Backing::DualMapped(slot) => slot.release(),
+            Backing::Written(slot) => slot.release(),
             Backing::Anonymous(slot) => slot.release(),
             Backing::Staged(slot) => slot.release(),
             Backing::Mapped(slot) => slot.release(),
@@ -170,6 +174,7 @@ impl CodeMemory for Slot {
         self.place_by(plan, |backing| match backing {
             Backing::Unavailable(error) => Err(*error),
             Backing::DualMapped(slot) => slot.place(plan),
+            Backing::Written(slot) => slot.place(plan),
             Backing::Anonymous(slot) => slot.place(plan),
             Backing::Staged(slot) => slot.place(plan),
             Backing::Mapped(slot) => slot.place(plan, None).map_err(failed(MemoryOperation::Place)),
@@ -189,6 +194,7 @@ impl CodeMemory for Slot {
         let lent = match &mut self.backing {
             Backing::Unavailable(_) => None,
             Backing::DualMapped(slot) => slot.lend(range),
+            Backing::Written(slot) => slot.lend(range),
             Backing::Anonymous(slot) => slot.lend(range),
             Backing::Staged(slot) => slot.lend(range),
             Backing::Mapped(slot) => slot.lend(range),
@@ -206,6 +212,7 @@ impl CodeMemory for Slot {
         match &mut self.backing {
             Backing::Unavailable(error) => Err(*error),
             Backing::DualMapped(slot) => slot.seal(&rights),
+            Backing::Written(slot) => slot.seal(plan, &rights),
             Backing::Anonymous(slot) => slot.seal(&rights),
             Backing::Staged(slot) => slot.seal(&rights),
             Backing::Mapped(slot) => slot.seal(&rights),

@@ -123,6 +123,19 @@ impl View {
         Some(unsafe { slice::from_raw_parts_mut(self.at(bytes.start).as_ptr(), bytes.len()) })
     }
 
+    /// Lends bytes of the slot to be read, if they are readable and writable.
+    ///
+    /// # Safety
+    ///
+    /// As for [`bytes_mut`](Self::bytes_mut), but that others may read them, too.
+    pub(super) unsafe fn bytes_ref(&self, bytes: Range<usize>) -> Option<&[u8]> {
+        if bytes.end > self.bytes || !self.rights.as_ref()?.are_writable(&bytes) {
+            return None;
+        }
+        // SAFETY: as above; nothing changes them, by the caller's promise.
+        Some(unsafe { slice::from_raw_parts(self.at(bytes.start).as_ptr(), bytes.len()) })
+    }
+
     /// Brings writable pages into memory at once instead of one fault each.
     pub(super) fn populate(&mut self, pages: Range<usize>) -> Result<(), Refusal> {
         match self.advise(&pages, Advice::LinuxPopulateWrite) {
@@ -169,6 +182,24 @@ impl View {
         Ok(())
     }
 
+    /// Puts a shared mapping of a file over the whole slot, without any rights. A child process
+    /// would share the bytes and not know of it: it gets none of them.
+    pub(super) fn map_shared(&mut self, file: BorrowedFd<'_>) -> Result<(), Refusal> {
+        let (start, bytes) = (self.at(0).as_ptr().cast(), self.bytes);
+        let kind = MapFlags::SHARED | MapFlags::FIXED | MapFlags::NORESERVE;
+        note(Call::Map);
+        // SAFETY: replaces pages of our own region; no reference to them exists.
+        let mapped = unsafe { mmap(start, bytes, ProtFlags::empty(), kind, file, 0) };
+        let mapped = mapped.map_err(|error| Refusal { offset: 0, bytes, error });
+        let mapped = mapped.and_then(|_| self.advise(&(0..bytes), Advice::LinuxDontFork));
+        if mapped.is_err() {
+            // The pages may be unmapped now: they become ours again, or nobody's.
+            self.blank(0..bytes)?;
+        }
+        self.rights = Some(Rights::none());
+        mapped
+    }
+
     /// Takes away whatever is mapped at pages of the slot: they have no memory and no rights.
     ///
     /// If the system does not do that, the address space is abandoned: a hole in it could become
@@ -191,8 +222,8 @@ impl View {
     }
 
     /// Makes the slot a mapping of its own in the system's list, for good: its rights as a whole
-    /// then change without splitting a mapping and joining it again, a sixth of the price of a
-    /// hidden load. What sets it apart from its guards is that core dumps leave it out.
+    /// then change without splitting a mapping. What sets it apart from its guards is that core
+    /// dumps leave it out.
     pub(super) fn set_apart(&mut self) -> Result<(), Refusal> {
         self.advise(&(0..self.bytes), Advice::LinuxDontDump)
     }
