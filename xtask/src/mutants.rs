@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: a million broken images, and 100,000 loads and refusals.
 //!
-//! The work is done by release builds of the loader's own tests, one process per lane, so that a
-//! crash ends a lane and not the count: the seed at work is in a file, the lane starts again behind
+//! The work is done by the loader's own tests, optimised but with every check of arithmetic, one
+//! process per lane, so that a crash ends a lane and not the count: the seed at work is in a file, the lane starts again behind
 //! it, and the crash stands in the table.
 //!
 //! ```text
@@ -113,7 +113,12 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     let mut arguments = vec!["test", "--release", "--no-run", "--message-format=json"];
     arguments.extend(["-p", "aicpu-executor", "--test", CYCLES]);
     arguments.extend(LANES.iter().flat_map(|lane| ["--test", lane.program]));
-    let text = output_of(&mut cargo(&arguments))?;
+    arguments.extend(["--target-dir", "target/mutants"]);
+    let mut command = cargo(&arguments);
+    // An overflow that a release build would not notice is a finding.
+    command.env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");
+    command.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
+    let text = output_of(&mut command)?;
     let mut programs = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with('{')) {
         let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages")?;

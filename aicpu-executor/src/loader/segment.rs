@@ -250,7 +250,9 @@ impl<'a> Segments<'a> {
         let end = vaddr.wrapping_add(bytes);
         let first = if vaddr == segment.vaddr { vaddr & !mask } else { (vaddr + mask) & !mask };
         let last = if end >= segment.end() { (end + mask) & !mask } else { end & !mask };
-        Ok((first < last).then_some(Pages { vaddr: first, bytes: last - first }))
+        // Rounded inward, a range inside one page ends before it begins.
+        let bytes = last.checked_sub(first).filter(|bytes| *bytes > 0);
+        Ok(bytes.map(|bytes| Pages { vaddr: first, bytes }))
     }
 
     /// Returns the pages of a segment.

@@ -259,6 +259,20 @@ pub(crate) const RELRO_RANGE: HostileClass = HostileClass {
             },
         ),
         Harmless(
+            "inside a page",
+            |image| {
+                relro(image, RELRO + 8, 16);
+            },
+            |loaded| assert!(loaded.memory.pages[4].contains(Protection::WRITE)),
+        ),
+        Harmless(
+            "nothing, inside a page",
+            |image| {
+                relro(image, RELRO + 0xa4, 0);
+            },
+            |loaded| assert!(loaded.memory.pages[4].contains(Protection::WRITE)),
+        ),
+        Harmless(
             "nothing",
             |image| {
                 relro(image, RELRO, 0);
