@@ -1,5 +1,6 @@
 //! The slots against the kernel: what it shows of their memory, and how often it was asked.
 
+mod faulty_code_files;
 mod faulty_files;
 mod image;
 mod layouts;
@@ -9,6 +10,8 @@ mod refusals;
 mod sealed;
 mod staging;
 mod system_limits;
+mod written;
+mod written_limits;
 
 use core::ffi::CStr;
 use std::boxed::Box;

@@ -56,6 +56,12 @@ impl<F: CodeFiles> Written<F> {
         &self.files
     }
 
+    /// Returns the file, once there is one.
+    #[cfg(test)]
+    pub(super) const fn file(&self) -> Option<&OwnedFd> {
+        self.file.as_ref()
+    }
+
     /// Returns where the loader writes.
     #[cfg(test)]
     pub(super) fn draft_address(&self) -> u64 {

@@ -17,7 +17,7 @@ pub(crate) fn returns(number: u16) -> Vec<u8> {
 }
 
 /// A segment behind the headers.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Piece {
     /// `PF_*`: 4 read, 2 write, 1 execute.
     pub(crate) flags: u32,
@@ -69,7 +69,7 @@ const SYMBOLS: usize = 0x800;
 const STRINGS: usize = 0x818;
 const HASH: usize = 0x820;
 const DYNAMIC: usize = 0x840;
-const HEADERS_END: usize = 0x8C0;
+pub(crate) const HEADERS_END: usize = 0x8C0;
 
 /// Builds an image: one read-only page with the headers, then the pieces. With `relro`, the first
 /// pages of the piece with that index become read-only.

@@ -12,6 +12,8 @@ pub(crate) struct Mapping {
     pub(crate) end: u64,
     /// Three letters: read, write, execute.
     pub(crate) rights: String,
+    /// Number of the file behind it; equal for all mappings of a file, "0" without one.
+    pub(crate) file: String,
 }
 
 /// All mappings, ascending.
@@ -25,13 +27,22 @@ fn parse(line: &str) -> Option<Mapping> {
     let (start, end) = range.split_once('-')?;
     let parse = |text| u64::from_str_radix(text, 16).ok();
     let (start, end) = (parse(start)?, parse(end)?);
-    Some(Mapping { start, end, rights: rest[..3].to_string() })
+    let file = rest.split_whitespace().nth(3)?.to_string();
+    Some(Mapping { start, end, rights: rest[..3].to_string(), file })
 }
 
 /// Rights of the page with an address; empty if nothing is mapped there.
 pub(crate) fn rights_at(address: u64) -> String {
     let found = mappings().into_iter().find(|each| (each.start..each.end).contains(&address));
     found.map_or_else(String::new, |each| each.rights)
+}
+
+/// Rights of all mappings of the file behind an address, in the order of their addresses.
+pub(crate) fn rights_of_file_at(address: u64) -> Vec<String> {
+    let all = mappings();
+    let here = all.iter().find(|each| (each.start..each.end).contains(&address)).unwrap();
+    assert_ne!(here.file, "0", "no file there");
+    all.iter().filter(|each| each.file == here.file).map(|each| each.rights.clone()).collect()
 }
 
 /// Rights of the pages of a range, one run a line: `pages rights`.

@@ -1,0 +1,110 @@
+//! Descriptors and limits of slots that are written to through their file, each in a process alone.
+
+use std::fs;
+use std::process::Command;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation};
+use protocol::CallableId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::super::{Slot, SlotArena, SlotConfig};
+use super::image::{Built, Piece, build};
+use super::{all_ways, call, is_alone, load};
+
+/// Code that returns `number`, and 20,000 bytes of data.
+fn program(number: u16) -> Built {
+    build(&[Piece::code(number), Piece::new(6, &vec![0xAA; 20_000])], None)
+}
+
+/// Limits this process until it is limited otherwise.
+fn limit(resource: Resource, bytes: Option<u64>) {
+    let maximum = getrlimit(resource).maximum;
+    setrlimit(resource, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+}
+
+/// The descriptors of files that slots made.
+fn descriptors() -> usize {
+    let entries = fs::read_dir("/proc/self/fd").unwrap();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    targets.filter(|target| target.starts_with("/memfd:orchestrations (deleted)")).count()
+}
+
+/// Loads into a slot of an arena.
+fn load_one(arena: &SlotArena, id: u16, image: &Built) -> Result<u64, MemoryError> {
+    let base = load(&mut *arena.slot(CallableId::new(id.into()).unwrap()).lock(), &image.plan())?;
+    Ok(base + image.starts[0] as u64)
+}
+
+fn arena() -> SlotArena {
+    SlotArena::new(SlotConfig { slot_bytes: 128 << 10, ..all_ways()[0] })
+}
+
+#[test]
+fn slots_in_use_have_a_descriptor_each_that_no_program_inherits_and_that_goes_with_them() {
+    let name = "written_limits::slots_in_use_have_a_descriptor_each_that_no_program_inherits_and_that_goes_with_them";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let arena = arena();
+    arena.slot(CallableId::new(0).unwrap());
+    assert_eq!(descriptors(), 0);
+    for id in 0..64 {
+        for _ in 0..2 {
+            let code = load_one(&arena, id, &program(id)).unwrap();
+            assert_eq!(call(code), i32::from(id));
+            arena.slot(CallableId::new(id.into()).unwrap()).lock().release();
+            assert_eq!(descriptors(), usize::from(id) + 1);
+        }
+    }
+    let child = Command::new("ls").args(["-l", "/proc/self/fd"]).output().unwrap();
+    let listed = String::from_utf8(child.stdout).unwrap();
+    assert!(listed.contains("pipe:") && !listed.contains("memfd:"), "{listed}");
+    drop(arena);
+    assert_eq!(descriptors(), 0);
+}
+
+#[test]
+fn a_slot_that_gets_no_descriptor_says_so_and_does_not_disturb_the_others() {
+    let name =
+        "written_limits::a_slot_that_gets_no_descriptor_says_so_and_does_not_disturb_the_others";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let arena = arena();
+    load_one(&arena, 0, &program(1)).unwrap();
+    arena.slot(CallableId::new(0).unwrap()).lock().release();
+    limit(Resource::Nofile, Some(3));
+    let (operation, length) = (MemoryOperation::Reserve, 128 << 10);
+    let error = MemoryError { operation, offset: 0, length, os_error: 24 };
+    assert_eq!(load_one(&arena, 1, &program(2)), Err(error));
+    assert_eq!(load_one(&arena, 0, &program(3)).map(call), Ok(3));
+    limit(Resource::Nofile, None);
+    assert_eq!(load_one(&arena, 1, &program(4)).map(call), Ok(4));
+}
+
+#[test]
+fn a_limit_on_files_that_came_later_is_an_error_and_no_signal() {
+    let name = "written_limits::a_limit_on_files_that_came_later_is_an_error_and_no_signal";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let mut slot = Slot::standalone(all_ways()[0]).unwrap();
+    load(&mut slot, &program(1).plan()).unwrap();
+    let span = program(2).plan().span();
+    let operation = MemoryOperation::Write;
+    let error = MemoryError { operation, offset: 0, length: span, os_error: 27 };
+    for bytes in [0, 1, 4096, 4097, span as u64 - 1] {
+        slot.release();
+        limit(Resource::Fsize, Some(bytes));
+        assert_eq!(load(&mut slot, &program(2).plan()), Err(error), "{bytes}");
+        slot.release();
+        limit(Resource::Fsize, Some(span as u64));
+        let base = load(&mut slot, &program(3).plan()).unwrap();
+        assert_eq!(call(base + program(3).starts[0] as u64), 3);
+    }
+    let ways: Vec<Result<Slot, MemoryError>> = vec![Slot::standalone(all_ways()[0])];
+    assert_eq!(ways[0].as_ref().unwrap_err().os_error, 27, "a new slot is refused at once");
+}
