@@ -77,10 +77,12 @@ mod string_table;
 mod symbol;
 mod symbolise;
 mod sysv_hash;
+mod unwind_records;
 mod version;
 
 pub use code_memory::{
     CodeMemory, MemoryError, MemoryOperation, Protection, StagingStep, copy_segments,
+    copy_segments_fresh,
 };
 pub use commit::{SymbolResolver, commit};
 pub use eh_frame::EhFrame;

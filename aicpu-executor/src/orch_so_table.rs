@@ -136,33 +136,38 @@ impl OrchSoTable {
             .map_err(|text| load_failed(faults, id, None, format_args!("{text}")))?;
         let page_bytes = platform.code_memory(id).lock().page_bytes();
         let limits = PlanLimits { page_bytes, ..PlanLimits::default() };
-        let plan = plan(image, Machine::native(), &limits)
-            .map_err(|error| load_failed(faults, id, Some(image), format_args!("{error}")))?;
-        let code = NamedCode::new(id, ImageLabel::of_plan(&plan));
+        let plan = plan(image, Machine::native(), &limits).map_err(|error| {
+            let label = ImageLabel::of_file(image);
+            load_failed(faults, id, Some(&label), format_args!("{error}"))
+        })?;
+        let label = ImageLabel::of_plan(&plan);
         let symbols = EntryVaddrs::find(&plan, runtime).map_err(|missing| {
             faults.report(
                 StatusCode::EntryMissing.code(),
-                format_args!("the orchestration of {code} {missing}"),
+                format_args!("the orchestration of callable {} {label} {missing}", id.raw()),
             )
         })?;
 
         let slot = self.slot(id);
-        let busy = |why| refused(faults, &slot.named(id), why);
-        if let Some(duty) = slot.gate.retire().map_err(busy)? {
+        if let Some(duty) =
+            slot.gate.retire().map_err(|why| refused(faults, &slot.named(id), why))?
+        {
             slot.finalise(duty, platform, id);
         }
-        let filling = slot.gate.begin_load(generation).map_err(busy)?;
+        let filling = slot
+            .gate
+            .begin_load(generation)
+            .map_err(|why| refused(faults, &slot.named(id), why))?;
         let filled = slot.fill(filling, platform, id, (&plan, &symbols));
-        let (inside, entries) = filled.map_err(|error| not_filled(faults, &code, image, &error))?;
+        let (inside, entries) = filled.map_err(|error| not_filled(faults, id, &label, &error))?;
         if entries.config.is_none() {
-            log_at!(Warn, "{code} has no config function: arguments are not counted");
+            log_at!(
+                Warn,
+                "callable {} {label} has no config function: arguments are not counted",
+                id.raw()
+            );
         }
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
-    }
-
-    /// Shows where the code of each loaded orchestration is.
-    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
-        ids().filter_map(|id| self.slot(id).range()).for_each(visit);
     }
 
     /// Unloads what the slot of an id holds, of this generation if the caller knows one: now if no
@@ -191,6 +196,11 @@ impl OrchSoTable {
         for id in ids() {
             self.unload(platform, id, None);
         }
+    }
+
+    /// Shows where the code of each loaded orchestration is.
+    pub(crate) fn loaded_ranges(&self, visit: impl FnMut(LoadedRange)) {
+        ids().filter_map(|id| self.slot(id).range(id)).for_each(visit);
     }
 
     /// Gives up on a constructor or destructor of an id that does not return. Its slot is neither
@@ -270,10 +280,10 @@ unsafe fn brought_along<'r, P: Platform>(
 fn load_failed(
     faults: &FaultLatch,
     id: CallableId,
-    image: Option<&[u8]>,
+    label: Option<&ImageLabel>,
     text: core::fmt::Arguments<'_>,
 ) -> i32 {
-    let code = NamedCode { id, image: image.map(ImageLabel::of_file) };
+    let code = NamedCode { id, label: label.copied() };
     faults.report(
         StatusCode::LoadFailed.code(),
         format_args!("cannot load the orchestration of {code}: {text}"),
@@ -281,19 +291,17 @@ fn load_failed(
 }
 
 /// Reports an image that was not committed or not constructed.
-fn not_filled(faults: &FaultLatch, code: &NamedCode, image: &[u8], error: &FillError) -> i32 {
+fn not_filled(faults: &FaultLatch, id: CallableId, label: &ImageLabel, error: &FillError) -> i32 {
     match error {
-        FillError::Commit(error) => {
-            load_failed(faults, code.id, Some(image), format_args!("{error}"))
-        }
+        FillError::Commit(error) => load_failed(faults, id, Some(label), format_args!("{error}")),
         FillError::Threw(text) => faults.report(
             StatusCode::EntryException.code(),
-            format_args!("a constructor of {code} threw {text}"),
+            format_args!("a constructor of callable {} {label} threw {text}", id.raw()),
         ),
         // Whoever has given up has said more, and first.
         FillError::GivenUp => faults.report(
             StatusCode::ConstructorTimeout.code(),
-            format_args!("the constructors of {code} took too long"),
+            format_args!("the constructors of callable {} {label} took too long", id.raw()),
         ),
     }
 }

@@ -22,6 +22,7 @@ fn no_mutant_panics_or_writes_outside_its_image() {
         judge(&specimen.mutant(seed), *machine)
     });
     campaign.assert_harmless();
+    campaign.assert_varied();
 }
 
 #[test]
@@ -52,6 +53,7 @@ fn every_table_there_is_occurs_in_a_specimen() {
         "symbol versions",
         "symbols",
         "unwind header",
+        "unwind records",
     ];
     assert_eq!(names, expected);
 }

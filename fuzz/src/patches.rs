@@ -2,7 +2,7 @@
 //! arbitrary bytes never pass.
 //!
 //! ```text
-//!  0    machine: even x86-64, odd AArch64
+//!  0    image: even x86-64, odd AArch64; the next bit: with versions, or with a full symbol table
 //!  1    patches of 12 bytes each: region, kind, u16 place in it, u64 value
 //! ```
 //!
@@ -13,9 +13,11 @@ use std::sync::LazyLock;
 
 use aicpu_executor::loader::Machine;
 
-use crate::support::image_builder::TestImage;
+use crate::support::image_builder::{TEXT, TestImage};
 use crate::support::oracle::judge;
 use crate::support::regions::{Region, regions};
+use crate::support::section_table;
+use crate::support::versioned_image::VersionedImage;
 
 /// Bytes of one patch.
 const PATCH_BYTES: usize = 12;
@@ -30,17 +32,26 @@ struct Base {
     regions: Vec<Region>,
 }
 
-static BASES: LazyLock<[Base; 2]> = LazyLock::new(|| {
-    [Machine::X86_64, Machine::Aarch64].map(|machine| {
-        let bytes = TestImage::new(machine).bytes;
-        Base { machine, regions: regions(&bytes), bytes }
-    })
+static BASES: LazyLock<[Base; 4]> = LazyLock::new(|| {
+    let base = |machine, bytes: Vec<u8>| Base { machine, regions: regions(&bytes), bytes };
+    let with_names = |machine| {
+        let mut bytes = TestImage::new(machine).bytes;
+        section_table::append(&mut bytes, &[("hidden", 0x02, 2, TEXT + 0x40, 0x10)]);
+        base(machine, bytes)
+    };
+    let with_versions = |machine| base(machine, VersionedImage::new(machine).image.bytes);
+    [
+        with_versions(Machine::X86_64),
+        with_versions(Machine::Aarch64),
+        with_names(Machine::X86_64),
+        with_names(Machine::Aarch64),
+    ]
 });
 
 /// Applies the patches and loads the image into checked memory.
 pub fn run(input: &[u8]) {
     let Some((first, rest)) = input.split_first() else { return };
-    let base = &BASES[usize::from(first % 2)];
+    let base = &BASES[usize::from(first % 4)];
     let mut bytes = base.bytes.clone();
     for patch in rest.as_chunks::<PATCH_BYTES>().0.iter().take(PATCHES_MAX) {
         apply(base, &mut bytes, patch);

@@ -7,15 +7,8 @@ use crate::support::specimens::specimens;
 pub fn seeds(target: &str) -> Option<Vec<Vec<u8>>> {
     Some(match target {
         "plan" => specimens().iter().map(|(_, specimen)| specimen.bytes.clone()).collect(),
-        // Both machines, without and with a patch that changes nothing.
-        "plan_patches" => {
-            vec![
-                vec![0],
-                vec![1],
-                [&[0][..], &[0; 11], &[8]].concat(),
-                [&[1][..], &[8; 24]].concat(),
-            ]
-        }
+        // Every image, with a patch that changes nothing.
+        "plan_patches" => (0..4).map(|image| [&[image][..], &[0, 4], &[0; 10]].concat()).collect(),
         "callable_blob" => vec![two_kernels()],
         "args_blob" => {
             let tensors = [tensor(0x1000, &[2, 3, 4], 0, 0), tensor(0x2000, &[7], 1, 1)];

@@ -19,5 +19,9 @@ pub mod mutator;
 pub mod oracle;
 #[path = "../../aicpu-executor/tests/support/regions.rs"]
 pub mod regions;
+#[path = "../../aicpu-executor/tests/support/section_table.rs"]
+pub mod section_table;
 #[path = "../../aicpu-executor/tests/support/specimens.rs"]
 pub mod specimens;
+#[path = "../../aicpu-executor/tests/support/versioned_image.rs"]
+pub mod versioned_image;

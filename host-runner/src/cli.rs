@@ -18,7 +18,8 @@ Examples:
   host-runner run examples/vector_add
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
   host-runner run my/callable.toml --case small --json
-  host-runner run my/callable.toml --cxx g++-15 -v";
+  host-runner run my/callable.toml --cxx g++-15 -v
+  host-runner inspect build/orchestration.so";
 
 /// Shown below `run --help`.
 const RUN_NOTES: &str = "\
@@ -41,6 +42,22 @@ Examples:
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
   host-runner run my/callable.toml --case small --json";
 
+/// Shown below `inspect --help`.
+const INSPECT_NOTES: &str = "\
+Nothing is loaded, and none of the file's code runs. Kernels are loaded in another way: give the
+orchestration of a callable, not one of its kernels.
+
+Exit codes:
+  0  it would load; names that a file for another machine imports are not looked up
+  2  wrong usage, or a file that cannot be read
+  4  it would be refused
+
+Environment:
+  NO_COLOR        no colour, if set to anything but nothing
+
+Example:
+  host-runner inspect build/orchestration.so --json";
+
 /// Registers callables once and runs them by id, on the simulator or a device.
 #[derive(Debug, Parser)]
 #[command(name = "host-runner", version, about, after_help = EXAMPLES)]
@@ -56,6 +73,29 @@ pub(crate) enum Command {
     /// Build a callable, register it, run its cases and compare their outputs
     #[command(after_help = RUN_NOTES)]
     Run(RunArguments),
+    /// Say what the loader would do with an orchestration's shared object, or why it would not
+    #[command(after_help = INSPECT_NOTES)]
+    Inspect(InspectArguments),
+}
+
+/// Arguments of `host-runner inspect`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct InspectArguments {
+    /// The shared object of an orchestration; for this or the other machine
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+
+    /// The function that a callable names as its entry
+    #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT_ENTRY_SYMBOL)]
+    pub(crate) entry: String,
+
+    /// The function that a callable names as its config
+    #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT_CONFIG_SYMBOL)]
+    pub(crate) config: String,
+
+    /// Print one JSON object, and no tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `host-runner run`.
@@ -213,8 +253,10 @@ mod tests {
 
     fn parse(line: &str) -> Result<RunArguments, clap::Error> {
         let words = ["host-runner", "run"].into_iter().chain(line.split(' '));
-        let Command::Run(arguments) = Cli::try_parse_from(words)?.command;
-        Ok(arguments)
+        match Cli::try_parse_from(words)?.command {
+            Command::Run(arguments) => Ok(arguments),
+            Command::Inspect(_) => panic!("`run` was given"),
+        }
     }
 
     #[test]

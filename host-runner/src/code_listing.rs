@@ -31,6 +31,9 @@ use perf_map::PerfMap;
 pub use perf_map::PerfMapError;
 
 /// Which tools loaded code is shown to.
+///
+/// With any of them, code goes into private memory, where breakpoints can be set: loading takes
+/// longer then.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CodeListing {
     /// gdb, by its JIT interface: function names, and back-traces through them. gdb slows down
@@ -106,6 +109,12 @@ impl CodeLister {
     /// Takes code off the lists before it goes away.
     pub fn unloading(&self, range: &LoadedRange) {
         self.state().registrations.remove(&range.base);
+    }
+
+    /// Number of pieces of code on gdb's list.
+    #[cfg(test)]
+    pub(crate) fn listed_for_gdb(&self) -> usize {
+        self.state().registrations.len()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -28,6 +28,7 @@ use crate::cli::{Environment, RunArguments};
 use crate::report::{self, Colour};
 
 mod failure;
+pub(crate) mod inspect;
 mod progress;
 pub(crate) mod run;
 

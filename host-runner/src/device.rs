@@ -153,8 +153,8 @@ pub trait Device: Send {
     /// Where the code of each orchestration is that the AICPU has loaded.
     fn loaded_code(&self) -> Vec<LoadedRange>;
 
-    /// Has code that is loaded from now on shown to debuggers and profilers. Of several calls the
-    /// first counts; a device whose code is not in this process has nothing to show.
+    /// Has code that is loaded shown to debuggers and profilers. To be called before the first run;
+    /// the first call counts. A device whose code is not in this process has nothing to show.
     fn list_code(&mut self, _lister: Arc<CodeLister>) {}
 
     /// The part of the run record that the host fills, as the last run left it.

@@ -21,6 +21,7 @@
 //! | [`worker`]    | the API: register a callable once, run it by handle  |
 //! | [`registry`]  | what is registered, and where it is on the device    |
 //! | [`run`]       | one run: settings, staging of tensors, outcome       |
+//! | [`inspect`]   | what the loader would do with a shared object        |
 //! | [`device`]    | a device behind a trait; the simulator               |
 //! | [`log`]       | what executor and orchestrations say, as events      |
 //!
@@ -47,6 +48,8 @@ pub mod compile;
 pub mod device;
 #[cfg(not(loom))]
 pub mod float16;
+#[cfg(not(loom))]
+pub mod inspect;
 #[cfg(not(loom))]
 pub mod log;
 #[cfg(not(loom))]

@@ -16,8 +16,11 @@ mod report;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::read();
-    let Command::Run(arguments) = &cli.command;
-    start_log(arguments.verbose, &environment);
+    let verbose = match &cli.command {
+        Command::Run(arguments) => arguments.verbose,
+        Command::Inspect(_) => 0,
+    };
+    start_log(verbose, &environment);
     for setting in &environment.ignored {
         tracing::warn!("{setting}");
     }
@@ -27,20 +30,29 @@ fn main() -> ExitCode {
     };
     // The one error is that a hook is set already, which would do as well.
     let _ = miette::set_hook(Box::new(layout));
-    match command::run(arguments, &environment) {
-        Ok(code) => code,
-        Err(failure) => {
-            if arguments.json {
-                let line = report::json_failure(failure.code(), &failure.message());
-                // A reader that has gone away is told by the exit code alone.
-                let _unread = writeln!(io::stdout(), "{line}");
-            }
-            let code = failure.exit_code();
-            // As above.
-            let _unread = writeln!(io::stderr(), "{:?}", failure.into_report());
-            code
-        }
+    let ended = match &cli.command {
+        Command::Run(arguments) => command::run(arguments, &environment),
+        Command::Inspect(arguments) => command::inspect::run(arguments, &environment),
+    };
+    let failure = match ended {
+        Ok(code) => return code,
+        Err(failure) => failure,
+    };
+    let (code, message) = (failure.code(), failure.message());
+    let line = match &cli.command {
+        Command::Run(arguments) => arguments.json.then(|| report::json_failure(code, &message)),
+        Command::Inspect(arguments) => arguments
+            .json
+            .then(|| report::json_unread(&arguments.path.display().to_string(), code, message)),
+    };
+    if let Some(line) = line {
+        // A reader that has gone away is told by the exit code alone.
+        let _unread = writeln!(io::stdout(), "{line}");
     }
+    let code = failure.exit_code();
+    // As above.
+    let _unread = writeln!(io::stderr(), "{:?}", failure.into_report());
+    code
 }
 
 /// Sends the library's events to the standard error: warnings, or more with each `-v`.

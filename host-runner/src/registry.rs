@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{CallableId, DeviceAddr, FuncId, MAX_REGISTERED_CALLABLE_IDS, WireError};
 
@@ -40,30 +41,36 @@ pub enum RegisterError {
         limit: usize,
     },
     /// The orchestration cannot be loaded.
-    #[error("the orchestration of callable `{name}` cannot be loaded")]
+    #[error("the orchestration of callable `{name}` {image} cannot be loaded")]
     Orchestration {
         /// Name of the callable.
         name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
         /// Why.
         #[source]
         source: OrchestrationError,
     },
     /// A kernel cannot be loaded.
-    #[error("the kernel of func_id {func_id} of callable `{name}` cannot be loaded")]
+    #[error("the kernel of func_id {func_id} of callable `{name}` {image} cannot be loaded")]
     Kernel {
         /// Name of the callable.
         name: String,
         /// The kernel.
         func_id: FuncId,
+        /// Which build of it.
+        image: Box<ImageLabel>,
         /// Why.
         #[source]
         source: KernelError,
     },
     /// The device has no room for it.
-    #[error("the device has no room for the orchestration of callable `{name}`")]
+    #[error("the device has no room for the orchestration of callable `{name}` {image}")]
     Memory {
         /// Name of the callable.
         name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
         /// Why.
         #[source]
         source: MemoryError,
@@ -114,6 +121,8 @@ pub struct Entry {
     pub name: String,
     /// Which use of the id this is, from 1.
     pub generation: u32,
+    /// Which build its orchestration is, for messages.
+    pub label: ImageLabel,
     blob: Arc<[u8]>,
     /// Where it is on the device; `None` after the device was lost, until the next use.
     pub placement: Option<Placement>,
@@ -167,6 +176,7 @@ impl Registry {
         let id = CallableId::new(index as i64).map_err(|_| RegisterError::Full { limit })?;
         let view = ChipCallableView::parse(blob)?;
         let placement = Placement::place(device, &mut self.orchestrations, name, &view)?;
+        let label = ImageLabel::of_file(view.orchestration());
 
         let slot = &mut self.slots[index];
         // From 1: 0 is what a record without generations has.
@@ -175,12 +185,14 @@ impl Registry {
         slot.entry = Some(Entry {
             name: name.to_owned(),
             generation,
+            label,
             blob: blob.into(),
             placement: Some(placement),
             loaded: false,
             digest_prefix: ContentKey::of(blob).prefix(),
             buffers: Vec::new(),
         });
+        tracing::info!("registered callable {id} {name:?} {label}, generation {generation}");
         Ok((id, generation))
     }
 
@@ -206,6 +218,7 @@ impl Registry {
         if let Some(placement) = entry.placement {
             placement.give_back(device, &mut self.orchestrations);
         }
+        tracing::info!("unregistered callable {id} {:?} {}", entry.name, entry.label);
         Ok(())
     }
 

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use host_runner::inspect::Inspection;
 use serde::Serialize;
 
 use crate::command::run::{CaseResult, Outcome};
+
+pub(crate) mod inspection;
 
 /// How the columns are aligned.
 const ALIGNMENTS: [CellAlignment; 4] =
@@ -23,12 +26,8 @@ pub(crate) enum Colour {
 
 /// The table of all cases, and below it a line for each thing that is wrong.
 pub(crate) fn table(results: &[CaseResult], colour: Colour) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["case", "tasks", "time per run", "result"]);
-    match colour {
-        Colour::Plain => table.force_no_tty(),
-        Colour::Ansi => table.enforce_styling(),
-    };
+    let mut table = plain_table(colour);
+    table.set_header(["case", "tasks", "time per run", "result"]);
     for result in results {
         let (word, shade) =
             if result.outcome.is_ok() { ("ok", Color::Green) } else { ("FAILED", Color::Red) };
@@ -39,18 +38,40 @@ pub(crate) fn table(results: &[CaseResult], colour: Colour) -> String {
             Cell::new(word).fg(shade),
         ]);
     }
-    for (column, alignment) in table.column_iter_mut().zip(ALIGNMENTS) {
-        column.set_padding((0, 2)).set_cell_alignment(alignment);
-    }
-    let mut text = String::new();
-    for line in table.lines() {
-        // Cells are padded to their column; nobody needs that at the end of a line.
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
+    let mut text = lines(aligned(table, &ALIGNMENTS));
     for result in results {
         for line in problems(result) {
             let _ = writeln!(text, "{line}");
         }
+    }
+    text
+}
+
+/// A table without lines or borders.
+fn plain_table(colour: Colour) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    match colour {
+        Colour::Plain => table.force_no_tty(),
+        Colour::Ansi => table.enforce_styling(),
+    };
+    table
+}
+
+/// Aligns the columns of a finished table, with two blanks between them.
+fn aligned(mut table: Table, alignments: &[CellAlignment]) -> Table {
+    for (column, alignment) in table.column_iter_mut().zip(alignments) {
+        column.set_padding((0, 2)).set_cell_alignment(*alignment);
+    }
+    table
+}
+
+/// The lines of a table.
+fn lines(table: Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        // Cells are padded to their column; nobody needs that at the end of a line.
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     text
 }
@@ -173,9 +194,35 @@ pub(crate) fn json_failure(code: &str, message: &str) -> String {
     })
 }
 
+/// The line of `inspect --json`.
+#[derive(Debug, Serialize)]
+struct JsonInspection<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    inspection: &'a Inspection,
+}
+
+/// The JSON object of an inspection, without a newline.
+pub(crate) fn json_inspection(file: &str, inspection: &Inspection) -> String {
+    to_json(&JsonInspection { file, inspection })
+}
+
+/// A file that could not be inspected.
+#[derive(Debug, Serialize)]
+struct JsonUnread<'a> {
+    file: &'a str,
+    loads: bool,
+    error: JsonError<'a>,
+}
+
+/// The JSON object of a file that could not be read, without a newline.
+pub(crate) fn json_unread(file: &str, code: &str, message: String) -> String {
+    to_json(&JsonUnread { file, loads: false, error: JsonError { code, message } })
+}
+
 /// Writes one line of JSON.
-fn to_json(case: &JsonCase<'_>) -> String {
-    serde_json::to_string(case).expect("numbers and strings always serialize")
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers and strings always serialize")
 }
 
 #[cfg(test)]

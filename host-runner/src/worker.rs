@@ -99,8 +99,8 @@ impl Worker {
         config.check()?;
         crate::log::forward();
         let lister = CodeLister::open(&config.code_listing)?;
-        let WorkerConfig { platform, unload_limit, .. } = config;
-        let opening = Opening { platform, unload_limit, lister };
+        let opening =
+            Opening { platform: config.platform, unload_limit: config.unload_limit, lister };
         let device = opening.device()?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.

@@ -103,3 +103,16 @@ fn toolchain() -> Result<Toolchain, CompileError> {
         isa_root: None,
     })
 }
+
+/// What messages call the orchestration of a callable: its Build-ID, by another parser than the
+/// loader's.
+pub fn image_label(blob: &[u8]) -> String {
+    let view = protocol::callable::parse::ChipCallableView::parse(blob).expect("a whole blob");
+    match protocol::build_id::find_build_id(view.orchestration()) {
+        Some(id) => {
+            let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("(build-id {digits})")
+        }
+        None => "(no build-id)".to_owned(),
+    }
+}

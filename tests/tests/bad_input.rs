@@ -13,7 +13,7 @@ use host_runner::registry::RegisterError;
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::Worker;
 use protocol::{CoreType, DataType, DeviceAddr, StatusCode};
-use tests::sources;
+use tests::sources::{self, image_label};
 use tests::workers::{
     AICPU_THREADS, Cells, SENTINEL, assert_fault, assert_works, fault, open, threads,
 };
@@ -48,7 +48,8 @@ fn refused(worker: &Worker, callable: &Callable, parts: &[&str]) -> RegisterErro
 fn refused_image(worker: &Worker, image: Vec<u8>, parts: &[&str]) -> OrchestrationError {
     let builder = Callable::builder(image).name("broken").entry("fork_join");
     let callable = sources::packed(builder, sources::cell_kernels());
-    match refused(worker, &callable, &[&["callable `broken`"], parts].concat()) {
+    let image = image_label(callable.blob());
+    match refused(worker, &callable, &[&["callable `broken`", &image], parts].concat()) {
         RegisterError::Orchestration { source, .. } => source,
         other => panic!("{other:?}"),
     }
@@ -180,11 +181,15 @@ fn what_an_orchestration_may_not_have_is_named() {
 fn a_constructor_that_throws_is_reported_with_what_it_threw() {
     let worker = open();
     let builder = Callable::builder(sources::orchestration("constructor_throws")).name("static");
-    let handle = worker.register(&sources::packed(builder, Vec::new())).unwrap();
+    let callable = sources::packed(builder, Vec::new());
+    let image = image_label(callable.blob());
+    assert!(image.len() > "(build-id )".len() + 30, "{image}");
+    let handle = worker.register(&callable).unwrap();
     for aicpu_threads in AICPU_THREADS {
         let mut passed = Cells { cells: vec![SENTINEL], ..Cells::default() };
         let result = passed.run(&worker, &handle, &threads(aicpu_threads));
-        assert_fault(result, StatusCode::EntryException, &["constructor", "no table of tiles"]);
+        let parts = ["a constructor of callable 0", &image, "no table of tiles"];
+        assert_fault(result, StatusCode::EntryException, &parts);
         assert_works(&worker, &threads(aicpu_threads));
     }
 }

@@ -59,7 +59,7 @@ enum Command {
     Tidy,
     /// Puts broken images through the loader by the million, in release builds.
     Mutants {
-        /// Mutants of each lane: in checked memory, and in real pages.
+        /// Mutants of each lane: in checked memory, in real pages, and of unwind tables.
         #[arg(long, default_value_t = 1_000_000)]
         count: u64,
         /// First seed; a seed names a mutant for ever.

@@ -7,7 +7,7 @@
 //! ```text
 //!  xtask ── LOADER_SEED, LOADER_MUTANTS, LOADER_STATE ──▶ test program
 //!        ◀── campaign <lane> next=… refused=… … (twice a second) ── (stdout)
-//!        ◀── seed at work (file), exit code or signal ──
+//!        ◀── seed at work and counts (file), exit code or signal ──
 //! ```
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ struct Lane {
     test: &'static str,
 }
 
-const LANES: [Lane; 2] = [
+const LANES: [Lane; 3] = [
     Lane {
         name: "memory",
         what: "checked memory, compared with a model",
@@ -48,6 +48,12 @@ const LANES: [Lane; 2] = [
         what: "real pages between guard pages",
         program: "loader_mutants_native",
         test: "no_mutant_stays_in_real_memory_or_leaves_its_pages",
+    },
+    Lane {
+        name: "unwind",
+        what: "unwind tables, registered and searched",
+        program: "loader_mutants_unwind",
+        test: "registered_tables_of_mutants_can_be_searched",
     },
 ];
 
@@ -91,7 +97,9 @@ pub(crate) fn run(work: Work) -> Result<()> {
     }
     let growth = run_cycles(program(CYCLES)?, work)?;
     is_good &= growth.succeeded;
-    println!("lane     mutants  refused   failed   loaded  panics  crashes  hangs  growth    time");
+    println!(
+        "lane     mutants  refused   failed   loaded  panics  crashes  hangs    growth    time"
+    );
     lines.iter().for_each(|line| println!("{line}"));
     growth.lines.iter().for_each(|line| println!("{line}"));
     if !is_good {
@@ -147,19 +155,23 @@ fn run_lane(lane: &Lane, program: &Path, work: Work) -> Result<Outcome> {
             if let Some(counts) = counts_of(&line, lane.name) {
                 show(lane.name, &counts, work);
                 last = counts;
+            } else if line.starts_with(lane.name) {
+                // The seed and the reason of a mutant that panicked.
+                println!("{line}");
             }
         }
         let status = child.wait().context("cannot wait for a lane")?;
-        for (name, count) in last {
-            *outcome.counts.entry(name).or_default() += count;
+        // The test's own verdict, good or bad: all mutants had their turn.
+        let had_all = status.code().is_some_and(|code| code != HANG_EXIT_CODE);
+        if had_all {
+            outcome.add(last);
+            break;
         }
-        match status.code() {
-            Some(HANG_EXIT_CODE) => outcome.hangs.push(seed_at_work(&state)?),
-            // The test's own verdict: all mutants had their turn.
-            Some(_) => break,
-            None => outcome.crashes.push(seed_at_work(&state)?),
-        }
-        next = seed_at_work(&state)? + 1;
+        let (seed, counts) = state_of(&state)?;
+        outcome.add(counts);
+        let stops = if status.code().is_some() { &mut outcome.hangs } else { &mut outcome.crashes };
+        stops.push(seed);
+        next = seed + 1;
         if outcome.crashes.len() + outcome.hangs.len() > STOPS_MAX {
             break;
         }
@@ -173,11 +185,15 @@ fn run_lane(lane: &Lane, program: &Path, work: Work) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Reads which seed a process was at when it ended.
-fn seed_at_work(state: &Path) -> Result<u64> {
+/// Reads which seed a process was at when it ended, and what became of those before it.
+fn state_of(state: &Path) -> Result<(u64, BTreeMap<String, i64>)> {
     let bytes = fs::read(state).context("a lane left no state behind")?;
-    let seed = bytes.first_chunk().context("a lane left no seed behind")?;
-    Ok(u64::from_le_bytes(*seed))
+    let words = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+    let mut names = ["refused", "failed", "loaded", "panicked"].map(str::to_owned).into_iter();
+    let mut words = words.take(5);
+    let seed = words.next().context("a lane left no seed behind")?;
+    let counts = words.map_while(|count| Some((names.next()?, i64::try_from(count).ok()?)));
+    Ok((seed, counts.collect()))
 }
 
 /// The lines a process prints; those that are no text are left out.
@@ -215,6 +231,13 @@ fn show(lane: &str, counts: &BTreeMap<String, i64>, work: Work) {
 }
 
 impl Outcome {
+    /// Adds what became of some mutants.
+    fn add(&mut self, counts: BTreeMap<String, i64>) {
+        for (name, count) in counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+    }
+
     fn count(&self, name: &str) -> i64 {
         self.counts.get(name).copied().unwrap_or(0)
     }
@@ -233,7 +256,7 @@ impl Outcome {
         let all = refused + failed + loaded + panicked + stops;
         let mut line = format!(
             "{lane:<7}{all:>9}{refused:>9}{failed:>9}{loaded:>9}{panicked:>8}{crashes:>9}{hangs:>7}\
-             {growth:>4} KiB{:>6.1} s",
+             {growth:>6} KiB{:>6.1} s",
             self.seconds
         );
         for (what, seeds) in [("crashed", &self.crashes), ("hung", &self.hangs)] {

@@ -92,6 +92,22 @@ pub trait CodeMemory {
 ///
 /// `memory` is shorter than the span.
 pub fn copy_segments(plan: &Plan<'_>, memory: &mut [u8]) -> Result<(), MemoryError> {
+    let span = memory.len();
+    copy_segments_fresh(plan, memory, span)
+}
+
+/// The same for memory whose bytes from `fresh_from` on are zero already: these are not touched
+/// unless the file has something for them, so that pages of `.bss` cost nothing until they are
+/// used.
+///
+/// # Errors
+///
+/// As [`copy_segments`].
+pub fn copy_segments_fresh(
+    plan: &Plan<'_>,
+    memory: &mut [u8],
+    fresh_from: usize,
+) -> Result<(), MemoryError> {
     for segment in plan.segments() {
         let (offset, length) = (plan.offset_of(segment), segment.memory_bytes);
         let refused = MemoryError {
@@ -102,13 +118,17 @@ pub fn copy_segments(plan: &Plan<'_>, memory: &mut [u8]) -> Result<(), MemoryErr
             os_error: 0,
         };
         let (lead, pages) = plan.pages_of(segment);
+        let used = fresh_from.saturating_sub(pages.start);
         let pages = memory.get_mut(pages).ok_or(refused)?;
         let file = plan.file_bytes(segment);
         let (front, rest) = pages.split_at_mut_checked(lead).ok_or(refused)?;
         let (body, back) = rest.split_at_mut_checked(file.len()).ok_or(refused)?;
-        front.fill(0);
+        let used_back = used.saturating_sub(front.len() + body.len()).min(back.len());
+        if used > 0 {
+            front.fill(0);
+        }
         body.copy_from_slice(file);
-        back.fill(0);
+        back[..used_back].fill(0);
     }
     Ok(())
 }

@@ -68,8 +68,9 @@ pub fn commit(
     }
     let binder = Binder { plan, imports: &imports, bias: base.wrapping_sub(plan.start()) };
     binder.relocate(&mut image)?;
-    let init = binder.initialisers(&mut image)?;
-    let fini = binder.finalisers(&mut image)?;
+    let (mut init, mut fini) = (FunctionList::new(), FunctionList::new());
+    binder.initialisers(&mut image, &mut init)?;
+    binder.finalisers(&mut image, &mut fini)?;
     image.seal()?;
     Ok(LoadedImage::new(plan, base, binder.bias, init, fini))
 }
@@ -188,22 +189,29 @@ impl Binder<'_, '_> {
     }
 
     /// Collects the initialisers in calling order: `DT_INIT`, then the array forwards.
-    fn initialisers(&self, image: &mut PlacedImage<'_, '_, '_>) -> Result<FunctionList, LoadError> {
+    ///
+    /// Here and below the list is filled in place: it is too large to be moved around.
+    fn initialisers(
+        &self,
+        image: &mut PlacedImage<'_, '_, '_>,
+        list: &mut FunctionList,
+    ) -> Result<(), LoadError> {
         let Lifecycle { function, array } = self.plan.init;
-        let mut list = FunctionList::new();
         list.extend(function.and_then(|vaddr| self.offset(vaddr)));
-        self.collect(image, Tag::INIT_ARRAY, array, &mut list)?;
-        Ok(list)
+        self.collect(image, Tag::INIT_ARRAY, array, list)
     }
 
     /// Collects the finalisers in calling order: the array backwards, then `DT_FINI`.
-    fn finalisers(&self, image: &mut PlacedImage<'_, '_, '_>) -> Result<FunctionList, LoadError> {
+    fn finalisers(
+        &self,
+        image: &mut PlacedImage<'_, '_, '_>,
+        list: &mut FunctionList,
+    ) -> Result<(), LoadError> {
         let Lifecycle { function, array } = self.plan.fini;
-        let mut list = FunctionList::new();
-        self.collect(image, Tag::FINI_ARRAY, array, &mut list)?;
+        self.collect(image, Tag::FINI_ARRAY, array, list)?;
         list.reverse();
         list.extend(function.and_then(|vaddr| self.offset(vaddr)));
-        Ok(list)
+        Ok(())
     }
 
     /// Returns where an address as linked is, counted from the first byte of the image.

@@ -1,8 +1,8 @@
 //! Locates the unwind tables of an image, so that a platform can register them.
 //!
 //! `PT_GNU_EH_FRAME` gives the header (a binary search table over `.eh_frame`); the pointer in it
-//! gives `.eh_frame` itself, which is what `__register_frame` of libgcc wants. The records are not
-//! interpreted here, only their lengths, because a registered table must end with a zero length.
+//! gives `.eh_frame` itself, which is what `__register_frame` of libgcc wants. Whether its records
+//! are fit for that is decided in `unwind_records`.
 //!
 //! Source: Linux Standard Base Core 5.0, §10.6 ("Exception Frames").
 
@@ -12,6 +12,7 @@ use zerocopy::little_endian::{I16, I32, I64, U16, U32, U64};
 use super::elf::ProgramHeader;
 use super::error::PlanError;
 use super::segment::Segments;
+use super::unwind_records::registrable_bytes;
 
 /// Where the unwind tables of an image are, as linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,11 @@ pub struct EhFrame {
     pub header_bytes: u64,
     /// Address of `.eh_frame`.
     pub frame_vaddr: u64,
-    /// Bytes of `.eh_frame` with its end mark, or `None` if no end mark was found.
+    /// Bytes of `.eh_frame` with its end mark, or `None` if the table may not be registered.
     ///
-    /// Only a table with an end mark may be given to `__register_frame`: the start files of GCC
-    /// bring it, an image linked with `-nostartfiles` has none.
+    /// Only a table that can be read to an end mark may be given to `__register_frame`, which
+    /// trusts it: the start files of GCC bring the mark, an image linked with `-nostartfiles` has
+    /// none. No exception can pass through the code of an image whose table is not registered.
     pub frame_bytes: Option<u64>,
 }
 
@@ -33,7 +35,7 @@ pub struct EhFrame {
 const FIXED_BYTES: u64 = 4;
 
 /// `DW_EH_PE_pcrel`: relative to where the pointer is stored.
-const PC_RELATIVE: u8 = 0x10;
+pub(super) const PC_RELATIVE: u8 = 0x10;
 /// `DW_EH_PE_datarel`: relative to the start of the header.
 const DATA_RELATIVE: u8 = 0x30;
 
@@ -67,12 +69,12 @@ pub(super) fn read(header: &ProgramHeader, segments: &Segments<'_>) -> Result<Eh
         header_vaddr: vaddr,
         header_bytes: bytes,
         frame_vaddr,
-        frame_bytes: terminated_bytes(frame),
+        frame_bytes: registrable_bytes(frame, frame_vaddr, segments),
     })
 }
 
 /// Reads a value in one of the fixed-size formats (`DW_EH_PE_…`, lower half), sign extended.
-fn read_value(bytes: &[u8], format: u8) -> Option<u64> {
+pub(super) fn read_value(bytes: &[u8], format: u8) -> Option<u64> {
     Some(match format {
         0x0 | 0x4 => U64::read_from_prefix(bytes).ok()?.0.get(),
         0x2 => U16::read_from_prefix(bytes).ok()?.0.get().into(),
@@ -82,24 +84,6 @@ fn read_value(bytes: &[u8], format: u8) -> Option<u64> {
         0xc => I64::read_from_prefix(bytes).ok()?.0.get().cast_unsigned(),
         _ => return None,
     })
-}
-
-/// Walks the records of `.eh_frame` up to its end mark and returns the bytes up to behind it.
-fn terminated_bytes(frame: &[u8]) -> Option<u64> {
-    let mut rest = frame;
-    loop {
-        let (length, behind) = U32::read_from_prefix(rest).ok()?;
-        let (length, behind) = match length.get() {
-            0 => return Some((frame.len() - behind.len()) as u64),
-            // The 64-bit format: the true length follows.
-            u32::MAX => {
-                let (length, behind) = U64::read_from_prefix(behind).ok()?;
-                (length.get(), behind)
-            }
-            length => (length.into(), behind),
-        };
-        rest = behind.get(usize::try_from(length).ok()?..)?;
-    }
 }
 
 #[cfg(test)]
@@ -126,31 +110,5 @@ mod tests {
             assert_eq!(read_value(&bytes, format), expected, "{format:#x}");
         }
         assert_eq!(read_value(&bytes[..3], 0x3), None);
-    }
-
-    #[test]
-    fn finds_the_end_mark_behind_whole_records() {
-        let record = [4, 0, 0, 0, 1, 2, 3, 4];
-        let end = [0; 4];
-        let long = [0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 8, 9];
-        let rows: [(&[&[u8]], Option<u64>); 7] = [
-            (&[&end], Some(4)),
-            (&[&record, &end, &record], Some(12)),
-            (&[&long, &record, &end], Some(26)),
-            (&[&record], None),
-            (&[&record, &end[..3]], None),
-            (&[&record[..7]], None),
-            // A length that reaches behind the segment, or wraps.
-            (&[&[0xff; 12], &end], None),
-        ];
-        for (parts, expected) in rows {
-            let mut bytes = [0; 64];
-            let mut length = 0;
-            for part in parts {
-                bytes[length..length + part.len()].copy_from_slice(part);
-                length += part.len();
-            }
-            assert_eq!(terminated_bytes(&bytes[..length]), expected, "{parts:x?}");
-        }
     }
 }

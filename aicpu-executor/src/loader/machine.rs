@@ -87,6 +87,7 @@ impl Machine {
     }
 
     /// Translates a relocation number; `None` if the loader does not know it.
+    #[inline]
     pub(super) const fn relocation_kind(self, number: u32) -> Option<RelocationKind> {
         Some(match (self, number) {
             (Self::X86_64, 0) | (Self::Aarch64, 0 | 256) => RelocationKind::None,

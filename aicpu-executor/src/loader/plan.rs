@@ -112,10 +112,10 @@ pub fn plan<'a>(
     }
     let headers = header::program_headers(image, machine)?;
     let mut segments = Segments::read(image, headers, page_bytes as u64, limits.span_bytes)?;
+    let single = SingleHeaders::read(image, headers)?;
     if machine == Machine::Aarch64 && property::marks_branch_targets(image, headers)? {
         segments.guard_branches();
     }
-    let single = SingleHeaders::read(image, headers)?;
     let relro = match single.relro {
         Some(range) => segments.relro_pages(range.vaddr.get(), range.memory_bytes.get())?,
         None => None,
@@ -195,6 +195,14 @@ impl<'a> Plan<'a> {
     pub const fn offset_of(&self, segment: &Segment) -> usize {
         // CAST: segments lie inside the span, which is a usize.
         segment.vaddr.wrapping_sub(self.segments.start()) as usize
+    }
+
+    /// Returns the end of the last byte that is in the file, counted from the first byte of the
+    /// image. What is behind it is zero.
+    #[must_use]
+    pub fn file_end(&self) -> usize {
+        let end = |segment: &Segment| self.offset_of(segment) + self.file_bytes(segment).len();
+        self.segments().iter().map(end).max().unwrap_or(0)
     }
 
     /// Returns the file bytes of a segment of this plan.

@@ -3,6 +3,8 @@
 //! It exists apart because every later check asks it the same few questions: is this range
 //! file-backed, writable, executable? Hostile classes 6 to 11, 19, 22 and 28 end here.
 
+use core::ops::Range;
+
 use super::code_memory::Protection;
 use super::elf::{self, ProgramHeader, file_range};
 use super::error::PlanError;
@@ -206,10 +208,18 @@ impl<'a> Segments<'a> {
 
     /// Tells whether a range (at least one byte) is code in the file.
     pub(super) fn is_code(&self, vaddr: u64, bytes: u64) -> bool {
-        self.list.iter().any(|each| {
+        self.code_around(vaddr, bytes).is_some()
+    }
+
+    /// Returns the addresses of all code of the segment in which a range (at least one byte) is
+    /// code in the file.
+    pub(super) fn code_around(&self, vaddr: u64, bytes: u64) -> Option<Range<u64>> {
+        let segment = self.list.iter().find(|each| {
             each.protection.contains(Protection::EXECUTE)
                 && each.holds(vaddr, bytes.max(1), each.file_bytes)
-        })
+        })?;
+        // No overflow: the end of every segment was computed with a check.
+        Some(segment.vaddr..segment.vaddr.wrapping_add(segment.file_bytes))
     }
 
     /// Tells whether a range lies in one segment; an empty one may lie directly behind it.

@@ -213,6 +213,7 @@ impl<'a> Versions<'a> {
     ///
     /// No record gave it: a version of others for an undefined symbol, its own or (as the linker
     /// leaves it where it copied a variable) one of others for a defined one.
+    #[inline]
     pub(super) fn check_symbol(&self, index: u32, is_defined: bool) -> Result<(), PlanError> {
         let number = self.number(index) & !HIDDEN;
         let is_needed =
@@ -231,6 +232,7 @@ impl<'a> Versions<'a> {
     }
 
     /// Returns the version that symbol `index` is wanted in.
+    #[inline]
     pub(super) fn wanted(&self, index: u32) -> Option<SymbolVersion<'a>> {
         let number = self.number(index) & !HIDDEN;
         let name = self.needed.get(usize::from(number)).filter(|name| !name.is_empty())?;

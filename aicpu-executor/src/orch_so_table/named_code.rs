@@ -6,25 +6,18 @@ use protocol::CallableId;
 
 use crate::loader::ImageLabel;
 
-/// A callable and the image that is loaded for it, if one is.
+/// A callable and the image that is loaded for it, if that is known.
 ///
 /// Prints as "callable 5 liba.so (build-id 1a2b…)", without an image as "callable 5".
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NamedCode {
     pub(super) id: CallableId,
-    pub(super) image: Option<ImageLabel>,
-}
-
-impl NamedCode {
-    /// Code that is known to be there.
-    pub(super) fn new(id: CallableId, image: ImageLabel) -> Self {
-        Self { id, image: Some(image) }
-    }
+    pub(super) label: Option<ImageLabel>,
 }
 
 impl fmt::Display for NamedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "callable {}", self.id.raw())?;
-        self.image.iter().try_for_each(|label| write!(f, " {label}"))
+        self.label.iter().try_for_each(|label| write!(f, " {label}"))
     }
 }

@@ -80,8 +80,8 @@ impl fmt::Display for ForeignFunction {
 
 /// A call into an orchestration that has not returned yet.
 ///
-/// Prints as "constructor 2 of 3 of callable 5 liba.so (build-id 1a2b…), function at 0x1139"; the
-/// address is that of the file, as debuggers and `addr2line` want it.
+/// Prints as "constructor 2 of 3 of callable 5 liba.so (build-id 1a2b…) at 0x1139"; the address is
+/// that of the file, as debuggers and `addr2line` want it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningCall {
     /// Whose code it is.
@@ -90,17 +90,20 @@ pub struct RunningCall {
     pub function: ForeignFunction,
     /// Address of the function as linked, if the image is still known.
     pub address: Option<u64>,
-    /// What the image is called, if it is still known.
-    pub image: Option<ImageLabel>,
+    /// What messages call the image, if it is still known.
+    pub label: Option<ImageLabel>,
     /// How long it has been running, in microseconds.
     pub running_us: u64,
 }
 
 impl fmt::Display for RunningCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = NamedCode { id: self.callable, image: self.image };
+        let code = NamedCode { id: self.callable, label: self.label };
         write!(f, "{} of {code}", self.function)?;
-        self.address.iter().try_for_each(|address| write!(f, ", function at {address:#x}"))
+        match self.address {
+            Some(address) => write!(f, " at {address:#x}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -135,19 +138,15 @@ mod tests {
             callable: CallableId::new(5).unwrap(),
             function: ForeignFunction::Constructor { number: 2, count: 3 },
             address: Some(0x1139),
-            image: Some(ImageLabel {
+            label: Some(ImageLabel {
                 soname: SymbolName::new(b"liba.so"),
                 build_id: BuildId::new(&[0x1a, 0x0b]),
             }),
             running_us: 1,
         };
-        let expected =
-            "constructor 2 of 3 of callable 5 liba.so (build-id 1a0b), function at 0x1139";
+        let expected = "constructor 2 of 3 of callable 5 liba.so (build-id 1a0b) at 0x1139";
         assert_eq!(call.to_string(), expected);
-        (call.address, call.function) = (None, ForeignFunction::Entry);
-        call.image = Some(ImageLabel { soname: SymbolName::EMPTY, build_id: None });
-        assert_eq!(call.to_string(), "the entry of callable 5 (no build-id)");
-        call.image = None;
+        (call.address, call.label, call.function) = (None, None, ForeignFunction::Entry);
         assert_eq!(call.to_string(), "the entry of callable 5");
     }
 }

@@ -1,8 +1,8 @@
 //! One slot of the table: an orchestration from its sealed image to the memory given back.
 //!
 //! ```text
-//!  commit: placed, bound, sealed ─▶ listed ─▶ announced ─▶ constructors ─▶ published ─▶ runs
-//!  memory given back ◀─ withdrawn ◀─ unlisted ◀─ destructors ◀───────────── last one out
+//!  commit: placed, bound, sealed ─▶ listed ─▶ constructors ─▶ published ─▶ runs
+//!  memory given back ◀─ unlisted ◀─ destructors ◀─────────────── last one out
 //! ```
 //!
 //! Constructors and destructors are code of the user: no lock is held while they run, and they run
@@ -32,7 +32,8 @@ struct LoadedOrchestration {
     entries: OrchestrationEntries,
     image: LoadedImage,
     unwind: Option<UnwindTables>,
-    range: LoadedRange,
+    /// Generation that the host gave the id; 0 from a host without generations.
+    generation: u32,
 }
 
 /// A slot.
@@ -99,12 +100,9 @@ impl Slot {
             platform.register_unwind(tables);
         }
         let generation = self.gate.look().generation;
-        let (base, span, bias) = (image.base(), image.span(), image.bias());
-        let range = LoadedRange { id, generation, base, span, bias };
-        let code = NamedCode::new(id, *image.label());
-        *self.listed.lock() = Some(LoadedOrchestration { entries, image, unwind, range });
-        platform.code_loaded(&LoadedCode { range, plan });
-        log_at!(Info, "loaded {code}, generation {generation}: {span} bytes at {base:#x}");
+        let orchestration = LoadedOrchestration { entries, image, unwind, generation };
+        orchestration.announce(platform, id, plan);
+        *self.listed.lock() = Some(orchestration);
 
         if let Err(error) = self.initialise(&filling, platform) {
             // Constructors before it may have registered destructors with the C library.
@@ -157,19 +155,17 @@ impl Slot {
             // SAFETY: as above; `duty` says that nothing else of the image runs.
             let called =
                 unsafe { self.call(platform, function, ForeignCall::Finaliser(finaliser)) };
-            if let Err(text) = called {
-                log_at!(Error, "a destructor of {} threw {text}", self.named(id));
+            if let Err(text) = called
+                && let Some(label) = self.look_at(|image| Some(*image.label()))
+            {
+                log_at!(Error, "a destructor of callable {} {label} threw {text}", id.raw());
             }
         }
         let unlisted = self.listed.lock().take();
-        if let Some(LoadedOrchestration { image, unwind, range, .. }) = unlisted {
-            if let Some(tables) = unwind {
-                platform.deregister_unwind(tables);
-            }
-            platform.code_unloading(&range);
-            platform.code_memory(id).lock().release();
-            log_at!(Info, "unloaded {}", NamedCode::new(id, *image.label()));
+        if let Some(orchestration) = unlisted {
+            orchestration.retract(platform, id);
         }
+        platform.code_memory(id).lock().release();
         duty.finish();
     }
 
@@ -197,19 +193,6 @@ impl Slot {
         self.listed.lock().as_ref().map(|orchestration| orchestration.entries)
     }
 
-    /// What messages call the code, which others may take away or replace meanwhile.
-    pub(super) fn named(&self, id: CallableId) -> NamedCode {
-        NamedCode { id, image: self.look_at(|image| Some(*image.label())) }
-    }
-
-    /// Where the code is, from its sealing until it is on its way out or somebody has given it up.
-    pub(super) fn range(&self) -> Option<LoadedRange> {
-        let range = self.listed.lock().as_ref()?.range;
-        let now = self.gate.look();
-        let stays = matches!(now.state, State::Loading | State::Live);
-        (stays && now.generation == range.generation).then_some(range)
-    }
-
     /// The call that is running, with its start in ticks.
     pub(super) fn running<P: Platform>(
         &self,
@@ -226,10 +209,23 @@ impl Slot {
             callable,
             function,
             address: listed.and_then(|orchestration| orchestration.address_of(function)),
-            image: listed.map(|orchestration| *orchestration.image.label()),
+            label: listed.map(|orchestration| *orchestration.image.label()),
             running_us: u64::try_from(running_us).unwrap_or(u64::MAX),
         };
         Some((since, call))
+    }
+
+    /// What messages call the code, which others may take away or replace meanwhile.
+    pub(super) fn named(&self, id: CallableId) -> NamedCode {
+        NamedCode { id, label: self.look_at(|image| Some(*image.label())) }
+    }
+
+    /// Where the code is, from its sealing until it is on its way out or somebody has given it up.
+    pub(super) fn range(&self, id: CallableId) -> Option<LoadedRange> {
+        let range = self.listed.lock().as_ref()?.range(id);
+        let now = self.gate.look();
+        let stays = matches!(now.state, State::Loading | State::Live);
+        (stays && now.generation == range.generation).then_some(range)
     }
 
     /// Looks something up in the image.
@@ -246,6 +242,36 @@ fn nth(mut list: impl ExactSizeIterator<Item = u64>, index: u16) -> Option<(u64,
 }
 
 impl LoadedOrchestration {
+    /// Where the code is.
+    fn range(&self, id: CallableId) -> LoadedRange {
+        let (base, span, bias) = (self.image.base(), self.image.span(), self.image.bias());
+        LoadedRange { id, generation: self.generation, base, span, bias }
+    }
+
+    /// Tells platform and log of code that was just sealed.
+    fn announce<P: Platform>(&self, platform: &P, id: CallableId, plan: &Plan<'_>) {
+        let range = self.range(id);
+        platform.code_loaded(&LoadedCode { range, plan });
+        log_at!(
+            Info,
+            "loaded callable {} {}, generation {}: {} bytes at {:#x}",
+            id.raw(),
+            self.image.label(),
+            range.generation,
+            range.span,
+            range.base
+        );
+    }
+
+    /// Takes back what platform and unwinder were told; the code is about to go.
+    fn retract<P: Platform>(&self, platform: &P, id: CallableId) {
+        if let Some(tables) = self.unwind {
+            platform.deregister_unwind(tables);
+        }
+        platform.code_unloading(&self.range(id));
+        log_at!(Info, "unloaded callable {} {}", id.raw(), self.image.label());
+    }
+
     /// Address of a function as linked.
     fn address_of(&self, function: ForeignFunction) -> Option<u64> {
         let address = match function {

@@ -216,7 +216,7 @@ fn a_constructor_that_is_given_up_on_closes_the_slot_until_it_returns() {
             let watcher = Recorder::new();
             let call = bench.table.longest_call(&watcher).expect("a constructor is running");
             let place = TEXT + 32;
-            let expected = format!("constructor 2 of 3 of {}, function at {place:#x}", label());
+            let expected = format!("constructor 2 of 3 of {} at {place:#x}", label());
             assert_eq!(call.to_string(), expected);
             assert!(bench.table.quarantine(id()));
             assert_closed(&bench);

@@ -7,7 +7,7 @@ use aicpu_executor::loader::PlanError::{
 };
 use aicpu_executor::loader::{Machine, PlanError};
 
-use crate::class::Case::{Harmless, Refused, Series};
+use crate::class::Case::{Elsewhere, Harmless, Refused, Series};
 use crate::class::{HostileClass, planned};
 use crate::support::image_builder::{BUILD_ID, FILE_BYTES, TestImage};
 
@@ -214,6 +214,10 @@ pub(crate) const PROGRAM_HEADERS: HostileClass = HostileClass {
                 image.put16(62, 49);
             },
             |loaded| assert_eq!(loaded.plan.build_id(), Some(&BUILD_ID[..])),
+        ),
+        Elsewhere(
+            "tests/loader_hostile_sections.rs",
+            "a_table_that_is_not_well_formed_counts_as_absent",
         ),
     ],
 };

@@ -3,9 +3,9 @@
 use aicpu_executor::loader::PlanError;
 use aicpu_executor::loader::PlanError::{FileBytesExceedMemory, OutsideFile, UnwindTable};
 
-use crate::class::Case::{Refused, Series};
+use crate::class::Case::{Elsewhere, Refused, Series};
 use crate::class::{HostileClass, planned};
-use crate::support::image_builder::{FILE_BYTES, PT_TLS, TestImage};
+use crate::support::image_builder::{FILE_BYTES, PT_GNU_PROPERTY, PT_TLS, TestImage};
 
 /// Offsets of the fields of a program header.
 const OFFSET: usize = 8;
@@ -45,18 +45,24 @@ pub(crate) const SIZES: HostileClass = HostileClass {
             image.set_program(6, 0, PT_TLS.into());
             one_too_many(image, 6)
         }),
+        Refused("properties", |image| {
+            image.set_program(6, 0, PT_GNU_PROPERTY.into());
+            one_too_many(image, 6)
+        }),
     ],
 };
 
 /// The headers of the image with the names of their types in errors.
-const KINDS: [(usize, &str); 8] = [
+const KINDS: [(usize, &str); 10] = [
     (0, "loadable segment"),
     (1, "loadable segment"),
     (2, "loadable segment"),
     (3, "PT_DYNAMIC"),
     (4, "PT_NOTE"),
     (5, "PT_GNU_EH_FRAME"),
+    (6, "PT_GNU_STACK"),
     (6, "PT_TLS"),
+    (6, "PT_GNU_PROPERTY"),
     (7, "PT_GNU_RELRO"),
 ];
 
@@ -68,8 +74,10 @@ fn everywhere(image: &TestImage, offset: u64, bytes: u64) {
             continue;
         }
         let mut image = image.clone();
-        if what == "PT_TLS" {
-            image.set_program(index, 0, PT_TLS.into());
+        match what {
+            "PT_TLS" => image.set_program(index, 0, PT_TLS.into()),
+            "PT_GNU_PROPERTY" => image.set_program(index, 0, PT_GNU_PROPERTY.into()),
+            _ => {}
         }
         image.set_program(index, OFFSET, offset);
         image.set_program(index, FILE_SIZE, bytes);
@@ -145,5 +153,10 @@ pub(crate) const RANGES: HostileClass = HostileClass {
             image.bytes[image.at.eh_frame_hdr] = 2;
             UnwindTable { vaddr: image.at.eh_frame_hdr as u64, field: "version", value: 2 }
         }),
+        Elsewhere(
+            "tests/loader_unwind_records.rs",
+            "every_record_has_to_be_readable_and_every_function_code_of_the_image",
+        ),
+        Elsewhere("tests/loader_mutants_unwind.rs", "registered_tables_of_mutants_can_be_searched"),
     ],
 };

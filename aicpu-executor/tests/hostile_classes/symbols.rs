@@ -3,7 +3,7 @@
 use aicpu_executor::loader::PlanError::{HashTable, NoHashTable, SymbolIndex, TableOutsideSegment};
 use aicpu_executor::loader::{LoadError, Machine, PlanError, Tag, commit};
 
-use crate::class::Case::{Harmless, Refused, Series};
+use crate::class::Case::{Elsewhere, Harmless, Refused, Series};
 use crate::class::{HostileClass, IMPORTED, planned};
 use crate::support::Names;
 use crate::support::checked_memory::CheckedMemory;
@@ -83,8 +83,17 @@ fn defines_nothing(machine: Machine) {
 
 pub(crate) const UNRESOLVED: HostileClass = HostileClass {
     number: 26,
-    title: "strong symbols nobody offers, and weak ones",
+    title: "strong symbols nobody offers, weak ones, and versions that do not fit",
     cases: &[
+        Elsewhere("tests/loader_versions.rs", "refuses_each_broken_record_by_name"),
+        Elsewhere(
+            "tests/loader_versions.rs",
+            "the_resolver_is_asked_for_the_version_and_a_missing_one_is_named",
+        ),
+        Elsewhere(
+            "tests/loader_versions.rs",
+            "an_image_built_against_a_newer_library_is_refused_with_name_and_version",
+        ),
         Series("all missing names are in one error, and no memory is taken", all_missing),
         Series("64 names are listed, and all are counted", many_missing),
         Harmless(

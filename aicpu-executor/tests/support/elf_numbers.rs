@@ -9,6 +9,7 @@ pub const PT_TLS: u32 = 7;
 pub const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 pub const PT_GNU_STACK: u32 = 0x6474_e551;
 pub const PT_GNU_RELRO: u32 = 0x6474_e552;
+pub const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 pub const DT_NULL: u64 = 0;
 pub const DT_NEEDED: u64 = 1;

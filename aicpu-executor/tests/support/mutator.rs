@@ -103,6 +103,13 @@ impl Specimen {
         names
     }
 
+    /// Returns the same image, of which mutants change only the regions named.
+    pub fn only(&self, names: &[&str]) -> Self {
+        let mut part = self.clone();
+        part.regions.retain(|region| names.contains(&region.name));
+        part
+    }
+
     /// Returns the mutant with a seed.
     pub fn mutant(&self, seed: u64) -> Vec<u8> {
         let mut random = Random(seed);

@@ -57,6 +57,11 @@ fn interrogate(plan: &Plan<'_>) {
     assert!(plan.build_id().is_none_or(|id| (1..=64).contains(&id.len())));
     assert!(plan.span() <= 16 << 20 && plan.span().is_multiple_of(4096));
     let _ = (plan.soname(), plan.eh_frame(), plan.machine(), plan.relocations());
+    // A mutant may claim very many functions, so only the first ones are looked up.
+    for function in plan.functions().take(20) {
+        let found = plan.symbolise(function.vaddr).expect("a function starts here");
+        assert_eq!(found.function.vaddr + found.offset, function.vaddr);
+    }
 }
 
 /// Compares a sealed image with the model of it, and its pages with its segments.

@@ -5,13 +5,15 @@ use std::ops::Range;
 use super::elf_numbers::{
     DT_FINI_ARRAY, DT_FINI_ARRAYSZ, DT_GNU_HASH, DT_HASH, DT_INIT_ARRAY, DT_INIT_ARRAYSZ,
     DT_JMPREL, DT_NULL, DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_RELR, DT_RELRSZ, DT_STRSZ, DT_STRTAB,
-    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, PT_NOTE,
+    DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY,
+    PT_LOAD, PT_NOTE,
 };
-
-const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 
 /// Bytes looked at of a table whose size is written nowhere.
 const UNKNOWN_BYTES: usize = 512;
+
+/// Bytes looked at of the unwind records.
+const UNWIND_BYTES: usize = 1024;
 
 /// A range of the file that means something.
 #[derive(Clone)]
@@ -28,12 +30,12 @@ pub fn word(bytes: &[u8], place: usize) -> u64 {
 }
 
 /// Reads the half word at a place.
-fn half(bytes: &[u8], place: usize) -> u32 {
+pub fn half(bytes: &[u8], place: usize) -> u32 {
     u32::from_le_bytes(bytes[place..place + 4].try_into().expect("four bytes"))
 }
 
 /// Reads the quarter word at a place.
-fn quarter(bytes: &[u8], place: usize) -> usize {
+pub fn quarter(bytes: &[u8], place: usize) -> usize {
     usize::from(u16::from_le_bytes([bytes[place], bytes[place + 1]]))
 }
 
@@ -73,6 +75,12 @@ pub fn regions(bytes: &[u8]) -> Vec<Region> {
         all.push(Region { name, range: start..start + program.file_bytes as usize, record });
         if program.kind == PT_DYNAMIC {
             tables(bytes, &programs, start, &mut all);
+        }
+        if program.kind == PT_GNU_EH_FRAME {
+            // The pointer, relative to itself, in four bytes: what every linker writes.
+            let place = start as i64 + 4 + i64::from(half(bytes, start + 4).cast_signed());
+            let end = (place as usize + UNWIND_BYTES).min(bytes.len());
+            all.push(Region { name: "unwind records", range: place as usize..end, record: 4 });
         }
     }
     sections(bytes, &mut all);

@@ -5,9 +5,11 @@ use std::sync::LazyLock;
 use aicpu_executor::loader::Machine;
 
 use super::compiler::shared_object;
-use super::image_builder::TestImage;
+use super::image_builder::{TEXT, TestImage};
 use super::mutator::Specimen;
 use super::regions::word;
+use super::section_table;
+use super::versioned_image::VersionedImage;
 
 /// Virtual functions, pointers of every kind, imports with versions, objects with destructors.
 const PROGRAM: &str = r#"
@@ -42,9 +44,14 @@ pub fn specimens() -> &'static [(Machine, Specimen)] {
 
 /// Makes the specimens.
 fn made() -> Vec<(Machine, Specimen)> {
-    let mut all: Vec<_> = [Machine::X86_64, Machine::Aarch64]
-        .map(|machine| (machine, Specimen::new("hand-made", TestImage::new(machine).bytes)))
-        .into();
+    let mut all = Vec::new();
+    for machine in [Machine::X86_64, Machine::Aarch64] {
+        let mut plain = TestImage::new(machine).bytes;
+        section_table::append(&mut plain, &[("hidden", 0x02, 2, TEXT + 0x40, 0x10)]);
+        all.push((machine, Specimen::new("hand-made", plain)));
+        let versioned = VersionedImage::new(machine).image.bytes;
+        all.push((machine, Specimen::new("hand-made, versions", versioned)));
+    }
     all.extend(native().into_iter().map(|specimen| (Machine::native(), specimen)));
     if Machine::native() == Machine::X86_64 {
         let plain = shared_object(PROGRAM, &["-Wl,--hash-style=both"]);

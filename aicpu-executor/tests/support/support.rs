@@ -6,6 +6,7 @@ pub mod checked_memory;
 pub mod compiler;
 pub mod cpu_clock;
 pub mod elf_numbers;
+pub mod exports;
 pub mod footprint;
 pub mod image_builder;
 pub mod image_patch;
@@ -16,7 +17,9 @@ pub mod oracle;
 pub mod process_symbols;
 pub mod regions;
 pub mod section_table;
+pub mod slot_kinds;
 pub mod specimens;
+pub mod system_loader;
 pub mod unwind;
 pub mod versioned_image;
 

@@ -108,6 +108,7 @@ fn the_object_for_gdb_has_the_unwind_tables_of_the_image() {
 fn functions_are_ascending_once_each_and_never_without_an_end() {
     let source = "extern \"C\" { long same(long v) { return v; } \
                   __attribute__((alias(\"same\"))) long other(long); \
+                  __attribute__((alias(\"same\"), used)) static long a_local_name(long); \
                   long next(long v) { return v + 1; } }\n\
                   asm(\".text\\n.globl bare\\n.type bare,@function\\nbare: nop\\nnop\\n\");";
     let image = cxx_bytes("aliases", source);
@@ -117,6 +118,8 @@ fn functions_are_ascending_once_each_and_never_without_an_end() {
     assert!(listed.iter().all(|each| each.bytes > 0), "{listed:?}");
     let named = |name: &str| listed.iter().find(|each| each.name == name.as_bytes());
     assert!(named("same").is_some() != named("other").is_some(), "{listed:?}");
+    assert_eq!(named("a_local_name"), None, "a global name is kept");
+    assert!(plan.functions().any(|each| each.name == b"a_local_name"));
     let bare = named("bare").unwrap();
     let behind = listed.iter().map(|each| each.address).find(|each| *each > bare.address);
     assert_eq!(behind, Some(bare.address + bare.bytes));
@@ -193,7 +196,7 @@ fn code_is_on_the_list_of_gdb_until_it_goes() {
     let plan = planned(&image);
     let lister = CodeLister::open(&CodeListing { gdb: true, perf_map: None }).unwrap().unwrap();
     let [first, second] = [announced(&plan, 3, BIAS), announced(&plan, 5, BIAS + 0x10_0000)];
-    let count = || lister.state().registrations.len();
+    let count = || lister.listed_for_gdb();
     lister.loaded(&first);
     lister.loaded(&second);
     assert_eq!(count(), 2);

@@ -1,7 +1,8 @@
-//! Why the command could not run its cases: exit code, code for programs, report for people.
+//! Why the command could not do what it was asked to: exit code, code for programs, report for people.
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use host_runner::build::BuildError;
@@ -11,7 +12,7 @@ use miette::{Diagnostic, IntoDiagnostic as _, NamedSource, Report, SourceSpan};
 
 use super::with_causes;
 
-/// A failure before the first case.
+/// A failure before the first case, or of a file that cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The manifest cannot be used.
@@ -24,6 +25,15 @@ pub(crate) enum Failure {
         name: String,
         /// The names there are.
         known: Vec<String>,
+    },
+    /// The file to inspect cannot be read.
+    #[error("cannot read {}; give a shared object", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// Inputs or expected outputs cannot be made.
     #[error(transparent)]
@@ -58,7 +68,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Open(_) | Self::Register(_) | Self::Output(_) => 1,
-            Self::Manifest(_) | Self::NoSuchCase { .. } | Self::Data(_) => 2,
+            Self::Manifest(_) | Self::NoSuchCase { .. } | Self::Read { .. } | Self::Data(_) => 2,
             Self::Build(_) => 3,
         })
     }
@@ -68,6 +78,7 @@ impl Failure {
         match self {
             Self::Manifest(_) => "manifest",
             Self::NoSuchCase { .. } => "usage",
+            Self::Read { .. } => "read",
             Self::Data(_) => "data",
             Self::Build(_) => "build",
             Self::Open(_) => "open",

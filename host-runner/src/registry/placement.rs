@@ -1,5 +1,6 @@
 //! Where one callable is on the device; made as one transaction.
 
+use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{DeviceAddr, FuncId, RuntimeBody, SYMBOL_NAME_BYTES};
 
@@ -30,9 +31,10 @@ impl Placement {
         callable: &ChipCallableView<'_>,
     ) -> Result<Self, RegisterError> {
         let image = callable.orchestration();
-        device
-            .check_orchestration(image, callable.entry_symbol())
-            .map_err(|source| RegisterError::Orchestration { name: name.to_owned(), source })?;
+        device.check_orchestration(image, callable.entry_symbol()).map_err(|source| {
+            let image = Box::new(ImageLabel::of_file(image));
+            RegisterError::Orchestration { name: name.to_owned(), image, source }
+        })?;
         let mut placement = Self {
             orchestration: DeviceAddr::NULL,
             // CAST: usize is at most 64 bits.
@@ -62,13 +64,16 @@ impl Placement {
             let record = device.load_kernel(&kernel).map_err(|source| RegisterError::Kernel {
                 name: name.to_owned(),
                 func_id,
+                image: Box::new(ImageLabel::of_file(kernel.binary)),
                 source,
             })?;
             self.kernels.push((func_id, record));
         }
-        self.orchestration = orchestrations
-            .upload(device, callable.orchestration())
-            .map_err(|source| RegisterError::Memory { name: name.to_owned(), source })?;
+        self.orchestration =
+            orchestrations.upload(device, callable.orchestration()).map_err(|source| {
+                let image = Box::new(ImageLabel::of_file(callable.orchestration()));
+                RegisterError::Memory { name: name.to_owned(), image, source }
+            })?;
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 
 use core::ops::Range;
 
-use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, copy_segments};
+use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, copy_segments_fresh};
+use rustix::param::page_size;
 
 use super::config::{ReleasedRights, SlotConfig};
 use super::failure::{failed, refused, report};
@@ -35,12 +36,14 @@ impl Anonymous {
         let now = self.view.rights().cloned().unwrap_or_default();
         let rights = now.with(&(0..span), Protection::READ | Protection::WRITE).ok_or(refusal)?;
         self.view.change(&rights).map_err(failed(MemoryOperation::Protect))?;
-        if self.touched < span {
-            let cold = self.touched..span;
-            self.touched = span;
-            self.view.populate(cold).map_err(failed(operation))?;
+        let used = self.touched.min(span);
+        // Pages behind the file's bytes come in when they are used, if ever.
+        let filled = plan.file_end().next_multiple_of(page_size()).min(span);
+        self.touched = self.touched.max(span);
+        if used < filled {
+            self.view.populate(used..filled).map_err(failed(operation))?;
         }
-        copy_segments(plan, self.lend(0..span).ok_or(refusal)?)?;
+        copy_segments_fresh(plan, self.lend(0..span).ok_or(refusal)?, used)?;
         Ok(self.view.address())
     }
 

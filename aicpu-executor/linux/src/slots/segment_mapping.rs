@@ -38,8 +38,10 @@ pub(super) trait MapPages {
     ) -> Result<(), Refusal>;
 }
 
-/// Puts all segments in place, mapped where there is a source. Writable ones are writable, the others have their final rights or,
-/// if they were copied, are writable until the image is sealed.
+/// Puts all segments in place, mapped where there is a source.
+///
+/// Writable ones are writable then; the others have their final rights or, if they were copied,
+/// are writable until the image is sealed.
 pub(super) fn map_segments(
     view: &mut View,
     plan: &Plan<'_>,
@@ -52,6 +54,9 @@ pub(super) fn map_segments(
                 let is_writable = segment.protection.contains(Protection::WRITE);
                 let protection = if is_writable { WRITABLE } else { segment.protection };
                 source.map(view, mapped.clone(), offset, protection)?;
+                if is_writable && is_dense(plan, &mapped) {
+                    view.populate(mapped.clone())?;
+                }
                 fresh(view, mapped.end..pages.end)?;
                 // CAST: segments lie in the span, which is a usize.
                 let start = pages.start + lead + segment.file_bytes as usize;
@@ -79,6 +84,19 @@ fn mappable(segment: &Segment, lead: usize, pages: &Range<usize>) -> Option<(Ran
     let bytes = lead.checked_add(usize::try_from(segment.file_bytes).ok()?)?;
     let mapped = pages.start..pages.start.checked_add(bytes.next_multiple_of(page))?;
     offset.is_multiple_of(page as u64).then_some((mapped, offset))
+}
+
+/// Tells whether relocations write to most of many pages: bringing all of them in with one call is
+/// cheaper then than a fault each, by an eighth of the load of an image with 50,000 relocations.
+///
+/// Relocations of the whole image are taken for the segment's; few images have two writable ones.
+fn is_dense(plan: &Plan<'_>, pages: &Range<usize>) -> bool {
+    /// Words of a page that are relocated, on average, where few pages have none.
+    const DENSE_WORDS: usize = 64;
+    /// Pages below which the call costs more than the faults.
+    const MANY: usize = 16;
+    let count = pages.len() / page_size();
+    count >= MANY && plan.relocations() / DENSE_WORDS >= count
 }
 
 /// Makes pages of fresh memory writable.

@@ -43,8 +43,27 @@ impl Known {
         self.hash == hash
             && self.has_version == version.is_some()
             && self.name_bytes == name.len()
-            && self.text.strip_prefix(name) == Some(version.unwrap_or_default())
+            && self.text.split_at_checked(name.len()).is_some_and(|(known, rest)| {
+                equal(known, name) && equal(rest, version.unwrap_or_default())
+            })
     }
+}
+
+/// Compares short texts in place: a call costs as much as comparing a name.
+#[inline]
+fn equal(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
+    one.len() == other.len()
+        && words
+            .iter()
+            .zip(other_words)
+            .all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+        && match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+            // The last word, which may overlap the one before.
+            (Some(a), Some(b)) => u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
+            _ => rest.iter().zip(other_rest).all(|(a, b)| a == b),
+        }
 }
 
 /// How many slots are taken.
@@ -144,6 +163,21 @@ mod tests {
         known.insert(b"free", Some(b""), Some(4));
         check(b"free", Some(b""), Some(Some(4)));
         check(b"free", None, None);
+    }
+
+    #[test]
+    fn texts_are_equal_byte_by_byte() {
+        let text = b"a text of 27 bytes in words";
+        for length in 0..=text.len() {
+            let one = &text[..length];
+            assert!(equal(one, &one.to_vec()));
+            assert_eq!(equal(one, text), length == text.len());
+            for place in 0..length {
+                let mut other = one.to_vec();
+                other[place] ^= 0x80;
+                assert!(!equal(one, &other), "{place} of {length}");
+            }
+        }
     }
 
     #[test]

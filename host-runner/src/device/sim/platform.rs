@@ -8,7 +8,7 @@ use std::time::Duration;
 use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
-use aicpu_linux::{Slot, SlotArena, SlotConfig};
+use aicpu_linux::{Slot, SlotArena, SlotConfig, SlotMode};
 use protocol::{CallableId, Chip};
 use spin::Mutex;
 
@@ -30,12 +30,17 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 const SLOTS: SlotConfig =
     SlotConfig { folders: &[c"/dev/shm", c"/var/tmp", c"/tmp"], ..SlotConfig::DEFAULT };
 
+/// Executable memory for code that is shown to debuggers and profilers: private. In memory that has
+/// two addresses gdb can set no breakpoint, and perf takes it for a file and leaves its map alone.
+const LISTED_SLOTS: SlotConfig = SlotConfig { mode: SlotMode::Anonymous, ..SLOTS };
+
 /// The simulated machine.
 #[derive(Debug)]
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
     symbols: &'static ResidentSymbols,
-    slots: SlotArena,
+    /// Made when the first orchestration is loaded.
+    slots: OnceLock<SlotArena>,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
 }
@@ -46,12 +51,13 @@ impl<C: Chip> SimPlatform<C> {
         Self {
             pool,
             symbols: ResidentSymbols::open(),
-            slots: SlotArena::new(SLOTS),
+            slots: OnceLock::new(),
             lister: OnceLock::new(),
         }
     }
 
-    /// Shows code that is loaded from now on to `lister`. The first call counts.
+    /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
+    /// loaded; the first call counts.
     pub fn list_code(&self, lister: Arc<CodeLister>) {
         // The only error is that there is one already.
         let _first = self.lister.set(lister);
@@ -108,7 +114,11 @@ impl<C: Chip> Platform for SimPlatform<C> {
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
     fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
-        self.slots.slot(id)
+        let slots = self.slots.get_or_init(|| {
+            let is_listed = self.lister.get().is_some();
+            SlotArena::new(if is_listed { LISTED_SLOTS } else { SLOTS })
+        });
+        slots.slot(id)
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {

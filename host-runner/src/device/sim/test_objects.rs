@@ -53,6 +53,11 @@ pub(crate) fn cxx_bytes(name: &str, source: &str) -> Vec<u8> {
     lock().entry(source.to_owned()).or_insert(bytes).clone()
 }
 
+/// Compiles `source` to a shared object with `flags` and returns its bytes.
+pub(crate) fn cxx_bytes_with(name: &str, source: &str, flags: &[&str]) -> Vec<u8> {
+    compile(name, source, flags).bytes()
+}
+
 /// Compiles `source` to a shared object and opens it with the system's loader.
 pub(crate) fn cxx(name: &str, source: &str, flags: &[&str]) -> Object {
     let mut object = compile(name, source, flags);

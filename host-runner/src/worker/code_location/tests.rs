@@ -85,5 +85,21 @@ fn a_run_writes_the_functions_it_loads_into_the_map_for_perf() {
         assert!(lines[0].starts_with(&format!("{address:x} ")), "{address:x}: {}", lines[0]);
         assert!(lines[0].ends_with(&format!(" {name} [tell_tale]")), "{}", lines[0]);
     }
+    // Breakpoints need private memory, and perf reads its map for memory without a file only.
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let holds = |line: &&str| {
+        let (start, rest) = line.split_once('-').unwrap();
+        let [start, end] = [start, rest.split(' ').next().unwrap()]
+            .map(|digits| u64::from_str_radix(digits, 16).unwrap());
+        (start..end).contains(&entry)
+    };
+    let fields: Vec<_> = maps.lines().find(holds).unwrap().split_whitespace().collect();
+    assert_eq!((fields[1], &fields[4..]), ("r-xp", &["0"][..]), "{fields:?}");
+    let listed = || {
+        let state = worker.state();
+        state.opening.lister.as_ref().map(|lister| lister.listed_for_gdb())
+    };
+    assert_eq!(listed(), Some(1));
     worker.unregister(&handle).unwrap();
+    assert_eq!(listed(), Some(0), "off the list before it goes");
 }

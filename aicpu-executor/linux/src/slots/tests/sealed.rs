@@ -71,14 +71,15 @@ fn two_slots_share_the_text_of_an_image_and_not_its_data() {
         slot.writable(program.starts[2], 100).unwrap().fill(0x66);
         slot.seal(&plan).unwrap();
         assert_eq!(call(base + program.starts[0] as u64), 3);
+        // Headers, code and constants come into memory.
+        read(base, 6 * page as usize);
         base
     });
     for base in bases {
         let of = |field, first: u64, pages: u64| {
             kilobytes(field, base + first * page, base + (first + pages) * page) * 1024 / page
         };
-        // Headers, code and constants: in memory, and not for this slot alone.
-        read(base, 6 * page as usize);
+        // They are there, and not for this slot alone.
         assert_eq!(of("Rss", 0, 6), 6);
         assert_eq!(of("Private_Clean", 0, 6) + of("Private_Dirty", 0, 6), 0);
         // The page that was written to, sealed since.

@@ -1,0 +1,46 @@
+//! `host-runner inspect`: what the loader would do with a shared object, or why not.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use host_runner::inspect::{EntryNames, inspect};
+
+use super::failure::Failure;
+use super::write_out;
+use crate::cli::{Environment, InspectArguments};
+use crate::report::{self, Colour};
+
+/// Exit code for an image that the loader would refuse.
+const EXIT_REFUSED: u8 = 4;
+
+/// Does what `host-runner inspect` is asked to do; returns the exit code.
+pub(crate) fn run(
+    arguments: &InspectArguments,
+    environment: &Environment,
+) -> Result<ExitCode, Failure> {
+    let path = &arguments.path;
+    let file = read(path).map_err(|source| Failure::Read { path: path.clone(), source })?;
+    let names = EntryNames { entry: &arguments.entry, config: &arguments.config };
+    let inspection = inspect(&file, names);
+    let name = path.display().to_string();
+    if arguments.json {
+        write_out(&format!("{}\n", report::json_inspection(&name, &inspection)))?;
+    } else {
+        let is_plain = environment.no_color || !io::stdout().is_terminal();
+        let colour = if is_plain { Colour::Plain } else { Colour::Ansi };
+        write_out(&report::inspection::text(&name, &inspection, colour))?;
+    }
+    Ok(if inspection.loads { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
+}
+
+/// Reads an ordinary file; a device or a pipe may have no end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not an ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
