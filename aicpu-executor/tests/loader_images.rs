@@ -50,7 +50,7 @@ fn describes_a_valid_image() {
             header_vaddr: header,
             header_bytes: 12,
             frame_vaddr: header + 16,
-            frame_bytes: Some(16),
+            frame_bytes: Some(44),
         };
         assert_eq!(plan.eh_frame(), Some(frame));
         let rights: Vec<_> = plan.segments().iter().map(|each| each.protection.bits()).collect();

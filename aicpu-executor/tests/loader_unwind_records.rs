@@ -125,7 +125,6 @@ fn the_encoding_of_pointers_decides() {
 
 /// Tables that may be registered, each up to the end mark that is added.
 const GOOD: &[Row] = &[
-    ("nothing", |_| {}),
     ("all of the text", |table| table.add(0, TEXT, 0x100)),
     ("two functions", |table| {
         table.add(0, TEXT, 0x10);
@@ -140,15 +139,39 @@ const GOOD: &[Row] = &[
     ("function that was left out", |table| {
         let delta = table.bytes.len() as u32 + 4;
         table.add_raw(delta, 0, 0x7fff_0000);
+        table.add(0, TEXT, 0x10);
     }),
-    ("function without bytes", |table| table.add(0, 0x10_0000, 0)),
+    ("functions without bytes", |table| {
+        table.add(0, TEXT, 0);
+        table.add(0, TEXT + 0x100, 0);
+        table.add(0, TEXT, 0x100);
+    }),
     ("CIE that is none, and that nobody refers to", |table| {
         table.bytes.extend(record(&[&[0; 4], &[9; 4]]));
+        table.add(0, TEXT, 0x10);
     }),
 ];
 
 /// Tables that may not.
 const BAD: &[Row] = &[
+    ("no function", |_| {}),
+    ("only a function that was left out", |table| {
+        let delta = table.bytes.len() as u32 + 4;
+        table.add_raw(delta, 0, 0x10);
+    }),
+    ("only a function without bytes", |table| table.add(0, TEXT, 0)),
+    ("function without bytes in front of the text", |table| {
+        table.add(0, TEXT - 1, 0);
+        table.add(0, TEXT, 0x10);
+    }),
+    ("function without bytes behind the text", |table| {
+        table.add(0, TEXT + 0x101, 0);
+        table.add(0, TEXT, 0x10);
+    }),
+    ("function without bytes outside the image", |table| {
+        table.add(0, TEXT, 0x10);
+        table.add(0, 0x10_0000, 0);
+    }),
     ("function in front of the text", |table| table.add(0, TEXT - 1, 0x10)),
     ("function behind the text", |table| table.add(0, TEXT + 0x100, 1)),
     ("function past the text", |table| table.add(0, TEXT, 0x101)),

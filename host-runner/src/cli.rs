@@ -125,7 +125,7 @@ pub(crate) struct RunArguments {
           value_parser = value_parser!(u32).range(1..=10_000_000))]
     pub(crate) rounds: u32,
 
-    /// The longest that one run may take; one that hangs gets 5 seconds more to stop
+    /// The longest that one run may take [default: 60]; one that hangs gets 5 seconds more to stop
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) timeout: Option<Duration>,
 

@@ -249,7 +249,20 @@ fn other_files_are_refused_and_those_that_cannot_be_read_are_exit_code_2() {
     let (printed, _) = check(&inspect(folder.path(), &["kernel.so"]), 4);
     assert!(printed.contains("this looks like a kernel"), "{printed}");
 
-    for (path, reason) in [("nowhere.so", "No such file"), (".", "not an ordinary file")] {
+    fs::write(folder.path().join("short.txt"), "hello").unwrap();
+    let (printed, _) = check(&inspect(folder.path(), &["short.txt"]), 4);
+    assert!(printed.contains("not an ELF file: it starts with [68, 65, 6c, 6c]"), "{printed}");
+    compile(folder.path(), "part.o", "extern \"C\" void kernel_entry(long *) {}", &["-c"]);
+    let (printed, _) = check(&inspect(folder.path(), &["part.o"]), 4);
+    assert!(printed.contains("not a shared object: e_type is 1"), "{printed}");
+
+    // Sparse: it takes no room, and reading it would take minutes.
+    fs::File::create(folder.path().join("huge.so")).unwrap().set_len(5 << 30).unwrap();
+    for (path, reason) in [
+        ("nowhere.so", "No such file"),
+        (".", "not an ordinary file"),
+        ("huge.so", "it has 5368709120 bytes, more than 1073741824"),
+    ] {
         let (printed, message) = check(&inspect(folder.path(), &[path]), 2);
         assert_eq!(printed, "");
         assert!(message.contains(&format!("cannot read {path}")), "{message}");

@@ -100,8 +100,8 @@ fn the_json_file_has_the_documented_keys_and_no_others() {
             "imports": 5, "exports": 6,
         }],
         "rows": [{
-            "method": "glibc", "image": "small", "median_ns": 10, "p90_ns": 20, "min_ns": 10,
-            "max_ns": 20, "rounds": 10,
+            "method": "glibc", "image": "small", "median": 10, "p90": 20, "min": 10,
+            "max": 20, "unit": "ns", "rounds": 10,
         }],
         "system_calls": [{ "method": "glibc", "image": "small", "per_load": 11.5 }],
         "targets": [

@@ -15,8 +15,8 @@
 //!                                   Region: owns the mapping
 //! ```
 //!
-//! `unsafe` is in `region` (mapping), `view` (rights, bytes), and where the two kinds of slots lend
-//! bytes.
+//! `unsafe` is in `region` (mapping), `view` and `draft` (rights, bytes), `segment_mapping`, and where
+//! the kinds of slots lend bytes.
 
 mod anonymous;
 mod calls;

@@ -25,9 +25,9 @@ pub struct EhFrame {
     pub frame_vaddr: u64,
     /// Bytes of `.eh_frame` with its end mark, or `None` if the table may not be registered.
     ///
-    /// Only a table that can be read to an end mark may be given to `__register_frame`, which
-    /// trusts it: the start files of GCC bring the mark, an image linked with `-nostartfiles` has
-    /// none. No exception can pass through the code of an image whose table is not registered.
+    /// Only a table that speaks of functions of the image and can be read to an end mark may be
+    /// given to `__register_frame`, which trusts it: the start files of GCC bring the mark, an image
+    /// linked with `-nostartfiles` has none. No exception can pass through the code of an image whose table is not registered.
     pub frame_bytes: Option<u64>,
 }
 

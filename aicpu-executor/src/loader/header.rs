@@ -24,22 +24,22 @@ pub(super) fn program_headers(
     image: &[u8],
     machine: Machine,
 ) -> Result<&[ProgramHeader], PlanError> {
+    check_magic(image)?;
     let (header, _) = FileHeader::ref_from_prefix(image).map_err(|_| PlanError::OutsideFile {
         what: "file header",
         offset: 0,
         bytes: size_of::<FileHeader>() as u64,
         file_bytes: image.len(),
     })?;
-    if header.magic != elf::ELF_MAGIC {
-        return Err(PlanError::NotElf { magic: header.magic });
-    }
-    check_fixed_fields(header)?;
+    check_format(header)?;
     if header.machine.get() != machine.elf_number() {
         return Err(PlanError::WrongMachine { value: header.machine.get(), expected: machine });
     }
     if header.kind.get() != elf::ET_DYN {
         return Err(PlanError::NotSharedObject { kind: header.kind.get(), flags_1: 0 });
     }
+    // After the kind: an object file has no program headers, not even of size 56.
+    check_table(header)?;
     let count = header.program_count.get();
     if count == 0 || count > MAX_PROGRAM_HEADERS {
         return Err(PlanError::ProgramHeaderCount { count, limit: MAX_PROGRAM_HEADERS });
@@ -56,14 +56,23 @@ pub(super) fn program_headers(
         })
 }
 
-/// Checks the fields that have one supported value.
-fn check_fixed_fields(header: &FileHeader) -> Result<(), PlanError> {
+/// Checks the first bytes, as many as there are: a short text is no ELF file that was cut.
+fn check_magic(image: &[u8]) -> Result<(), PlanError> {
+    let mut magic = elf::ELF_MAGIC;
+    for (place, &byte) in magic.iter_mut().zip(image) {
+        *place = byte;
+    }
+    if magic == elf::ELF_MAGIC { Ok(()) } else { Err(PlanError::NotElf { magic }) }
+}
+
+/// Checks the fields that name the format; each has one supported value.
+fn check_format(header: &FileHeader) -> Result<(), PlanError> {
     // Both ABI numbers mean the same format; GNU says that GNU extensions are used.
     let os_abi = match header.os_abi {
         elf::OS_ABI_GNU => elf::OS_ABI_SYSV,
         other => other,
     };
-    let rows: [(&'static str, usize, u64, u64); 9] = [
+    check_fields(&[
         ("EI_CLASS", offset_of!(FileHeader, class), header.class.into(), elf::ELF_CLASS_64.into()),
         ("EI_DATA", offset_of!(FileHeader, data), header.data.into(), elf::ELF_DATA_LITTLE.into()),
         (
@@ -86,6 +95,12 @@ fn check_fixed_fields(header: &FileHeader) -> Result<(), PlanError> {
             header.header_bytes.get().into(),
             size_of::<FileHeader>() as u64,
         ),
+    ])
+}
+
+/// Checks the fields that say how the table of program headers is laid out.
+fn check_table(header: &FileHeader) -> Result<(), PlanError> {
+    check_fields(&[
         (
             "e_phentsize",
             offset_of!(FileHeader, program_entry_bytes),
@@ -98,8 +113,12 @@ fn check_fixed_fields(header: &FileHeader) -> Result<(), PlanError> {
             header.program_offset.get() % 8,
             0,
         ),
-    ];
-    for (field, offset, value, expected) in rows {
+    ])
+}
+
+/// Compares rows of name, offset, value and the one supported value.
+fn check_fields(rows: &[(&'static str, usize, u64, u64)]) -> Result<(), PlanError> {
+    for &(field, offset, value, expected) in rows {
         if value != expected {
             let offset = offset as u64;
             return Err(PlanError::UnsupportedField { field, offset, value, expected });

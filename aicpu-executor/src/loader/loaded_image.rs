@@ -49,7 +49,7 @@ pub struct LoadedEhFrame {
     pub header_bytes: u64,
     /// Address of `.eh_frame`.
     pub frame: u64,
-    /// Bytes of `.eh_frame` with its end mark, if it has one.
+    /// Bytes of `.eh_frame` with its end mark, if it may be registered.
     pub frame_bytes: Option<u64>,
 }
 

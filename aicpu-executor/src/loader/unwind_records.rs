@@ -16,6 +16,8 @@
 //!
 //! Sources: Linux Standard Base Core 5.0, §10.6 ("Exception Frames"); DWARF 5, §6.4.1.
 
+use core::ops::Range;
+
 use zerocopy::FromBytes;
 use zerocopy::little_endian::{I32, U32};
 
@@ -51,10 +53,13 @@ pub(super) fn registrable_bytes(frame: &[u8], vaddr: u64, segments: &Segments<'_
     // next one as well.
     let mut known: Option<(usize, u8)> = None;
     let mut code = 0..0;
+    let mut has_functions = false;
     loop {
         let record = record(frame, at)?;
         if record.is_empty() {
-            return Some((at + WORD_BYTES) as u64);
+            // A run time that sorts tables by the addresses they speak of has no place for one that
+            // speaks of none, and ends the process when it is to give it back.
+            return has_functions.then_some((at + WORD_BYTES) as u64);
         }
         let (delta, body) = U32::ref_from_prefix(record).ok()?;
         // A CIE is looked at when an FDE refers to it, as the run time does.
@@ -66,18 +71,26 @@ pub(super) fn registrable_bytes(frame: &[u8], vaddr: u64, segments: &Segments<'_
             };
             known = Some((cie_at, format));
             let (start, bytes) = function(body, format)?;
-            // An address of 0 is a function that the linker left out; without bytes nothing is
-            // found in it.
-            if start != 0 && bytes != 0 {
+            // An address of 0 is a function that the linker left out. One without bytes counts: the
+            // run time takes the lowest and the highest address of a table for the place of its
+            // image, and two images must not have the same.
+            if start != 0 {
                 let start = vaddr.wrapping_add((at + 2 * WORD_BYTES) as u64).wrapping_add(start);
                 let end = start.checked_add(bytes)?;
                 if start < code.start || end > code.end {
-                    code = segments.code_around(start, bytes)?;
+                    code = code_of(segments, start, bytes)?;
                 }
+                has_functions |= bytes != 0;
             }
         }
         at += WORD_BYTES + record.len();
     }
+}
+
+/// Returns the code of the segment that a function is in; one without bytes may be at its end.
+fn code_of(segments: &Segments<'_>, start: u64, bytes: u64) -> Option<Range<u64>> {
+    let at_end = || segments.code_around(start.checked_sub(1).filter(|_| bytes == 0)?, 1);
+    segments.code_around(start, bytes).or_else(at_end)
 }
 
 /// Returns the record at `at` without its length; empty at the end mark.

@@ -93,7 +93,7 @@ impl Slot {
         let entries = unsafe { symbols.entries(&image) };
         let unwind = image
             .eh_frame()
-            // A table without end mark cannot be registered; a throw then ends the process.
+            // A table that is not well-formed is not registered; a throw then ends the process.
             .filter(|tables| tables.frame_bytes.is_some())
             .map(|tables| UnwindTables { eh_frame: tables.frame });
         if let Some(tables) = unwind {

@@ -65,6 +65,10 @@ pub(crate) const FORMAT: HostileClass = HostileClass {
             image.bytes[3] = b'f';
             NotElf { magic: *b"\x7fELf" }
         }),
+        Refused("a text shorter than a file header", |image| {
+            image.bytes = b"#!/bin/sh\n".to_vec();
+            NotElf { magic: *b"#!/b" }
+        }),
         Refused("32-bit class", |image| field(image, ("EI_CLASS", 4, 1), 1, 2)),
         Refused("big endian", |image| field(image, ("EI_DATA", 5, 1), 2, 1)),
         Refused("identification version", |image| field(image, ("EI_VERSION", 6, 1), 0, 1)),

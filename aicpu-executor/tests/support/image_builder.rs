@@ -91,7 +91,7 @@ impl TestImage {
     fn place_parts(&mut self) {
         let strings: usize = NAMES.iter().map(|name| name.len() + 1).sum();
         self.at.string_bytes = strings + "libc.so.6\0libtest.so\0".len();
-        let sizes = [8 * 56, 36, 40, 56, 7 * 24, self.at.string_bytes, 7 * 24, 24, 16, 12, 16];
+        let sizes = [8 * 56, 36, 40, 56, 7 * 24, self.at.string_bytes, 7 * 24, 24, 16, 12, 44];
         let mut next = 64;
         let places = sizes.map(|size: usize| {
             let place = next;
@@ -275,8 +275,14 @@ impl TestImage {
         // Version 1; pointer PC-relative and signed 4 bytes; no table.
         self.put(at.eh_frame_hdr, &[1, 0x1b, 0xff, 0xff]);
         self.put32(at.eh_frame_hdr + 4, (at.eh_frame - (at.eh_frame_hdr + 4)) as u32);
-        // One record of eight bytes and the end mark.
-        self.put32(at.eh_frame, 8);
+        // A CIE with PC-relative pointers of 4 bytes, an FDE of the text, and the end mark.
+        self.put32(at.eh_frame, 16);
+        self.put(at.eh_frame + 8, b"\x01zR\0\x01\x78\x10\x01\x1b");
+        let place = at.eh_frame + 28;
+        let start = (TEXT as u32).wrapping_sub(place as u32);
+        for (index, word) in [16, 24, start, 0x100].into_iter().enumerate() {
+            self.put32(at.eh_frame + 20 + 4 * index, word);
+        }
     }
 
     fn write_text(&mut self) {

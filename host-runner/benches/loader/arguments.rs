@@ -14,8 +14,8 @@ use crate::system_calls::Repetitions;
 /// turns; what the loaded functions answer is compared before anything is timed, and a wrong
 /// answer fails the command. A target that is missed does not: machines are noisy.
 ///
-/// The JSON file has `bench`, `quick`, `setting`, `images`, `rows` (method, image, median_ns,
-/// p90_ns, min_ns, max_ns, rounds), `system_calls` (method, image, per_load) and `targets` (id,
+/// The JSON file has `bench`, `quick`, `setting`, `images`, `rows` (method, image, median,
+/// p90, min, max, unit, rounds), `system_calls` (method, image, per_load) and `targets` (id,
 /// measured, unit, target).
 #[derive(Debug, Parser)]
 #[command(name = "loader")]

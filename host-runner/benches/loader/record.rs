@@ -6,7 +6,7 @@
 //! | `quick` | whether `--quick` made the figures coarse |
 //! | `setting` | `pinned`: ran on one processor; `raised`: at a raised priority; `files_in_memory` |
 //! | `images` | what was loaded: `image`, `file_bytes`, `span_bytes`, `relative`, `symbolic`, `imports`, `exports` |
-//! | `rows` | one per `method` and `image`: `median_ns`, `p90_ns`, `min_ns`, `max_ns` of `rounds` operations |
+//! | `rows` | one per `method` and `image`: `median`, `p90`, `min`, `max` in `unit` (`"ns"`) of `rounds` operations |
 //! | `system_calls` | one per `method` and `image`: `per_load`, counted, not timed |
 //! | `targets` | `id`, `measured` (null if it could not be measured here), `unit`, `target` (the most that meets it) |
 //!
@@ -54,10 +54,15 @@ pub(crate) struct Image {
 pub(crate) struct Row {
     pub(crate) method: &'static str,
     pub(crate) image: &'static str,
+    #[serde(rename = "median")]
     pub(crate) median_ns: u64,
+    #[serde(rename = "p90")]
     pub(crate) p90_ns: u64,
+    #[serde(rename = "min")]
     pub(crate) min_ns: u64,
+    #[serde(rename = "max")]
     pub(crate) max_ns: u64,
+    pub(crate) unit: &'static str,
     pub(crate) rounds: usize,
 }
 
@@ -76,6 +81,7 @@ impl Row {
             p90_ns: p90,
             min_ns: min,
             max_ns: max,
+            unit: "ns",
             rounds,
         })
     }

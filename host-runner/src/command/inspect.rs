@@ -12,6 +12,9 @@ use super::write_out;
 use crate::cli::{Environment, InspectArguments};
 use crate::report::{self, Colour};
 
+/// Files over this size are not read: 16 times what the loader takes.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
 /// Exit code for an image that the loader would refuse.
 const EXIT_REFUSED: u8 = 4;
 
@@ -37,10 +40,17 @@ pub(crate) fn run(
 
 /// Reads an ordinary file; a device or a pipe may have no end.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not an ordinary file"));
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return refused("it is not an ordinary file".into());
     }
+    if metadata.len() > FILE_BYTES_MAX {
+        let bytes = metadata.len();
+        return refused(format!("it has {bytes} bytes, more than {FILE_BYTES_MAX}; strip it"));
+    }
+    // It may grow while it is read.
     let mut bytes = Vec::new();
-    File::open(path)?.read_to_end(&mut bytes)?;
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

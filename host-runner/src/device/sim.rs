@@ -33,6 +33,7 @@ use super::{
 };
 
 use crate::code_listing::CodeLister;
+use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
 pub mod anonymous_library;
@@ -114,9 +115,12 @@ impl<C: Chip> SimDevice<C> {
         Ok(Self { parts, lost: false, unload_limit })
     }
 
-    /// The same with another limit for unloading; zero is [`UNLOAD_LIMIT_DEFAULT`].
+    /// The same with another limit for unloading, at most [`TIMEOUT_MAX`]; zero is
+    /// [`UNLOAD_LIMIT_DEFAULT`].
     #[must_use]
     pub fn with_unload_limit(mut self, limit: Duration) -> Self {
+        // A point in time further off could not be told.
+        let limit = limit.min(TIMEOUT_MAX);
         self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
         self
     }

@@ -160,7 +160,7 @@ pub struct RoleFacts {
 pub struct UnwindFacts {
     /// Address of `.eh_frame`.
     pub vaddr: u64,
-    /// Its bytes; `None` if it has no end mark, and then it cannot be registered.
+    /// Its bytes; `None` if it has no end mark or speaks of other code, and cannot be registered.
     pub bytes: Option<u64>,
 }
 

@@ -116,7 +116,7 @@ fn no_unwinding() -> String {
 fn unwinding(tables: UnwindFacts) -> String {
     match tables.bytes {
         Some(bytes) => format!("{:#x}, {bytes} bytes of tables", tables.vaddr),
-        None => "tables without an end mark: an exception in it ends the process".to_owned(),
+        None => "tables that cannot be registered: an exception in it ends the process".to_owned(),
     }
 }
 

@@ -34,8 +34,9 @@ pub enum WriterView {
     /// while it is loaded. Each slot that was used has a descriptor open, closed on `exec`.
     #[default]
     Hidden,
-    /// Through a second view that stays writable. Loading the layout a slot had before takes no system call; but whoever can
-    /// write to any address can then change code. For shared objects from a trusted source.
+    /// Through a second view that stays writable. Loading the layout a slot had before takes no
+    /// system call; but whoever can write to any address can then change code. For shared objects
+    /// from a trusted source.
     Kept,
 }
 

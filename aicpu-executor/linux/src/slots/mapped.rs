@@ -56,6 +56,9 @@ impl Mapped {
     pub(super) fn release(&mut self) {
         let mapped = core::mem::take(&mut self.mapped);
         if mapped > 0 {
+            // After a change of rights that failed half way, only taking all of them makes known
+            // again which there are; the slot could not be used any more otherwise.
+            let mapped = if self.view.rights().is_some() { mapped } else { self.view.bytes() };
             report("take the mappings of", self.view.blank(0..mapped));
         }
     }

@@ -217,7 +217,12 @@ impl View {
             let bytes = core::mem::take(&mut self.bytes);
             return Err(Refusal { offset: 0, bytes, error });
         }
-        self.rights = before.and_then(|before| before.with(&pages, Protection::empty()));
+        self.rights = if pages == (0..self.bytes) {
+            // Whatever the rights were, known or not.
+            Some(Rights::none())
+        } else {
+            before.and_then(|before| before.with(&pages, Protection::empty()))
+        };
         Ok(())
     }
 

@@ -170,7 +170,7 @@ mod tests {
         let text = b"a text of 27 bytes in words";
         for length in 0..=text.len() {
             let one = &text[..length];
-            assert!(equal(one, &one.to_vec()));
+            assert!(equal(one, one));
             assert_eq!(equal(one, text), length == text.len());
             for place in 0..length {
                 let mut other = one.to_vec();

@@ -7,6 +7,7 @@ use protocol::CallableId;
 use rustix::param::page_size;
 
 use super::super::calls::{Call, noted};
+use super::super::mapped::Mapped;
 use super::super::region::Region;
 use super::super::rights::Rights;
 use super::super::view::Pieces;
@@ -134,4 +135,25 @@ fn after_a_change_that_failed_all_rights_are_taken_and_given_anew() {
     assert_eq!(super::maps::runs(view.address(), 2), ["1 r--", "1 ---"]);
     // SAFETY: nothing runs there.
     assert_eq!(unsafe { view.bytes_mut(0..page) }, None);
+}
+
+#[test]
+fn a_slot_of_mapped_segments_takes_images_again_after_rights_that_failed_half_way() {
+    let (page, slot_bytes) = (page_size(), 64 << 10);
+    let region = Region::anonymous(Pieces::region_bytes(1, slot_bytes)).unwrap();
+    let mut slot = Mapped::new(Pieces::new(region, 1, slot_bytes).next().unwrap());
+    let program = program(8);
+    let rights = Rights::of(&program.plan().pages(), page).unwrap();
+    let beyond = slot_bytes..slot_bytes + page;
+    let wrong = rights.with(&beyond, Protection::READ).unwrap();
+    for _ in 0..2 {
+        slot.place(&program.plan(), None).unwrap();
+        assert!(slot.seal(&wrong).is_err());
+        slot.release();
+    }
+    let base = slot.place(&program.plan(), None).unwrap();
+    slot.seal(&rights).unwrap();
+    assert_eq!(call(base + program.starts[0] as u64), 8);
+    slot.release();
+    assert_eq!(super::maps::runs(base, 16), ["16 ---"]);
 }

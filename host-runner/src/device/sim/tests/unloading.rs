@@ -117,3 +117,9 @@ fn a_destructor_that_hangs_at_the_end_of_a_run_is_named_by_the_run() {
     assert_eq!(device.unload_orchestration(CallableId::new(0).unwrap(), 1), Ok(()));
     steps.hold_destructor.store(0, Ordering::SeqCst);
 }
+
+#[test]
+fn limits_without_end_are_no_panic() {
+    let device = SimDevice::<A2a3>::open().unwrap();
+    drop(device.with_unload_limit(std::time::Duration::MAX));
+}
