@@ -73,12 +73,30 @@ const TAGS: [u64; 40] = [
     0x7fff_ffff,
 ];
 
+/// Distances at which a word begins inside, straddles, or lies outside.
+const NEARBY: [u64; 9] = [0, 1, 7, 8, 16, u64::MAX, u64::MAX - 6, u64::MAX - 7, u64::MAX - 15];
+
+/// Returns the addresses and file positions at which the program headers begin and end something.
+fn edges(bytes: &[u8]) -> Vec<u64> {
+    let table = word(bytes, 32) as usize;
+    let mut all = Vec::new();
+    for place in (0..usize::from(bytes[56])).map(|index| table + 56 * index) {
+        let [offset, vaddr, _, file, memory] =
+            std::array::from_fn(|field| word(bytes, place + 8 + 8 * field));
+        all.extend([offset, offset + file, vaddr, vaddr + file, vaddr + memory]);
+        all.push((vaddr + memory).next_multiple_of(4096));
+    }
+    all
+}
+
 /// A valid image and the regions of it that a loader reads.
 #[derive(Clone)]
 pub struct Specimen {
     pub name: &'static str,
     pub bytes: Vec<u8>,
     regions: Vec<Region>,
+    /// Where something begins or ends, in the file or in memory.
+    edges: Vec<u64>,
 }
 
 impl Specimen {
@@ -92,7 +110,8 @@ impl Specimen {
             .cloned()
             .collect();
         regions.extend(again);
-        Self { name, bytes, regions }
+        let edges = edges(&bytes);
+        Self { name, bytes, regions, edges }
     }
 
     /// Returns the names of the regions, sorted and each once.
@@ -115,9 +134,10 @@ impl Specimen {
         let mut random = Random(seed);
         let mut bytes = self.bytes.clone();
         for _ in 0..=random.below(4) {
-            match random.below(8) {
+            match random.below(9) {
                 0 => self.move_records(&mut bytes, &mut random),
                 1 => self.change_tag(&mut bytes, &mut random),
+                2 => self.aim(&mut bytes, &mut random),
                 _ => self.change_word(&mut bytes, &mut random),
             }
         }
@@ -144,7 +164,7 @@ impl Specimen {
         raw[..size].copy_from_slice(&bytes[place..place + size]);
         let old = u64::from_le_bytes(raw);
         let length = bytes.len() as u64;
-        let new = match random.below(10) {
+        let new = match random.below(11) {
             0 => random.next(),
             1 => old ^ 1 << random.below(8 * size),
             2 => old.wrapping_add(random.pick(&[1, 8, 24, 4095, 4096, 4097, 1 << 16, 1 << 32])),
@@ -186,6 +206,8 @@ impl Specimen {
                     words => word(bytes, other.start + 8 * random.below(words)),
                 }
             }
+            // Close to where a segment or a table begins or ends.
+            9 => random.pick(&self.edges).wrapping_add(random.pick(&NEARBY)),
             _ => random.next() & 0xff,
         };
         bytes[place..place + size].copy_from_slice(&new.to_le_bytes()[..size]);
@@ -229,5 +251,16 @@ impl Specimen {
         let place = region.range.start + 16 * random.below(region.range.len() / 16);
         let tag = random.pick(&TAGS);
         bytes[place..place + 8].copy_from_slice(&tag.to_le_bytes());
+    }
+
+    /// Lets a record of addresses, mostly of a relocation, aim close to where something ends.
+    fn aim(&self, bytes: &mut [u8], random: &mut Random) {
+        let names = ["relocations", "function slots", "packed relocations", "initialisers"];
+        let name = names[random.below(names.len())];
+        let Some(region) = self.regions.iter().find(|region| region.name == name) else { return };
+        let record = random.below(region.range.len() / region.record);
+        let place = region.range.start + region.record * record;
+        let target = random.pick(&self.edges).wrapping_add(random.pick(&NEARBY));
+        bytes[place..place + 8].copy_from_slice(&target.to_le_bytes());
     }
 }
