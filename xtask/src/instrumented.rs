@@ -5,6 +5,7 @@
 //! rebuild everything. libFuzzer itself comes with the crate `libfuzzer-sys`, as C++ sources.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -62,6 +63,9 @@ pub(crate) fn fuzz(target: &str, seconds: u32) -> Result<()> {
         bail!("there is no fuzz target `{target}`; there are {}, and all", TARGETS.join(", "));
     }
     let host = host()?;
+    if !has_address_sanitizer(&host)? {
+        bail!("the toolchain has no run time of the address sanitizer for {host}");
+    }
     let flags = [COVERAGE, &[ADDRESS_SANITIZER]].concat().join(" ");
     let build = ["build", "--release", "--manifest-path", FUZZ_MANIFEST, "--target", &host];
     for target in targets {
@@ -95,19 +99,24 @@ pub(crate) fn fuzz(target: &str, seconds: u32) -> Result<()> {
     Ok(())
 }
 
-/// Checks that the fuzz targets compile, with warnings denied.
+/// Checks that the fuzz targets compile, with warnings denied; skipped without their crates.
 ///
 /// # Errors
 ///
 /// They do not.
 pub(crate) fn check_fuzz() -> Result<Outcome> {
+    if process::run(&mut cargo(&["fetch", "--manifest-path", FUZZ_MANIFEST])).is_err() {
+        let reason = "the crates of fuzz/ cannot be had: run `cargo fetch` there with a network";
+        return Ok(Outcome::Skipped(String::from(reason)));
+    }
     process::run(&mut cargo(&["fmt", "--manifest-path", FUZZ_MANIFEST, "--check"]))?;
     let arguments = ["clippy", "--manifest-path", FUZZ_MANIFEST, "--all-targets"];
     process::run(&mut cargo(&[&arguments[..], &["--", "-D", "warnings"]].concat()))?;
     Ok(Outcome::Passed)
 }
 
-/// Runs the tests of the loader and of its memory with the address sanitizer.
+/// Runs the tests of the loader and of its memory with the address sanitizer; skipped if the
+/// toolchain does not have it.
 ///
 /// # Errors
 ///
@@ -115,6 +124,10 @@ pub(crate) fn check_fuzz() -> Result<Outcome> {
 pub(crate) fn asan() -> Result<Outcome> {
     let tests = loader_tests()?;
     let host = host()?;
+    if !has_address_sanitizer(&host)? {
+        let reason = format!("the toolchain has no run time of the address sanitizer for {host}");
+        return Ok(Outcome::Skipped(reason));
+    }
     let mut arguments = vec!["test", "--no-fail-fast", "-p", "aicpu-executor", "-p", "aicpu-linux"];
     arguments.extend(["--target", &host, "--target-dir", "target/asan", "--lib"]);
     arguments.extend(tests.iter().flat_map(|test| ["--test", test]));
@@ -137,6 +150,17 @@ pub(crate) fn asan() -> Result<Outcome> {
         bail!("no test ran");
     }
     Ok(Outcome::Passed)
+}
+
+/// Whether the toolchain brings the run time that instrumented programs need.
+fn has_address_sanitizer(host: &str) -> Result<bool> {
+    let arguments = ["--print", "sysroot"];
+    let sysroot = output_of(Command::new("rustc").args(arguments).current_dir(root()))?;
+    let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("lib");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.any(|name| name.ends_with("_rt.asan.a") || name.ends_with("_rt.asan.dylib")))
 }
 
 /// The test programs of the loader that make sense under a sanitizer.
@@ -184,5 +208,11 @@ mod tests {
     fn a_target_that_does_not_exist_is_refused_with_those_that_do() {
         let error = fuzz("no_such_target", 1).unwrap_err().to_string();
         assert!(error.contains("`no_such_target`") && error.contains("plan_patches"), "{error}");
+    }
+
+    #[test]
+    fn a_toolchain_has_no_sanitizer_for_a_target_it_does_not_have() {
+        assert!(has_address_sanitizer("no-such-target").is_err());
+        assert!(has_address_sanitizer(&host().unwrap()).is_ok());
     }
 }

@@ -109,7 +109,11 @@ fn main() -> ExitCode {
             mutants::run(mutants::Work { count, seed, cycles })
         }
         Command::Fuzz { target, seconds } => instrumented::fuzz(&target, seconds),
-        Command::Asan => instrumented::asan().map(drop),
+        Command::Asan => instrumented::asan().map(|outcome| {
+            if let check::Outcome::Skipped(reason) = outcome {
+                eprintln!("skipped: {reason}");
+            }
+        }),
         Command::Bench { name, json, quick, rest } => {
             bench::run(&name, json.as_deref(), quick, &rest)
         }
