@@ -140,7 +140,7 @@ pub enum MemoryOperation {
     Reserve,
     /// [`CodeMemory::place`].
     Place,
-    /// [`CodeMemory::writable`].
+    /// [`CodeMemory::writable`], or writing the image in [`CodeMemory::seal`].
     Write,
     /// Changing the rights of pages, in [`CodeMemory::place`] or [`CodeMemory::seal`].
     Protect,

@@ -50,13 +50,17 @@ impl Draft {
         for (_, pages) in writable(plan) {
             self.held.push(pages).map_err(|_| refusal)?;
         }
-        let end = self.held.iter().map(|pages| pages.end).max().unwrap_or(0);
+        let end = self.held.iter().map(|pages| pages.end).max().unwrap_or(page_size());
         if self.view.rights().is_none_or(|rights| rights.end() < end) {
             // It only grows, so that the next image asks for no change.
             self.view.change(&Rights::writable(end).ok_or(refusal)?)?;
         }
         let touched = self.touched;
         self.touched = touched.max(end);
+        if self.held.is_empty() {
+            // Fails where there is no draft: in a child process.
+            self.view.populate(0..end)?;
+        }
         for (segment, pages) in writable(plan) {
             let (lead, file) = (plan.pages_of(segment).0, plan.file_bytes(segment));
             let filled = filled_end(&pages, lead + file.len());

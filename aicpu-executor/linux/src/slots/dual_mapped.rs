@@ -1,6 +1,6 @@
 //! A slot whose memory has two addresses: code runs at one, the loader writes through the other.
 //!
-//! For [`WriterView::Kept`](super::WriterView::Kept): the writer view stays writable.
+//! For [`WriterView::Kept`](super::WriterView::Kept) alone: the writer view stays writable.
 //!
 //! ```text
 //!               empty ── place ──────▶ placed ── seal ─────▶ sealed ── release ──▶ empty

@@ -150,7 +150,7 @@ impl View {
         self.advise(&pages, Advice::LinuxRemove)
     }
 
-    /// Gives the memory of private pages back; they read as zero.
+    /// Gives the memory of private pages back; they read as zero. Those of a shared file stay.
     pub(super) fn forget(&mut self, pages: Range<usize>) -> Result<(), Refusal> {
         self.advise(&pages, Advice::LinuxDontNeed)
     }

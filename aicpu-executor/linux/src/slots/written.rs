@@ -12,9 +12,9 @@
 //! ```
 //!
 //! Rights of the code view stay over a release. Data that an image writes is in the file alone, and
-//! the next image overwrites it. The file has no name and no bytes that another process sees, unless
-//! it may look into this one; its descriptor closes with the slot, and when the process runs
-//! another program.
+//! the next image overwrites it. The file has no name; its descriptor closes with the slot, and when
+//! the process runs another program. A child that runs none has the descriptor but neither view nor
+//! draft, so that it fails before it changes the file.
 
 use core::ops::Range;
 
@@ -143,10 +143,14 @@ impl<F: CodeFiles> Written<F> {
         let kept = self.config.retained();
         if let Some(file) = self.file.as_ref().filter(|_| self.touched > kept) {
             let pages = kept..self.touched;
-            let punched = self.files.punch(file.as_fd(), pages.clone());
             let refusal = |error| Refusal { offset: kept, bytes: pages.len(), error };
+            // Fails where the file is another process's.
+            let punched = self
+                .code
+                .forget(pages.clone())
+                .and_then(|()| self.files.punch(file.as_fd(), pages.clone()).map_err(refusal));
             // What could not be given back is given back after the next image.
-            if report("give back memory of", punched.map_err(refusal)) {
+            if report("give back memory of", punched) {
                 self.touched = kept;
             }
         }

@@ -6,11 +6,11 @@
 //! | method | memory |
 //! |---|---|
 //! | `ours_cold` | a slot of private memory that has no pages before a load, nor after it |
-//! | `ours_cold_dual` | the same with two views of shared memory |
+//! | `ours_cold_dual` | the same with shared memory that is written through its file |
 //! | `ours_cold_mapped` | address space for one slot is reserved for the load, and given back |
 //! | `ours_warm_anonymous` | private memory that stays; only rights change |
 //! | `ours_warm_changed` | two views, the writer's stays; each image has other rights than the last |
-//! | `ours_warm_changed_hidden` | the same, and the writer's view has rights only during a load |
+//! | `ours_warm_changed_hidden` | the same, but written through its file: no view of code is writable |
 //! | `ours_warm_hidden` | as before, and each image has the rights of the last |
 //! | `ours_warm_same` | the same, and the writer's view stays |
 //! | `ours_rotation` | as before, in 64 slots in turn |
@@ -67,10 +67,10 @@ const WARM: SlotConfig = SlotConfig {
     ..SlotConfig::DEFAULT
 };
 
-/// The same, but that the writer's view has rights only during a load.
+/// The same memory without the writer's view: it is written through its file.
 const HIDDEN: SlotConfig = SlotConfig { writer: WriterView::Hidden, ..WARM };
 
-/// Two views whose memory is given back after each image.
+/// The same, and its memory is given back after each image.
 const COLD: SlotConfig = SlotConfig { retain_bytes: 0, ..HIDDEN };
 
 /// Makes private memory of a kind of slot.

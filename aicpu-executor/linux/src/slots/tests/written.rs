@@ -19,7 +19,7 @@ use super::super::view::Pieces;
 use super::super::written::Written;
 use super::faulty_code_files::{Fault, FaultyCodeFiles};
 use super::image::{Built, HEADERS_END, Piece, build};
-use super::maps::{rights_at, rights_of_file_at, runs};
+use super::maps::{kilobytes, rights_at, rights_of_file_at, runs};
 use super::{all_ways, call, load, read, slot};
 
 /// Bytes of the slots here.
@@ -218,9 +218,9 @@ fn zeros_of_an_image_cost_no_memory_and_words_among_them_are_kept() {
     let far = start + (5 << 20);
     slot.lend(far..far + 8).unwrap().fill(0xDD);
     seal(&mut slot, &plan).unwrap();
+    let used = |slot: &Written<_>| fstat(slot.file().unwrap()).unwrap().st_blocks * 512;
     // Headers, code, constants, data, and the word.
-    let blocks = fstat(slot.file().unwrap()).unwrap().st_blocks;
-    assert_eq!(blocks * 512, 5 * page_size() as i64);
+    assert_eq!(used(&slot), 5 * page_size() as i64);
     let found = read(base + start as u64, (8 << 20) + 100);
     let expected = |index| match index {
         0..100 => 0xBB,
@@ -229,7 +229,12 @@ fn zeros_of_an_image_cost_no_memory_and_words_among_them_are_kept() {
     };
     assert!(found.iter().enumerate().all(|(index, byte)| *byte == expected(index)));
     slot.release();
-    let base = run(&mut slot, &image).unwrap();
+    let base = slot.place(&plan).unwrap();
+    let draft = slot.draft_address();
+    let in_draft = kilobytes("Rss", draft, draft + SLOT_BYTES as u64) * 1024;
+    assert_eq!(in_draft, page_size() as u64, "the word is gone, and its page");
+    seal(&mut slot, &plan).unwrap();
+    assert_eq!(used(&slot), 4 * page_size() as i64);
     image.check(base);
 }
 

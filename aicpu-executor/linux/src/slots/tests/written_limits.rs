@@ -1,6 +1,8 @@
 //! Descriptors and limits of slots that are written to through their file, each in a process alone.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::string::String;
 use std::vec;
@@ -8,6 +10,8 @@ use std::vec::Vec;
 
 use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation};
 use protocol::CallableId;
+use rustix::mm::munmap;
+use rustix::param::page_size;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::super::{Slot, SlotArena, SlotConfig};
@@ -26,10 +30,10 @@ fn limit(resource: Resource, bytes: Option<u64>) {
 }
 
 /// The descriptors of files that slots made.
-fn descriptors() -> usize {
-    let entries = fs::read_dir("/proc/self/fd").unwrap();
-    let targets = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    targets.filter(|target| target.starts_with("/memfd:orchestrations (deleted)")).count()
+fn descriptors() -> Vec<PathBuf> {
+    let paths = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let name = Path::new("/memfd:orchestrations (deleted)");
+    paths.filter(|path| fs::read_link(path).is_ok_and(|target| target == name)).collect()
 }
 
 /// Loads into a slot of an arena.
@@ -50,20 +54,20 @@ fn slots_in_use_have_a_descriptor_each_that_no_program_inherits_and_that_goes_wi
     }
     let arena = arena();
     arena.slot(CallableId::new(0).unwrap());
-    assert_eq!(descriptors(), 0);
+    assert_eq!(descriptors().len(), 0);
     for id in 0..64 {
         for _ in 0..2 {
             let code = load_one(&arena, id, &program(id)).unwrap();
             assert_eq!(call(code), i32::from(id));
             arena.slot(CallableId::new(id.into()).unwrap()).lock().release();
-            assert_eq!(descriptors(), usize::from(id) + 1);
+            assert_eq!(descriptors().len(), usize::from(id) + 1);
         }
     }
     let child = Command::new("ls").args(["-l", "/proc/self/fd"]).output().unwrap();
     let listed = String::from_utf8(child.stdout).unwrap();
     assert!(listed.contains("pipe:") && !listed.contains("memfd:"), "{listed}");
     drop(arena);
-    assert_eq!(descriptors(), 0);
+    assert_eq!(descriptors().len(), 0);
 }
 
 #[test]
@@ -86,6 +90,41 @@ fn a_slot_that_gets_no_descriptor_says_so_and_does_not_disturb_the_others() {
 }
 
 #[test]
+fn a_process_that_has_the_descriptor_alone_changes_nothing_in_the_file() {
+    let name =
+        "written_limits::a_process_that_has_the_descriptor_alone_changes_nothing_in_the_file";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let code_alone = build(&[Piece::code(2)], None);
+    let mut slot = Slot::standalone(SlotConfig { retain_bytes: 0, ..all_ways()[0] }).unwrap();
+    let code = load(&mut slot, &program(1).plan()).unwrap();
+    let file = fs::File::open(&descriptors()[0]).unwrap();
+    let bytes = || {
+        let mut found = vec![0; program(1).plan().span()];
+        file.read_exact_at(&mut found, 0).unwrap();
+        found
+    };
+    let before = bytes();
+    // What a child process is like.
+    for address in [code, slot.writer_address().unwrap()] {
+        let start = core::ptr::with_exposed_provenance_mut(address as usize);
+        // SAFETY: the memory of a slot that nothing runs in and that is never used again.
+        unsafe { munmap(start, 16 << 20) }.unwrap();
+    }
+    slot.release();
+    let error = MemoryError {
+        operation: MemoryOperation::Place,
+        offset: 0,
+        length: page_size(),
+        os_error: 12,
+    };
+    assert_eq!(load(&mut slot, &code_alone.plan()), Err(error));
+    assert!(bytes() == before);
+    core::mem::forget(slot);
+}
+
+#[test]
 fn a_limit_on_files_that_came_later_is_an_error_and_no_signal() {
     let name = "written_limits::a_limit_on_files_that_came_later_is_an_error_and_no_signal";
     if !is_alone(name, r#""$@""#) {
@@ -105,6 +144,6 @@ fn a_limit_on_files_that_came_later_is_an_error_and_no_signal() {
         let base = load(&mut slot, &program(3).plan()).unwrap();
         assert_eq!(call(base + program(3).starts[0] as u64), 3);
     }
-    let ways: Vec<Result<Slot, MemoryError>> = vec![Slot::standalone(all_ways()[0])];
-    assert_eq!(ways[0].as_ref().unwrap_err().os_error, 27, "a new slot is refused at once");
+    let refused = Slot::standalone(all_ways()[0]).unwrap_err();
+    assert_eq!((refused.operation, refused.os_error), (MemoryOperation::Reserve, 27));
 }
