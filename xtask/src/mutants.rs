@@ -1,8 +1,8 @@
 //! `cargo xtask mutants`: a million broken images, and 100,000 loads and refusals.
 //!
 //! The work is done by the loader's own tests, optimised but with every check of arithmetic, one
-//! process per lane, so that a crash ends a lane and not the count: the seed at work is in a file, the lane starts again behind
-//! it, and the crash stands in the table.
+//! process per lane, so that a crash ends a lane and not the count: the seed at work is in a file,
+//! the lane starts again behind it, and the crash stands in the table.
 //!
 //! ```text
 //!  xtask ── LOADER_SEED, LOADER_MUTANTS, LOADER_STATE ──▶ test program
