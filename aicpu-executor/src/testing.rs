@@ -25,6 +25,7 @@ use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, Unwin
 use crate::region::{Region, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::{Cluster, CoreLocation, Payloads};
+use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::thread::SchedulerThread;
 
 pub(crate) mod submission;
@@ -244,8 +245,8 @@ impl Machine {
         for (address, record) in table.iter_mut().zip(&records) {
             *address = core::ptr::from_ref(record).expose_provenance() as u64;
         }
-        // SAFETY: payloads are integers.
-        let payloads: Box<Payloads> = unsafe { Box::new(core::mem::zeroed()) };
+        let payloads: Box<Payloads> = zeroed();
+        let waiting: Box<WaitingLists> = zeroed();
         let clusters = self.clusters();
         prepare_payloads(&payloads, &clusters);
         let platform = self.platform(&payloads);
@@ -261,6 +262,7 @@ impl Machine {
             faults: &faults,
             scheduler: &scheduler,
             payloads: &payloads,
+            waiting: &waiting,
             kernels: &table,
             own_thread: Some(&mut thread),
             stall_us: 1_000_000,
@@ -303,6 +305,12 @@ impl Machine {
             })
             .collect()
     }
+}
+
+/// A value of zeroes on the heap, too large for a stack.
+fn zeroed<T>() -> Box<T> {
+    // SAFETY: for types that say that zeroes are a value.
+    unsafe { Box::new_zeroed().assume_init() }
 }
 
 fn prepare_payloads(payloads: &Payloads, clusters: &[Cluster]) {

@@ -55,6 +55,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             setup.region.clean();
         }
         self.scheduler.start(!is_known);
+        // SAFETY: as above.
+        unsafe { self.waiting.clear() };
         setup.region.write_header(&setup.layout, 0, 0);
         let workers = usize::try_from(body.worker_count).unwrap_or(0);
         match runtime.workers().get(..workers).filter(|workers| !workers.is_empty()) {
