@@ -333,7 +333,7 @@ impl Machine {
 }
 
 /// A value of zeroes on the heap, too large for a stack.
-fn zeroed<T>() -> Box<T> {
+pub(crate) fn zeroed<T>() -> Box<T> {
     // SAFETY: for types that say that zeroes are a value.
     unsafe { Box::new_zeroed().assume_init() }
 }

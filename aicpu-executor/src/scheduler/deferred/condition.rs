@@ -180,3 +180,43 @@ impl fmt::Display for Flaw {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::{A2a3, A5, DeviceAddr};
+
+    use super::*;
+    use crate::testing::TestPlatform;
+
+    fn entry(address: u64, completion_type: i32) -> DeferredCompletionEntry {
+        DeferredCompletionEntry {
+            addr: DeviceAddr::new(address),
+            expected_value: 1,
+            completion_type,
+            ..DeferredCompletionEntry::default()
+        }
+    }
+
+    #[test]
+    fn event_records_are_for_the_chip_that_has_them() {
+        let record = entry(0x1000, CompletionType::SdmaEventRecord as i32);
+        assert!(Condition::check::<A2a3>(&record).is_ok());
+        let flaw = Condition::check::<A5>(&record).unwrap_err();
+        assert_eq!(flaw, Flaw::NoEventRecords("a5"));
+        assert_eq!(flaw.status(), StatusCode::AsyncCompletionInvalid);
+        assert!(std::format!("{flaw}").contains("a5 has COUNTER conditions only"));
+    }
+
+    #[test]
+    fn cache_lines_are_dropped_where_counters_are_not_coherent() {
+        let platform = TestPlatform::without_cores();
+        let counter = AtomicU32::new(1);
+        let address = counter.as_ptr().expose_provenance() as u64;
+        let condition = Condition::check::<A5>(&entry(address, 0)).unwrap();
+        let holds = Sight { value: 1, holds: true };
+        assert_eq!(condition.look::<A5, _>(&platform), holds);
+        assert_eq!(platform.invalidations(), 0);
+        assert_eq!(condition.look::<A2a3, _>(&platform), holds);
+        assert_eq!(platform.invalidations(), 1);
+    }
+}

@@ -251,3 +251,118 @@ impl WaitingLists {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicU32, Ordering};
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr};
+
+    use super::*;
+    use crate::testing::{TestPlatform, zeroed};
+
+    /// Counters, and what a kernel that waits for them would register.
+    struct Counters(Vec<AtomicU32>);
+
+    impl Counters {
+        fn new(count: usize) -> Self {
+            Self((0..count).map(|_| AtomicU32::new(0)).collect())
+        }
+
+        fn registered(&self, platform: &TestPlatform, index: usize, expected: u32) -> Registered {
+            let entry = DeferredCompletionEntry {
+                addr: DeviceAddr::new(self.0[index].as_ptr().expose_provenance() as u64),
+                expected_value: expected,
+                ..DeferredCompletionEntry::default()
+            };
+            let condition = Condition::check::<A2a3>(&entry).unwrap();
+            let sight = condition.look::<A2a3, _>(platform);
+            Registered { condition, index: 0, sight }
+        }
+    }
+
+    fn subtask(index: u32) -> Subtask {
+        Subtask::new(SlotHandle::new(0, index), 0, 0, 0)
+    }
+
+    fn poll(list: &mut WaitingList, platform: &TestPlatform) -> (bool, Vec<u32>) {
+        let mut finished = Vec::new();
+        let polled = list.poll::<A2a3, _>(platform, |task| finished.push(task.raw()));
+        (polled.unwrap(), finished)
+    }
+
+    #[test]
+    fn every_subtask_finishes_once_in_whatever_order_the_conditions_come_true() {
+        const SUBTASKS: usize = 37;
+        let platform = TestPlatform::without_cores();
+        let mut list: Box<WaitingList> = zeroed();
+        // Strides without a common divisor with the count visit all.
+        for round in [1, 5, 11, 36] {
+            let counters = Counters::new(SUBTASKS * 2);
+            for index in 0..SUBTASKS {
+                let both = [index * 2, index * 2 + 1];
+                let both = both.map(|counter| counters.registered(&platform, counter, 1));
+                list.add(subtask(index as u32), &both);
+            }
+            let mut finished = Vec::new();
+            for step in 0..SUBTASKS {
+                let index = step * round % SUBTASKS;
+                counters.0[index * 2 + step % 2].store(1, Ordering::Relaxed);
+                assert_eq!(poll(&mut list, &platform), (true, Vec::new()));
+                counters.0[index * 2 + 1 - step % 2].store(1, Ordering::Relaxed);
+                let (moved, now) = poll(&mut list, &platform);
+                assert!(moved);
+                assert_eq!(now, [index as u32]);
+                finished.extend(now);
+            }
+            assert_eq!((list.conditions(), list.subtasks()), (0, 0));
+            assert_eq!(list.room(), WAITING_LIMIT);
+            finished.sort_unstable();
+            assert!(finished.iter().copied().eq(0..SUBTASKS as u32));
+        }
+        // Entries that were given back are taken first.
+        assert_eq!(usize::from(list.subtasks_used), SUBTASKS);
+    }
+
+    #[test]
+    fn a_step_looks_at_a_part_of_a_long_list_and_some_steps_at_all_of_it() {
+        let platform = TestPlatform::without_cores();
+        let mut list: Box<WaitingList> = zeroed();
+        let counters = Counters::new(WAITING_LIMIT);
+        for index in 0..WAITING_LIMIT {
+            list.add(subtask(index as u32), &[counters.registered(&platform, index, 1)]);
+        }
+        assert_eq!(list.room(), 0);
+        for counter in &counters.0 {
+            counter.store(1, Ordering::Relaxed);
+        }
+        let mut finished = Vec::new();
+        for _ in 0..WAITING_LIMIT / POLLS_PER_STEP {
+            let before = platform.invalidations();
+            let (_, now) = poll(&mut list, &platform);
+            assert_eq!(platform.invalidations() - before, POLLS_PER_STEP as u64);
+            finished.extend(now);
+        }
+        finished.sort_unstable();
+        assert!(finished.iter().copied().eq(0..WAITING_LIMIT as u32));
+    }
+
+    #[test]
+    fn a_value_that_changes_without_sufficing_is_movement_and_one_that_stays_is_none() {
+        let platform = TestPlatform::without_cores();
+        let mut list: Box<WaitingList> = zeroed();
+        let counters = Counters::new(1);
+        list.add(subtask(0), &[counters.registered(&platform, 0, 10)]);
+        assert_eq!(poll(&mut list, &platform), (false, Vec::new()));
+        for value in [3, 9, 2] {
+            counters.0[0].store(value, Ordering::Relaxed);
+            assert_eq!(poll(&mut list, &platform), (true, Vec::new()), "{value}");
+            assert_eq!(poll(&mut list, &platform), (false, Vec::new()), "{value}");
+        }
+        counters.0[0].store(11, Ordering::Relaxed);
+        assert_eq!(poll(&mut list, &platform), (true, std::vec![0]));
+        assert_eq!(poll(&mut list, &platform), (false, Vec::new()));
+    }
+}
