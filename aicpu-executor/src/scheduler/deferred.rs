@@ -91,8 +91,11 @@ impl<C: Chip> SchedulerThread<C> {
         left: Left,
     ) -> AfterFin {
         let Some(subtask) = self.subtask(context, bit, running) else { return AfterFin::Count };
+        let (worker, buffer) = (subtask.worker, running.id.buffer());
         let faulty = |code: i32, text: fmt::Arguments<'_>| {
             context.faults.report(code, text);
+            // SAFETY: this thread owns the core, which has ended this dispatch.
+            unsafe { context.payloads.ingresses.clear(context.platform, worker, buffer) };
             AfterFin::Free
         };
         let named = NamedSubtask::new(context, &subtask);

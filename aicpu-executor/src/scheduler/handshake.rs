@@ -52,7 +52,7 @@ pub(crate) fn bring_up<C: Chip, P: Platform>(
     let code = match result {
         Ok(()) => match locate::<C>(workers, &blocks) {
             Some(clusters) => {
-                prepare_payloads(platform, payloads, &clusters);
+                prepare_payloads(payloads, &clusters);
                 return Ok(clusters);
             }
             None => faults.report(
@@ -154,17 +154,12 @@ fn locate<C: Chip>(workers: &[C::Handshake], blocks: &[RegisterBlock]) -> Option
     (!unknown_type).then_some(clusters)
 }
 
-/// Tells each core's payloads which vector core of its cluster it is, and clears its ingresses: a
-/// run that failed may have left something there.
-fn prepare_payloads<P: Platform>(platform: &P, payloads: &Payloads, clusters: &[Cluster]) {
+/// Tells each core's payloads which vector core of its cluster it is.
+fn prepare_payloads(payloads: &Payloads, clusters: &[Cluster]) {
     for cluster in clusters {
         for (core, sub_block) in cluster.iter().zip([0, 0, 1]) {
             // SAFETY: the cores are up but idle, and no other thread has entered the run.
             unsafe { payloads.prepare(usize::from(core.worker), sub_block) };
-            for buffer in [0, 1] {
-                // SAFETY: as above.
-                unsafe { payloads.ingresses.clear(platform, core.worker, buffer) };
-            }
         }
     }
 }

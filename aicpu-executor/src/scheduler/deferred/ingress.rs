@@ -1,10 +1,10 @@
 //! The buffers in which kernels leave their conditions: two a core, by the parity of the dispatch.
 //!
-//! A buffer whose core may be given the dispatch is clear: count and error code are zero. It is
-//! made so once when the core comes up, and again by whoever found it otherwise; the entries are
-//! never cleared. So a dispatch costs nothing here, and the end of a kernel that defers nothing one
-//! load. It also leaves no line of the buffer dirty in the AICPU's cache, where dropping it would
-//! write it back over what the core wrote.
+//! A buffer whose core may be given the dispatch is clear: count and error code are zero. Memory
+//! starts so, whoever finds a buffer otherwise clears it, and a run that failed has its buffers
+//! cleared by the next one; the entries are never cleared. So a dispatch costs nothing here, and the
+//! end of a kernel that defers nothing one load. It also leaves no line of the buffer dirty in the
+//! AICPU's cache, where dropping it would write it back over what the core wrote.
 //!
 //! | field | written by | read by |
 //! |---|---|---|
@@ -83,6 +83,21 @@ impl Ingresses {
         // SAFETY: the head of a buffer that is the caller's alone.
         unsafe { head.write_volatile([0, 0]) };
         platform.clean_cache(head.expose_provenance() as u64, HEAD_BYTES);
+    }
+
+    /// Makes all buffers clear.
+    ///
+    /// # Safety
+    ///
+    /// No core is up, and no other thread is in a run.
+    pub(crate) unsafe fn clear_all<P: Platform>(&self, platform: &P) {
+        // CAST: 108.
+        for worker in 0..CORE_LIMIT as u16 {
+            for buffer in [0, 1] {
+                // SAFETY: by the contract nobody else uses it.
+                unsafe { self.clear(platform, worker, buffer) };
+            }
+        }
     }
 
     /// What the kernel of dispatch `id` left; `None` if it defers nothing.

@@ -20,8 +20,8 @@ use crate::region::SlotHandle;
 /// conditions, spec trb §2.1).
 pub(crate) const WAITING_LIMIT: usize = 64 * MAX_DEFERRED_CONDITIONS;
 
-/// Conditions that one step looks at, so that a long list does not keep cores waiting: what a step
-/// costs stays in the microseconds.
+/// Conditions that one step looks at, so that a long list does not keep cores waiting: a look costs
+/// some 100 ns on the chip, where the cache line has to be dropped first.
 const POLLS_PER_STEP: usize = 256;
 
 /// A sub-task that waits for conditions.

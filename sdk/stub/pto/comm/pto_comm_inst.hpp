@@ -23,7 +23,7 @@ struct Signal {
 };
 
 // Sets `signal` to `value`, or adds it. Whoever sees the new value sees all that was written before.
-inline void TNOTIFY(Signal &signal, int32_t value, NotifyOp op) {
+inline void TNOTIFY(const Signal &signal, int32_t value, NotifyOp op) {
     if (op == NotifyOp::Set) {
         __atomic_store_n(signal.address, value, __ATOMIC_RELEASE);
     } else {
