@@ -251,13 +251,7 @@ impl Machine {
             unsafe { Region::at(region_memory.as_ptr().expose_provenance() as u64, &layout) }
                 .expect("aligned memory");
         region.clean();
-        let records: Vec<CoreCallable> = kernels
-            .iter()
-            .map(|kernel| CoreCallable {
-                resolved_addr: *kernel as usize as u64,
-                ..CoreCallable::default()
-            })
-            .collect();
+        let records: Vec<CoreCallable> = kernels.iter().map(kernel_record).collect();
         let mut table = [0; MAX_FUNC_IDS];
         for (address, record) in table.iter_mut().zip(&records) {
             *address = core::ptr::from_ref(record).expose_provenance() as u64;
@@ -330,6 +324,11 @@ impl Machine {
             })
             .collect()
     }
+}
+
+/// What the host puts into device memory for a kernel.
+fn kernel_record(kernel: &Kernel) -> CoreCallable {
+    CoreCallable { resolved_addr: *kernel as usize as u64, ..CoreCallable::default() }
 }
 
 /// A value of zeroes on the heap, too large for a stack.

@@ -6,13 +6,6 @@
 #include "pto_async_kernel_api.h"
 #include "tensor.h"
 
-#ifndef __gm__
-#define __gm__
-#endif
-#ifndef __aicore__
-#define __aicore__ [aicore]
-#endif
-
 extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     __gm__ Tensor *own = reinterpret_cast<__gm__ Tensor *>(args[0]);
     __gm__ CommContext *comm = reinterpret_cast<__gm__ CommContext *>(args[1]);
