@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -161,6 +161,32 @@ fn a_slow_peer_is_no_stall_as_long_as_a_counter_moves() {
         // Longer than the stall timeout, and than twice of it.
         assert!(start.elapsed() > Duration::from_millis(1100));
         assert_eq!(cells.unwrap(), [12]);
+    }
+}
+
+#[test]
+fn a_counter_that_moves_for_ever_ends_with_the_time_limit_which_names_it() {
+    let with = with_entry("waits");
+    for aicpu_threads in [1, 3] {
+        let counters = counters(1);
+        let is_over = AtomicBool::new(false);
+        let timeout = Duration::from_millis(800);
+        let config = RunConfig { timeout, ..short(aicpu_threads) };
+        let error = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    counters[0].0.fetch_xor(1, Ordering::Release);
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let ended = run(&with.0, &with.1, 1, &waiting(counters, 2, 1, 1), &config);
+            is_over.store(true, Ordering::Relaxed);
+            ended.unwrap_err().to_string()
+        });
+        for part in ["within its limit of 800 ms", "and must reach 2", "func_id 4"] {
+            assert!(error.contains(part), "{part:?} is missing in: {error}");
+        }
+        assert_works(&with.0, &threads(aicpu_threads));
     }
 }
 
