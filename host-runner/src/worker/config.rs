@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use protocol::ChipName;
+
 use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
 
@@ -14,16 +16,27 @@ pub enum PlatformName {
     /// The simulator of the a2a3 chip.
     #[default]
     A2a3Sim,
+    /// The simulator of the a5 chip.
+    A5Sim,
 }
 
 impl PlatformName {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::A2a3Sim];
+    pub const ALL: &'static [Self] = &[Self::A2a3Sim, Self::A5Sim];
 
     /// The name that users give.
     pub const fn name(self) -> &'static str {
         match self {
             Self::A2a3Sim => "a2a3sim",
+            Self::A5Sim => "a5sim",
+        }
+    }
+
+    /// The chip that the device has, or stands for.
+    pub const fn chip(self) -> ChipName {
+        match self {
+            Self::A2a3Sim => ChipName::A2a3,
+            Self::A5Sim => ChipName::A5,
         }
     }
 }
@@ -142,10 +155,14 @@ mod tests {
     #[test]
     fn platforms_are_found_by_name_and_others_say_what_there_is() {
         assert_eq!("a2a3sim".parse(), Ok(PlatformName::A2a3Sim));
+        assert_eq!("a5sim".parse(), Ok(PlatformName::A5Sim));
+        for platform in PlatformName::ALL {
+            assert_eq!(platform.name(), format!("{}sim", platform.chip()));
+        }
         for name in ["a2a3", "a5", "A2A3SIM", ""] {
             let error = name.parse::<PlatformName>().unwrap_err();
             assert_eq!(error.name, name);
-            assert!(error.to_string().ends_with("use a2a3sim"), "{error}");
+            assert!(error.to_string().ends_with("use a2a3sim or a5sim"), "{error}");
         }
     }
 
