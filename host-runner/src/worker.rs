@@ -26,10 +26,11 @@ mod config;
 
 pub use crate::code_listing::CodeListing;
 pub use crate::device::RingConfig;
+pub use crate::platform_name::{PlatformName, UnknownPlatform};
 pub use crate::registry::RegisterError;
 pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
 pub use code_location::{BuildId, CodeLocation};
-pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
+pub use config::{WorkerConfig, WorkerError};
 
 /// A registered callable.
 ///
