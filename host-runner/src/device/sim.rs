@@ -29,7 +29,7 @@ use zerocopy::FromZeros;
 use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, MemoryError,
-    OrchestrationError, RingConfig, image,
+    OrchestrationError, RingConfig, SharedMemory, Side, image,
 };
 
 use crate::code_listing::CodeLister;
@@ -248,6 +248,14 @@ impl<C: Chip> Device for SimDevice<C> {
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
+    }
+
+    fn attach(&mut self, memory: Arc<SharedMemory>, side: Side) {
+        self.parts.memory.attach(memory, side);
+    }
+
+    fn detach(&mut self, address: DeviceAddr) {
+        self.parts.memory.detach(address);
     }
 
     fn check_orchestration(&self, bytes: &[u8], entry: &str) -> Result<(), OrchestrationError> {
