@@ -41,8 +41,9 @@ pub(super) struct Roll {
 impl Roll {
     /// Counts a thread in. `run` is the number of its run, 0 if it has none; `count` the places.
     pub(super) fn arrive(&self, run: u32, count: usize) -> Arrival {
-        // ORDERING: Acquire, as for the exchange below: only its success is acted upon.
-        let mut word = self.word.load(Ordering::Acquire);
+        // ORDERING: Relaxed: a guess; what is acted upon is the exchange below. Who is sent away
+        // looks at nothing else.
+        let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let (current, arrived) = parts(word);
             let index = match (current == run, arrived) {
@@ -60,7 +61,7 @@ impl Roll {
                 word,
                 joined(run, index + 1),
                 Ordering::AcqRel,
-                Ordering::Acquire,
+                Ordering::Relaxed,
             ) {
                 Ok(_) => return Arrival::Member { index: index as usize },
                 Err(changed) => word = changed,
