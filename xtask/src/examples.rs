@@ -6,6 +6,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use protocol::{A2a3, A5, Chip};
 use serde_json::Value;
 
 use crate::process::{cargo, output_of, root, run};
@@ -19,11 +20,16 @@ struct Platform {
     block_dims: [u32; 3],
 }
 
+impl Platform {
+    const fn of<C: Chip>(name: &'static str) -> Self {
+        // CAST: a chip has a few dozen clusters and a handful of threads.
+        let (threads, clusters) = (C::MAX_AICPU_THREADS as u32, C::MAX_CLUSTERS as u32);
+        Self { name, threads, block_dims: [1, 3, clusters] }
+    }
+}
+
 /// All platforms.
-const PLATFORMS: [Platform; 2] = [
-    Platform { name: "a2a3sim", threads: 4, block_dims: [1, 3, 24] },
-    Platform { name: "a5sim", threads: 7, block_dims: [1, 3, 36] },
-];
+const PLATFORMS: [Platform; 2] = [Platform::of::<A2a3>("a2a3sim"), Platform::of::<A5>("a5sim")];
 
 /// Runs all examples.
 ///

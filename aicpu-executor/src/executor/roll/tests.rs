@@ -1,3 +1,5 @@
+//! Single-threaded: who gets which place, and what a number does.
+
 use super::*;
 
 const MEMBERS: [Arrival; 3] =
