@@ -90,6 +90,11 @@ impl RegionSizes {
     }
 }
 
+/// A task window, as a setting, with which every host's region has this many tensor-map entries.
+pub(crate) fn window_for_entries(entries: u64) -> u64 {
+    entries.div_ceil(RING_COUNT as u64).next_power_of_two().max(TASK_WINDOW_MIN)
+}
+
 /// Ready queues: one for each resource shape.
 pub(crate) const SHAPE_COUNT: usize = 3;
 
@@ -299,6 +304,16 @@ mod tests {
                 .expect("valid sizes");
             let theirs = protocol::reference_region_bytes(window).expect("a valid window");
             assert!(layout.total() <= theirs, "{window}: {} > {theirs}", layout.total());
+        }
+    }
+
+    #[test]
+    fn a_window_for_entries_has_that_many_with_either_host() {
+        for entries in [1, 17, 65536, 65537, 65552, 1 << 20] {
+            let sizes = RegionSizes::wanted(window_for_entries(entries), 0);
+            for sizes in [sizes, sizes.within_reference()] {
+                assert!(sizes.map_entries >= entries, "{entries}: {sizes:?}");
+            }
         }
     }
 
