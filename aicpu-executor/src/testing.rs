@@ -163,6 +163,12 @@ impl Platform for TestPlatform {
     }
 }
 
+/// Output memory up to which a machine has it; beyond, it has the address space only.
+const HEAP_BYTES_BACKED: u64 = 1 << 24;
+
+/// Where output memory lies that nobody may touch.
+const UNBACKED_HEAP: u64 = 1 << 44;
+
 /// Sizes of a machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine {
@@ -227,7 +233,8 @@ impl Machine {
         }
         let layout = RegionLayout::new(sizes).expect("valid sizes");
         let region_memory = memory(layout.total());
-        let heap_memory = memory(self.heap_bytes * 4);
+        let is_backed = self.heap_bytes <= HEAP_BYTES_BACKED;
+        let heap_memory = memory(if is_backed { self.heap_bytes * 4 } else { 0 });
         // SAFETY: the memory outlives everything below that uses the region.
         let region =
             unsafe { Region::at(region_memory.as_ptr().expose_provenance() as u64, &layout) }
@@ -254,7 +261,10 @@ impl Machine {
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };
-        let heap = heap_memory.as_ptr().expose_provenance() as u64;
+        let heap = match is_backed {
+            true => heap_memory.as_ptr().expose_provenance() as u64,
+            false => UNBACKED_HEAP,
+        };
         let mut orchestrator = Orchestrator::new(region, sizes, heap);
         let mut services = Services {
             platform: &platform,
