@@ -130,7 +130,7 @@ impl Orchestrator {
                      ({place}). Close a scope earlier, give the task fewer dependencies, or set \
                      PTO2_RING_DEP_POOL to {} or more",
                     sizes.edges,
-                    self.rings.sufficient_edges(&self.region, ring)
+                    self.rings.sufficient_edges(&self.region, ring).max(sizes.edges * 2)
                 ),
             ),
             Shortage::MapEntry => services.fatal(

@@ -10,6 +10,7 @@ mod hazards;
 mod launch;
 mod limits;
 mod refusals;
+mod tiny_rings;
 
 /// `args[index]` as a tensor.
 fn tensor_arg(args: *const u64, index: usize) -> Tensor {
