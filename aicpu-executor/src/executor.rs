@@ -33,6 +33,8 @@ mod gate;
 mod hang;
 mod orchestration;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 use gate::{Arrival, Gate};
 use setup::{KnownRegion, Setup};

@@ -62,6 +62,20 @@ pub(crate) struct TestPlatform {
 unsafe impl Sync for TestPlatform {}
 
 impl TestPlatform {
+    /// A platform without cores.
+    pub(crate) fn without_cores() -> Self {
+        Self {
+            cores: RefCell::new(Cores {
+                conditions: Vec::new(),
+                dispatched: Vec::new(),
+                random: 0,
+                most_at_once: 0,
+            }),
+            payloads: core::ptr::null(),
+            clock: AtomicU64::new(0),
+        }
+    }
+
     fn run_one_core(&self) {
         let picked = {
             let mut cores = self.cores.borrow_mut();
