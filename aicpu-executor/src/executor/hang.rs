@@ -50,13 +50,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let milliseconds = setup.stall_us / 1000;
         let code = StatusCode::SchedulerTimeout.code();
         let stall = format_args!("no progress for {milliseconds} ms after {completed} tasks");
-        if let Some((worker, kernel)) = self.scheduler.running().first() {
-            self.report_fault(
-                code,
-                format_args!(
-                    "{stall}: core {worker} is still running the kernel of func_id {kernel}"
-                ),
-            );
+        if self.scheduler.running().first().is_some() {
+            let suspect = self.scheduler.running().suspect();
+            self.report_fault(code, format_args!("{stall}{suspect}"));
             return;
         }
         match self.running_call() {

@@ -12,6 +12,7 @@ use crate::scheduler::core_table::Payloads;
 use crate::sync::CacheAligned;
 use crate::testing::TestPlatform;
 
+type Change = fn(&mut protocol::RuntimeBody);
 type TestExecutor = Executor<A2a3, TestPlatform>;
 type Runtime = <A2a3 as Chip>::Runtime;
 
@@ -64,7 +65,7 @@ impl Garbage {
 fn a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header() {
     let executor = executor();
     let mut memory = Garbage::new();
-    let cases: [(StatusCode, fn(&mut protocol::RuntimeBody)); 4] = [
+    let cases: [(StatusCode, Change); 4] = [
         (StatusCode::TooManyCores, |_| {}),
         (StatusCode::RegionTooSmall, |body| body.task_window_size = 6),
         (StatusCode::RegionTooSmall, |body| body.task_window_size = 1 << 40),

@@ -161,9 +161,9 @@ impl Orchestrator {
         services.fatal(
             code,
             format_args!(
-                "ring {ring}: waited for {what}, and no task made progress for {} ms; a kernel \
-                 may not end",
-                services.stall_us / 1000
+                "ring {ring}: waited for {what}, and no task made progress for {} ms{}",
+                services.stall_us / 1000,
+                services.scheduler.running().suspect()
             ),
         )
     }
