@@ -56,6 +56,8 @@ pub(crate) struct TestPlatform {
     cores: RefCell<Cores>,
     payloads: *const Payloads,
     clock: AtomicU64,
+    /// Ticks that pass between two looks at the clock.
+    tick: u64,
 }
 
 // SAFETY: a test uses its platform from one thread only.
@@ -73,6 +75,8 @@ impl TestPlatform {
             }),
             payloads: core::ptr::null(),
             clock: AtomicU64::new(0),
+            // Waits for cores that are not there need not take long.
+            tick: 100_000,
         }
     }
 
@@ -129,7 +133,7 @@ impl Platform for TestPlatform {
     type CodeMemory = NoCodeMemory;
 
     fn ticks(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::Relaxed)
+        self.clock.fetch_add(self.tick, Ordering::Relaxed)
     }
     fn ticks_per_second(&self) -> u64 {
         1_000_000
@@ -314,6 +318,7 @@ impl Machine {
             }),
             payloads,
             clock: AtomicU64::new(0),
+            tick: 1,
         }
     }
 

@@ -1,9 +1,12 @@
 //! Runs that end before they begin: what the host finds, and that the next one is not affected.
 
+use core::sync::atomic::Ordering;
 use std::boxed::Box;
 use std::vec::Vec;
 
-use protocol::{A2a3, Chip, DeviceAddr, RuntimeRecord, SharedMemoryHeader, StatusCode};
+use protocol::{
+    A2a3, Chip, DeviceAddr, HandshakeRecord, RuntimeRecord, SharedMemoryHeader, StatusCode,
+};
 use zerocopy::FromZeros;
 
 use super::Executor;
@@ -79,6 +82,37 @@ fn a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header() {
             let fault = executor.take_report().fault.expect("a fault with its text");
             assert_eq!(fault.code, code.code());
         }
+    }
+}
+
+/// Cores that stay silent, or that nobody can reach, end the run with their number; so does a
+/// number of threads that the chip does not have.
+#[test]
+fn silent_cores_and_impossible_thread_counts_are_named() {
+    let executor = executor();
+    let mut memory = Garbage::new();
+    let mut check = |code: StatusCode, parts: &[&str], change: fn(&mut Runtime)| {
+        let mut runtime = memory.runtime(|body| body.worker_count = 3);
+        change(&mut runtime);
+        assert_eq!(executor.execute(&runtime), -code.code(), "{parts:?}");
+        let text = executor.take_report().fault.expect("a fault with its text").text;
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}: {text}");
+    };
+    for _ in 0..2 {
+        let parts = ["core 0 did not report its id within 10 s"];
+        check(StatusCode::HandshakeTimeout, &parts, |_| {});
+        let parts = ["core 0 reports physical id 75", "ids below 75"];
+        check(StatusCode::HandshakeTimeout, &parts, |runtime| {
+            // ORDERING: Relaxed: this is the only thread.
+            runtime.workers()[0].physical_core_id().store(75, Ordering::Relaxed);
+            runtime.workers()[0].aicore_regs_ready().store(1, Ordering::Relaxed);
+        });
+        let code = StatusCode::ThreadCountInvalid;
+        check(code, &["0 AICPU threads", "1 to 4"], |runtime| runtime.body_mut().sche_cpu_num = 0);
+        check(code, &["-1 AICPU threads"], |runtime| runtime.body_mut().sche_cpu_num = -1);
+        check(code, &["5 AICPU threads"], |runtime| runtime.body_mut().sche_cpu_num = 5);
+        let parts = ["73 cores", "3 to 72"];
+        check(StatusCode::TooManyCores, &parts, |runtime| runtime.body_mut().worker_count = 73);
     }
 }
 
