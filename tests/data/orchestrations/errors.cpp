@@ -1,6 +1,7 @@
 // Runs that cannot end well: waits for kernels that do not return, and two errors in one run.
 #include "cells.h"
 
+#define FUNC_COUNT 4
 #define FUNC_THROWS 5
 #define FUNC_WAIT_FOR_FLAG 6
 
@@ -135,11 +136,18 @@ void deep_scopes(const ChipStorageTaskArgs &orch_args) {
     for (uint64_t i = 0; i < orch_args.scalar(0); ++i) rt_scope_end();
 }
 
+// A message of this many letters.
+// Arguments: out; length.
+void long_message(const ChipStorageTaskArgs &orch_args) {
+    const std::string text(orch_args.scalar(0), 'x');
+    rt_report_fatal(PTO2_ERROR_EXPLICIT_ORCH_FATAL, "%s", text.c_str());
+}
+
 // One task with this many of everything that an argument record holds.
 // Arguments: out; tensors, scalars, explicit dependencies, dimensions of the tensors.
 void counted_arguments(const ChipStorageTaskArgs &orch_args) {
     Tensor out = from_tensor_arg(orch_args.tensor(0));
-    PTO2TaskId before = fill(out, 1);
+    PTO2TaskId before = fill(out, 7);
     uint32_t shape[6] = {1, 1, 1, 1, 1, 1};
     Tensor one = part(out, 0, 1);
     if (orch_args.scalar(3) <= 5) {
@@ -149,9 +157,9 @@ void counted_arguments(const ChipStorageTaskArgs &orch_args) {
     }
     Arg args;
     for (uint64_t i = 0; i < orch_args.scalar(0); ++i) args.add_inout(one);
-    for (uint64_t i = 0; i < orch_args.scalar(1); ++i) args.add_scalar(i == 0 ? uint64_t{41} : 0);
+    for (uint64_t i = 0; i < orch_args.scalar(1); ++i) args.add_scalar(i);
     for (uint64_t i = 0; i < orch_args.scalar(2); ++i) args.add_dep(before);
-    rt_submit_aiv_task(FUNC_FILL, args);
+    rt_submit_aiv_task(FUNC_COUNT, args);
 }
 
 }  // extern "C"
