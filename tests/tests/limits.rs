@@ -63,10 +63,9 @@ fn a_task_takes_as_many_arguments_as_its_record_holds_and_no_more() {
     let run = |counts: [u64; 4], aicpu_threads| {
         let scalars = counts.to_vec();
         let mut passed = Cells { cells: vec![SENTINEL; 2], scalars, ..Cells::default() };
-        passed.run(&worker, &handle, &threads(aicpu_threads)).map(|report| {
-            assert_eq!((report.tasks, passed.cells), (2, vec![1, 8]), "{counts:?}");
-            report
-        })
+        let report = passed.run(&worker, &handle, &threads(aicpu_threads))?;
+        assert_eq!((report.tasks, passed.cells), (2, vec![1, 8]), "{counts:?}");
+        Ok(report)
     };
     for aicpu_threads in [1, 3] {
         for most in [[16, 32, 16, 5], [1, 0, 0, 1], [16, 0, 0, 5], [1, 32, 16, 1]] {

@@ -5,6 +5,7 @@
 //! scheduling. Nothing here needs the runtime, so a failure points at the headers or the sources.
 
 #[path = "sdk/image.rs"]
+#[allow(dead_code, reason = "shared with the tests of imports")]
 mod image;
 #[path = "sdk/toolchain.rs"]
 mod toolchain;
