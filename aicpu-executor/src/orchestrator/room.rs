@@ -111,6 +111,16 @@ impl Orchestrator {
                     sizes.window
                 ),
             ),
+            Shortage::Heap if want > sizes.heap_bytes => services.fatal(
+                StatusCode::HeapRingDeadlock,
+                format_args!(
+                    "ring {ring}: a task wants {want} bytes of output memory at once ({place}), but \
+                     the whole ring has {}. Give it smaller outputs, or set PTO2_RING_HEAP to {} \
+                     or more",
+                    sizes.heap_bytes,
+                    self.rings.sufficient_heap(ring, want).unwrap_or(u64::MAX)
+                ),
+            ),
             Shortage::Heap => services.fatal(
                 StatusCode::HeapRingDeadlock,
                 format_args!(

@@ -210,7 +210,7 @@ fn packed_outputs_beyond_4_gib_lie_one_behind_the_other() {
         task.create(&[1], None).submit(session);
     });
     let fault = outcome.fault.expect("more than the ring has");
-    assert!(fault.text.contains("4294968320 bytes of output memory"), "{}", fault.text);
+    assert!(fault.text.contains("wants 4294968320 bytes of output memory"), "{}", fault.text);
     assert!(fault.text.contains("PTO2_RING_HEAP to 8589934592"), "{}", fault.text);
 }
 
