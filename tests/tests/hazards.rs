@@ -22,9 +22,9 @@
 //!
 //! | §14.2 | weakness | tests |
 //! |---|---|---|
-//! | no bound | a wait that nothing ends: pushes, handshake, start, drain, joins | `hang`, `life`: all; unit: tests of `scheduler::handshake`, `executor::gate`, `scheduler::meeting_point`; `spmd`: `tasks_that_start_together_are_neither_starved_…` |
+//! | no bound | a wait that nothing ends: pushes, handshake, start, drain, joins | `hang`, `life`: all; unit: `silent_cores_…`; loom: `scheduler::meeting_point`; `spmd`: `tasks_that_start_together_are_neither_starved_…` |
 //! | counts | a number of spins decides | `hang`: `a_graph_that_takes_longer_than_the_stall_limit_but_moves_is_no_stall`; here: `a_kernel_that_is_slower_…` |
-//! | exit | a full pool ends the process | `error_matrix`: codes 2, 4 and 6; unit: `random_graphs_on_tiny_rings_…` |
+//! | exit | a full pool ends the process | `graphs`: `output_memory_that_cannot_do_…`; `error_matrix`: codes 4 and 6; unit: `random_graphs_on_tiny_rings_…` |
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 

@@ -18,6 +18,8 @@ fn a_scope_that_holds_every_slot_is_reported_at_once_with_the_size_that_would_do
     assert_eq!(outcome.code(), StatusCode::ScopeDeadlock.code());
     let text = outcome.fault.unwrap().text;
     assert!(text.contains("PTO2_RING_TASK_WINDOW to 8"), "{text}");
+    // A proof waits for nobody: not even the first task has run.
+    assert_eq!(buffer, [0]);
 }
 
 #[test]
