@@ -35,6 +35,8 @@ mod hang;
 mod orchestration;
 mod roll;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 use gate::Gate;
 use roll::Arrival;

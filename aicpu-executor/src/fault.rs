@@ -9,8 +9,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Mutex;
 
-/// Bytes kept of a fault's text.
-pub const FAULT_TEXT_BYTES: usize = 512;
+/// Bytes kept of a fault's text: as much of a message as the reference keeps (spec trb §2.1), and
+/// the name of the function that reports it.
+pub const FAULT_TEXT_BYTES: usize = 1024 + 128;
 
 /// The text of a fault: what happened, where, and the numbers that matter.
 pub type FaultText = heapless::String<FAULT_TEXT_BYTES>;

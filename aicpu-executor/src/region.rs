@@ -90,6 +90,11 @@ impl RegionSizes {
     }
 }
 
+/// A task window, as a setting, with which every host's region has this many tensor-map entries.
+pub(crate) fn window_for_entries(entries: u64) -> u64 {
+    entries.div_ceil(RING_COUNT as u64).next_power_of_two().max(TASK_WINDOW_MIN)
+}
+
 /// Ready queues: one for each resource shape.
 pub(crate) const SHAPE_COUNT: usize = 3;
 
@@ -249,16 +254,9 @@ impl<'r> Region<'r> {
     ///
     /// Called by one thread, before the region is used and after the run has ended.
     pub(crate) fn write_header(&self, layout: &RegionLayout, orchestrator_code: i32, sched: i32) {
-        let header = SharedMemoryHeader {
-            total_size: layout.total,
-            orch_error_code: orchestrator_code.into(),
-            sched_error_code: sched.into(),
-            sched_error_thread: (-1).into(),
-            ..SharedMemoryHeader::default()
-        };
         // SAFETY: `header` points at the start of the region, which is large enough and aligned
         // (`at`), and only the calling thread uses it now.
-        unsafe { self.header.write(header) };
+        unsafe { write_header_at(self.header, layout.total, orchestrator_code, sched) };
     }
 
     /// Brings the parts that must start clean into that state.
@@ -273,6 +271,43 @@ impl<'r> Region<'r> {
             cell.store(0, crate::sync::Ordering::Relaxed);
         }
     }
+}
+
+/// Writes the header of a region that cannot be used, so that a host that looks at the codes in it
+/// finds this one and not what happens to be there (spec trb §14.1 item 13).
+///
+/// Nothing is written at a null or misaligned address.
+///
+/// # Safety
+///
+/// `address` is null, or the start of what the host allocated for a region: whatever its window,
+/// it begins with a header (spec trb §10). Only the calling thread uses it.
+pub(crate) unsafe fn write_refusal(address: u64, code: i32) {
+    let header = core::ptr::with_exposed_provenance_mut::<SharedMemoryHeader>(address as usize);
+    if !header.is_null() && header.is_aligned() {
+        // SAFETY: non-null and aligned, and the rest is the contract.
+        unsafe { write_header_at(header, 0, code, 0) };
+    }
+}
+
+/// # Safety
+///
+/// `header` may be written, and nobody else uses it.
+unsafe fn write_header_at(
+    header: *mut SharedMemoryHeader,
+    bytes: u64,
+    orchestrator: i32,
+    sched: i32,
+) {
+    let contents = SharedMemoryHeader {
+        total_size: bytes,
+        orch_error_code: orchestrator.into(),
+        sched_error_code: sched.into(),
+        sched_error_thread: (-1).into(),
+        ..SharedMemoryHeader::default()
+    };
+    // SAFETY: the contract.
+    unsafe { header.write(contents) };
 }
 
 /// A slice of `count` values at `base + offset`.
@@ -299,6 +334,16 @@ mod tests {
                 .expect("valid sizes");
             let theirs = protocol::reference_region_bytes(window).expect("a valid window");
             assert!(layout.total() <= theirs, "{window}: {} > {theirs}", layout.total());
+        }
+    }
+
+    #[test]
+    fn a_window_for_entries_has_that_many_with_either_host() {
+        for entries in [1, 17, 65536, 65537, 65552, 1 << 20] {
+            let sizes = RegionSizes::wanted(window_for_entries(entries), 0);
+            for sizes in [sizes, sizes.within_reference()] {
+                assert!(sizes.map_entries >= entries, "{entries}: {sizes:?}");
+            }
         }
     }
 

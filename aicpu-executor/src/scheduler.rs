@@ -35,6 +35,8 @@ pub(crate) mod handshake;
 pub(crate) mod meeting_point;
 pub(crate) mod ready_queue;
 pub(crate) mod sync_start;
+#[cfg(test)]
+mod tests;
 pub(crate) mod thread;
 
 use core_table::RunningKernels;

@@ -60,6 +60,8 @@ pub(crate) struct TestPlatform {
     clock: AtomicU64,
     /// How often cache lines were invalidated.
     invalidations: AtomicU64,
+    /// Ticks that pass between two looks at the clock.
+    tick: u64,
 }
 
 // SAFETY: a test uses its platform from one thread only.
@@ -68,7 +70,9 @@ unsafe impl Sync for TestPlatform {}
 impl TestPlatform {
     /// A platform without cores.
     pub(crate) fn without_cores() -> Self {
-        Machine { clusters: 0, ..Machine::default() }.platform(core::ptr::null())
+        // Waits for cores that are not there need not take long.
+        let machine = Machine { clusters: 0, ..Machine::default() };
+        Self { tick: 100_000, ..machine.platform(core::ptr::null()) }
     }
 
     /// How often cache lines were invalidated.
@@ -129,7 +133,7 @@ impl Platform for TestPlatform {
     type CodeMemory = NoCodeMemory;
 
     fn ticks(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::Relaxed)
+        self.clock.fetch_add(self.tick, Ordering::Relaxed)
     }
     fn ticks_per_second(&self) -> u64 {
         1_000_000
@@ -178,6 +182,12 @@ impl Platform for TestPlatform {
         Ok(unsafe { call.invoke() })
     }
 }
+
+/// Output memory up to which a machine has it; beyond, it has the address space only.
+const HEAP_BYTES_BACKED: u64 = 1 << 24;
+
+/// Where output memory lies that nobody may touch.
+const UNBACKED_HEAP: u64 = 1 << 44;
 
 /// Sizes of a machine.
 #[derive(Debug, Clone, Copy)]
@@ -245,7 +255,8 @@ impl Machine {
         }
         let layout = RegionLayout::new(sizes).expect("valid sizes");
         let region_memory = memory(layout.total());
-        let heap_memory = memory(self.heap_bytes * 4);
+        let is_backed = self.heap_bytes <= HEAP_BYTES_BACKED;
+        let heap_memory = memory(if is_backed { self.heap_bytes * 4 } else { 0 });
         // SAFETY: the memory outlives everything below that uses the region.
         let region =
             unsafe { Region::at(region_memory.as_ptr().expose_provenance() as u64, &layout) }
@@ -266,7 +277,10 @@ impl Machine {
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };
-        let heap = heap_memory.as_ptr().expose_provenance() as u64;
+        let heap = match is_backed {
+            true => heap_memory.as_ptr().expose_provenance() as u64,
+            false => UNBACKED_HEAP,
+        };
         let mut orchestrator = Orchestrator::new(region, sizes, heap);
         let mut services = Services {
             platform: &platform,
@@ -311,6 +325,7 @@ impl Machine {
             payloads,
             clock: AtomicU64::new(0),
             invalidations: AtomicU64::new(0),
+            tick: 1,
         }
     }
 

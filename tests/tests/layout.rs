@@ -8,38 +8,13 @@
 //!
 //! `cargo test -p tests --test layout -- --nocapture` prints how many fields were compared.
 
-use protocol::{ChipName, ENUMS, EnumLayout, LAYOUTS, StructLayout};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use protocol::{ENUMS, EnumLayout, LAYOUTS, StructLayout};
+use std::collections::BTreeSet;
 
-#[derive(Deserialize)]
-struct Table {
-    /// Chip and runtime, as in "a2a3-trb".
-    variant: String,
-    structs: BTreeMap<String, TableStruct>,
-    enums: BTreeMap<String, TableEnum>,
-}
+#[path = "layout/table.rs"]
+mod table;
 
-#[derive(Deserialize)]
-struct TableStruct {
-    size: usize,
-    /// Absent where the table's generator did not note it.
-    align: Option<usize>,
-    fields: Vec<TableField>,
-}
-
-#[derive(Deserialize)]
-struct TableField {
-    name: String,
-    offset: usize,
-    size: usize,
-}
-
-#[derive(Deserialize)]
-struct TableEnum {
-    size: usize,
-    values: BTreeMap<String, i64>,
-}
+use table::{Table, TableEnum, TableStruct, tables};
 
 /// Which tables have a record or enumeration that `protocol` leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,27 +55,14 @@ const ENUMS_LEFT_OUT: &[(&str, &str)] = &[(
 const COUNT_MARKERS: &[(&str, &str, &str)] =
     &[("DataType", "DATA_TYPE_NUM", ""), ("AicpuPhaseId", "SCHED_PHASE_COUNT", "SCHED_")];
 
-fn tables() -> Vec<Table> {
-    [
-        include_str!("../data/abi/a2a3-trb.json"),
-        include_str!("../data/abi/a5-trb.json"),
-        include_str!("../data/abi/a2a3-hbg.json"),
-        include_str!("../data/abi/a5-hbg.json"),
-    ]
-    .into_iter()
-    .map(|text| serde_json::from_str(text).expect("a layout table"))
-    .collect()
+/// What these tests want to know of a table.
+trait Selected {
+    fn runtime(&self) -> Runtime;
+    fn left_out(&self, name: &str) -> Option<&'static str>;
+    fn published(&self) -> impl Iterator<Item = &'static StructLayout>;
 }
 
-impl Table {
-    fn chip(&self) -> ChipName {
-        match self.variant.split_once('-') {
-            Some(("a2a3", _)) => ChipName::A2a3,
-            Some(("a5", _)) => ChipName::A5,
-            _ => panic!("table of unknown chip: {}", self.variant),
-        }
-    }
-
+impl Selected for Table {
     fn runtime(&self) -> Runtime {
         match self.variant.split_once('-') {
             Some((_, "trb")) => Runtime::Trb,
@@ -130,24 +92,24 @@ fn field_left_out(record: &str, field: &str) -> bool {
     FIELDS_LEFT_OUT.iter().any(|(r, f, _)| *r == record && *f == field)
 }
 
-/// Compares one record and returns the number of fields compared.
-fn compare(variant: &str, layout: &StructLayout, expected: &TableStruct) -> usize {
-    let place = format!("{variant}: {}", layout.table);
-    assert_eq!(layout.size, expected.size, "{place}: size");
-    if let Some(align) = expected.align {
-        assert_eq!(layout.align, align, "{place}: alignment");
-    }
+/// What differs between a record and its table.
+fn differences(layout: &StructLayout, expected: &TableStruct) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut compare = |what: String, ours: usize, theirs: usize| {
+        if ours != theirs {
+            found.push(format!("{}{what} is {ours}, not {theirs}", layout.table));
+        }
+    };
+    compare(": size".to_owned(), layout.size, expected.size);
+    compare(": alignment".to_owned(), layout.align, expected.align.unwrap_or(layout.align));
     for field in layout.fields {
-        let place = format!("{place}::{}", field.name);
-        let expected = expected
-            .fields
-            .iter()
-            .find(|expected| expected.name == field.name)
-            .unwrap_or_else(|| panic!("{place} is not in the table"));
-        assert_eq!(field.offset, expected.offset, "{place}: offset");
-        assert_eq!(field.size, expected.size, "{place}: size");
+        let place = format!("::{}", field.name);
+        let theirs = expected.fields.iter().find(|expected| expected.name == field.name);
+        let (offset, size) = theirs.map_or((usize::MAX, 0), |theirs| (theirs.offset, theirs.size));
+        compare(format!("{place}: offset"), field.offset, offset);
+        compare(format!("{place}: size"), field.size, size);
     }
-    layout.fields.len()
+    found
 }
 
 #[test]
@@ -159,7 +121,9 @@ fn published_fields_are_where_the_tables_say() {
         for layout in table.published() {
             match table.structs.get(layout.table) {
                 Some(expected) => {
-                    fields += compare(&table.variant, layout, expected);
+                    let wrong = differences(layout, expected);
+                    assert!(wrong.is_empty(), "{}: {wrong:?}", table.variant);
+                    fields += layout.fields.len();
                     records += 1;
                     found.insert(layout.table);
                 }
@@ -178,6 +142,30 @@ fn published_fields_are_where_the_tables_say() {
     }
     println!("\n{fields} fields checked");
     println!("{records} records checked");
+}
+
+#[test]
+fn a_wrong_number_in_a_table_is_found_wherever_it_is() {
+    for table in tables() {
+        for layout in table.published() {
+            let Some(right) = table.structs.get(layout.table) else { continue };
+            let check = |change: &dyn Fn(&mut TableStruct)| {
+                let mut wrong = right.clone();
+                change(&mut wrong);
+                let found = differences(layout, &wrong);
+                assert_eq!(found.len(), 1, "{}: {}: {found:?}", table.variant, layout.table);
+            };
+            check(&|table| table.size += 8);
+            check(&|table| table.align = Some(2 * layout.align));
+            for index in 0..right.fields.len() {
+                if field_left_out(layout.table, &right.fields[index].name) {
+                    continue;
+                }
+                check(&|table| table.fields[index].offset += 1);
+                check(&|table| table.fields[index].size += 1);
+            }
+        }
+    }
 }
 
 #[test]

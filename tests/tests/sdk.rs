@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
 #[path = "sdk/image.rs"]
+#[allow(dead_code, reason = "shared with the tests of imports")]
 mod image;
 #[path = "sdk/toolchain.rs"]
 mod toolchain;

@@ -57,14 +57,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             self.report_fault(code, format_args!("{stall}: {deferred}"));
             return;
         }
-        if let Some((worker, kernel)) = self.scheduler.running().first() {
+        if self.scheduler.running().first().is_some() {
+            let suspect = self.scheduler.running().suspect();
             let clause = self.scheduler.deferred.clause();
-            self.report_fault(
-                code,
-                format_args!(
-                    "{stall}: core {worker} is still running the kernel of func_id {kernel}{clause}"
-                ),
-            );
+            self.report_fault(code, format_args!("{stall}{suspect}{clause}"));
             return;
         }
         match self.running_call() {

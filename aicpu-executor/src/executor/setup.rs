@@ -8,7 +8,7 @@ use protocol::{
 use super::Executor;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
-use crate::region::{Region, RegionLayout, RegionSizes};
+use crate::region::{Region, RegionLayout, RegionSizes, write_refusal};
 use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
@@ -46,7 +46,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // A fault of a run that nobody asked about must not end this one.
         let _stale = self.take_report();
         let body = runtime.body();
-        let Some(mut setup) = self.find_region(body) else { return };
+        let Some(mut setup) = self.find_region(body) else {
+            // SAFETY: the host's pointer, and this thread is alone in the run.
+            unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
+            return;
+        };
         // SAFETY: this thread is alone in the run until the gate opens.
         let known = unsafe { &mut *self.known_region.get() };
         // Whatever happens from here on, the region counts as dirty until a run has succeeded.

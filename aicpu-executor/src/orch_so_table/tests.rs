@@ -147,6 +147,12 @@ fn a_refused_image_leaves_what_is_loaded_and_one_without_room_an_empty_slot() {
     let ended = bench.load_bytes(&platform, 2, truncated);
     bench.assert_fault(ended, StatusCode::LoadFailed, &parts);
     bench.assert_fault(bench.load_bytes(&platform, 2, &[]), StatusCode::LoadFailed, &parts);
+    let ended = bench.load_entry(&platform, 2, &bench.image, b"entrance");
+    bench.assert_fault(
+        ended,
+        StatusCode::EntryMissing,
+        &["of callable 5", "entered at `entrance`"],
+    );
     assert_eq!(platform.take_events(), []);
     run(&bench.enter(&platform, Some(1)).unwrap());
     platform.take_events();

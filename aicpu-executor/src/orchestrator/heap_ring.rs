@@ -60,6 +60,16 @@ impl HeapRing {
         Some(self.base + start % self.capacity)
     }
 
+    /// A capacity, a power of two, with which [`take`](Self::take) would have had room for `bytes`
+    /// beside what is in use; `None` if 64 bits do not hold it.
+    ///
+    /// A ring that has given nothing back yet would look the same, but for its end. In any other
+    /// the pieces may lie elsewhere, and the jump over the end costs less than the largest piece.
+    pub(crate) fn sufficient(&self, bytes: u64) -> Option<u64> {
+        let jump = if self.tail == 0 { 0 } else { self.used().max(bytes) };
+        self.used().checked_add(bytes)?.checked_add(jump)?.checked_next_power_of_two()
+    }
+
     /// Gives back everything up to a position that [`position`](Self::position) returned.
     pub(crate) fn give_back(&mut self, position: u64) {
         self.tail = self.tail.max(position).min(self.head);
@@ -99,6 +109,37 @@ mod tests {
             heap.give_back(heap.position());
         }
         assert_eq!(heap.take(257), None);
+    }
+
+    #[test]
+    fn the_sufficient_capacity_has_room_wherever_the_pieces_lie() {
+        // Nothing given back: exactly what is needed.
+        let mut fresh = HeapRing::new(0, 4096);
+        assert_eq!(fresh.take(3072), Some(0));
+        assert_eq!((fresh.take(2048), fresh.sufficient(2048)), (None, Some(8192)));
+        assert_eq!(fresh.sufficient(u64::MAX), None);
+
+        // Every state of two live pieces behind one that was given back, in every capacity that is
+        // named: the third piece fits.
+        for (gone, one, other, want) in (0..6_u64.pow(4)).map(|n| {
+            let piece = |power: u32| (n / 6_u64.pow(power) % 6) * 512;
+            (piece(0), piece(1), piece(2), piece(3))
+        }) {
+            let replay = |capacity| {
+                let mut heap = HeapRing::new(0, capacity);
+                let taken = heap.take(gone);
+                let position = heap.position();
+                let (first, second) = (heap.take(one), heap.take(other));
+                heap.give_back(position);
+                (taken.and(first).and(second).is_some(), heap.take(want).is_some(), heap)
+            };
+            let (fits, wanted, heap) = replay(4096);
+            if !fits || wanted {
+                continue;
+            }
+            let named = heap.sufficient(want).unwrap();
+            assert!(replay(named).1, "{gone} {one} {other} {want}: {named}");
+        }
     }
 
     #[test]

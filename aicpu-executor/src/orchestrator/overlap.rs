@@ -142,11 +142,17 @@ impl Access {
         self.dimensions().skip(1).all(|(shape, raw, _)| shape == raw)
     }
 
-    /// Whether both views index the buffer in the same way.
+    /// Whether both views index the buffer in the same way, and each element of either in one way
+    /// only: a view that is wider than its row goes on in the next one.
     fn has_geometry_of(&self, other: &Self) -> bool {
+        let is_within = |(shape, raw, offset): (u64, u64, u64)| offset + shape <= raw;
         self.rank == other.rank
             && self.element_bytes == other.element_bytes
-            && self.dimensions().zip(other.dimensions()).all(|(mine, theirs)| mine.1 == theirs.1)
+            && self.dimensions().zip(other.dimensions()).enumerate().all(
+                |(index, (mine, theirs))| {
+                    mine.1 == theirs.1 && (index == 0 || (is_within(mine) && is_within(theirs)))
+                },
+            )
     }
 
     /// How this access relates to an earlier write of the same buffer.
@@ -262,6 +268,21 @@ mod tests {
         let column = view(&[4, 4], &[4, 1], &[0, 2]);
         assert_eq!(column.overlap_with(&flat[1]), Overlap::Partial);
         assert_eq!(flat[1].overlap_with(&column), Overlap::Partial);
+    }
+
+    #[test]
+    fn a_view_that_is_wider_than_its_row_overlaps_what_it_reaches_in_the_next() {
+        // Two rows of 8; the view begins in the first and has 4 of its 8 elements in the second.
+        let wide = view(&[2, 8], &[1, 8], &[0, 4]);
+        for (row, column, expected) in
+            [(0, 0, Overlap::None), (0, 4, Overlap::Covered), (1, 0, Overlap::Covered)]
+        {
+            let part = view(&[2, 8], &[1, 4], &[row, column]);
+            assert_eq!(wide.overlap_with(&part), expected, "{row}, {column}");
+            let back = part.overlap_with(&wide);
+            assert_eq!(back == Overlap::None, expected == Overlap::None, "{row}, {column}");
+        }
+        assert_eq!(wide.overlap_with(&view(&[2, 8], &[1, 4], &[1, 4])), Overlap::None);
     }
 
     #[test]

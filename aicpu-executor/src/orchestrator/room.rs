@@ -5,12 +5,12 @@
 //! all slots); that is proved (`TaskRings::is_stuck`) and reported at once, with the sizes that
 //! would do. The codes are the reference's (spec trb §12).
 
-use protocol::{Chip, RING_COUNT, StatusCode};
+use protocol::{Chip, MAX_TENSOR_ARGS, RING_COUNT, StatusCode};
 
 use super::task_rings::{Shortage, Submission, TakenSlot};
 use super::{Fatal, Orchestrator, Services};
 use crate::platform::Platform;
-use crate::region::{Edge, EdgeHandle};
+use crate::region::{Edge, EdgeHandle, window_for_entries};
 use crate::wait::WaitEnd;
 
 /// How a wait for room ended.
@@ -87,7 +87,8 @@ impl Orchestrator {
         }
     }
 
-    /// Reports a shortage that cannot end.
+    /// Reports a shortage that cannot end, with a size that would do for what is being submitted;
+    /// what a scope would still submit cannot be known.
     fn never<C: Chip, P: Platform>(
         &self,
         services: &Services<'_, C, P>,
@@ -97,50 +98,58 @@ impl Orchestrator {
     ) -> Fatal {
         let sizes = self.rings.sizes();
         let (depth, here) = (self.scopes.depth(), self.scopes.tasks_here());
+        let place = format_args!("the scope at depth {depth} holds {here} tasks");
         match shortage {
             Shortage::TaskSlot => services.fatal(
                 StatusCode::ScopeDeadlock,
                 format_args!(
-                    "ring {ring}: open scopes hold all {} task slots (the scope at depth {depth} \
-                     holds {here} tasks), so no slot can become free. Close a scope earlier, or \
-                     set PTO2_RING_TASK_WINDOW to {} or more (now {})",
+                    "ring {ring}: open scopes hold all {} task slots ({place}), so no slot can \
+                     become free. Close a scope earlier, or set PTO2_RING_TASK_WINDOW to {} or \
+                     more (now {})",
                     sizes.window - 1,
                     sizes.window * 2,
                     sizes.window
+                ),
+            ),
+            Shortage::Heap if want > sizes.heap_bytes => services.fatal(
+                StatusCode::HeapRingDeadlock,
+                format_args!(
+                    "ring {ring}: a task wants {want} bytes of output memory at once ({place}), but \
+                     the whole ring has {}. Give it smaller outputs, or set PTO2_RING_HEAP to {} \
+                     or more",
+                    sizes.heap_bytes,
+                    self.rings.sufficient_heap(ring, want).unwrap_or(u64::MAX)
                 ),
             ),
             Shortage::Heap => services.fatal(
                 StatusCode::HeapRingDeadlock,
                 format_args!(
                     "ring {ring}: {want} bytes of output memory are wanted, {} of {} are held by \
-                     tasks of open scopes (depth {depth}). Close a scope earlier, or set \
+                     tasks of open scopes ({place}). Close a scope earlier, or set \
                      PTO2_RING_HEAP to {} or more",
                     self.rings.heap_used(ring),
                     sizes.heap_bytes,
-                    self.rings
-                        .heap_used(ring)
-                        .saturating_add(want)
-                        .checked_next_power_of_two()
-                        .unwrap_or(u64::MAX)
+                    self.rings.sufficient_heap(ring, want).unwrap_or(u64::MAX)
                 ),
             ),
             Shortage::Edge => services.fatal(
                 StatusCode::DepPoolOverflow,
                 format_args!(
-                    "ring {ring}: all {} dependency edges are in use, and the oldest task of the ring \
-                     cannot retire before an open scope closes or this task is submitted. Close a \
-                     scope earlier, or set PTO2_RING_DEP_POOL to {} or more",
+                    "ring {ring}: all {} dependency edges are in use, and the oldest task of the \
+                     ring cannot retire before an open scope closes or this task is submitted \
+                     ({place}). Close a scope earlier, give the task fewer dependencies, or set \
+                     PTO2_RING_DEP_POOL to {} or more",
                     sizes.edges,
-                    sizes.edges * 2
+                    self.rings.sufficient_edges(&self.region, ring).max(sizes.edges * 2)
                 ),
             ),
             Shortage::MapEntry => services.fatal(
                 StatusCode::DependencyOverflow,
                 format_args!(
-                    "the tensor map is full: {} written regions belong to tasks of open scopes. \
-                     Close a scope earlier, or set PTO2_RING_TASK_WINDOW to {} or more",
+                    "the tensor map is full: {} written regions belong to tasks of open scopes \
+                     ({place}). Close a scope earlier, or set PTO2_RING_TASK_WINDOW to {} or more",
                     self.map.live(),
-                    sizes.window * 2
+                    window_for_entries(u64::from(self.map.live()) + MAX_TENSOR_ARGS as u64)
                 ),
             ),
         }
@@ -162,9 +171,9 @@ impl Orchestrator {
         services.fatal(
             code,
             format_args!(
-                "ring {ring}: waited for {what}, and no task made progress for {} ms; a kernel \
-                 may not end{}",
+                "ring {ring}: waited for {what}, and no task made progress for {} ms{}{}",
                 services.stall_us / 1000,
+                services.scheduler.running().suspect(),
                 services.scheduler.deferred.clause()
             ),
         )

@@ -154,6 +154,26 @@ impl TaskRings {
         self.ring(ring).map_or(0, |ring| ring.heap.used())
     }
 
+    /// A heap size with which a ring would have had room for `bytes` more
+    /// ([`HeapRing::sufficient`]).
+    pub(crate) fn sufficient_heap(&self, ring: u8, bytes: u64) -> Option<u64> {
+        self.ring(ring)?.heap.sufficient(bytes)
+    }
+
+    /// A number of edges with which a ring would have had enough for its newest task, which is being
+    /// submitted: those that older tasks hold, and one for each task that it could wait for.
+    pub(crate) fn sufficient_edges(&self, region: &Region<'_>, ring_index: u8) -> u64 {
+        let most_live = self.taken().min((self.sizes.window - 1) * RING_COUNT as u64);
+        let Some(ring) = self.ring(ring_index) else { return most_live };
+        let Some(slot) = region.slot(self.handle(ring_index, ring.next.saturating_sub(1))) else {
+            return most_live;
+        };
+        // SAFETY: this is the orchestrator's thread. The note of a task that is being submitted has
+        // the position at which its edges begin.
+        let first = unsafe { slot.note() }.edge_end;
+        first.saturating_sub(ring.edges_returned) + most_live
+    }
+
     /// Takes one edge of a ring.
     pub(crate) fn take_edge<'r>(
         &mut self,
@@ -213,12 +233,12 @@ impl TaskRings {
         Some((TaskId::new(ring_index, ring.oldest), slot))
     }
 
-    /// Whether waiting for room in a ring is pointless: its oldest task is complete and held by
-    /// nobody but an open scope and the submission `current` itself, which both wait for us; or
-    /// there is no older task at all.
+    /// Whether waiting for room in a ring is pointless: an open scope or the submission `current`
+    /// itself holds its oldest task, and both wait for us; or there is no older task at all.
     ///
-    /// All other holders are tasks that run without the orchestrator's doing, so this is a proof
-    /// and not a guess.
+    /// This is a proof and not a guess: a ring gives back its oldest task first, that one stays as
+    /// long as it is held, and the thread that could let go of it is the one that waits. Whether
+    /// the task has run does not matter, so nothing has to be waited for to know.
     pub(crate) fn is_stuck(&self, region: &Region<'_>, ring: u8, current: Submission) -> bool {
         let Some((id, slot)) = self.oldest(region, ring) else { return true };
         if Some(id) == current.task {
@@ -226,8 +246,7 @@ impl TaskRings {
         }
         // SAFETY: this is the orchestrator's thread.
         let note: OrchestratorNote = unsafe { slot.note() };
-        let held_by_us = note.scope_references + u32::from(note.named_by == current.number);
-        slot.is_completed() && held_by_us > 0 && slot.reference_count() == held_by_us
+        note.scope_references > 0 || note.named_by == current.number
     }
 }
 

@@ -7,9 +7,11 @@ use crate::testing::submission::{Submission, elements, external, output, view};
 use crate::testing::{Machine, Session};
 
 mod deferral;
+mod hazards;
 mod launch;
 mod limits;
 mod refusals;
+mod tiny_rings;
 
 /// `args[index]` as a tensor.
 fn tensor_arg(args: *const u64, index: usize) -> Tensor {

@@ -6,6 +6,7 @@
 //! is in use. Each has an ingress, in which its kernel may defer the sub-task (`deferred`).
 
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use protocol::{
@@ -130,6 +131,21 @@ impl Payloads {
     }
 }
 
+/// ": core … is still running the kernel of func_id …", or nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Suspect(Option<(u16, i32)>);
+
+impl fmt::Display for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((core, kernel)) => {
+                write!(f, ": core {core} is still running the kernel of func_id {kernel}")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Which kernel each core was given last and has not finished, for reports.
 #[derive(Debug)]
 pub(crate) struct RunningKernels {
@@ -163,6 +179,11 @@ impl RunningKernels {
     pub(crate) fn first(&self) -> Option<(u16, i32)> {
         // CAST: at most `CORE_LIMIT` cores.
         (0..CORE_LIMIT as u16).find_map(|worker| Some((worker, self.on(worker)?)))
+    }
+
+    /// The core that a run which does not move waits for, as the end of a message.
+    pub(crate) fn suspect(&self) -> Suspect {
+        Suspect(self.first())
     }
 
     /// Forgets everything; between runs.

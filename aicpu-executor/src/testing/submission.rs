@@ -76,6 +76,15 @@ impl Submission {
         self.push(ArgTag::Output, address)
     }
 
+    /// A tensor for the runtime to allocate, with this number of dimensions.
+    pub(crate) fn create_of_rank(mut self, rank: u32) -> Self {
+        self = self.create(&[1], None);
+        if let Some(info) = self.create_infos.last_mut() {
+            info.ndims = rank;
+        }
+        self
+    }
+
     /// A scalar.
     pub(crate) fn scalar(mut self, value: u64) -> Self {
         self.arg.scalars[self.arg.scalar_count as usize] = value;

@@ -13,7 +13,9 @@ use super::image::ImageError;
 #[non_exhaustive]
 pub enum MemoryError {
     /// The device has no memory of that size.
-    #[error("no device memory for {bytes} bytes; free some, or pass smaller tensors")]
+    #[error(
+        "no device memory for {bytes} bytes; free some, pass smaller tensors, or make the rings smaller"
+    )]
     Exhausted {
         /// Bytes asked for.
         bytes: usize,
@@ -202,7 +204,7 @@ pub enum DeviceError {
     /// Ring sizes that the executor cannot work with.
     #[error(
         "a task window of {task_window} with a dependency pool of {dep_pool} is not possible: the \
-         window is a power of two from 4 to 2^26, the pool at most 2^30"
+         window is a power of two from 4 to 2^26, the pool of a ring less than 2^30 - 1"
     )]
     Rings {
         /// Slots per ring, as given.

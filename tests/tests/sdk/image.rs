@@ -10,6 +10,8 @@ use std::path::Path;
 const PT_TLS: u32 = 7;
 /// Section header type of the dynamic symbol table.
 const SHT_DYNSYM: u32 = 11;
+/// Symbol binding of symbols that may stay undefined.
+const STB_WEAK: u8 = 2;
 /// Symbol binding of GNU "unique" symbols.
 const STB_GNU_UNIQUE: u8 = 10;
 
@@ -17,6 +19,8 @@ const STB_GNU_UNIQUE: u8 = 10;
 pub(crate) struct Image {
     /// Names of the defined dynamic symbols, sorted.
     pub(crate) exports: Vec<String>,
+    /// Names of the undefined dynamic symbols that are not weak, sorted.
+    pub(crate) imports: Vec<String>,
     /// Whether there is thread-local storage.
     pub(crate) has_thread_locals: bool,
     /// Names of the symbols with unique binding.
@@ -45,11 +49,21 @@ impl Bytes {
     }
 }
 
-/// Reads a 64-bit little-endian ELF file (System V gABI, chapters 4 and 5).
+/// Reads a file.
 pub(crate) fn read(path: &Path) -> Image {
-    let bytes = Bytes(fs::read(path).expect("the compiler wrote the file"));
-    assert_eq!(&bytes.0[..6], b"\x7fELF\x02\x01", "{}", path.display());
-    let mut image = Image { exports: Vec::new(), has_thread_locals: false, unique: Vec::new() };
+    parse(fs::read(path).expect("the compiler wrote the file"))
+}
+
+/// Reads a 64-bit little-endian ELF file (System V gABI, chapters 4 and 5).
+pub(crate) fn parse(bytes: Vec<u8>) -> Image {
+    let bytes = Bytes(bytes);
+    assert_eq!(&bytes.0[..6], b"\x7fELF\x02\x01", "not what the compiler writes");
+    let mut image = Image {
+        exports: Vec::new(),
+        imports: Vec::new(),
+        has_thread_locals: false,
+        unique: Vec::new(),
+    };
 
     let (segments, segment_bytes, segment_count) = (bytes.u64(32), bytes.u16(54), bytes.u16(56));
     image.has_thread_locals =
@@ -66,13 +80,20 @@ pub(crate) fn read(path: &Path) -> Image {
     for symbol in (symbols..symbols + size).step_by(24) {
         let name = bytes.name(names + bytes.u32(symbol) as usize);
         let is_defined = bytes.u16(symbol + 6) != 0;
-        if bytes.0[symbol + 4] >> 4 == STB_GNU_UNIQUE {
+        let binding = bytes.0[symbol + 4] >> 4;
+        if binding == STB_GNU_UNIQUE {
             image.unique.push(name.clone());
         }
-        if is_defined && !name.is_empty() {
+        if name.is_empty() {
+            continue;
+        }
+        if is_defined {
             image.exports.push(name);
+        } else if binding != STB_WEAK {
+            image.imports.push(name);
         }
     }
     image.exports.sort();
+    image.imports.sort();
     image
 }

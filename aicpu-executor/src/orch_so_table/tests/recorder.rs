@@ -223,12 +223,23 @@ impl Bench {
         generation: u32,
         image: &[u8],
     ) -> Result<Lease<'t, Recorder<'p>>, i32> {
+        self.load_entry(platform, generation, image, b"entry")
+    }
+
+    /// The same with an entry of another name.
+    pub(super) fn load_entry<'t, 'p>(
+        &'t self,
+        platform: &'t Recorder<'p>,
+        generation: u32,
+        image: &[u8],
+        entry: &[u8],
+    ) -> Result<Lease<'t, Recorder<'p>>, i32> {
         let mut body = RuntimeBody {
             dev_orch_so_addr: DeviceAddr::new(image.as_ptr().expose_provenance() as u64),
             dev_orch_so_size: image.len() as u64,
             ..RuntimeBody::default()
         };
-        body.device_orch_func_name[..5].copy_from_slice(b"entry");
+        body.device_orch_func_name[..entry.len()].copy_from_slice(entry);
         body.device_orch_config_name[..6].copy_from_slice(b"config");
         // SAFETY: the bytes are there for the whole call.
         unsafe { self.table.load(platform, &self.faults, id(), &body, generation) }

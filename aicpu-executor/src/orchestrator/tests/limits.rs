@@ -18,6 +18,8 @@ fn a_scope_that_holds_every_slot_is_reported_at_once_with_the_size_that_would_do
     assert_eq!(outcome.code(), StatusCode::ScopeDeadlock.code());
     let text = outcome.fault.unwrap().text;
     assert!(text.contains("PTO2_RING_TASK_WINDOW to 8"), "{text}");
+    // A proof waits for nobody: not even the first task has run.
+    assert_eq!(buffer, [0]);
 }
 
 #[test]
@@ -73,4 +75,26 @@ fn edges_and_map_entries_held_by_an_open_scope_are_reported() {
         }
     });
     assert_eq!(entries.code(), StatusCode::DependencyOverflow.code());
+}
+
+#[test]
+fn a_full_tensor_map_names_a_window_that_brings_more_entries() {
+    // 65536 entries come with every window up to 16384, so twice the window would change nothing.
+    let mut buffer = std::vec![0; 16];
+    let outcome = Machine { window: 8192, ..Machine::default() }.run(&[set], |session| {
+        let whole = external(&mut buffer, &[16]);
+        let written = |part| view(&whole, &[1], &[part]);
+        let task = (0..16).fold(Submission::aiv(0), |task, part| {
+            task.tensor(ArgTag::OutputExisting, written(part))
+        });
+        let task = task.scalar(1);
+        for _ in 0..65536 / 16 {
+            assert!(task.submit(session).task_id.is_valid());
+        }
+        assert!(!task.submit(session).task_id.is_valid());
+    });
+    assert_eq!(outcome.code(), StatusCode::DependencyOverflow.code());
+    let text = outcome.fault.unwrap().text;
+    assert!(text.contains("65536 written regions"), "{text}");
+    assert!(text.contains("PTO2_RING_TASK_WINDOW to 32768 or more"), "{text}");
 }

@@ -1,0 +1,103 @@
+//! What schedulers do with a finished task, where the order of single steps matters.
+
+use core::sync::atomic::Ordering;
+use std::vec::Vec;
+
+use protocol::ResourceShape;
+
+use super::Scheduler;
+use crate::fault::FaultLatch;
+use crate::region::consumer_list::EMPTY;
+use crate::region::{EdgeHandle, Region, RegionLayout, RegionSizes, SlotHandle, TaskRecord};
+
+/// A region of the smallest window, and its memory.
+fn region() -> (Region<'static>, Vec<u128>) {
+    let layout = RegionLayout::new(RegionSizes::wanted(4, 4)).expect("valid sizes");
+    let memory = std::vec![0_u128; layout.total() as usize / 16 + 8];
+    let address = (memory.as_ptr().expose_provenance() as u64).next_multiple_of(64);
+    // SAFETY: the memory is zeroed, large enough, and outlives the region in each test.
+    let region = unsafe { Region::at(address, &layout) }.expect("aligned memory");
+    region.clean();
+    (region, memory)
+}
+
+fn record(shape: ResourceShape) -> TaskRecord {
+    TaskRecord {
+        kernel_addresses: [0; 3],
+        kernel_ids: [-1; 3],
+        block_count: 1,
+        edge_first: 0,
+        edge_count: 0,
+        edge_ring: 4,
+        lanes: 2,
+        shape: shape as u8,
+        tensor_count: 0,
+        scalar_count: 0,
+        sync_start: 0,
+        reserved: [0; 3],
+        local: 0,
+    }
+}
+
+/// Item 4 of spec trb §14.1: as soon as a consumer is notified it may run, retire, and its edge be
+/// somebody else's. Here the notification itself overwrites the edge: the ready queue's cells are
+/// the memory of the edges. Every consumer must be notified all the same.
+#[test]
+fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() {
+    let (mut region, _memory) = region();
+    let edges = region.rings[0].edges;
+    // SAFETY: an edge is four 32-bit atomics, so two of these words; both are atomics in the same
+    // memory, which outlives the region. No other test or thread uses it.
+    let cells = unsafe { core::slice::from_raw_parts(edges.as_ptr().cast(), 8) };
+    region.ready_cells[ResourceShape::Aiv as usize] = cells;
+
+    let (scheduler, faults) = (Scheduler::default(), FaultLatch::new());
+    scheduler.start(true);
+    let handle = |index| SlotHandle::new(0, index);
+    let producer = region.slot(handle(0)).unwrap();
+    producer.open(1);
+    // SAFETY: the test is orchestrator and scheduler at once; nobody else has the slot.
+    unsafe { producer.set_record(record(ResourceShape::Aiv)) };
+    // The newest edge is notified first, and its memory is the first that is overwritten: its link
+    // then names edge 3, where a walk that has gone astray ends.
+    // ORDERING: Relaxed: this is the only thread.
+    edges[3].next.store(EMPTY, Ordering::Relaxed);
+    for (consumer, edge) in [(1, 2), (2, 1), (3, 0)] {
+        let slot = region.slot(handle(consumer)).unwrap();
+        // Waits for one thing, which is the producer.
+        slot.open(1);
+        // SAFETY: as above.
+        unsafe { slot.set_record(record(ResourceShape::Aiv)) };
+        let edge_handle = EdgeHandle::new(0, edge);
+        let edge = region.edge(edge_handle).unwrap();
+        edge.set(handle(0), handle(consumer));
+        assert!(producer.consumers.push(edge_handle.raw(), &edge.next));
+    }
+    scheduler.finish_subtask(&region, &faults, handle(0));
+    assert_eq!(faults.take(), None);
+    let pending = [1, 2, 3].map(|index| {
+        // ORDERING: Relaxed: this is the only thread.
+        region.slot(handle(index)).unwrap().pending.load(Ordering::Relaxed)
+    });
+    assert_eq!(pending, [0, 0, 0], "every consumer has been told");
+    assert!(producer.is_completed());
+}
+
+/// Item 8 of spec trb §14.1: total and completed are one statement about the end, whichever of the
+/// two comes last, and a run of no task is one that is finished.
+#[test]
+fn a_run_is_finished_when_the_total_is_known_and_reached_and_not_before() {
+    let scheduler = Scheduler::default();
+    scheduler.start(true);
+    assert!(!scheduler.is_finished(), "nothing is known yet");
+    scheduler.count_completed(2);
+    assert!(!scheduler.is_finished());
+    scheduler.set_total(3);
+    assert!(!scheduler.is_finished() && scheduler.is_total_known());
+    scheduler.count_completed(1);
+    assert!(scheduler.is_finished());
+    scheduler.start(false);
+    assert!(!scheduler.is_finished() && !scheduler.is_total_known(), "of the run before");
+    scheduler.set_total(0);
+    assert!(scheduler.is_finished(), "an empty graph ends at once");
+}
