@@ -41,6 +41,8 @@ pub mod case_data;
 #[cfg(not(loom))]
 pub mod code_listing;
 #[cfg(not(loom))]
+pub mod comm;
+#[cfg(not(loom))]
 pub mod compare;
 #[cfg(not(loom))]
 pub mod compile;
@@ -58,6 +60,8 @@ pub mod manifest;
 pub mod npy;
 #[cfg(not(loom))]
 pub mod number;
+#[cfg(not(loom))]
+pub mod platform_name;
 #[cfg(not(loom))]
 pub mod registry;
 #[cfg(not(loom))]

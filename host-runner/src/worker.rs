@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
+use protocol::{A2a3, A5, CallableId, DeviceAddr, StatusCode};
 
 use crate::arguments::Arguments;
 use crate::callable::Callable;
@@ -23,13 +23,16 @@ use crate::run::{self, Bound};
 
 mod code_location;
 mod config;
+mod peers;
+mod throw_site;
 
 pub use crate::code_listing::CodeListing;
 pub use crate::device::RingConfig;
+pub use crate::platform_name::{PlatformName, UnknownPlatform};
 pub use crate::registry::RegisterError;
 pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
 pub use code_location::{BuildId, CodeLocation};
-pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
+pub use config::{WorkerConfig, WorkerError};
 
 /// A registered callable.
 ///
@@ -67,6 +70,8 @@ pub struct Worker {
     config: WorkerConfig,
     /// Tells this worker's handles from those of others.
     serial: u64,
+    /// How many devices were lost; changed under the lock of the state, read without.
+    losses: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -81,6 +86,7 @@ struct Opening {
 /// What changes with every call.
 struct State {
     opening: Opening,
+    losses: Arc<AtomicU64>,
     /// `None` after it was lost, until the next call that needs one.
     device: Option<Box<dyn Device>>,
     registry: Registry,
@@ -105,14 +111,16 @@ impl Worker {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let losses = Arc::<AtomicU64>::default();
         let state = State {
             opening,
+            losses: Arc::clone(&losses),
             device: Some(device),
             registry: Registry::default(),
             counters: Counters::default(),
             bound: None,
         };
-        Ok(Self { config, serial, state: Mutex::new(state) })
+        Ok(Self { config, serial, losses, state: Mutex::new(state) })
     }
 
     /// Registers a callable: afterwards it is on the device, ready to be run any number of times.
@@ -276,10 +284,10 @@ impl Opening {
 
     /// A fresh device.
     fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
+        let limit = self.unload_limit;
         let mut device: Box<dyn Device> = match self.platform {
-            PlatformName::A2a3Sim => {
-                Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(self.unload_limit))
-            }
+            PlatformName::A2a3Sim => Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(limit)),
+            PlatformName::A5Sim => Box::new(SimDevice::<A5>::open()?.with_unload_limit(limit)),
         };
         if let Some(lister) = &self.lister {
             device.list_code(Arc::clone(lister));
@@ -319,7 +327,8 @@ impl State {
                 let loads = self.counters.loads;
                 Ok(RunReport { tasks, loads, loaded: end.loaded, elapsed })
             }
-            Err(error) => {
+            Err(mut error) => {
+                self.name_throw_site(&mut error);
                 self.recover(handle, &error);
                 Err(error)
             }
@@ -330,6 +339,8 @@ impl State {
     fn forget_device(&mut self) {
         // Dropping a lost device leaves it in memory; nothing else can be done with it.
         self.device = None;
+        // ORDERING: Release: who sees the number sees that what was on the device is gone.
+        self.losses.fetch_add(1, Ordering::Release);
         self.bound = None;
         self.registry.forget_device();
     }
