@@ -80,6 +80,10 @@ fn a_host_thread_may_raise_the_counters_while_the_run_is_in_flight() {
 #[test]
 fn a_slow_peer_is_no_stall_as_long_as_a_counter_moves() {
     on_every_chip("waits", |(worker, handle), aicpu_threads| {
+        // It takes its time; with and without a thread that only orchestrates is enough.
+        if ![1, 3].contains(&aicpu_threads) {
+            return;
+        }
         let counters = counters(1);
         let start = Instant::now();
         let cells = thread::scope(|scope| {

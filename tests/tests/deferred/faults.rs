@@ -47,7 +47,7 @@ fn a_condition_that_never_holds_is_a_stall_that_says_which_one() {
         let (second, start) =
             (format!("the counter at {:#x}", address(&counters[1..])), Instant::now());
         let parts = [
-            "no progress for 200 ms",
+            "no progress for 400 ms",
             "1 sub-task waits for 1 deferred condition",
             "condition 1 (of 2, from 0) of the kernel of func_id 4 (task 0 of ring 0, block 0, core ",
             &second,
@@ -63,7 +63,7 @@ fn a_condition_that_never_holds_is_a_stall_that_says_which_one() {
 #[test]
 fn an_element_access_that_gives_up_says_which_condition_does_not_hold() {
     let parts =
-        ["an element access waited", "no task made progress for 200 ms", "is 0 and must reach 5"];
+        ["an element access waited", "no task made progress for 400 ms", "is 0 and must reach 5"];
     let scalars = [address(counters(1)), 5];
     let with = with_entry(PlatformName::A5Sim, "reads");
     fails(&with, &scalars, &short(1), StatusCode::TensorWaitTimeout, &parts);
