@@ -25,6 +25,7 @@ pub mod sim;
 
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
+pub use sim::turns::Interleaving;
 
 /// What a device can hold and do at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +157,11 @@ pub trait Device: Send {
     /// Has code that is loaded shown to debuggers and profilers. To be called before the first run;
     /// the first call counts. A device whose code is not in this process has nothing to show.
     fn list_code(&mut self, _lister: Arc<CodeLister>) {}
+
+    /// What the last run went through; `None` unless threads take turns in the order of a seed.
+    fn interleaving(&self) -> Option<Interleaving> {
+        None
+    }
 
     /// The part of the run record that the host fills, as the last run left it.
     fn run_record(&mut self) -> &mut RuntimeBody;

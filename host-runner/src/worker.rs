@@ -25,7 +25,7 @@ mod code_location;
 mod config;
 
 pub use crate::code_listing::CodeListing;
-pub use crate::device::RingConfig;
+pub use crate::device::{Interleaving, RingConfig};
 pub use crate::registry::RegisterError;
 pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
 pub use code_location::{BuildId, CodeLocation};
@@ -76,6 +76,8 @@ struct Opening {
     unload_limit: Duration,
     /// Whom loaded code is shown to, if anybody.
     lister: Option<Arc<CodeLister>>,
+    /// Which interleaving runs go through.
+    interleaving_seed: Option<u64>,
 }
 
 /// What changes with every call.
@@ -99,8 +101,9 @@ impl Worker {
         config.check()?;
         crate::log::forward();
         let lister = CodeLister::open(&config.code_listing)?;
+        let WorkerConfig { unload_limit, interleaving_seed, .. } = config;
         let opening =
-            Opening { platform: config.platform, unload_limit: config.unload_limit, lister };
+            Opening { platform: config.platform, unload_limit, lister, interleaving_seed };
         let device = opening.device()?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
@@ -184,6 +187,12 @@ impl Worker {
         let range = loaded.into_iter().find(|range| range.contains(address))?;
         let (name, image) = state.registry.image(range.id, range.generation)?;
         Some(CodeLocation::find(&range, name, image, address))
+    }
+
+    /// What the last run went through, if the worker has a seed
+    /// ([`WorkerConfig::with_interleaving_seed`]).
+    pub fn interleaving(&self) -> Option<Interleaving> {
+        self.state().device.as_ref()?.interleaving()
     }
 
     /// What the worker has done so far.
@@ -278,7 +287,8 @@ impl Opening {
     fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
         let mut device: Box<dyn Device> = match self.platform {
             PlatformName::A2a3Sim => {
-                Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(self.unload_limit))
+                let device = SimDevice::<A2a3>::open_with_seed(self.interleaving_seed)?;
+                Box::new(device.with_unload_limit(self.unload_limit))
             }
         };
         if let Some(lister) = &self.lister {
