@@ -171,11 +171,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             );
             return -code;
         }
+        self.platform.interleave();
         match self.gate.arrive(count) {
             Arrival::Surplus => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
                 self.set_up(runtime);
+                self.platform.interleave();
                 self.gate.open();
+                self.platform.interleave();
                 self.take_part(runtime, 0, count);
             }
             Arrival::Member { index } => {
@@ -184,7 +187,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 }
             }
         }
+        self.platform.interleave();
         if self.gate.depart(count) {
+            self.platform.interleave();
             self.tear_down();
         }
         -self.faults.code()

@@ -20,6 +20,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::fault::FaultLatch;
+use crate::platform::Platform;
 use crate::region::consumer_list::EMPTY;
 use crate::region::{EdgeHandle, Region, SHAPE_COUNT, SlotHandle, TaskRecord, TaskSlot};
 use crate::sync::CacheAligned;
@@ -72,14 +73,16 @@ impl Scheduler {
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.
-    pub(crate) fn make_ready(
+    pub(crate) fn make_ready<P: Platform>(
         &self,
+        platform: &P,
         region: &Region<'_>,
         faults: &FaultLatch,
         handle: SlotHandle,
         shape: u8,
     ) {
         let shape = usize::from(shape);
+        platform.interleave();
         let pushed = match (self.queues.get(shape), region.ready_cells.get(shape)) {
             (Some(queue), Some(cells)) => queue.push(cells, handle.raw()).is_ok(),
             _ => false,
@@ -105,29 +108,33 @@ impl Scheduler {
     }
 
     /// Counts one finished sub-task; the last one completes the task.
-    pub(crate) fn finish_subtask(
+    pub(crate) fn finish_subtask<P: Platform>(
         &self,
+        platform: &P,
         region: &Region<'_>,
         faults: &FaultLatch,
         handle: SlotHandle,
     ) {
         self.note_progress();
         let Some(slot) = region.slot(handle) else { return };
+        platform.interleave();
         // ORDERING: AcqRel: the thread that counts the last sub-task sees what the cores of all
         // the others wrote.
         if slot.subtasks_left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.complete(region, faults, slot, handle);
+            self.complete(platform, region, faults, slot, handle);
         }
     }
 
     /// Completes a task whose sub-tasks have all finished.
-    fn complete(
+    fn complete<P: Platform>(
         &self,
+        platform: &P,
         region: &Region<'_>,
         faults: &FaultLatch,
         slot: &TaskSlot,
         handle: SlotHandle,
     ) {
+        platform.interleave();
         let mut raw = slot.consumers.close();
         while raw != EMPTY {
             let Some(edge) = region.edge(EdgeHandle::from_raw(raw)) else { break };
@@ -136,24 +143,34 @@ impl Scheduler {
             // ORDERING: Relaxed: `close` acquired the edges.
             raw = edge.next.load(crate::sync::Ordering::Relaxed);
             let consumer = edge.consumer();
-            self.notify(region, faults, consumer);
+            platform.interleave();
+            self.notify(platform, region, faults, consumer);
         }
+        platform.interleave();
         // SAFETY: the task is published, and cannot be retired before `mark_completed` below.
         let record = unsafe { slot.record() };
-        release_producers(region, handle, record);
+        release_producers(platform, region, handle, record);
+        platform.interleave();
         slot.mark_completed();
+        platform.interleave();
         self.count_completed(1);
     }
 
     /// Tells a task that one of its producers is complete.
-    fn notify(&self, region: &Region<'_>, faults: &FaultLatch, consumer: SlotHandle) {
+    fn notify<P: Platform>(
+        &self,
+        platform: &P,
+        region: &Region<'_>,
+        faults: &FaultLatch,
+        consumer: SlotHandle,
+    ) {
         let Some(slot) = region.slot(consumer) else { return };
         // ORDERING: AcqRel: the thread that takes the last one sees what all producers wrote, and
         // passes it on through the ready queue.
         if slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             // SAFETY: the task is published: its orchestrator's own count in `pending` is gone.
             let shape = unsafe { slot.record() }.shape;
-            self.make_ready(region, faults, consumer, shape);
+            self.make_ready(platform, region, faults, consumer, shape);
         }
     }
 
@@ -210,7 +227,12 @@ impl Scheduler {
 }
 
 /// Lets go of the producers that a task has kept alive.
-fn release_producers(region: &Region<'_>, handle: SlotHandle, record: &TaskRecord) {
+fn release_producers<P: Platform>(
+    platform: &P,
+    region: &Region<'_>,
+    handle: SlotHandle,
+    record: &TaskRecord,
+) {
     let ring = handle.ring();
     // The ring's edges are `edge_ring` long; a task's run of them wraps around at its end.
     let mut index = record.edge_first;
@@ -218,6 +240,7 @@ fn release_producers(region: &Region<'_>, handle: SlotHandle, record: &TaskRecor
         // CAST: ring is below 4.
         let Some(edge) = region.edge(EdgeHandle::new(ring as u8, index)) else { break };
         if let Some(producer) = region.slot(edge.producer()) {
+            platform.interleave();
             producer.release();
         }
         index += 1;

@@ -76,6 +76,7 @@ impl<C: Chip> SchedulerThread<C> {
     ) -> bool {
         let mut moved = false;
         while places(open, shape, lanes_wanted(shape)) != 0 {
+            context.platform.interleave();
             let Some(handle) = context.scheduler.take_ready(context.region, shape as usize) else {
                 break;
             };
@@ -116,11 +117,13 @@ impl<C: Chip> SchedulerThread<C> {
         // ORDERING: Relaxed (both): only the holder of the task touches the counter; the ready
         // queue orders one holder's accesses before the next one's.
         let first = slot.next_block.load(Ordering::Relaxed);
+        context.platform.interleave();
         let count = places.count_ones().min(block_count.saturating_sub(first));
         let end = first + count;
         slot.next_block.store(end, Ordering::Relaxed);
         if end < block_count {
-            context.scheduler.make_ready(context.region, context.faults, handle, shape as u8);
+            let StepContext { platform, faults, region, .. } = context;
+            context.scheduler.make_ready(platform, region, faults, handle, shape as u8);
         }
         let mut taken = 0;
         let mut rest = places;
@@ -142,6 +145,7 @@ impl<C: Chip> SchedulerThread<C> {
         lanes: u8,
         block: u32,
     ) -> CoreSet {
+        context.platform.interleave();
         if lanes.is_power_of_two() {
             let kernel_lane = lanes.trailing_zeros() as usize;
             self.assign(context, place, task, Assignment { kernel_lane, block });

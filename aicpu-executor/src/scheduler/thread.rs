@@ -116,7 +116,9 @@ impl<C: Chip> SchedulerThread<C> {
             core.running = None;
             context.scheduler.running().set(core.location.worker, None);
             self.busy &= !(1 << bit);
-            context.scheduler.finish_subtask(context.region, context.faults, running.task);
+            context.platform.interleave();
+            let StepContext { platform, faults, region, .. } = context;
+            context.scheduler.finish_subtask(platform, region, faults, running.task);
             moved = true;
         }
         moved
