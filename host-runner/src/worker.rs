@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::{A2a3, A5, Chip, CallableId, DeviceAddr, StatusCode};
+use protocol::{A2a3, A5, CallableId, Chip, DeviceAddr, StatusCode};
 
 use crate::arguments::Arguments;
 use crate::callable::Callable;

@@ -59,7 +59,8 @@ fn branches() -> Graph {
 fn tiny_rings() -> Graph {
     let (outer, inner) = (4, 10);
     let turns = (0..outer).flat_map(|i| (0..inner).map(move |j| (i, j)));
-    let state = turns.fold(1_u64, |state, (i, j)| state.wrapping_mul(3).wrapping_add(5 + 100 * i + j));
+    let state =
+        turns.fold(1_u64, |state, (i, j)| state.wrapping_mul(3).wrapping_add(5 + 100 * i + j));
     Graph {
         entry: "nested_scopes",
         rings: RingConfig { task_window: 4, heap_bytes: 0, dep_pool: 0 },

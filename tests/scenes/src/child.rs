@@ -16,7 +16,7 @@ use crate::event::Event;
 const KEPT_BYTES: usize = 2000;
 
 /// What a child came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChildEnd {
     /// Runs that were right.
     pub runs: u64,
@@ -26,8 +26,12 @@ pub struct ChildEnd {
     pub elapsed: Duration,
     /// Its peak of resident memory, and the bytes of its tensors; `None` if it did not live to tell.
     pub memory: Option<(u64, u64)>,
-    /// What is wrong.
+    /// Runs that were wrong.
+    pub failures: u64,
+    /// What is wrong first.
     pub problem: Option<String>,
+    /// The seed under which it is.
+    pub failed_seed: Option<u64>,
 }
 
 /// Runs a child to its end, but no longer than `limit`.
@@ -42,8 +46,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<ChildEnd> {
     let complaints = child.stderr.take().map(|stderr| thread::spawn(move || tail(stderr)));
     let lines = lines_of(&mut child);
 
-    let mut end =
-        ChildEnd { runs: 0, tasks: 0, elapsed: Duration::ZERO, memory: None, problem: None };
+    let mut end = ChildEnd::default();
     let mut place = String::from("before the first run");
     let mut is_late = false;
     loop {
@@ -54,7 +57,12 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<ChildEnd> {
                 end.runs += 1;
                 end.tasks += tasks;
             }
-            Ok(Some(Event::Failed { message })) => end.problem = Some(message),
+            Ok(Some(Event::Failed { message, seed })) => {
+                end.failures += 1;
+                if end.problem.is_none() {
+                    (end.problem, end.failed_seed) = (Some(message), seed);
+                }
+            }
             Ok(Some(Event::End { peak_bytes, tensor_bytes })) => {
                 end.memory = Some((peak_bytes, tensor_bytes));
             }

@@ -16,10 +16,12 @@ pub enum Event {
         /// Tasks of it.
         tasks: u64,
     },
-    /// The run was wrong; nothing else is run.
+    /// The run was wrong. Nothing else is run, except under other seeds.
     Failed {
         /// What is wrong, and in which setting.
         message: String,
+        /// The seed under which it is.
+        seed: Option<u64>,
     },
     /// Everything has run, or something has failed.
     End {
@@ -50,7 +52,8 @@ mod tests {
 
     #[test]
     fn a_line_is_the_event_that_wrote_it() {
-        let event = Event::Failed { message: "out[1] is 2,\nexpected \"3\"".to_owned() };
+        let message = "out[1] is 2,\nexpected \"3\"".to_owned();
+        let event = Event::Failed { message, seed: Some(7) };
         let line = event.line();
         assert!(!line.contains('\n'), "{line}");
         assert_eq!(Event::of_line(&line), Some(event));

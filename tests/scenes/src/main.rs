@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,9 +30,12 @@ struct Options {
     /// Scenes whose names contain PATTERN only.
     #[arg(long, value_name = "PATTERN")]
     scene: Option<String>,
-    /// Runs the small cases under N seeds of the interleaving.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seeds: u64,
+    /// Runs the small cases under N seeds of the interleaving, from 1 on; 200 without a number.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "200")]
+    seeds: Option<u64>,
+    /// The first seed; without --seeds the only one.
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
     /// Writes the rows to FILE as well, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -50,6 +54,14 @@ struct Options {
     /// The AICPU threads of that.
     #[arg(long, hide = true, requires = "child", value_name = "RANGE")]
     child_threads: Option<String>,
+}
+
+impl Options {
+    fn seeds(&self) -> Range<u64> {
+        let first = self.seed.unwrap_or(1);
+        let count = self.seeds.unwrap_or(u64::from(self.seed.is_some()));
+        first..first.saturating_add(count)
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,8 +86,9 @@ fn run(options: &Options) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let Options { chip, threads, seeds, .. } = *options;
-    let selection = Selection { chip, threads, scene: options.scene.clone(), seeds };
+    let Options { chip, threads, .. } = *options;
+    let (scene, seeds) = (options.scene.clone(), options.seeds());
+    let selection = Selection { chip, threads, scene, seeds };
     let mut rows = Vec::new();
     for (scene, extent) in selection.plan(&scenes)? {
         note(&format!("{} on {}", scene.name, extent.chip));
@@ -118,7 +131,7 @@ fn perform(name: &str, options: &Options) -> Result<ExitCode> {
         .with_context(|| format!("there is no scene `{name}`"))?;
     let chip = options.chip.context("a child has a chip")?;
     let range = options.child_threads.as_deref().context("a child has a range of threads")?;
-    let extent = Extent { chip, threads: runner::parse_range(range)?, seeds: options.seeds };
+    let extent = Extent { chip, threads: runner::parse_range(range)?, seeds: options.seeds() };
     performance::perform(&scene, &extent, &mut tell);
     // At once: a simulated device that was given up still has threads in user code.
     std::process::exit(0)

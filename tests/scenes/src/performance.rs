@@ -1,7 +1,7 @@
 //! The child's part: runs all cases of one scene on one chip, and tells each step.
 
 use std::fs;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use anyhow::{Context as _, Result};
 use host_runner::device::RingConfig;
@@ -21,15 +21,17 @@ pub struct Extent {
     pub chip: ChipName,
     /// Numbers of AICPU threads.
     pub threads: RangeInclusive<u32>,
-    /// How many seeds to run small cases under; zero is once, as it comes, with all cases.
-    pub seeds: u64,
+    /// Seeds to run small cases under, each in one of the settings; none is all cases in all
+    /// settings, as it comes.
+    pub seeds: Range<u64>,
 }
 
-/// Runs a scene and passes each event to `tell`. Stops at the first run that is wrong.
+/// Runs a scene and passes each event to `tell`. Stops at the first run that is wrong, but goes on
+/// under other seeds.
 pub fn perform(scene: &Scene, extent: &Extent, tell: &mut dyn FnMut(&Event)) {
     let mut tensor_bytes = 0;
     if let Err(error) = perform_all(scene, extent, &mut tensor_bytes, tell) {
-        tell(&Event::Failed { message: format!("{error:#}") });
+        tell(&Event::Failed { message: format!("{error:#}"), seed: None });
     }
     tell(&Event::End { peak_bytes: peak_bytes(), tensor_bytes });
 }
@@ -42,36 +44,67 @@ fn perform_all(
 ) -> Result<()> {
     let ensemble = Ensemble::build(&scene.programs, extent.chip)?;
     let mut house = House { ensemble: &ensemble, open: None };
-    let seeds: Vec<Option<u64>> = match extent.seeds {
-        0 => vec![None],
-        count => (0..count).map(Some).collect(),
-    };
-    let is_wanted =
-        |case: &&Case| case.chips.contains(&extent.chip) && (extent.seeds == 0 || case.small);
+    let by_seed = !extent.seeds.is_empty();
+    let is_wanted = |case: &&Case| case.chips.contains(&extent.chip) && (case.small || !by_seed);
     for case in scene.cases.iter().filter(is_wanted) {
         let play = Play::new(scene, case)?;
         *tensor_bytes = (*tensor_bytes).max(play.tensor_bytes());
-        for seed in &seeds {
-            for threads in extent.threads.clone() {
-                for &block_dim in &case.block_dims {
-                    let setting = Setting {
-                        threads,
-                        block_dim,
-                        stall_timeout: case.stall_timeout,
-                        rings: case.rings,
-                        seed: *seed,
-                    };
-                    for round in 1..=case.rounds {
-                        let place = place(case, &setting, round);
-                        tell(&Event::At { setting: place.clone() });
-                        let tasks = play.run(&mut house, &setting).context(place)?;
-                        tell(&Event::Ran { tasks });
-                    }
+        for setting in extent.settings(case) {
+            match perform_rounds(&play, case, &mut house, &setting, tell) {
+                Err(error) if by_seed => {
+                    let message = format!("{error:#}");
+                    tell(&Event::Failed { message, seed: setting.seed });
                 }
+                end => end?,
             }
         }
     }
     Ok(())
+}
+
+/// All rounds of a case in a setting.
+fn perform_rounds(
+    play: &Play<'_>,
+    case: &Case,
+    house: &mut House<'_>,
+    setting: &Setting,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<()> {
+    for round in 1..=case.rounds {
+        let place = place(case, setting, round);
+        tell(&Event::At { setting: place.clone() });
+        let tasks = play.run(house, setting).context(place)?;
+        tell(&Event::Ran { tasks });
+    }
+    Ok(())
+}
+
+impl Extent {
+    /// The settings in which a case is run: all, or one for each seed.
+    ///
+    /// Which one depends on the seed alone, so that the seed names a run.
+    fn settings(&self, case: &Case) -> Vec<Setting> {
+        let each = |threads: u32, block_dim: u32, seed: Option<u64>| Setting {
+            threads,
+            block_dim,
+            stall_timeout: case.stall_timeout,
+            rings: case.rings,
+            seed,
+        };
+        let all: Vec<Setting> = self
+            .threads
+            .clone()
+            .flat_map(|threads| case.block_dims.iter().map(move |dim| each(threads, *dim, None)))
+            .collect();
+        if self.seeds.is_empty() {
+            return all;
+        }
+        let seeds = self.seeds.clone();
+        seeds
+            .zip(all.iter().cycle().skip((self.seeds.start % all.len() as u64) as usize))
+            .map(|(seed, setting)| Setting { seed: Some(seed), ..*setting })
+            .collect()
+    }
 }
 
 /// Case and setting in words.

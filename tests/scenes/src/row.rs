@@ -22,8 +22,12 @@ pub struct Row {
     pub chip: String,
     /// The numbers of AICPU threads, as "1-4".
     pub threads: String,
+    /// Seeds that each of its cases was run under.
+    pub seeds: u64,
     /// Runs that were right.
     pub runs: u64,
+    /// Runs that were wrong.
+    pub failures: u64,
     /// Their tasks.
     pub tasks: u64,
     /// From start to end of its process, in milliseconds.
@@ -40,14 +44,16 @@ pub struct Row {
 impl Row {
     /// The row of a child that has ended.
     #[must_use]
-    pub fn new(scene: &str, chip: &str, threads: String, end: ChildEnd) -> Self {
-        let ChildEnd { runs, tasks, elapsed, memory, problem } = end;
+    pub fn new(scene: &str, chip: &str, threads: String, seeds: u64, end: ChildEnd) -> Self {
+        let ChildEnd { runs, tasks, elapsed, memory, failures, problem, .. } = end;
         let problem = problem.or_else(|| memory.and_then(too_much));
         Self {
             scene: scene.to_owned(),
             chip: chip.to_owned(),
             threads,
+            seeds,
             runs,
+            failures,
             tasks,
             milliseconds: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             peak_bytes: memory.map(|(peak_bytes, _)| peak_bytes),
@@ -85,8 +91,8 @@ mod tests {
         let row = |peak: u64, tensors: u64| {
             let memory = Some((peak << 20, tensors << 20));
             let elapsed = Duration::from_millis(1500);
-            let end = ChildEnd { runs: 1, tasks: 2, elapsed, memory, problem: None };
-            Row::new("a scene", "a2a3", "1-4".to_owned(), end)
+            let end = ChildEnd { runs: 1, tasks: 2, elapsed, memory, ..ChildEnd::default() };
+            Row::new("a scene", "a2a3", "1-4".to_owned(), 0, end)
         };
         assert!(row(256, 0).ok && row(356, 25).ok);
         assert!(!row(257, 0).ok);

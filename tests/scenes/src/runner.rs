@@ -3,7 +3,7 @@
 //! One after the other, because a simulated device has more threads than this machine has
 //! processors; side by side, times would mean nothing.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub struct Selection {
     pub threads: Option<u32>,
     /// Scenes whose names contain this, or all.
     pub scene: Option<String>,
-    /// Seeds for small cases; zero runs all cases once, as it comes.
-    pub seeds: u64,
+    /// Seeds for small cases; none runs all cases, as it comes.
+    pub seeds: Range<u64>,
 }
 
 /// All numbers of AICPU threads that a run on a chip may have.
@@ -51,7 +51,7 @@ impl Selection {
         let mut plan = Vec::new();
         for scene in scenes.iter().filter(|scene| scene.name.contains(pattern)) {
             for &chip in crate::scene::BOTH_CHIPS {
-                let is_small = |small: bool| small || self.seeds == 0;
+                let is_small = |small: bool| small || self.seeds.is_empty();
                 let mut cases = scene.cases.iter();
                 let has_cases = cases.any(|c| c.chips.contains(&chip) && is_small(c.small));
                 let is_wanted = self.chip.is_none_or(|wanted| wanted == chip);
@@ -62,7 +62,7 @@ impl Selection {
                 if !all_threads(chip).contains(threads.start()) {
                     bail!("{chip} has no runs on {} AICPU threads", threads.start());
                 }
-                plan.push((scene, Extent { chip, threads, seeds: self.seeds }));
+                plan.push((scene, Extent { chip, threads, seeds: self.seeds.clone() }));
             }
         }
         if plan.is_empty() {
@@ -83,10 +83,21 @@ pub fn run_in_child(scene: &Scene, extent: &Extent, limit: Duration) -> Result<R
     let range = format!("{}-{}", threads.start(), threads.end());
     let mut command = Command::new(program);
     command.args(["--child", scene.name, "--chip", chip.name(), "--child-threads", &range]);
-    command.args(["--seeds", &seeds.to_string()]);
-    let end = child::run(&mut command, limit)?;
+    let count = seeds.end - seeds.start;
+    if count != 0 {
+        let (first, count) = (seeds.start.to_string(), count.to_string());
+        command.args(["--seed", &first, "--seeds", &count]);
+    }
+    let mut end = child::run(&mut command, limit)?;
+    if let (Some(seed), Some(problem)) = (end.failed_seed, &mut end.problem) {
+        let all = *threads == all_threads(*chip);
+        let only = if all { String::new() } else { format!(" --threads {}", threads.start()) };
+        let scene = scene.name;
+        let again = format!("--scene {scene} --chip {chip}{only} --seed {seed}");
+        *problem += &format!("\nagain: cargo xtask test scenes -- {again}");
+    }
     let shown = if threads.start() == threads.end() { threads.start().to_string() } else { range };
-    Ok(Row::new(scene.name, chip.name(), shown, end))
+    Ok(Row::new(scene.name, chip.name(), shown, count, end))
 }
 
 /// Reads the range of AICPU threads that a parent passes.

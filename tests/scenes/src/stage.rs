@@ -93,7 +93,8 @@ impl Ensemble {
     /// It cannot be opened.
     pub fn open(&self, setting: &Setting) -> Result<Worker> {
         let config = WorkerConfig { platform: platform(self.chip)?, ..WorkerConfig::default() };
-        Ok(Worker::open(config.with_rings(setting.rings))?)
+        let config = config.with_rings(setting.rings).with_interleaving_seed(setting.seed);
+        Ok(Worker::open(config)?)
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, Table, presets};
 
 use crate::row::Row;
 
 /// The columns and how they are aligned.
-const COLUMNS: [(&str, CellAlignment); 7] = [
+const COLUMNS: [(&str, CellAlignment); 9] = [
     ("scene", CellAlignment::Left),
     ("chip", CellAlignment::Left),
     ("threads", CellAlignment::Left),
+    ("seeds", CellAlignment::Right),
+    ("wrong", CellAlignment::Right),
     ("tasks", CellAlignment::Right),
     ("time", CellAlignment::Right),
     ("peak MiB", CellAlignment::Right),
@@ -42,14 +44,20 @@ pub fn render(rows: &[Row], colour: Colour) -> String {
             Cell::new(&row.scene),
             Cell::new(&row.chip),
             Cell::new(&row.threads),
+            Cell::new(row.seeds),
+            Cell::new(row.failures),
             Cell::new(row.tasks),
             Cell::new(format!("{:.2} s", row.elapsed().as_secs_f64())),
             Cell::new(row.peak_bytes.map_or("-".to_owned(), |bytes| (bytes >> 20).to_string())),
             Cell::new(word).fg(shade),
         ]);
     }
-    for (column, (_, alignment)) in table.column_iter_mut().zip(COLUMNS) {
+    let by_seed = rows.iter().any(|row| row.seeds != 0);
+    for (column, (name, alignment)) in table.column_iter_mut().zip(COLUMNS) {
         column.set_padding((0, 2)).set_cell_alignment(alignment);
+        if !by_seed && matches!(name, "seeds" | "wrong") {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
     }
     let mut text = String::new();
     for line in table.lines() {

@@ -88,11 +88,20 @@ enum Stage {
     Off,
     AwaitReady(Assignment),
     AwaitRegisters(Assignment),
-    Ready { assignment: Assignment, last: Option<DispatchId> },
+    Ready {
+        assignment: Assignment,
+        last: Option<DispatchId>,
+    },
     /// The task is acknowledged, its kernel not called yet.
-    Acknowledged { assignment: Assignment, id: DispatchId },
+    Acknowledged {
+        assignment: Assignment,
+        id: DispatchId,
+    },
     /// The kernel has returned, which is not reported yet.
-    Returned { assignment: Assignment, id: DispatchId },
+    Returned {
+        assignment: Assignment,
+        id: DispatchId,
+    },
     Exited,
 }
 

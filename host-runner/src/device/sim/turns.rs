@@ -129,7 +129,12 @@ impl Turns {
             trace: Trace::default(),
             runs: 0,
         };
-        Self { seed, state: Mutex::new(state), wake: Default::default(), clock: VirtualClock::default() }
+        Self {
+            seed,
+            state: Mutex::new(state),
+            wake: Default::default(),
+            clock: VirtualClock::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

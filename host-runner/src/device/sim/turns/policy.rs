@@ -95,7 +95,8 @@ impl Policy {
                 let changes = relaxing || random.below(*changes_every) == 0;
                 // Where threads wait, cores would always come first; so one of them goes down, too.
                 let late = relaxing && random.below(4) == 0;
-                let late = if late { random.member(candidates & !bit_range(AICPU_LIMIT)) } else { None };
+                let late =
+                    if late { random.member(candidates & !bit_range(AICPU_LIMIT)) } else { None };
                 for actor in me.filter(|_| changes).into_iter().chain(late) {
                     *lowest -= 1;
                     priorities[actor] = *lowest;
