@@ -202,8 +202,9 @@ fn link<P: Platform>(
     // ORDERING: Relaxed: counted before the edge can be seen; the push releases it.
     consumer.slot.pending.fetch_add(1, Ordering::Relaxed);
     platform.interleave();
-    if !producer.consumers.push(edge.raw(), &cell.next) {
-        platform.interleave();
+    let is_refused = !producer.consumers.push(edge.raw(), &cell.next);
+    platform.interleave();
+    if is_refused {
         // ORDERING: Relaxed: `push` has acquired what the producer did, and only this thread knows
         // the task so far.
         consumer.slot.pending.fetch_sub(1, Ordering::Relaxed);
