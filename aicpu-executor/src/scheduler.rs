@@ -87,6 +87,7 @@ impl Scheduler {
             (Some(queue), Some(cells)) => queue.push(cells, handle.raw()).is_ok(),
             _ => false,
         };
+        platform.interleave();
         if !pushed {
             // A queue has a cell for every slot there is, and a task is queued at most once.
             faults.report(

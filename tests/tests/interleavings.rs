@@ -67,11 +67,28 @@ fn branches() -> Graph {
     }
 }
 
+/// Consumers in inner scopes, which may be done before older ones know of their producer.
+fn inner_consumers() -> Graph {
+    let (outer, inner) = (4, 8);
+    let state = (0..outer).fold(1_u64, |state, i| state.wrapping_mul(3).wrapping_add(2 * i));
+    Graph {
+        source: "graphs",
+        entry: "inner_first",
+        kernels: sources::cell_kernels,
+        rings: RingConfig { task_window: 4, heap_bytes: 0, dep_pool: 4 },
+        passed: Cells { cells: vec![1], scalars: vec![outer, inner], ..Cells::default() },
+        expected: vec![state],
+        tasks: outer * (2 + 2 * inner),
+        block_dims: [3, 1],
+    }
+}
+
 /// Many blocks of several tasks at once, and tasks whose blocks start together, twice in a row.
 fn common_starts() -> Graph {
     const LINE: usize = 8;
     // Blocks, whether on whole clusters, whether together.
-    let tasks = [(7, 0, 0), (3, 1, 1), (5, 0, 1), (4, 1, 0), (2, 1, 1), (6, 0, 1), (9, 0, 0)];
+    let round = [(7, 0, 0), (3, 1, 1), (2, 0, 1), (4, 1, 0), (2, 1, 1), (5, 0, 1), (9, 0, 0)];
+    let tasks = [round, round].concat();
     let blocks = tasks.iter().flat_map(|&(blocks, whole, _)| {
         (0..blocks).flat_map(move |block| vec![block; if whole == 1 { 3 } else { 1 }])
     });
@@ -96,7 +113,7 @@ fn common_starts() -> Graph {
         rings: RingConfig::default(),
         passed: Cells {
             cells: vec![untouched | untouched << 32; expected.len()],
-            scalars: std::iter::once(1).chain(tasks.map(scalar)).collect(),
+            scalars: std::iter::once(1).chain(tasks.iter().copied().map(scalar)).collect(),
             ..Cells::default()
         },
         expected,
@@ -145,7 +162,7 @@ fn a_seed_is_one_interleaving_and_seeds_differ() {
 #[test]
 fn no_interleaving_changes_what_a_graph_computes() {
     let mut wrong = Vec::new();
-    for graph in [branches(), tiny_rings(), common_starts()] {
+    for graph in [branches(), tiny_rings(), inner_consumers(), common_starts()] {
         let settings = AICPU_THREADS.iter().flat_map(|n| graph.block_dims.map(|dim| (*n, dim)));
         let mut seeds = (1..=SEEDS).zip(settings.collect::<Vec<_>>().into_iter().cycle());
         // One a graph: the others are like it.

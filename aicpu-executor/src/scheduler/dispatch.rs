@@ -81,6 +81,7 @@ impl<C: Chip> SchedulerThread<C> {
                 break;
             };
             let Some(slot) = context.region.slot(handle) else { break };
+            context.platform.interleave();
             // SAFETY: a task in a ready queue is published and not complete.
             let record = unsafe { slot.record() };
             if record.sync_start != 0 && record.block_count > 1 {
