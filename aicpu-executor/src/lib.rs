@@ -69,13 +69,20 @@ mod orch_so_table {
     mod slot_gate;
 }
 #[cfg(loom)]
+mod executor {
+    mod gate;
+}
+#[cfg(loom)]
 mod region {
+    mod block_cursor;
     mod consumer_list;
+    mod references;
 }
 #[cfg(loom)]
 mod scheduler {
     mod meeting_point;
-    mod ready_queue;
+    pub(crate) mod ready_queue;
+    mod run_counters;
 }
 
 #[cfg(not(loom))]

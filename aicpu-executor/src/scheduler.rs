@@ -8,6 +8,7 @@
 //! | file | what |
 //! |---|---|
 //! | `ready_queue` | the bounded queue of ready tasks, one for each shape |
+//! | `run_counters` | when a run is finished |
 //! | `core_table` | registers and dispatch payloads of all cores |
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
 //! | `thread` | one thread's clusters and its step |
@@ -30,24 +31,20 @@ pub(crate) mod dispatch;
 pub(crate) mod handshake;
 pub(crate) mod meeting_point;
 pub(crate) mod ready_queue;
+pub(crate) mod run_counters;
 pub(crate) mod sync_start;
 pub(crate) mod thread;
 
 use core_table::RunningKernels;
 use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
-
-/// Total of a run whose orchestration has not ended.
-const UNKNOWN_TOTAL: u64 = u64::MAX;
+use run_counters::RunCounters;
 
 /// What all scheduler threads and the orchestrator share in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
     queues: [ReadyQueue; SHAPE_COUNT],
-    /// Tasks completed, those without kernel included.
-    completed: CacheAligned<AtomicU64>,
-    /// Tasks of the run, or [`UNKNOWN_TOTAL`] until the orchestration has ended.
-    total: CacheAligned<AtomicU64>,
+    counters: RunCounters,
     /// Counts whatever moves; a run stalls when this stands still.
     progress: CacheAligned<AtomicU64>,
     /// Where tasks whose blocks start together get their cores.
@@ -65,9 +62,7 @@ impl Scheduler {
                 queue.reset();
             }
         }
-        // ORDERING: Relaxed (all): the gate of the run publishes them.
-        self.completed.0.store(0, Ordering::Relaxed);
-        self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
+        self.counters.reset();
         self.meeting_point.reset();
         self.running.clear();
     }
@@ -177,36 +172,29 @@ impl Scheduler {
 
     /// Counts completed tasks.
     pub(crate) fn count_completed(&self, tasks: u64) {
-        // ORDERING: Release pairs with `is_finished`: whoever sees the run finished sees what the
-        // completing threads did.
-        self.completed.0.fetch_add(tasks, Ordering::Release);
+        self.counters.count_completed(tasks);
         self.note_progress();
     }
 
     /// Ends the counting: the run is finished once `tasks` tasks are complete.
     pub(crate) fn set_total(&self, tasks: u64) {
-        // ORDERING: Release pairs with the Acquire in `is_finished`.
-        self.total.0.store(tasks, Ordering::Release);
+        self.counters.set_total(tasks);
         self.note_progress();
     }
 
     /// Whether the orchestration has ended and all its tasks are complete.
     pub(crate) fn is_finished(&self) -> bool {
-        // ORDERING: Acquire: see `set_total` and `count_completed`.
-        let total = self.total.0.load(Ordering::Acquire);
-        self.completed.0.load(Ordering::Acquire) == total
+        self.counters.is_finished()
     }
 
     /// Whether the orchestration has ended.
     pub(crate) fn is_total_known(&self) -> bool {
-        // ORDERING: Relaxed: for messages.
-        self.total.0.load(Ordering::Relaxed) != UNKNOWN_TOTAL
+        self.counters.is_total_known()
     }
 
     /// Tasks completed so far.
     pub(crate) fn completed(&self) -> u64 {
-        // ORDERING: Acquire: pairs with `count_completed`.
-        self.completed.0.load(Ordering::Acquire)
+        self.counters.completed()
     }
 
     /// What runs on the cores.

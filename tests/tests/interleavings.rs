@@ -78,7 +78,7 @@ fn inner_consumers() -> Graph {
         rings: RingConfig { task_window: 4, heap_bytes: 0, dep_pool: 4 },
         passed: Cells { cells: vec![1], scalars: vec![outer, inner], ..Cells::default() },
         expected: vec![state],
-        tasks: outer * (2 + 2 * inner),
+        tasks: outer * (3 + 2 * inner),
         block_dims: [3, 1],
     }
 }

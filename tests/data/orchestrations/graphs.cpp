@@ -100,10 +100,11 @@ void inner_first(const ChipStorageTaskArgs &orch_args) {
             Tensor value = fill_new(state.shapes[0], i);
             PTO2_SCOPE() {
                 append(value, state, i);
+                PTO2_SCOPE() { add_new(value, value); }
                 for (uint64_t j = 0; j < orch_args.scalar(1); ++j) {
                     PTO2_SCOPE() {
-                        Tensor sum = add_new(value, value);
-                        add_new(sum, value);
+                        Tensor other = fill_new(1, j);
+                        add_new(other, other);
                     }
                 }
             }

@@ -66,7 +66,7 @@ impl Policy {
             _ => ActorSet::from(random.0.next_bits()) << 64 | ActorSet::from(random.0.next_bits()),
         };
         let slow = slow & !bit_range(AICPU_LIMIT);
-        let starves_every = random.one_of([0, 32, 128, 512]);
+        let starves_every = random.one_of([0, 16, 64, 256]);
         Self { random, rule, slow, starves_every, starved: 0, starved_for: 0 }
     }
 
@@ -77,7 +77,7 @@ impl Policy {
         me: Option<usize>,
         relaxing: bool,
     ) -> Option<usize> {
-        self.starve(runnable);
+        self.starve(runnable, me.filter(|_| !relaxing));
         let fed = runnable & !self.starved;
         let candidates = if fed == 0 { runnable } else { fed };
         let me = me.filter(|me| candidates & bit(*me) != 0);
@@ -112,7 +112,10 @@ impl Policy {
     }
 
     /// Begins or ends the starving of somebody.
-    fn starve(&mut self, runnable: ActorSet) {
+    ///
+    /// Half the time that is `busy`, who would like to go on: most errors need a thread that stands still
+    /// in the midst of something.
+    fn starve(&mut self, runnable: ActorSet, busy: Option<usize>) {
         if self.starved_for > 0 {
             self.starved_for -= 1;
             return;
@@ -121,7 +124,8 @@ impl Policy {
         if self.starves_every != 0 && self.random.below(self.starves_every) == 0 {
             let aicpu = runnable & bit_range(AICPU_LIMIT);
             let prefers_aicpu = aicpu != 0 && self.random.below(4) != 0;
-            let victim = self.random.member(if prefers_aicpu { aicpu } else { runnable });
+            let anybody = self.random.member(if prefers_aicpu { aicpu } else { runnable });
+            let victim = busy.filter(|_| self.random.below(2) == 0).or(anybody);
             self.starved = victim.map_or(0, bit);
             self.starved_for = 8 << self.random.below(9);
         }
