@@ -3,12 +3,18 @@
 use crate::scene::Scene;
 
 mod broken;
+mod matmul_add;
+mod mixed;
+mod scalar_data;
 mod vector;
 
 /// All scenes, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scene> {
-    [vector::scenes()].into_iter().flatten().collect()
+    [vector::scenes(), scalar_data::scenes(), matmul_add::scenes(), mixed::scenes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Scenes that must fail, each in its own way: they show that the runner reports it.
