@@ -6,12 +6,13 @@ mod broken;
 mod matmul_add;
 mod mixed;
 mod scalar_data;
+mod spmd;
 mod vector;
 
 /// All scenes, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scene> {
-    [vector::scenes(), scalar_data::scenes(), matmul_add::scenes(), mixed::scenes()]
+    [vector::scenes(), scalar_data::scenes(), matmul_add::scenes(), mixed::scenes(), spmd::scenes()]
         .into_iter()
         .flatten()
         .collect()
