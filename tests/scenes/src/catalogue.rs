@@ -3,19 +3,32 @@
 use crate::scene::Scene;
 
 mod broken;
+mod cells;
+mod fans;
 mod matmul_add;
 mod mixed;
+mod rings;
 mod scalar_data;
 mod spmd;
+mod tensors;
 mod vector;
+mod views;
 
 /// All scenes, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scene> {
-    [vector::scenes(), scalar_data::scenes(), matmul_add::scenes(), mixed::scenes(), spmd::scenes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let families = [
+        vector::scenes(),
+        scalar_data::scenes(),
+        matmul_add::scenes(),
+        mixed::scenes(),
+        spmd::scenes(),
+        fans::scenes(),
+        rings::scenes(),
+        tensors::scenes(),
+        views::scenes(),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 /// Scenes that must fail, each in its own way: they show that the runner reports it.
