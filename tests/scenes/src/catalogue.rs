@@ -4,6 +4,7 @@ use crate::scene::Scene;
 
 mod broken;
 mod cells;
+mod failures;
 mod fans;
 mod matmul_add;
 mod mixed;
@@ -13,6 +14,7 @@ mod spmd;
 mod tensors;
 mod vector;
 mod views;
+mod workers;
 
 /// All scenes, in the order of the table.
 #[must_use]
@@ -27,6 +29,8 @@ pub fn all() -> Vec<Scene> {
         rings::scenes(),
         tensors::scenes(),
         views::scenes(),
+        failures::scenes(),
+        workers::scenes(),
     ];
     families.into_iter().flatten().collect()
 }
