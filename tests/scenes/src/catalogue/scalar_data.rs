@@ -40,6 +40,8 @@ fn arguments() -> CaseArguments {
         .exactly()
         .output("check", &CHECK, &[9])
         .exactly()
-        .output("peeked", &result[..1], &[1])
+        .inout("held", &[9.0_f32], &[55.0], &[1])
+        .exactly()
+        .output("peeked", &[9.0_f32], &[1])
         .exactly()
 }
