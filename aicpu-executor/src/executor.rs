@@ -32,9 +32,11 @@ use crate::wait::{Polled, WaitEnd, work_until};
 mod gate;
 mod hang;
 mod orchestration;
+mod roll;
 mod setup;
 
-use gate::{Arrival, Gate};
+use gate::Gate;
+use roll::Arrival;
 use setup::{KnownRegion, Setup};
 
 /// What came of a run.
@@ -151,9 +153,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.table.unload_all(&self.platform);
     }
 
-    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once, and no other
-    /// thread does: a surplus one is sent away while the run lasts, but counts for the next run if
-    /// it comes after its end.
+    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once. More threads
+    /// may, if the host numbers its runs (`RuntimeExtension::run_number`): they are sent away with
+    /// 0, even when the run has ended. Without a number a surplus thread is an error, and one that
+    /// comes after the end counts for the next run: the reference's host keeps them away.
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
     /// device memory (boundary C). Returns 0, or minus the code of the run's fault.
@@ -171,8 +174,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             );
             return -code;
         }
-        match self.gate.arrive(count) {
-            Arrival::Surplus => return -StatusCode::ThreadCountInvalid.code(),
+        let run = setup::extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        match self.gate.arrive(run, count) {
+            Arrival::Surplus if run != 0 => return 0,
+            Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
                 self.set_up(runtime);
                 self.gate.open();
@@ -185,7 +190,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             }
         }
         if self.gate.depart(count) {
-            self.tear_down();
+            self.tear_down(run);
         }
         -self.faults.code()
     }
@@ -235,7 +240,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// The last thread's work: the error codes where a host looks for them, and no trace else.
-    fn tear_down(&self) {
+    fn tear_down(&self, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
         let setup = unsafe { (*self.setup.get()).take() };
         if let Some(setup) = setup {
@@ -253,7 +258,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 message: format_args!("the run failed with code {code}: {text}"),
             });
         });
-        self.gate.close();
+        self.gate.close(run);
     }
 }
 

@@ -30,7 +30,10 @@ void check_kernel_contexts() {
     Dispatch dispatch(4, PTO2TaskId::make(1, 2));
     CHECK(get_block_idx(dispatch.args()) == 5 && get_block_num(dispatch.args()) == 12);
     CHECK(get_sub_block_id(dispatch.args()) == 1);
+    CHECK(dispatch.payload.local_context.s_block_idx == 5);
+#ifndef SIMPLER_CHIP_A5
     CHECK(dispatch.payload.local_context.block_idx == 5);
+#endif
     CHECK(get_async_ctx(dispatch.args()).task_token == PTO2TaskId::make(1, 2));
 }
 
