@@ -25,6 +25,7 @@ use crate::platform::Platform;
 use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
+use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Polled, WaitEnd, work_until};
@@ -61,6 +62,7 @@ pub struct Executor<C: Chip, P: Platform> {
     gate: Gate,
     scheduler: Scheduler,
     payloads: Payloads,
+    waiting: WaitingLists,
     table: OrchSoTable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
@@ -81,12 +83,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     ///
     /// # Safety
     ///
-    /// `place` is aligned and points at writable memory for one `Self`.
+    /// `place` is aligned and points at writable memory for one `Self`, all of it zero.
     pub unsafe fn init_in_place(place: *mut Self, platform: P) {
         // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
-        // each field is; a `Payloads` of zeroes is valid, being integers only.
+        // each field is. Payloads and waiting lists stay as they are: zeroes are valid there, and
+        // most of that memory is never touched.
         unsafe {
-            (&raw mut (*place).payloads).write_bytes(0, 1);
             (&raw mut (*place).platform).write(platform);
             (&raw mut (*place).faults).write(FaultLatch::new());
             (&raw mut (*place).gate).write(Gate::default());
@@ -221,6 +223,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             scheduler: &self.scheduler,
             region: &setup.region,
             payloads: &self.payloads,
+            waiting: &self.waiting,
         };
         let end = work_until(
             &self.platform,

@@ -37,6 +37,17 @@ void check_kernel_contexts() {
     CHECK(get_async_ctx(dispatch.args()).task_token == PTO2TaskId::make(1, 2));
 }
 
+void check_notifications() {
+    alignas(4) int32_t counter = 5;
+    volatile int32_t *seen = &counter;
+    pto2_send_notification(&counter, 3, pto::comm::NotifyOp::AtomicAdd);
+    CHECK(*seen == 8);
+    pto2_send_notification(seen, -10, pto::comm::NotifyOp::AtomicAdd);
+    CHECK(*seen == -2);
+    pto2_send_notification(reinterpret_cast<uint32_t *>(&counter), 7, pto::comm::NotifyOp::Set);
+    CHECK(*seen == 7);
+}
+
 void check_deferred_completion() {
     Dispatch dispatch(3, PTO2TaskId::make(0, 0));
     AsyncCtx ctx = get_async_ctx(dispatch.args());
