@@ -1,34 +1,19 @@
 //! The gate of a run: who is who, when the others may enter, and who leaves last.
 
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
-
-/// What a thread is to a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// The `index`-th to arrive.
-    Member {
-        /// 0 for the thread that sets up.
-        index: usize,
-    },
-    /// All places are taken.
-    Surplus,
-}
+use super::roll::{Arrival, Roll};
+use crate::sync::{AtomicBool, Ordering};
 
 /// Counts the threads of a run in and out.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    arrived: AtomicUsize,
-    departed: AtomicUsize,
+    roll: Roll,
     open: AtomicBool,
 }
 
 impl Gate {
-    /// Counts a thread in.
-    pub(super) fn arrive(&self, count: usize) -> Arrival {
-        // ORDERING: AcqRel: with `close`, the first thread of a run sees what the last one of the
-        // run before has left.
-        let index = self.arrived.fetch_add(1, Ordering::AcqRel);
-        if index < count { Arrival::Member { index } } else { Arrival::Surplus }
+    /// Counts a thread in: one of the run `run`, 0 if that has no number, with `count` places.
+    pub(super) fn arrive(&self, run: u32, count: usize) -> Arrival {
+        self.roll.arrive(run, count)
     }
 
     /// Lets the other threads in.
@@ -45,16 +30,14 @@ impl Gate {
 
     /// Counts a thread out; true for the last one.
     pub(super) fn depart(&self, count: usize) -> bool {
-        // ORDERING: AcqRel: the last thread sees what all the others did.
-        self.departed.fetch_add(1, Ordering::AcqRel) + 1 == count
+        self.roll.depart(count)
     }
 
     /// Makes the gate ready for the next run. Only the last thread.
-    pub(super) fn close(&self) {
-        // ORDERING: Relaxed, then Release on what `arrive` looks at.
+    pub(super) fn close(&self, run: u32) {
+        // ORDERING: Relaxed: `Roll::close` publishes it to whoever arrives next.
         self.open.store(false, Ordering::Relaxed);
-        self.departed.store(0, Ordering::Relaxed);
-        self.arrived.store(0, Ordering::Release);
+        self.roll.close(run);
     }
 }
 
@@ -92,8 +75,8 @@ mod loom_tests {
 
         /// A thread's part of a run. Returns whether it was in it.
         fn take_part(&self, count: usize) -> bool {
-            match self.gate.arrive(count) {
-                Arrival::Surplus => return false,
+            match self.gate.arrive(0, count) {
+                Arrival::Surplus | Arrival::Busy => return false,
                 Arrival::Member { index: 0 } => {
                     assert_eq!(self.read(), 0, "left as new");
                     self.write(1);
@@ -108,7 +91,7 @@ mod loom_tests {
             assert_eq!(self.read(), 1, "set up for all");
             if self.gate.depart(count) {
                 self.write(0);
-                self.gate.close();
+                self.gate.close(0);
             }
             true
         }

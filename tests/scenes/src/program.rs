@@ -71,7 +71,7 @@ impl Builder {
     /// # Errors
     ///
     /// There is no compiler, or no folder to work in.
-    pub fn new(_chip: ChipName) -> Result<Self> {
+    pub fn new(chip: ChipName) -> Result<Self> {
         let compiler = match std::env::var("CXX") {
             Ok(command) if !command.is_empty() => Compiler::named(&command),
             _ => Compiler::newest_on(&std::env::var_os("PATH").unwrap_or_default()),
@@ -89,6 +89,7 @@ impl Builder {
             reuse: Reuse::Cached,
             isa_root: None,
         })?;
+        let toolchain = toolchain.for_chip(chip);
         Ok(Self { toolchain, sources: own.join("programs") })
     }
 

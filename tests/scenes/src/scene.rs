@@ -1,6 +1,7 @@
 //! What a scene is: programs, cases, and what a run of each must come to.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use host_runner::device::RingConfig;
@@ -16,7 +17,7 @@ pub const BOTH_CHIPS: &[ChipName] = &[ChipName::A2a3, ChipName::A5];
 /// A row of the table for each chip.
 #[derive(Debug)]
 pub struct Scene {
-    /// Its name, which is also that of its folder in `programs/`.
+    /// Its name.
     pub name: &'static str,
     /// What it shows, in a line.
     pub summary: &'static str,
@@ -34,6 +35,8 @@ pub struct Case {
     pub chips: &'static [ChipName],
     /// Whether a run takes well under 100 ms, so that it is also run under many seeds.
     pub small: bool,
+    /// AICPU threads of the runs; `None` is all that the chip has.
+    pub threads: Option<Vec<u32>>,
     /// Clusters of the runs, one run for each.
     pub block_dims: Vec<u32>,
     /// Ring sizes; zeros are the executor's own.
@@ -114,6 +117,7 @@ impl Case {
             name: name.into(),
             chips: BOTH_CHIPS,
             small: false,
+            threads: None,
             block_dims: vec![24, 3],
             rings: RingConfig::default(),
             rounds: 1,
@@ -134,6 +138,22 @@ impl Case {
     pub fn small(mut self) -> Self {
         self.small = true;
         self
+    }
+
+    /// With these numbers of AICPU threads only, because a run takes long.
+    #[must_use]
+    pub fn threads(mut self, threads: &[u32]) -> Self {
+        self.threads = Some(threads.to_vec());
+        self
+    }
+
+    /// The numbers of AICPU threads of `range` that it runs with: those it names, or, if it names
+    /// none of them, all.
+    #[must_use]
+    pub fn threads_of(&self, range: &RangeInclusive<u32>) -> Vec<u32> {
+        let is_named = |threads: &u32| self.threads.iter().flatten().any(|named| named == threads);
+        let named: Vec<u32> = range.clone().filter(is_named).collect();
+        if named.is_empty() { range.clone().collect() } else { named }
     }
 
     /// With these numbers of clusters.
@@ -164,10 +184,11 @@ impl Case {
         self
     }
 
-    /// Whether it runs one callable and expects values.
+    /// Whether a run of this shows that a worker is as new after `fault` failed.
     #[must_use]
-    pub fn expects_values(&self) -> bool {
-        matches!(&self.work, Work::Run { expect: Expect::Values { .. }, .. })
+    pub fn recovers(&self, fault: &Case) -> bool {
+        let expects_values = matches!(&self.work, Work::Run { expect: Expect::Values { .. }, .. });
+        expects_values && self.rings == fault.rings
     }
 }
 

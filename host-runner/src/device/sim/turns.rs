@@ -48,8 +48,11 @@ const AICPU_LIMIT: usize = 8;
 const KERNEL_PATIENCE: Duration = Duration::from_millis(50);
 /// The same for an AICPU thread: only user code that hangs takes that long between two points.
 const AICPU_PATIENCE: Duration = Duration::from_millis(500);
-/// What an AICPU thread sleeps in a wait if only a kernel outside can end it.
-const OUTSIDE_NAP: Duration = Duration::from_micros(20);
+/// What an AICPU thread sleeps in a wait that only somebody without a turn can end.
+const NAP: Duration = Duration::from_micros(20);
+/// What that counts as where there is no such kernel on this device: the run has stalled, or waits
+/// for another device, which must have the time to answer.
+const IDLE_NAP_COUNTS: Duration = Duration::from_millis(1);
 
 thread_local! {
     /// The actor that this thread is, if it is an AICPU thread in a run with turns.
@@ -186,18 +189,19 @@ impl Turns {
     pub fn point(&self, cores: &impl Cores, point: Point) -> bool {
         let Some(me) = ME.get() else { return false };
         let mut state = self.lock();
-        if point == Point::Relax && state.outside != 0 && !state.has_runnable_core() {
-            // Only real time can help. With the turn, since nobody else could do more.
+        let waits_for_others = state.outside != 0 || self.clock.stands_still();
+        if point == Point::Relax && waits_for_others && !state.has_runnable_core() {
+            // Only somebody else can help: a kernel outside, or another device.
+            let is_outside = state.outside != 0;
             drop(state);
             let start = Instant::now();
-            std::thread::sleep(OUTSIDE_NAP);
-            self.clock.pass(start.elapsed());
+            std::thread::sleep(NAP);
+            self.clock.pass(if is_outside { start.elapsed() } else { IDLE_NAP_COUNTS });
             state = self.lock();
         }
         let has_turn = state.come_back(me);
         if has_turn {
-            let bound_to_move = state.outside != 0;
-            self.clock.tick(point.is_idle() && !bound_to_move);
+            self.clock.tick(point.is_idle() && state.outside == 0);
         }
         self.go_on(state, cores, me, point, has_turn);
         true
