@@ -125,6 +125,7 @@ mod tests {
         };
         Case {
             name: "default".into(),
+            platforms: Vec::new(),
             block_dim: None,
             aicpu_threads: None,
             relative_tolerance: None,

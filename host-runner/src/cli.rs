@@ -40,6 +40,7 @@ Environment:
 Examples:
   host-runner run examples/vector_add
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
+  host-runner run examples/vector_add --platform a5sim --block-dim 36 --aicpu-threads 7
   host-runner run my/callable.toml --case small --json";
 
 /// Shown below `inspect --help`.
@@ -104,8 +105,8 @@ pub(crate) struct RunArguments {
     /// A callable.toml, or the folder that holds one
     pub(crate) path: PathBuf,
 
-    /// What to run on
-    #[arg(long, value_name = "NAME", default_value = "a2a3sim")]
+    /// What to run on: the simulator of the chip a2a3, or with a5sim of the chip a5
+    #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) platform: PlatformName,
 
     /// Run only this case (may be given several times) [default: all]
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let line = "a --case x --case y --block-dim 3 --aicpu-threads 4 --rounds 9 --timeout 0.5 \
-                    --json --cxx g++-15 --sdk s --cache-dir c --no-cache -vv --platform a2a3sim \
+                    --json --cxx g++-15 --sdk s --cache-dir c --no-cache -vv --platform a5sim \
                     --gdb --perf-map=m";
         let arguments = parse(line).unwrap();
         assert_eq!(arguments.case, ["x", "y"]);
@@ -304,6 +305,8 @@ mod tests {
         assert_eq!(arguments.code_listing(), listing);
         assert_eq!((arguments.sdk, arguments.cache_dir), (Some("s".into()), Some("c".into())));
         assert!(arguments.json && arguments.no_cache);
+        assert_eq!(arguments.platform, PlatformName::A5Sim);
+        assert_eq!(parse("a").unwrap().platform, PlatformName::A2a3Sim);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use host_runner::compare::Tolerance;
 use host_runner::compile::{CompileError, Compiler, Reuse, Toolchain, ToolchainConfig};
 use host_runner::manifest::{Case, Manifest};
 use host_runner::run::RunConfig;
-use host_runner::worker::{Worker, WorkerConfig};
+use host_runner::worker::{PlatformName, Worker, WorkerConfig};
 use tempfile::TempDir;
 
 use self::failure::Failure;
@@ -41,7 +41,7 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<ExitCode, Failure> {
     let manifest = Manifest::load(&arguments.path).map_err(Failure::Manifest)?;
-    let cases = select_cases(&manifest, &arguments.case)?
+    let cases = select_cases(&manifest, arguments.platform, &arguments.case)?
         .into_iter()
         .map(|case| prepare(case, arguments))
         .collect::<Result<Vec<_>, _>>()?;
@@ -61,7 +61,7 @@ pub(crate) fn run(
         let result = run_case(&target, case, arguments.rounds, &|| progress.advance());
         progress.finish();
         if arguments.json {
-            write_out(&format!("{}\n", report::json_line(&result)))?;
+            write_out(&format!("{}\n", report::json_line(arguments.platform, &result)))?;
         }
         results.push(result);
     }
@@ -82,8 +82,12 @@ fn write_out(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The cases that the user asks for, in the order of the manifest.
-fn select_cases<'a>(manifest: &'a Manifest, names: &[String]) -> Result<Vec<&'a Case>, Failure> {
+/// The cases that the user asks for and that are for the platform, in the order of the manifest.
+fn select_cases<'a>(
+    manifest: &'a Manifest,
+    platform: PlatformName,
+    names: &[String],
+) -> Result<Vec<&'a Case>, Failure> {
     for name in names {
         if !manifest.cases.iter().any(|case| case.name == *name) {
             let known = manifest.cases.iter().map(|case| case.name.clone()).collect();
@@ -91,7 +95,18 @@ fn select_cases<'a>(manifest: &'a Manifest, names: &[String]) -> Result<Vec<&'a 
         }
     }
     let is_wanted = |case: &&Case| names.is_empty() || names.contains(&case.name);
-    Ok(manifest.cases.iter().filter(is_wanted).collect())
+    let wanted: Vec<&Case> = manifest.cases.iter().filter(is_wanted).collect();
+    let (cases, others): (Vec<&Case>, Vec<&Case>) =
+        wanted.into_iter().partition(|case| case.platforms.contains(&platform));
+    // Who names a case means that one; who names none means those that there are.
+    if let Some(case) = others.first().filter(|_| cases.is_empty() || !names.is_empty()) {
+        let (name, platforms) = (case.name.clone(), case.platforms.clone());
+        return Err(Failure::OtherPlatform { name, platforms, platform });
+    }
+    for case in others {
+        tracing::info!("case {} is not for {platform}", case.name);
+    }
+    Ok(cases)
 }
 
 /// Makes the data of a case and settles how it is run: the command line first, then the case.
@@ -161,13 +176,14 @@ fn toolchain(
         None => Compiler::newest_on(&environment.search_path),
     }?;
     tracing::info!("compiling with {}: {}", compiler.name(), compiler.version_line());
-    Toolchain::new(ToolchainConfig {
+    let toolchain = Toolchain::new(ToolchainConfig {
         compiler,
         sdk: arguments.sdk.clone(),
         cache_dir,
         reuse: if arguments.no_cache { Reuse::Never } else { Reuse::Cached },
         isa_root: environment.isa_root.clone(),
-    })
+    })?;
+    Ok(toolchain.for_chip(arguments.platform.chip()))
 }
 
 /// A message followed by all its causes.

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, thread};
 
+use protocol::ChipName;
+
 use self::cache::Cache;
 use self::step::{Step, StepOutput};
 
@@ -80,10 +82,11 @@ pub enum Reuse {
     Never,
 }
 
-/// A compiler with its SDK and cache.
+/// A compiler with its SDK and cache, which compiles for one chip.
 #[derive(Debug)]
 pub struct Toolchain {
     compiler: Compiler,
+    chip: ChipName,
     sdk: Sdk,
     isa_root: Option<PathBuf>,
     cache: Cache,
@@ -92,7 +95,7 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Prepares the folders and checks that the SDK is complete.
+    /// Prepares the folders and checks that the SDK is complete. Compiles for a2a3.
     ///
     /// # Errors
     ///
@@ -109,7 +112,13 @@ impl Toolchain {
         let kept = (reuse == Reuse::Cached).then(|| root.join("compile"));
         let scratch = root.join("scratch");
         let cache = Cache::new(kept);
-        Ok(Self { compiler, sdk, isa_root, cache, scratch })
+        Ok(Self { compiler, chip: ChipName::A2a3, sdk, isa_root, cache, scratch })
+    }
+
+    /// The same for another chip than a2a3: a few things of the headers differ (spec trb §11).
+    #[must_use]
+    pub fn for_chip(self, chip: ChipName) -> Self {
+        Self { chip, ..self }
     }
 
     /// The compiler in use.
@@ -184,7 +193,7 @@ impl Toolchain {
                 Step { source: &source, flags, support: None }
             }
         };
-        let StepOutput { bytes, is_cached } = self.run(&step)?;
+        let StepOutput { bytes, is_cached } = self.run(step)?;
         Ok(BuiltImage { bytes, is_cached })
     }
 
@@ -193,11 +202,12 @@ impl Toolchain {
     fn support_object(&self) -> Result<StepOutput, CompileError> {
         let source = self.sdk.folder().join(sdk::SUPPORT_SOURCE);
         let flags = flags::support_flags(self.compiler.family(), self.sdk.folder());
-        self.run(&Step { source: &source, flags, support: None })
+        self.run(Step { source: &source, flags, support: None })
     }
 
-    /// Runs a step with this toolchain's compiler and cache.
-    fn run(&self, step: &Step<'_>) -> Result<StepOutput, CompileError> {
+    /// Runs a step with this toolchain's compiler and cache, for its chip.
+    fn run(&self, mut step: Step<'_>) -> Result<StepOutput, CompileError> {
+        step.flags.extend(flags::chip_flags(self.chip));
         step.run(&self.compiler, &self.cache, &self.scratch)
     }
 }

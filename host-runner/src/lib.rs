@@ -59,6 +59,8 @@ pub mod npy;
 #[cfg(not(loom))]
 pub mod number;
 #[cfg(not(loom))]
+pub mod platform_name;
+#[cfg(not(loom))]
 pub mod registry;
 #[cfg(not(loom))]
 pub mod run;

@@ -40,7 +40,9 @@ fn main() -> ExitCode {
     };
     let (code, message) = (failure.code(), failure.message());
     let line = match &cli.command {
-        Command::Run(arguments) => arguments.json.then(|| report::json_failure(code, &message)),
+        Command::Run(arguments) => {
+            arguments.json.then(|| report::json_failure(arguments.platform, code, &message))
+        }
         Command::Inspect(arguments) => arguments
             .json
             .then(|| report::json_unread(&arguments.path.display().to_string(), code, message)),

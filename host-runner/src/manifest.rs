@@ -15,6 +15,7 @@ use std::sync::Arc;
 use protocol::{ArgDirection, CoreType, DataType, FuncId};
 
 use crate::number::Number;
+use crate::platform_name::PlatformName;
 
 mod arguments;
 mod check;
@@ -83,6 +84,8 @@ pub struct Kernel {
 pub struct Case {
     /// Its name.
     pub name: String,
+    /// The platforms that it is for; at least one, all if the case does not say.
+    pub platforms: Vec<PlatformName>,
     /// Clusters to run on, if the case says so.
     pub block_dim: Option<u32>,
     /// AICPU threads to run on, if the case says so.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 use host_runner::inspect::Inspection;
+use host_runner::platform_name::PlatformName;
 use serde::Serialize;
 
 use crate::command::run::{CaseResult, Outcome};
@@ -147,6 +148,7 @@ impl RunTimes {
 #[derive(Debug, Serialize)]
 struct JsonCase<'a> {
     case: Option<&'a str>,
+    platform: &'a str,
     ok: bool,
     rounds: usize,
     tasks: u64,
@@ -164,7 +166,7 @@ struct JsonError<'a> {
 }
 
 /// The JSON object of a case, without a newline.
-pub(crate) fn json_line(result: &CaseResult) -> String {
+pub(crate) fn json_line(platform: PlatformName, result: &CaseResult) -> String {
     let code = match &result.outcome {
         Outcome::Passed { .. } => None,
         Outcome::Mismatched { .. } => Some("mismatch"),
@@ -172,6 +174,7 @@ pub(crate) fn json_line(result: &CaseResult) -> String {
     };
     to_json(&JsonCase {
         case: Some(&result.name),
+        platform: platform.name(),
         ok: code.is_none(),
         rounds: result.times.len(),
         tasks: result.tasks,
@@ -182,9 +185,10 @@ pub(crate) fn json_line(result: &CaseResult) -> String {
 }
 
 /// The JSON object of a failure before the first case, which therefore has no name.
-pub(crate) fn json_failure(code: &str, message: &str) -> String {
+pub(crate) fn json_failure(platform: PlatformName, code: &str, message: &str) -> String {
     to_json(&JsonCase {
         case: None,
+        platform: platform.name(),
         ok: false,
         rounds: 0,
         tasks: 0,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::{A2a3, CallableId, DeviceAddr, StatusCode};
+use protocol::{A2a3, A5, CallableId, DeviceAddr, StatusCode};
 
 use crate::arguments::Arguments;
 use crate::callable::Callable;
@@ -26,10 +26,11 @@ mod config;
 
 pub use crate::code_listing::CodeListing;
 pub use crate::device::RingConfig;
+pub use crate::platform_name::{PlatformName, UnknownPlatform};
 pub use crate::registry::RegisterError;
 pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
 pub use code_location::{BuildId, CodeLocation};
-pub use config::{PlatformName, UnknownPlatform, WorkerConfig, WorkerError};
+pub use config::{WorkerConfig, WorkerError};
 
 /// A registered callable.
 ///
@@ -276,10 +277,10 @@ impl Opening {
 
     /// A fresh device.
     fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
+        let limit = self.unload_limit;
         let mut device: Box<dyn Device> = match self.platform {
-            PlatformName::A2a3Sim => {
-                Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(self.unload_limit))
-            }
+            PlatformName::A2a3Sim => Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(limit)),
+            PlatformName::A5Sim => Box::new(SimDevice::<A5>::open()?.with_unload_limit(limit)),
         };
         if let Some(lister) = &self.lister {
             device.list_code(Arc::clone(lister));

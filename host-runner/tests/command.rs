@@ -52,7 +52,9 @@ fn help_shows_examples_and_exit_codes() {
     let folder = folder();
     let output = run(folder.path(), &["run", "--help"]);
     let text = check(&output, 0, &[]);
-    for part in ["Exit codes:", "host-runner run examples/vector_add", "--block-dim", "NO_COLOR"] {
+    for part in
+        ["Exit codes:", "host-runner run examples/vector_add", "--block-dim", "a5sim", "NO_COLOR"]
+    {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
 }
@@ -62,7 +64,7 @@ fn wrong_usage_is_exit_code_2() {
     let folder = folder();
     check(&run(folder.path(), &["walk"]), 2, &["unrecognized subcommand 'walk'"]);
     let platform = run(folder.path(), &["run", ".", "--platform", "h100"]);
-    check(&platform, 2, &["h100", "a2a3sim"]);
+    check(&platform, 2, &["h100", "use a2a3sim or a5sim"]);
     let case = run(folder.path(), &["run", ".", "--case", "large"]);
     check(&case, 2, &["there is no case `large`; the manifest has small"]);
     let nowhere = run(folder.path(), &["run", "nowhere"]);

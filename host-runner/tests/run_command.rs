@@ -92,7 +92,7 @@ fn json_has_these_fields_and_no_others() {
     assert_eq!((printed.lines().count(), message.as_str()), (1, ""));
     let mut object: Value = serde_json::from_str(&printed).unwrap();
     let mut times = object["run_ns"].take();
-    let expected = r#"{"case": "default", "ok": true, "rounds": 20, "tasks": 5, "loads": 1,
+    let expected = r#"{"case": "default", "platform": "a2a3sim", "ok": true, "rounds": 20, "tasks": 5, "loads": 1,
                        "run_ns": null}"#;
     assert_eq!(object, serde_json::from_str::<Value>(expected).unwrap());
     let times = times.as_object_mut().unwrap();
@@ -191,6 +191,57 @@ fn settings_beyond_the_device_fail_with_its_limits() {
     assert!(printed.contains("5 AICPU threads are out of range"), "{printed}");
     let (_, message) = check(&run(&path, &["--rounds", "0"]), 2);
     assert!(message.contains("--rounds"), "{message}");
+}
+
+#[test]
+fn the_other_chip_has_its_own_limits_and_names_itself() {
+    let path = examples().join("vector_add");
+    let on_a5 = |arguments: &[&str]| run(&path, &[&["--platform", "a5sim"], arguments].concat());
+    let all = ["--json", "--block-dim", "36", "--aicpu-threads", "7"];
+    let (printed, message) = check(&on_a5(&all), 0);
+    let object: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&object["platform"], &object["ok"]), (&"a5sim".into(), &true.into()), "{message}");
+    let (printed, _) = check(&on_a5(&["--block-dim", "37"]), 1);
+    assert!(printed.contains("block_dim 37 is out of range"), "{printed}");
+    let (printed, _) = check(&on_a5(&["--aicpu-threads", "8"]), 1);
+    assert!(printed.contains("8 AICPU threads are out of range"), "{printed}");
+}
+
+#[test]
+fn sources_are_compiled_for_the_chip_of_the_platform() {
+    // `block_idx` would clash with a built-in on a5, so headers leave it out there; its type is
+    // known on both chips.
+    let folder = changed("name = \"vector_add\"", "name = \"chip\"");
+    let source = "#include \"intrinsic.h\"\n#include \"tensor.h\"\n\
+                  extern \"C\" void kernel_entry(int64_t *args) {\n\
+                  simpler::local_context(args)->block_idx = 0;\n}\n";
+    fs::write(folder.path().join("kernels/mul.cpp"), source).unwrap();
+    let (_, message) = check(&run(folder.path(), &["--platform", "a5sim"]), 3);
+    assert!(message.contains("block_idx"), "{message}");
+    // It compiles for a2a3, and after that still not for a5: one is not taken for the other.
+    let (printed, _) = check(&run(folder.path(), &[]), 1);
+    assert!(printed.contains("f[0, 0] is "), "{printed}");
+    check(&run(folder.path(), &["--platform", "a5sim"]), 3);
+}
+
+#[test]
+fn cases_run_on_the_platforms_that_they_name() {
+    let cases = "[[case]]\nname = \"everywhere\"\n\
+                 [[case]]\nname = \"wide\"\nplatforms = [\"a5sim\"]\nblock_dim = 36\n";
+    let folder = changed("[[case]]\nname = \"default\"", &format!("{cases}[[case]]\nname = \"d\""));
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let (printed, _) = check(&run(folder.path(), arguments), 0);
+        let case = |line: &str| serde_json::from_str::<Value>(line).unwrap()["case"].to_string();
+        printed.lines().map(case).collect()
+    };
+    assert_eq!(names(&["--json"]), ["\"everywhere\"", "\"d\""]);
+    let all = ["\"everywhere\"", "\"wide\"", "\"d\""];
+    assert_eq!(names(&["--json", "--platform", "a5sim"]), all);
+    // A case that is asked for by name is not left out in silence.
+    let asked = run(folder.path(), &["--case", "d", "--case", "wide"]);
+    let (_, message) = check(&asked, 2);
+    let expected = "case `wide` is not for a2a3sim; give --platform a5sim, or add a2a3sim";
+    assert!(message.contains(expected), "{message}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use host_runner::build::BuildError;
 use host_runner::case_data::CaseDataError;
 use host_runner::manifest::ManifestError;
+use host_runner::platform_name::{PlatformName, names};
 use miette::{Diagnostic, IntoDiagnostic as _, NamedSource, Report, SourceSpan};
 
 use super::with_causes;
@@ -25,6 +26,19 @@ pub(crate) enum Failure {
         name: String,
         /// The names there are.
         known: Vec<String>,
+    },
+    /// A case that is asked for, or every case there is, is for other platforms.
+    #[error(
+        "case `{name}` is not for {platform}; give --platform {}, or add {platform} to its platforms",
+        names(platforms, " or ")
+    )]
+    OtherPlatform {
+        /// The first of them.
+        name: String,
+        /// What it is for.
+        platforms: Vec<PlatformName>,
+        /// What was asked for.
+        platform: PlatformName,
     },
     /// The file to inspect cannot be read.
     #[error("cannot read {}; give a shared object", path.display())]
@@ -68,7 +82,11 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Open(_) | Self::Register(_) | Self::Output(_) => 1,
-            Self::Manifest(_) | Self::NoSuchCase { .. } | Self::Read { .. } | Self::Data(_) => 2,
+            Self::Manifest(_)
+            | Self::NoSuchCase { .. }
+            | Self::OtherPlatform { .. }
+            | Self::Read { .. }
+            | Self::Data(_) => 2,
             Self::Build(_) => 3,
         })
     }
@@ -77,7 +95,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Manifest(_) => "manifest",
-            Self::NoSuchCase { .. } => "usage",
+            Self::NoSuchCase { .. } | Self::OtherPlatform { .. } => "usage",
             Self::Read { .. } => "read",
             Self::Data(_) => "data",
             Self::Build(_) => "build",

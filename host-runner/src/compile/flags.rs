@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use protocol::CoreType;
+use protocol::{ChipName, CoreType};
 
 use super::compiler::Family;
 
@@ -87,6 +87,16 @@ pub(super) fn kernel_flags(
         include(&mut flags, &sdk.join("stub"));
     }
     flags
+}
+
+/// Tells the headers which chip a source is compiled for, where it matters to them (spec trb §11).
+///
+/// Part of all three kinds of step: one image must not mix what the headers say for two chips.
+pub(super) fn chip_flags(chip: ChipName) -> Vec<OsString> {
+    match chip {
+        ChipName::A2a3 => Vec::new(),
+        ChipName::A5 => words(&["-DSIMPLER_CHIP_A5"]),
+    }
 }
 
 /// Adds `-I folder` as two words, so that any folder name works.

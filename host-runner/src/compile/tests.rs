@@ -120,6 +120,30 @@ fn unchanged_sources_come_from_the_cache_until_a_nested_header_changes() {
 }
 
 #[test]
+fn every_kind_of_source_is_compiled_for_its_chip_and_kept_apart() {
+    let bench = Bench::new();
+    let support = "#ifdef SIMPLER_CHIP_A5\nextern \"C\" int support_a5() { return 7; }\n#endif";
+    bench.write("sdk/src/orchestration_support.cpp", support);
+    let text = "#ifdef SIMPLER_CHIP_A5\nextern \"C\" int on_a5() { return 1; }\n#else\n\
+                extern \"C\" int on_a2a3() { return 1; }\n#endif\n";
+    let source = bench.write("both.cpp", text);
+    let kinds = [CodeKind::Orchestration, CodeKind::Kernel(CoreType::Aiv)];
+    let jobs = kinds.map(|kind| job(&source, kind));
+    for round in 0..2 {
+        for (chip, name) in [(ChipName::A2a3, "on_a2a3"), (ChipName::A5, "on_a5")] {
+            let toolchain = Toolchain::new(bench.config()).unwrap().for_chip(chip);
+            let images = toolchain.build(&jobs, &|_, _| {}).unwrap();
+            for image in &images {
+                assert!(symbols(image).contains(&name.to_owned()), "{name}");
+                assert_eq!(image.is_cached, round == 1, "{name}");
+            }
+            let is_a5 = symbols(&images[0]).contains(&"support_a5".to_owned());
+            assert_eq!(is_a5, chip == ChipName::A5);
+        }
+    }
+}
+
+#[test]
 fn the_users_include_folders_come_before_the_sdks() {
     let bench = Bench::new();
     bench.write("mine/answer.h", "#define MINE 1\n");

@@ -8,6 +8,8 @@ use protocol::{CoreType, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL, FuncId, SY
 use toml::Spanned;
 
 use super::arguments::{scalars, tensors};
+use crate::platform_name::PlatformName;
+
 use super::raw::{RawCase, RawKernel, RawManifest, RawOrchestration};
 use super::{
     Case, Code, DEFAULT_CASE, Kernel, Manifest, ManifestProblem, Orchestration, ScalarSpec,
@@ -92,10 +94,11 @@ fn cases(
     let mut taken = HashSet::new();
     let mut cases = Vec::with_capacity(raw.len().max(1));
     for raw in raw {
-        let RawCase { name, block_dim, aicpu_threads, rtol, atol, tensor, scalar } = raw;
+        let RawCase { name, platforms, block_dim, aicpu_threads, rtol, atol, tensor, scalar } = raw;
         claim_name(&mut taken, "case", &name)?;
         cases.push(Case {
             name: name.into_inner(),
+            platforms: platform_list(platforms)?,
             block_dim: count("block_dim", block_dim)?,
             aicpu_threads: count("aicpu_threads", aicpu_threads)?,
             relative_tolerance: tolerance("rtol", rtol)?,
@@ -113,6 +116,7 @@ fn cases(
     if cases.is_empty() {
         cases.push(Case {
             name: DEFAULT_CASE.to_owned(),
+            platforms: PlatformName::ALL.to_vec(),
             block_dim: None,
             aicpu_threads: None,
             relative_tolerance: None,
@@ -122,6 +126,16 @@ fn cases(
         });
     }
     Ok(cases)
+}
+
+/// Checks `platforms`: names that there are, at least one; all where the key is missing.
+fn platform_list(raw: Option<Spanned<Vec<Spanned<String>>>>) -> Result<Vec<PlatformName>, Located> {
+    let Some(raw) = raw else { return Ok(PlatformName::ALL.to_vec()) };
+    if raw.get_ref().is_empty() {
+        return Err((ManifestProblem::NoPlatform, raw.span()));
+    }
+    let words: Vec<_> = PlatformName::ALL.iter().map(|it| (it.name(), *it)).collect();
+    raw.get_ref().iter().map(|name| word("platform", name, &words)).collect()
 }
 
 /// Takes the one of `source` and `so` that is given; `span` is the table's.

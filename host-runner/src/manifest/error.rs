@@ -90,6 +90,9 @@ pub enum ManifestProblem {
         /// The name.
         name: String,
     },
+    /// A case that is for no platform.
+    #[error("the list of platforms is empty; name one, or leave the key out for all")]
+    NoPlatform,
     /// Code from two places, or from none.
     #[error("give exactly one of `source` (compiled) and `so` (used as it is)")]
     SourceOrSo,

@@ -104,6 +104,7 @@ pub(super) struct RawScalar {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCase {
     pub(super) name: Spanned<String>,
+    pub(super) platforms: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) block_dim: Option<Spanned<i64>>,
     pub(super) aicpu_threads: Option<Spanned<i64>>,
     pub(super) rtol: Option<Spanned<f64>>,

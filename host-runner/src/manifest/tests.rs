@@ -38,6 +38,7 @@ dtype = "int32"
 value = -1
 [[case]]
 name = "one"
+platforms = ["a5sim"]
 block_dim = 3
 aicpu_threads = 4
 rtol = 1e-5
@@ -104,6 +105,7 @@ fn full_cases(folder: &tempfile::TempDir) -> Vec<Case> {
     let zeros = DataSource::Constant(integer(0));
     let one = Case {
         name: "one".into(),
+        platforms: vec![PlatformName::A5Sim],
         block_dim: Some(3),
         aicpu_threads: Some(4),
         relative_tolerance: Some(1e-5),
@@ -117,6 +119,7 @@ fn full_cases(folder: &tempfile::TempDir) -> Vec<Case> {
     let shape = [1, 1, 1, 1, 2];
     let two = Case {
         name: "two".into(),
+        platforms: PlatformName::ALL.to_vec(),
         block_dim: None,
         aicpu_threads: None,
         relative_tolerance: None,
@@ -315,6 +318,9 @@ fn scalars_and_case_numbers_are_checked() {
     };
     check("block_dim = 0", "0", "`block_dim` is 0; use a whole number of at least 1");
     check("aicpu_threads = -1", "-1", "`aicpu_threads` is -1");
+    check("platforms = []", "[]", "the list of platforms is empty");
+    let unknown = "`a9sim` is no platform; use one of a2a3sim, a5sim";
+    check("platforms = [\"a5sim\", \"a9sim\"]", "\"a9sim\"", unknown);
     check("rtol = -0.1", "-0.1", "`rtol` is -0.1");
     check("atol = nan", "nan", "`atol` is NaN");
     check("atol = inf", "inf", "`atol` is inf");

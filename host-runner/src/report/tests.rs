@@ -61,14 +61,14 @@ fn colour_is_there_on_request_only() {
 #[test]
 fn a_passed_case_is_one_json_object_without_error() {
     let times: Vec<u64> = (1..=10).rev().collect();
-    let line = json_line(&result("default", &times, PASSED));
-    let expected = r#"{"case":"default","ok":true,"rounds":10,"tasks":5,"loads":1,"run_ns":{"p50":5000000,"p90":9000000,"first":10000000}}"#;
+    let line = json_line(PlatformName::A5Sim, &result("default", &times, PASSED));
+    let expected = r#"{"case":"default","platform":"a5sim","ok":true,"rounds":10,"tasks":5,"loads":1,"run_ns":{"p50":5000000,"p90":9000000,"first":10000000}}"#;
     assert_eq!(line, expected);
 }
 
 #[test]
 fn a_failed_case_says_why() {
-    let line = json_line(&result("large", &[1, 1], mismatched()));
+    let line = json_line(PlatformName::A5Sim, &result("large", &[1, 1], mismatched()));
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(value["ok"], false);
     assert_eq!(value["error"]["code"], "mismatch");
@@ -77,7 +77,7 @@ fn a_failed_case_says_why() {
 
     let failed = Outcome::Failed { round: 1, message: "no \"kernel\"\n".into() };
     let value: serde_json::Value =
-        serde_json::from_str(&json_line(&result("x", &[], failed))).unwrap();
+        serde_json::from_str(&json_line(PlatformName::A5Sim, &result("x", &[], failed))).unwrap();
     assert_eq!(value["run_ns"], serde_json::Value::Null);
     assert_eq!(value["error"]["code"], "run");
 }
@@ -85,8 +85,9 @@ fn a_failed_case_says_why() {
 #[test]
 fn a_failure_before_the_first_case_has_no_name() {
     let value: serde_json::Value =
-        serde_json::from_str(&json_failure("build", "no compiler")).unwrap();
+        serde_json::from_str(&json_failure(PlatformName::A5Sim, "build", "no compiler")).unwrap();
     assert_eq!(value["case"], serde_json::Value::Null);
+    assert_eq!(value["platform"], "a5sim");
     assert_eq!((&value["ok"], &value["rounds"]), (&false.into(), &0.into()));
     assert_eq!(value["error"]["message"], "no compiler");
 }

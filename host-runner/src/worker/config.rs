@@ -1,59 +1,10 @@
 //! What a worker is opened with.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
-
-/// The devices that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum PlatformName {
-    /// The simulator of the a2a3 chip.
-    #[default]
-    A2a3Sim,
-}
-
-impl PlatformName {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::A2a3Sim];
-
-    /// The name that users give.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::A2a3Sim => "a2a3sim",
-        }
-    }
-}
-
-impl fmt::Display for PlatformName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for PlatformName {
-    type Err = UnknownPlatform;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPlatform> {
-        let known = Self::ALL.iter().find(|platform| platform.name() == name);
-        known.copied().ok_or_else(|| UnknownPlatform { name: name.to_owned() })
-    }
-}
-
-/// A name that is not one of a platform.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no platform `{name}`; use {}", known())]
-pub struct UnknownPlatform {
-    /// The name given.
-    pub name: String,
-}
-
-fn known() -> String {
-    PlatformName::ALL.iter().map(|platform| platform.name()).collect::<Vec<_>>().join(" or ")
-}
+use crate::platform_name::PlatformName;
 
 /// What a worker is opened with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -138,16 +89,6 @@ pub enum WorkerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn platforms_are_found_by_name_and_others_say_what_there_is() {
-        assert_eq!("a2a3sim".parse(), Ok(PlatformName::A2a3Sim));
-        for name in ["a2a3", "a5", "A2A3SIM", ""] {
-            let error = name.parse::<PlatformName>().unwrap_err();
-            assert_eq!(error.name, name);
-            assert!(error.to_string().ends_with("use a2a3sim"), "{error}");
-        }
-    }
 
     #[test]
     fn ring_sizes_are_checked() {

@@ -11,8 +11,12 @@ use crate::test_callables::{
 };
 
 fn worker() -> Worker {
+    worker_on(PlatformName::A2a3Sim)
+}
+
+fn worker_on(platform: PlatformName) -> Worker {
     let rings = crate::device::RingConfig { task_window: 64, heap_bytes: 1 << 20, dep_pool: 0 };
-    Worker::open(WorkerConfig::default().with_rings(rings)).unwrap()
+    Worker::open(WorkerConfig::new(platform).with_rings(rings)).unwrap()
 }
 
 fn quick() -> RunConfig {
@@ -76,14 +80,28 @@ fn one_load_serves_many_runs_and_nothing_grows() {
 }
 
 #[test]
-fn every_thread_count_and_block_dimension_works() {
-    let worker = worker();
-    let handle = worker.register(&storing(0)).unwrap();
-    for aicpu_threads in 1..=4 {
-        for block_dim in [1, 3, 24] {
-            let config = RunConfig { aicpu_threads, block_dim, ..RunConfig::default() };
-            assert_eq!(run_storing(&worker, &handle, 7, &config).unwrap().0, 7);
+fn every_thread_count_and_block_dimension_works_on_every_chip() {
+    // Clusters and AICPU threads of a2a3 and of a5 (spec trb §2.1, §11).
+    for (platform, clusters, threads) in
+        [(PlatformName::A2a3Sim, 24, 4), (PlatformName::A5Sim, 36, 7)]
+    {
+        let worker = worker_on(platform);
+        let facts = worker.facts().unwrap();
+        assert_eq!(facts.chip, platform.chip().name());
+        assert_eq!((facts.clusters_max, facts.aicpu_threads_max), (clusters, threads));
+        let handle = worker.register(&storing(0)).unwrap();
+        for aicpu_threads in 1..=threads {
+            for block_dim in [1, 3, 24, clusters] {
+                let config = RunConfig { aicpu_threads, block_dim, ..RunConfig::default() };
+                assert_eq!(run_storing(&worker, &handle, 7, &config).unwrap().0, 7);
+            }
         }
+        let beyond = RunConfig { block_dim: clusters + 1, ..RunConfig::default() };
+        let refused = run_storing(&worker, &handle, 7, &beyond);
+        assert!(matches!(refused, Err(RunError::BlockDim { max, .. }) if max == clusters));
+        let beyond = RunConfig { aicpu_threads: threads + 1, ..RunConfig::default() };
+        let refused = run_storing(&worker, &handle, 7, &beyond);
+        assert!(matches!(refused, Err(RunError::AicpuThreads { max, .. }) if max == threads));
     }
 }
 

@@ -1,0 +1,100 @@
+//! The parent's part: which scenes run, each in a process of its own, one after the other.
+//!
+//! One after the other, because a simulated device has more threads than this machine has
+//! processors; side by side, times would mean nothing.
+
+use std::ops::RangeInclusive;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use protocol::{A2a3, A5, Chip as _, ChipName};
+
+use crate::child;
+use crate::performance::Extent;
+use crate::row::Row;
+use crate::scene::Scene;
+use crate::stage::platform;
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// One chip, or all.
+    pub chip: Option<ChipName>,
+    /// One number of AICPU threads, or all that the chip has.
+    pub threads: Option<u32>,
+    /// Scenes whose names contain this, or all.
+    pub scene: Option<String>,
+    /// Seeds for small cases; zero runs all cases once, as it comes.
+    pub seeds: u64,
+}
+
+/// All numbers of AICPU threads that a run on a chip may have.
+#[must_use]
+pub fn all_threads(chip: ChipName) -> RangeInclusive<u32> {
+    let most = match chip {
+        ChipName::A2a3 => A2a3::MAX_AICPU_THREADS,
+        ChipName::A5 => A5::MAX_AICPU_THREADS,
+    };
+    // CAST: a handful.
+    1..=most as u32
+}
+
+impl Selection {
+    /// What runs of the scenes that are chosen, in order.
+    ///
+    /// # Errors
+    ///
+    /// Nothing would run.
+    pub fn plan<'a>(&self, scenes: &'a [Scene]) -> Result<Vec<(&'a Scene, Extent)>> {
+        let pattern = self.scene.as_deref().unwrap_or_default();
+        let mut plan = Vec::new();
+        for scene in scenes.iter().filter(|scene| scene.name.contains(pattern)) {
+            for &chip in crate::scene::BOTH_CHIPS {
+                let is_small = |small: bool| small || self.seeds == 0;
+                let mut cases = scene.cases.iter();
+                let has_cases = cases.any(|c| c.chips.contains(&chip) && is_small(c.small));
+                let is_wanted = self.chip.is_none_or(|wanted| wanted == chip);
+                if !has_cases || !is_wanted || platform(chip).is_err() {
+                    continue;
+                }
+                let threads = self.threads.map_or(all_threads(chip), |one| one..=one);
+                if !all_threads(chip).contains(threads.start()) {
+                    bail!("{chip} has no runs on {} AICPU threads", threads.start());
+                }
+                plan.push((scene, Extent { chip, threads, seeds: self.seeds }));
+            }
+        }
+        if plan.is_empty() {
+            bail!("no scene is named like {pattern:?}; `scenes --list` names them");
+        }
+        Ok(plan)
+    }
+}
+
+/// Runs a part of the plan in a process of its own: this program with the arguments of a child.
+///
+/// # Errors
+///
+/// The process cannot be started.
+pub fn run_in_child(scene: &Scene, extent: &Extent, limit: Duration) -> Result<Row> {
+    let program = std::env::current_exe().context("no path of this program")?;
+    let Extent { chip, threads, seeds } = extent;
+    let range = format!("{}-{}", threads.start(), threads.end());
+    let mut command = Command::new(program);
+    command.args(["--child", scene.name, "--chip", chip.name(), "--child-threads", &range]);
+    command.args(["--seeds", &seeds.to_string()]);
+    let end = child::run(&mut command, limit)?;
+    let shown = if threads.start() == threads.end() { threads.start().to_string() } else { range };
+    Ok(Row::new(scene.name, chip.name(), shown, end))
+}
+
+/// Reads the range of AICPU threads that a parent passes.
+///
+/// # Errors
+///
+/// It is none.
+pub fn parse_range(text: &str) -> Result<RangeInclusive<u32>> {
+    let (first, last) = text.split_once('-').context("a range has two ends")?;
+    Ok(first.parse()?..=last.parse()?)
+}

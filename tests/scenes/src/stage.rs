@@ -1,0 +1,128 @@
+//! What the runs of a scene stand on: a chip, built programs, workers.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use host_runner::callable::Callable;
+use host_runner::device::RingConfig;
+use host_runner::run::RunConfig;
+use host_runner::worker::{PlatformName, Worker, WorkerConfig};
+use protocol::ChipName;
+
+use crate::program::{Builder, Program};
+
+/// Time limit of a run: far more than any scene takes, and a hang is named.
+const RUN_LIMIT: Duration = Duration::from_secs(30);
+
+/// The programs of a scene, built for a chip.
+#[derive(Debug)]
+pub struct Ensemble {
+    /// The chip.
+    pub chip: ChipName,
+    callables: Vec<(&'static str, Callable)>,
+}
+
+/// What the setting of a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// AICPU threads.
+    pub threads: u32,
+    /// Clusters.
+    pub block_dim: u32,
+    /// How long nothing may move; zero is the run's own limit.
+    pub stall_timeout: Duration,
+    /// Ring sizes.
+    pub rings: RingConfig,
+    /// The seed of the interleaving; `None` is as it comes.
+    pub seed: Option<u64>,
+}
+
+/// A scene's programs in one setting, for cases that arrange their runs themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// The programs.
+    pub ensemble: &'a Ensemble,
+    /// The setting.
+    pub setting: Setting,
+}
+
+impl Setting {
+    /// The settings of a run.
+    #[must_use]
+    pub fn config(&self) -> RunConfig {
+        RunConfig {
+            block_dim: self.block_dim,
+            aicpu_threads: self.threads,
+            timeout: RUN_LIMIT,
+            stall_timeout: self.stall_timeout,
+            ..RunConfig::default()
+        }
+    }
+}
+
+impl Ensemble {
+    /// Builds programs for a chip.
+    ///
+    /// # Errors
+    ///
+    /// One does not build.
+    pub fn build(programs: &[Program], chip: ChipName) -> Result<Self> {
+        let builder = Builder::new(chip)?;
+        let build = |program: &Program| {
+            let callable = builder.build(program);
+            Ok((program.name, callable.with_context(|| format!("program {}", program.name))?))
+        };
+        let callables = programs.iter().map(build).collect::<Result<_>>()?;
+        Ok(Self { chip, callables })
+    }
+
+    /// The callable of a program.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name.
+    pub fn callable(&self, program: &str) -> Result<&Callable> {
+        let found = self.callables.iter().find(|(name, _)| *name == program);
+        Ok(&found.with_context(|| format!("the scene has no program `{program}`"))?.1)
+    }
+
+    /// Opens a worker for a setting.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub fn open(&self, setting: &Setting) -> Result<Worker> {
+        let config = WorkerConfig { platform: platform(self.chip)?, ..WorkerConfig::default() };
+        Ok(Worker::open(config.with_rings(setting.rings))?)
+    }
+}
+
+impl Stage<'_> {
+    /// Opens a worker for the setting.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub fn open(&self) -> Result<Worker, String> {
+        self.ensemble.open(&self.setting).map_err(|error| format!("{error:#}"))
+    }
+
+    /// The callable of a program.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name.
+    pub fn callable(&self, program: &str) -> Result<&Callable, String> {
+        self.ensemble.callable(program).map_err(|error| error.to_string())
+    }
+}
+
+/// The simulator of a chip.
+///
+/// # Errors
+///
+/// There is none.
+pub fn platform(chip: ChipName) -> Result<PlatformName> {
+    let found = PlatformName::ALL.iter().find(|platform| platform.name() == format!("{chip}sim"));
+    found.copied().with_context(|| format!("there is no simulator of {chip}"))
+}
