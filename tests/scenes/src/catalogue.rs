@@ -2,13 +2,19 @@
 
 use crate::scene::Scene;
 
+mod batched_matmul;
 mod broken;
+mod numbers;
+mod paged_attention;
 mod vector;
 
 /// All scenes, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scene> {
-    [vector::scenes()].into_iter().flatten().collect()
+    [vector::scenes(), batched_matmul::scenes(), paged_attention::scenes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Scenes that must fail, each in its own way: they show that the runner reports it.

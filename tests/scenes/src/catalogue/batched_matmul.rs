@@ -72,8 +72,10 @@ fn case(name: &str, grid: Grid, group: u32) -> Case {
 
 /// A cluster task for each product of tiles; the product goes through a pipe.
 fn cluster_matmul() -> Scene {
-    let kernels =
-        [aic(0, "cluster_matmul/kernels/multiply.cpp"), aiv(1, "cluster_matmul/kernels/add_half.cpp")];
+    let kernels = [
+        aic(0, "cluster_matmul/kernels/multiply.cpp"),
+        aiv(1, "cluster_matmul/kernels/add_half.cpp"),
+    ];
     let case = |name: &str, grid: Grid| {
         let tasks = ONE_TASK * grid.products();
         Case::new(name, "cluster_matmul", Expect::Values { tasks }, move || grid.arguments())

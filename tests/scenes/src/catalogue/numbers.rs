@@ -8,7 +8,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// The sequence of a seed.
-    pub fn seeded(seed: u64) -> Self {
+    pub(super) fn seeded(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -21,18 +21,18 @@ impl Numbers {
     }
 
     /// A whole number from 0 to below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
     /// A number from -1 to below 1.
-    pub fn unit(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         // CAST: 24 bits, exact in f32.
         (self.next() >> 40) as f32 / 8_388_608.0 - 1.0
     }
 
     /// The numbers from 0 to below `count` in some order.
-    pub fn shuffled(&mut self, count: usize) -> Vec<usize> {
+    pub(super) fn shuffled(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {
             order.swap(last, self.below(last as u64 + 1) as usize);

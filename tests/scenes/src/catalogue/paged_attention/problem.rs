@@ -68,7 +68,7 @@ struct Paged {
 
 impl Problem {
     /// Blocks of an entry's context.
-    pub fn blocks_of(&self, entry: usize) -> usize {
+    pub(super) fn blocks_of(&self, entry: usize) -> usize {
         self.lengths[entry].div_ceil(self.block_size)
     }
 
@@ -94,7 +94,7 @@ impl Problem {
     }
 
     /// The tensors of a case, and the scale as the first scalar.
-    pub fn arguments(&self, rank: Rank) -> CaseArguments {
+    pub(super) fn arguments(&self, rank: Rank) -> CaseArguments {
         let contents = self.contents();
         let paged = self.page(&contents);
         let query: Vec<f32> = contents.query.iter().flatten().flatten().copied().collect();
