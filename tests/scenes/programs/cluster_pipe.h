@@ -26,8 +26,8 @@ static void *(*shared_state_hook)(uint64_t key, size_t bytes) = nullptr;
 static inline uint32_t sub_block_id() { return sub_block_hook(); }
 
 // The name of a pipe: flag id, direction, slots, local slots (none) and size of a slot.
-constexpr uint64_t pipe_key(uint8_t flag_id, uint8_t direction, uint8_t slots, uint32_t slot_bytes) {
-    return uint64_t{flag_id} << 56 | uint64_t{direction} << 48 | uint64_t{slots} << 40 | slot_bytes;
+constexpr uint64_t pipe_key(uint8_t flag_id, uint8_t direction, uint8_t slots, uint32_t bytes) {
+    return uint64_t{flag_id} << 56 | uint64_t{direction} << 48 | uint64_t{slots} << 40 | bytes;
 }
 
 template <typename Slot, uint32_t SLOTS, uint32_t PRODUCERS, uint32_t CONSUMERS>
@@ -48,8 +48,8 @@ struct Pipe {
     // The slot to fill next; null if none becomes free.
     Slot *begin_push(uint32_t producer) {
         const uint64_t turn = pushed[producer];
-        const bool free = wait([&] { return turn - *std::min_element(popped, popped + CONSUMERS) < SLOTS; });
-        return free ? &slots[turn % SLOTS] : nullptr;
+        const bool is_free = wait([&] { return turn - slowest(popped) < SLOTS; });
+        return is_free ? &slots[turn % SLOTS] : nullptr;
     }
 
     void end_push(uint32_t producer) { advance(pushed[producer]); }
@@ -57,13 +57,18 @@ struct Pipe {
     // The slot to read next; null if nothing comes.
     const Slot *front(uint32_t consumer) {
         const uint64_t turn = popped[consumer];
-        const bool there = wait([&] { return *std::min_element(pushed, pushed + PRODUCERS) > turn; });
-        return there ? &slots[turn % SLOTS] : nullptr;
+        const bool is_there = wait([&] { return slowest(pushed) > turn; });
+        return is_there ? &slots[turn % SLOTS] : nullptr;
     }
 
     void pop(uint32_t consumer) { advance(popped[consumer]); }
 
 private:
+    template <size_t COUNT>
+    static uint64_t slowest(const uint64_t (&cursors)[COUNT]) {
+        return *std::min_element(cursors, cursors + COUNT);
+    }
+
     template <typename Condition>
     bool wait(Condition condition) {
         timespec end;

@@ -4,15 +4,21 @@ use crate::scene::Scene;
 
 mod batched_matmul;
 mod broken;
+mod matmul_add;
+mod mixed;
 mod numbers;
 mod paged_attention;
+mod scalar_data;
+mod spmd;
 mod vector;
 
 /// All scenes, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scene> {
-    [vector::scenes(), batched_matmul::scenes(), paged_attention::scenes()]
+    let large = [batched_matmul::scenes(), paged_attention::scenes()];
+    [vector::scenes(), scalar_data::scenes(), matmul_add::scenes(), mixed::scenes(), spmd::scenes()]
         .into_iter()
+        .chain(large)
         .flatten()
         .collect()
 }

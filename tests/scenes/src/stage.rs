@@ -92,7 +92,7 @@ impl Ensemble {
     ///
     /// It cannot be opened.
     pub fn open(&self, setting: &Setting) -> Result<Worker> {
-        let config = WorkerConfig { platform: platform(self.chip)?, ..WorkerConfig::default() };
+        let config = WorkerConfig::new(platform(self.chip)?);
         Ok(Worker::open(config.with_rings(setting.rings))?)
     }
 }
@@ -123,6 +123,6 @@ impl Stage<'_> {
 ///
 /// There is none.
 pub fn platform(chip: ChipName) -> Result<PlatformName> {
-    let found = PlatformName::ALL.iter().find(|platform| platform.name() == format!("{chip}sim"));
+    let found = PlatformName::ALL.iter().find(|platform| platform.chip() == chip);
     found.copied().with_context(|| format!("there is no simulator of {chip}"))
 }

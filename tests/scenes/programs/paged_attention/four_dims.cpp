@@ -1,7 +1,5 @@
-// Attention over a paged cache with several heads of keys and values, all tensors of rank 4: views
-// are cut in the middle of rows, and accumulators start from initial values.
-#include <limits>
-
+// Attention over a paged cache with several heads of keys and values and a sink, all tensors of rank
+// 4: views are cut in the middle of rows, and accumulators start from initial values.
 #include "pto_orchestration_api.h"
 
 #define FUNC_QK_MATMUL 0
@@ -10,7 +8,7 @@
 #define FUNC_ONLINE_UPDATE 3
 
 extern "C" PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
-    return PTO2OrchestrationConfig{.expected_arg_count = 7};
+    return PTO2OrchestrationConfig{.expected_arg_count = 8};
 }
 
 // A box of a tensor of rank 4.
@@ -22,7 +20,7 @@ static Tensor box(const Tensor &tensor, const uint32_t (&shape)[4], const uint32
 struct HeadGroup {
     Tensor query, out;
     uint32_t heads, head_dim, block_size, kv_head, length;
-    float scale;
+    float scale, sink;
 };
 
 static void attend(const HeadGroup &group, const Tensor &key_cache, const Tensor &value_cache,
@@ -37,8 +35,9 @@ static void attend(const HeadGroup &group, const Tensor &key_cache, const Tensor
     TensorCreateInfo maxima_info(state_shape, 4, DataType::FLOAT32);
     TensorCreateInfo zeros_info(rows_shape, 4, DataType::FLOAT32);
     TensorCreateInfo sums_info(state_shape, 4, DataType::FLOAT32);
-    maxima_info.set_initial_value(-std::numeric_limits<float>::infinity());
-    sums_info.set_initial_value(0.0f);
+    // As if a position with the score `sink` and a value of zeros came before all others.
+    maxima_info.set_initial_value(group.sink);
+    sums_info.set_initial_value(1.0f);
     zeros_info.set_initial_value(0.0f);
     TaskOutputTensors accumulated = alloc_tensors(maxima_info, sums_info, zeros_info);
     if (accumulated.empty()) return;
@@ -81,12 +80,14 @@ static void attend(const HeadGroup &group, const Tensor &key_cache, const Tensor
 }
 
 extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) {
-    Tensor query = from_tensor_arg(orch_args.tensor(0));        // [batch, 1, heads, head_dim]
-    Tensor key_cache = from_tensor_arg(orch_args.tensor(1));    // [blocks, block_size, kv_heads, head_dim]
-    Tensor value_cache = from_tensor_arg(orch_args.tensor(2));  // the same
+    // Queries and out are [batch, 1, heads, head_dim]; the caches are
+    // [blocks, block_size, kv_heads, head_dim].
+    Tensor query = from_tensor_arg(orch_args.tensor(0));
+    Tensor key_cache = from_tensor_arg(orch_args.tensor(1));
+    Tensor value_cache = from_tensor_arg(orch_args.tensor(2));
     const int32_t *table = orch_args.tensor(3).data_as<int32_t>();
     const int32_t *lengths = orch_args.tensor(4).data_as<int32_t>();
-    Tensor out = from_tensor_arg(orch_args.tensor(5));  // [batch, 1, heads, head_dim]
+    Tensor out = from_tensor_arg(orch_args.tensor(5));
     const float scale = from_u64<float>(orch_args.scalar(0));
     const uint32_t kv_heads = key_cache.shapes[2];
     const uint32_t head_dim = query.shapes[3];
@@ -104,6 +105,7 @@ extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) 
                     kv,
                     static_cast<uint32_t>(lengths[b]),
                     scale,
+                    from_u64<float>(orch_args.scalar(1)),
                 };
                 attend(group, key_cache, value_cache, table + b * orch_args.tensor(3).shapes[1]);
             }

@@ -74,6 +74,7 @@ fn small(cache_type: CacheType) -> Problem {
         head_dim: 16,
         block_size: 8,
         lengths: vec![19, 8, 0, 1],
+        sink: None,
         seed: 1,
     }
 }
@@ -87,6 +88,7 @@ fn medium(cache_type: CacheType, lengths: &[usize]) -> Problem {
         head_dim: 64,
         block_size: 16,
         lengths: lengths.to_vec(),
+        sink: None,
         seed: 2,
     }
 }
@@ -183,16 +185,19 @@ fn unrolled() -> Scene {
 }
 
 fn four_dims() -> Scene {
+    /// Near the larger scores, so that it takes a good part of the weight.
+    const SINK: f32 = 1.5;
     let case = |name: &str, problem: Problem| {
         let expect = problem.tasks(problem.heads / problem.kv_heads, 1);
-        Case::new(name, "four_dims", expect, move || problem.arguments(Rank::Four))
+        let problem = Problem { sink: Some(SINK), ..problem };
+        Case::new(name, "four_dims", expect, move || problem.arguments(Rank::Four).scalar(SINK))
     };
     let grouped = |cache_type| Problem { kv_heads: 2, ..small(cache_type) };
     let each_its_own =
         Problem { kv_heads: 16, seed: 5, ..medium(CacheType::Bfloat16, &[30, 0, 77]) };
     Scene {
         name: "paged_attention_4d",
-        summary: "tensors of rank 4, several heads of keys and values, initial values",
+        summary: "tensors of rank 4, several heads of keys and values, a sink from initial values",
         programs: vec![Program::new("four_dims", "paged_attention/four_dims.cpp", &KERNELS)],
         cases: vec![
             case("two groups, bfloat16", grouped(CacheType::Bfloat16)).small(),
@@ -261,12 +266,13 @@ fn production() -> Scene {
         kv_heads: 1,
         head_dim: 128,
         block_size: 64,
-        lengths: (0..32).map(|entry| 64 + entry * 389 % 960).collect(),
+        lengths: (0..48).map(|entry| 64 + entry * 389 % 1200).collect(),
+        sink: None,
         seed: 7,
     };
     Scene {
         name: "paged_attention_production",
-        summary: "32 entries with contexts of up to 1,000 positions, 16 heads of 128 columns",
+        summary: "48 entries with contexts of up to 1,263 positions, 16 heads of 128 columns",
         programs: vec![auto_program(), manual_program()],
         cases: vec![
             tiled("AUTO", "auto", problem.clone(), 16, false).block_dims(&[24]),

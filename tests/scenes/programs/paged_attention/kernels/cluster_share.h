@@ -1,8 +1,8 @@
 // What the blocks of an SPMD task work on, and what the cores of a cluster hand to one another.
 //
-// Arguments of both kernels: queries [entries, heads, head_dim], key cache, value cache, block table,
-// context lengths, out [entries, heads, head_dim]: float32; scale: float32; heads to a tile, even;
-// first batch entry.
+// Arguments of both kernels: queries [entries, heads, head_dim], key cache, value cache, block
+// table, context lengths, out [entries, heads, head_dim]: float32; scale: float32; heads to a tile,
+// even; first batch entry.
 #pragma once
 
 #include "cluster_pipe.h"
@@ -26,8 +26,9 @@ struct Sums {
     float rows[MAX_HEADS][MAX_HEAD_DIM];
 };
 
-// Vector core 0 has the upper half of a tile's heads, core 1 the lower.
-using ScorePipe = cluster_pipe::Pipe<Scores, 2, 1, 2>;
+// Vector core 0 has the upper half of a tile's heads, core 1 the lower. Scores are made a block ahead
+// and have a single slot, so that the cube core has to wait.
+using ScorePipe = cluster_pipe::Pipe<Scores, 1, 1, 2>;
 using WeightPipe = cluster_pipe::Pipe<Weights, 2, 2, 1>;
 using SumPipe = cluster_pipe::Pipe<Sums, 2, 1, 2>;
 constexpr uint8_t SCORE_FLAG = 0;

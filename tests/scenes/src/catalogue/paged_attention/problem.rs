@@ -37,6 +37,8 @@ pub(super) struct Problem {
     pub block_size: usize,
     /// The context of each entry of the batch, in positions.
     pub lengths: Vec<usize>,
+    /// The score of a position before all others whose value is zeros, if there is one.
+    pub sink: Option<f32>,
     pub seed: u64,
 }
 
@@ -211,10 +213,11 @@ impl Problem {
                 }
                 let scores: Vec<f64> =
                     keys.iter().map(|key| scale * dot(query, &key[kv])).collect();
-                let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sink = self.sink.map_or(f64::NEG_INFINITY, f64::from);
+                let highest = scores.iter().copied().fold(sink, f64::max);
                 let weights: Vec<f64> =
                     scores.iter().map(|score| (score - highest).exp()).collect();
-                let total: f64 = weights.iter().sum();
+                let total = weights.iter().sum::<f64>() + (sink - highest).exp();
                 let mut row = vec![0.0; self.head_dim];
                 for (weight, value) in weights.iter().zip(values) {
                     for (sum, column) in row.iter_mut().zip(&value[kv]) {
