@@ -266,13 +266,13 @@ fn production() -> Scene {
         kv_heads: 1,
         head_dim: 128,
         block_size: 64,
-        lengths: (0..48).map(|entry| 64 + entry * 389 % 1200).collect(),
+        lengths: (0..40).map(|entry| 64 + entry * 389 % 1200).collect(),
         sink: None,
         seed: 7,
     };
     Scene {
         name: "paged_attention_production",
-        summary: "48 entries with contexts of up to 1,263 positions, 16 heads of 128 columns",
+        summary: "40 entries with contexts of up to 1,263 positions, 16 heads of 128 columns",
         programs: vec![auto_program(), manual_program()],
         cases: vec![
             tiled("AUTO", "auto", problem.clone(), 16, false).block_dims(&[24]),
