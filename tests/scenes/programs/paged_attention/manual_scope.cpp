@@ -43,7 +43,9 @@ static PTO2TaskId add_block(const PagedRequest &request, const Tensor &query, co
     update.add_inout(accumulated.get_ref(0), accumulated.get_ref(1), accumulated.get_ref(2), out);
     update.add_scalar(static_cast<uint64_t>(n == 0));
     update.add_scalar(static_cast<uint64_t>(n + 1 == request.blocks_of(length)));
-    update.add_dep(part.task_id());
+    // Not all of these are needed for the order: a dependency is also what keeps the memory of the
+    // other task after the scope has ended.
+    update.add_dep(accumulated.task_id(), weighed.task_id(), part.task_id());
     if (last.is_valid()) update.add_dep(last);
     return rt_submit_aiv_task(FUNC_ONLINE_UPDATE, update).task_id();
 }

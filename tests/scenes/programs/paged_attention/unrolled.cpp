@@ -71,11 +71,9 @@ static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head,
         args.add_input(weighed.get_ref(1), weighed.get_ref(2), part.get_ref(0));
         args.add_inout(accumulated.get_ref(0), accumulated.get_ref(1), accumulated.get_ref(2), out);
         args.add_scalar(first == 0, first + count == blocks);
-        if (manual && last.is_valid()) {
-            args.add_dep(weighed.task_id(), part.task_id(), last);
-        } else if (manual) {
-            args.add_dep(weighed.task_id(), part.task_id());
-        }
+        // A dependency is also what keeps the memory of the other task after the scope has ended.
+        if (manual) args.add_dep(accumulated.task_id(), weighed.task_id(), part.task_id());
+        if (manual && last.is_valid()) args.add_dep(last);
         last = rt_submit_aiv_task(FUNC_ONLINE_UPDATE, args).task_id();
     }
 }

@@ -57,6 +57,15 @@ const BATCHED_KERNELS: [KernelSource; 4] = [
     aiv(3, "paged_attention/kernels/online_update_batched.cpp"),
 ];
 
+impl Case {
+    /// With this little output memory a ring, in KiB, so that it is used again within a run: a task
+    /// that does not wait for another one then finds what a third one left there, and not what the
+    /// same task left in the run before.
+    fn heap_kib(self, kibibytes: u64) -> Self {
+        self.rings(0, kibibytes << 10)
+    }
+}
+
 fn auto_program() -> Program {
     Program::new("auto", "paged_attention/orchestration.cpp", &KERNELS)
 }
@@ -129,12 +138,14 @@ fn auto_scope() -> Scene {
         programs: vec![auto_program()],
         cases: vec![
             tiled("small, bfloat16", "auto", small(CacheType::Bfloat16), 2, false)
+                .heap_kib(32)
                 .block_dims(&[1, 9, 24])
                 .small(),
             tiled("small, float32", "auto", small(CacheType::Float32), 4, false)
+                .heap_kib(32)
                 .block_dims(&[3, 24])
                 .small(),
-            tiled("six entries", "auto", wide.clone(), 16, false).block_dims(&[9]),
+            tiled("six entries", "auto", wide.clone(), 16, false).block_dims(&[9]).heap_kib(128),
             tiled("six entries, a scope a block", "auto", wide, 8, true).block_dims(&[3, 24]),
             tiled("36 clusters", "auto", medium(CacheType::Bfloat16, &lengths), 4, false)
                 .block_dims(&[36])
@@ -150,12 +161,15 @@ fn manual_scope() -> Scene {
         programs: vec![manual_program()],
         cases: vec![
             tiled("small, bfloat16", "manual", small(CacheType::Bfloat16), 2, false)
+                .heap_kib(32)
                 .block_dims(&[1, 9, 24])
                 .small(),
             tiled("small, float32", "manual", small(CacheType::Float32), 1, false)
+                .heap_kib(32)
                 .block_dims(&[3, 24])
                 .small(),
-            tiled("long", "manual", medium(CacheType::Bfloat16, &[300, 511, 40]), 8, false),
+            tiled("long", "manual", medium(CacheType::Bfloat16, &[300, 511, 40]), 8, false)
+                .heap_kib(256),
         ],
     }
 }
@@ -176,10 +190,10 @@ fn unrolled() -> Scene {
                 .entry("build_paged_attention_graph_manual"),
         ],
         cases: vec![
-            case("small", "auto", small(CacheType::Float32), 4).small(),
-            case("small, manual", "manual", small(CacheType::Bfloat16), 2).small(),
-            case("long", "auto", long.clone(), 16).block_dims(&[9]),
-            case("long, manual", "manual", long, 16).block_dims(&[24]),
+            case("small", "auto", small(CacheType::Float32), 4).small().heap_kib(16),
+            case("small, manual", "manual", small(CacheType::Bfloat16), 2).small().heap_kib(16),
+            case("long", "auto", long.clone(), 16).block_dims(&[9]).heap_kib(128),
+            case("long, manual", "manual", long, 16).block_dims(&[24]).heap_kib(128),
         ],
     }
 }
@@ -200,9 +214,12 @@ fn four_dims() -> Scene {
         summary: "tensors of rank 4, several heads of keys and values, a sink from initial values",
         programs: vec![Program::new("four_dims", "paged_attention/four_dims.cpp", &KERNELS)],
         cases: vec![
-            case("two groups, bfloat16", grouped(CacheType::Bfloat16)).small(),
-            case("two groups, float32", grouped(CacheType::Float32)).block_dims(&[1]).small(),
-            case("a head each", each_its_own),
+            case("two groups, bfloat16", grouped(CacheType::Bfloat16)).small().heap_kib(32),
+            case("two groups, float32", grouped(CacheType::Float32))
+                .block_dims(&[1])
+                .small()
+                .heap_kib(32),
+            case("a head each", each_its_own).heap_kib(64),
         ],
     }
 }
@@ -225,9 +242,11 @@ fn batched() -> Scene {
         summary: "a task for the same block of many batch entries, kernels read the block table",
         programs: vec![Program::new("batched", "paged_attention/batched.cpp", &BATCHED_KERNELS)],
         cases: vec![
-            case("small", small(CacheType::Bfloat16), 2).small(),
+            case("small", small(CacheType::Bfloat16), 2).small().heap_kib(32),
             case("small, at once", small(CacheType::Float32), 4).block_dims(&[1]).small(),
-            case("24 entries", medium(CacheType::Bfloat16, &lengths), 5).block_dims(&[9]),
+            case("24 entries", medium(CacheType::Bfloat16, &lengths), 5)
+                .block_dims(&[9])
+                .heap_kib(512),
         ],
     }
 }
@@ -275,8 +294,8 @@ fn production() -> Scene {
         summary: "40 entries with contexts of up to 1,263 positions, 16 heads of 128 columns",
         programs: vec![auto_program(), manual_program()],
         cases: vec![
-            tiled("AUTO", "auto", problem.clone(), 16, false).block_dims(&[24]),
-            tiled("MANUAL", "manual", problem, 8, false).block_dims(&[24]),
+            tiled("AUTO", "auto", problem.clone(), 16, false).block_dims(&[24]).heap_kib(2048),
+            tiled("MANUAL", "manual", problem, 8, false).block_dims(&[24]).heap_kib(2048),
         ],
     }
 }
