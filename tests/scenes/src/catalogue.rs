@@ -4,23 +4,40 @@ use crate::scene::Scene;
 
 mod batched_matmul;
 mod broken;
+mod cells;
+mod failures;
+mod fans;
 mod matmul_add;
 mod mixed;
 mod numbers;
 mod paged_attention;
+mod rings;
 mod scalar_data;
 mod spmd;
+mod tensors;
 mod vector;
+mod views;
+mod workers;
 
 /// All scenes, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<Scene> {
-    let large = [batched_matmul::scenes(), paged_attention::scenes()];
-    [vector::scenes(), scalar_data::scenes(), matmul_add::scenes(), mixed::scenes(), spmd::scenes()]
-        .into_iter()
-        .chain(large)
-        .flatten()
-        .collect()
+    let families = [
+        vector::scenes(),
+        scalar_data::scenes(),
+        matmul_add::scenes(),
+        batched_matmul::scenes(),
+        paged_attention::scenes(),
+        mixed::scenes(),
+        spmd::scenes(),
+        fans::scenes(),
+        rings::scenes(),
+        tensors::scenes(),
+        views::scenes(),
+        failures::scenes(),
+        workers::scenes(),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 /// Scenes that must fail, each in its own way: they show that the runner reports it.

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Context as _, Result};
 use host_runner::device::RingConfig;
-use host_runner::run::RunError;
 use host_runner::worker::{CallableHandle, Worker};
 use protocol::ChipName;
 
@@ -52,7 +51,7 @@ fn perform_all(
         let play = Play::new(scene, case)?;
         *tensor_bytes = (*tensor_bytes).max(play.tensor_bytes());
         for seed in &seeds {
-            for threads in extent.threads.clone() {
+            for threads in case.threads_of(&extent.threads) {
                 for &block_dim in &case.block_dims {
                     let setting = Setting {
                         threads,
@@ -187,54 +186,12 @@ impl<'a> Act<'a> {
         match self {
             Self::Run { program, arguments, expect } => {
                 let (worker, handle) = house.admit(program, setting)?;
-                run_once(worker, &handle, arguments, expect, setting)
+                setting.run(worker, &handle, arguments, expect)
             }
             Self::Own(run) => {
                 let stage = Stage { ensemble: house.ensemble, setting: *setting };
                 run(&stage).map_err(anyhow::Error::msg)
             }
-        }
-    }
-}
-
-/// One run of a callable, and whether it came to what it must. Returns its tasks.
-fn run_once(
-    worker: &Worker,
-    handle: &CallableHandle,
-    passed: &CaseArguments,
-    expect: &Expect,
-    setting: &Setting,
-) -> Result<u64> {
-    let mut buffers = passed.buffers();
-    let result = {
-        let mut arguments = passed.borrow(&mut buffers)?;
-        worker.run(handle, &mut arguments, &setting.config())
-    };
-    match (expect, result) {
-        (Expect::Values { tasks }, Ok(report)) => {
-            passed.check(&buffers).map_err(anyhow::Error::msg)?;
-            if report.tasks != *tasks {
-                anyhow::bail!("{} tasks were submitted, expected {tasks}", report.tasks);
-            }
-            Ok(report.tasks)
-        }
-        (Expect::Fault { status, parts }, Err(RunError::Fault(fault))) => {
-            passed.check_untouched(&buffers).map_err(anyhow::Error::msg)?;
-            let text = fault.to_string();
-            if fault.code != Some(*status) {
-                anyhow::bail!("expected a fault {}, got: {text}", status.name());
-            }
-            if let Some(part) = parts.iter().find(|part| !text.contains(part.as_str())) {
-                anyhow::bail!("{part:?} is missing in the report: {text}");
-            }
-            Ok(0)
-        }
-        (Expect::Values { .. }, Err(error)) => Err(error.into()),
-        (Expect::Fault { status, .. }, Ok(_)) => {
-            anyhow::bail!("the run succeeded, expected a fault {}", status.name())
-        }
-        (Expect::Fault { status, .. }, Err(error)) => {
-            Err(error).context(format!("expected a fault {}", status.name()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a scene is: programs, cases, and what a run of each must come to.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use host_runner::device::RingConfig;
@@ -34,6 +35,8 @@ pub struct Case {
     pub chips: &'static [ChipName],
     /// Whether a run takes well under 100 ms, so that it is also run under many seeds.
     pub small: bool,
+    /// AICPU threads of the runs; `None` is all that the chip has.
+    pub threads: Option<Vec<u32>>,
     /// Clusters of the runs, one run for each.
     pub block_dims: Vec<u32>,
     /// Ring sizes; zeros are the executor's own.
@@ -114,6 +117,7 @@ impl Case {
             name: name.into(),
             chips: BOTH_CHIPS,
             small: false,
+            threads: None,
             block_dims: vec![24, 3],
             rings: RingConfig::default(),
             rounds: 1,
@@ -134,6 +138,22 @@ impl Case {
     pub fn small(mut self) -> Self {
         self.small = true;
         self
+    }
+
+    /// With these numbers of AICPU threads only, because a run takes long.
+    #[must_use]
+    pub fn threads(mut self, threads: &[u32]) -> Self {
+        self.threads = Some(threads.to_vec());
+        self
+    }
+
+    /// The numbers of AICPU threads of `range` that it runs with: those it names, or, if it names
+    /// none of them, all.
+    #[must_use]
+    pub fn threads_of(&self, range: &RangeInclusive<u32>) -> Vec<u32> {
+        let is_named = |threads: &u32| self.threads.iter().flatten().any(|named| named == threads);
+        let named: Vec<u32> = range.clone().filter(is_named).collect();
+        if named.is_empty() { range.clone().collect() } else { named }
     }
 
     /// With these numbers of clusters.

@@ -5,11 +5,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use host_runner::callable::Callable;
 use host_runner::device::RingConfig;
-use host_runner::run::RunConfig;
-use host_runner::worker::{PlatformName, Worker, WorkerConfig};
+use host_runner::run::{RunConfig, RunError};
+use host_runner::worker::{CallableHandle, PlatformName, Worker, WorkerConfig};
 use protocol::ChipName;
 
+use crate::arguments::CaseArguments;
 use crate::program::{Builder, Program};
+use crate::scene::Expect;
 
 /// Time limit of a run: far more than any scene takes, and a hang is named.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
@@ -19,6 +21,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(30);
 pub struct Ensemble {
     /// The chip.
     pub chip: ChipName,
+    programs: Vec<Program>,
     callables: Vec<(&'static str, Callable)>,
 }
 
@@ -58,6 +61,52 @@ impl Setting {
             ..RunConfig::default()
         }
     }
+
+    /// Runs a callable and compares what came of it. Returns its tasks.
+    ///
+    /// # Errors
+    ///
+    /// It did not come to what it must.
+    pub fn run(
+        &self,
+        worker: &Worker,
+        handle: &CallableHandle,
+        passed: &CaseArguments,
+        expect: &Expect,
+    ) -> Result<u64> {
+        let mut buffers = passed.buffers();
+        let result = {
+            let mut arguments = passed.borrow(&mut buffers)?;
+            worker.run(handle, &mut arguments, &self.config())
+        };
+        match (expect, result) {
+            (Expect::Values { tasks }, Ok(report)) => {
+                passed.check(&buffers).map_err(anyhow::Error::msg)?;
+                if report.tasks != *tasks {
+                    anyhow::bail!("{} tasks were submitted, expected {tasks}", report.tasks);
+                }
+                Ok(report.tasks)
+            }
+            (Expect::Fault { status, parts }, Err(RunError::Fault(fault))) => {
+                passed.check_untouched(&buffers).map_err(anyhow::Error::msg)?;
+                let text = fault.to_string();
+                if fault.code != Some(*status) {
+                    anyhow::bail!("expected a fault {}, got: {text}", status.name());
+                }
+                if let Some(part) = parts.iter().find(|part| !text.contains(part.as_str())) {
+                    anyhow::bail!("{part:?} is missing in the report: {text}");
+                }
+                Ok(0)
+            }
+            (Expect::Values { .. }, Err(error)) => Err(error.into()),
+            (Expect::Fault { status, .. }, Ok(_)) => {
+                anyhow::bail!("the run succeeded, expected a fault {}", status.name())
+            }
+            (Expect::Fault { status, .. }, Err(error)) => {
+                Err(error).context(format!("expected a fault {}", status.name()))
+            }
+        }
+    }
 }
 
 impl Ensemble {
@@ -73,7 +122,16 @@ impl Ensemble {
             Ok((program.name, callable.with_context(|| format!("program {}", program.name))?))
         };
         let callables = programs.iter().map(build).collect::<Result<_>>()?;
-        Ok(Self { chip, callables })
+        Ok(Self { chip, programs: programs.to_vec(), callables })
+    }
+
+    /// The same programs for another chip.
+    ///
+    /// # Errors
+    ///
+    /// One does not build.
+    pub fn on(&self, chip: ChipName) -> Result<Self> {
+        Self::build(&self.programs, chip)
     }
 
     /// The callable of a program.
@@ -107,13 +165,29 @@ impl Stage<'_> {
         self.ensemble.open(&self.setting).map_err(|error| format!("{error:#}"))
     }
 
-    /// The callable of a program.
+    /// Registers a program.
     ///
     /// # Errors
     ///
-    /// There is none of this name.
-    pub fn callable(&self, program: &str) -> Result<&Callable, String> {
-        self.ensemble.callable(program).map_err(|error| error.to_string())
+    /// There is none of this name, or it cannot be registered.
+    pub fn register(&self, worker: &Worker, program: &str) -> Result<CallableHandle, String> {
+        let callable = self.ensemble.callable(program).map_err(|error| error.to_string())?;
+        worker.register(callable).map_err(|error| error.to_string())
+    }
+
+    /// As [`Setting::run`], in the setting of the stage.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run(
+        &self,
+        worker: &Worker,
+        handle: &CallableHandle,
+        passed: &CaseArguments,
+        expect: &Expect,
+    ) -> Result<u64, String> {
+        self.setting.run(worker, handle, passed, expect).map_err(|error| format!("{error:#}"))
     }
 }
 

@@ -45,11 +45,16 @@ fn batched_matmul() -> Scene {
     cases.push(case("2880 tasks", grid, 9).block_dims(&[1, 24]));
     let grid = Grid { batch: 2, rows: 4, columns: 4, depth: 4, tile: 64 };
     cases.push(case("large tiles", grid, 16).block_dims(&[9]));
-    // A group is 24 products with 24 additions, in 63 usable slots, and 24 KiB in 32.
+    // A group is 24 products of 1 KiB with 24 additions, in 63 usable slots: slots run out first.
     let grid = Grid { batch: 5, rows: 4, columns: 3, depth: 2, tile: 16 };
-    let mut narrow = case("rings of 64 slots and 32 KiB", grid, 12).rings(64, 32 << 10).small();
-    narrow.rings.dep_pool = 256;
-    cases.push(narrow);
+    let rings = |case: Case, heap_bytes| {
+        let mut case = case.rings(64, heap_bytes).small();
+        case.rings.dep_pool = 256;
+        case
+    };
+    cases.push(rings(case("64 slots", grid, 12), 64 << 10));
+    // Here it is 12 products in 16 KiB: memory runs out first.
+    cases.push(rings(case("16 KiB", grid, 6), 16 << 10));
     Scene {
         name: "batched_matmul",
         summary: "tiled C += A x B over a batch, a cube and a vector task a product, in groups",

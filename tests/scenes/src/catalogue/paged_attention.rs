@@ -253,9 +253,9 @@ fn batched() -> Scene {
 
 /// Rings that are far smaller than the graph, so that submission waits for tasks to retire.
 fn ring_wrap() -> Scene {
-    // 15 blocks: a tile is 61 tasks, of 63 that a ring of 64 slots holds.
+    // 15 blocks: a tile is 61 tasks, of 63 that a ring of 64 slots holds, and 94 KiB.
     let full = medium(CacheType::Bfloat16, &[15 * 16, 14 * 16 + 1, 100, 15 * 16 - 1, 15 * 16, 90]);
-    // 3 blocks: a tile is 13 tasks, of 15 that a ring of 16 slots holds.
+    // 3 blocks: a tile is 13 tasks, of 15 that a ring of 16 slots holds, and 18 KiB.
     let narrow = medium(CacheType::Bfloat16, &[48, 33, 48, 5, 0, 47, 40, 48, 48]);
     let long = medium(CacheType::Bfloat16, &[600, 511]);
     let with = |case: Case, task_window, heap_bytes| {
@@ -268,11 +268,11 @@ fn ring_wrap() -> Scene {
         summary: "rings of 64 and 16 slots, 256 edges and little heap: submission waits",
         programs: vec![auto_program(), manual_program()],
         cases: vec![
-            with(tiled("64 slots", "auto", full.clone(), 8, false), 64, 256 << 10),
-            with(tiled("64 slots, manual", "manual", full, 8, false), 64, 256 << 10),
-            with(tiled("16 slots", "auto", narrow.clone(), 4, false), 16, 64 << 10).small(),
-            with(tiled("16 slots, manual", "manual", narrow, 4, false), 16, 64 << 10).small(),
-            with(tiled("16 slots, a scope a block", "auto", long, 16, true), 16, 32 << 10),
+            with(tiled("64 slots", "auto", full.clone(), 8, false), 64, 128 << 10),
+            with(tiled("64 slots, manual", "manual", full, 8, false), 64, 128 << 10),
+            with(tiled("16 slots", "auto", narrow.clone(), 4, false), 16, 32 << 10).small(),
+            with(tiled("16 slots, manual", "manual", narrow, 4, false), 16, 32 << 10).small(),
+            with(tiled("16 slots, a scope a block", "auto", long, 16, true), 16, 16 << 10),
         ],
     }
 }

@@ -22,9 +22,7 @@ pub(super) fn scenes() -> Vec<Scene> {
             alone("vector cores, too many", &[aiv(36).sync(); 6], &[24, 18]).small(),
             // All cores at once, again and again.
             alone("all clusters", &[mix(24).sync(); 6], &[24]).small(),
-            alone("all clusters of a5", &[mix(36).sync(); 3], &[36])
-                .small()
-                .chips(&[ChipName::A5]),
+            alone("all clusters of a5", &[mix(36).sync(); 3], &[36]).small().chips(&[ChipName::A5]),
             // Every second task does not wait for anybody, and must not keep the others from it.
             alone("beside plain ones", &beside_plain(), &[24]).small(),
             // Independent tasks without a common start: side by side where there is room.
