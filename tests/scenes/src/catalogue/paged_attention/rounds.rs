@@ -8,26 +8,18 @@ use crate::scene::{Case, Expect, Scene};
 use crate::stage::Stage;
 
 /// Runs with numbers of their own.
-const ROUNDS: u64 = 10;
+const ROUNDS: usize = 10;
 /// Heads to a task.
 const TILE: usize = 2;
-
-/// The arguments of a round and what it must come to.
-type Round = (CaseArguments, u64);
 
 /// Outputs are as before in each round, so nothing of an earlier one helps a later one. After all
 /// of them the first is run again.
 pub(super) fn scene() -> Scene {
     let case = |name: &str, cache_type| {
-        let rounds: OnceCell<Vec<Round>> = OnceCell::new();
-        Case::own(name, move |stage| {
-            run(
-                stage,
-                rounds
-                    .get_or_init(|| (0..ROUNDS).map(|round| numbers(cache_type, round)).collect()),
-            )
-        })
-        .small()
+        // Computed when the case is run, once.
+        let rounds: OnceCell<Vec<(CaseArguments, Expect)>> = OnceCell::new();
+        let all_rounds = move || (0..ROUNDS).map(|number| round(cache_type, number)).collect();
+        Case::own(name, move |stage| run(stage, rounds.get_or_init(all_rounds))).small()
     };
     Scene {
         name: "paged_attention_rounds",
@@ -40,34 +32,24 @@ pub(super) fn scene() -> Scene {
     }
 }
 
-fn numbers(cache_type: CacheType, round: u64) -> Round {
-    let lengths = (1..=3).map(|entry| (round as usize * 7 + entry * 11) % 30).collect();
-    let problem = Problem { seed: 100 + round, lengths, ..small(cache_type) };
-    let Expect::Values { tasks } = problem.tasks(TILE, 1) else { return Round::default() };
-    (problem.arguments(Rank::Three).scalar(TILE as u32).scalar(0_u32), tasks)
+/// The arguments of a round and what it must come to.
+fn round(cache_type: CacheType, number: usize) -> (CaseArguments, Expect) {
+    let lengths = (1..=3).map(|entry| (number * 7 + entry * 11) % 30).collect();
+    let problem = Problem { seed: 100 + number as u64, lengths, ..small(cache_type) };
+    let arguments = problem.arguments(Rank::Three).scalar(TILE as u32).scalar(0_u32);
+    (arguments, problem.tasks(TILE, 1))
 }
 
-fn run(stage: &Stage<'_>, rounds: &[Round]) -> Result<u64, String> {
+fn run(stage: &Stage<'_>, rounds: &[(CaseArguments, Expect)]) -> Result<u64, String> {
     let worker = stage.open()?;
-    let handle = worker.register(stage.callable("auto")?).map_err(|error| error.to_string())?;
-    let mut sum = 0;
-    for (number, (passed, tasks)) in rounds.iter().chain(rounds.first()).enumerate() {
-        let in_round = |error: String| format!("round {}: {error}", number + 1);
-        let mut buffers = passed.buffers();
-        let report = {
-            let mut arguments = passed.borrow(&mut buffers).map_err(|error| error.to_string())?;
-            worker
-                .run(&handle, &mut arguments, &stage.setting.config())
-                .map_err(|error| in_round(error.to_string()))?
-        };
-        passed.check(&buffers).map_err(in_round)?;
-        if report.tasks != *tasks {
-            return Err(in_round(format!("{} tasks, expected {tasks}", report.tasks)));
-        }
-        sum += tasks;
+    let handle = stage.register(&worker, "auto")?;
+    let mut tasks = 0;
+    for (index, (passed, expect)) in rounds.iter().chain(rounds.first()).enumerate() {
+        let ran = stage.run(&worker, &handle, passed, expect);
+        tasks += ran.map_err(|error| format!("round {}: {error}", index + 1))?;
     }
     match worker.counters().loads {
-        1 => Ok(sum),
+        1 => Ok(tasks),
         loads => Err(format!("{loads} loads of one registration")),
     }
 }
