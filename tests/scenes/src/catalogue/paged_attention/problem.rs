@@ -234,3 +234,59 @@ impl Problem {
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(lengths: &[usize]) -> Problem {
+        Problem {
+            cache_type: CacheType::Bfloat16,
+            heads: 4,
+            kv_heads: 2,
+            head_dim: 3,
+            block_size: 4,
+            lengths: lengths.to_vec(),
+            sink: None,
+            seed: 9,
+        }
+    }
+
+    #[test]
+    fn one_position_gives_its_value_and_none_leaves_the_output() {
+        let problem = problem(&[1, 0]);
+        let contents = problem.contents();
+        let value = |kv: usize| contents.values[0][0][kv].clone();
+        let expected = [value(0), value(0), value(1), value(1), vec![UNTOUCHED; 4 * 3]].concat();
+        assert_eq!(problem.attention(&contents), expected);
+    }
+
+    #[test]
+    fn equal_scores_give_the_mean_and_a_sink_takes_its_share() {
+        let mut problem = problem(&[3]);
+        let mut contents = problem.contents();
+        contents.query[0] = vec![vec![0.0; 3]; 4];
+        let sum: f64 = (0..3).map(|position| f64::from(contents.values[0][position][0][0])).sum();
+        assert!((f64::from(problem.attention(&contents)[0]) - sum / 3.0).abs() < 1e-7);
+        problem.sink = Some(0.0);
+        assert!((f64::from(problem.attention(&contents)[0]) - sum / 4.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn the_table_leads_to_every_position_and_elsewhere_nothing_is_a_small_number() {
+        let problem = problem(&[9, 0, 4]);
+        let contents = problem.contents();
+        let paged = problem.page(&contents);
+        let mut found = 0;
+        for (entry, keys) in contents.keys.iter().enumerate() {
+            for (position, heads) in keys.iter().enumerate() {
+                let block = paged.table[entry * paged.longest + position / 4] as usize;
+                let start = (block * 4 + position % 4) * 2 * 3;
+                assert_eq!(paged.keys[start..][..6], heads.concat());
+                found += 6;
+            }
+        }
+        let small = paged.keys.iter().filter(|key| key.abs() <= 1.0).count();
+        assert_eq!(small, found, "other numbers are NaN or huge");
+    }
+}
