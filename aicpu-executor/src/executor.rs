@@ -25,6 +25,7 @@ use crate::platform::Platform;
 use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
+use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Polled, WaitEnd, work_until};
@@ -32,9 +33,11 @@ use crate::wait::{Polled, WaitEnd, work_until};
 mod gate;
 mod hang;
 mod orchestration;
+mod roll;
 mod setup;
 
-use gate::{Arrival, Gate};
+use gate::Gate;
+use roll::Arrival;
 use setup::{KnownRegion, Setup};
 
 /// What came of a run.
@@ -59,6 +62,7 @@ pub struct Executor<C: Chip, P: Platform> {
     gate: Gate,
     scheduler: Scheduler,
     payloads: Payloads,
+    waiting: WaitingLists,
     table: OrchSoTable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
@@ -79,12 +83,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     ///
     /// # Safety
     ///
-    /// `place` is aligned and points at writable memory for one `Self`.
+    /// `place` is aligned and points at writable memory for one `Self`, all of it zero.
     pub unsafe fn init_in_place(place: *mut Self, platform: P) {
         // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
-        // each field is; a `Payloads` of zeroes is valid, being integers only.
+        // each field is. Payloads and waiting lists stay as they are: zeroes are valid there, and
+        // most of that memory is never touched.
         unsafe {
-            (&raw mut (*place).payloads).write_bytes(0, 1);
             (&raw mut (*place).platform).write(platform);
             (&raw mut (*place).faults).write(FaultLatch::new());
             (&raw mut (*place).gate).write(Gate::default());
@@ -151,9 +155,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.table.unload_all(&self.platform);
     }
 
-    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once, and no other
-    /// thread does: a surplus one is sent away while the run lasts, but counts for the next run if
-    /// it comes after its end.
+    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once. More threads
+    /// may, if the host numbers its runs (`RuntimeExtension::run_number`): they are sent away with
+    /// 0, even when the run has ended. Without a number a surplus thread is an error, and one that
+    /// comes after the end counts for the next run: the reference's host keeps them away.
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
     /// device memory (boundary C). Returns 0, or minus the code of the run's fault.
@@ -171,8 +176,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             );
             return -code;
         }
-        match self.gate.arrive(count) {
-            Arrival::Surplus => return -StatusCode::ThreadCountInvalid.code(),
+        let run = setup::extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        match self.gate.arrive(run, count) {
+            Arrival::Surplus if run != 0 => return 0,
+            Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
                 self.set_up(runtime);
                 self.gate.open();
@@ -185,7 +192,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             }
         }
         if self.gate.depart(count) {
-            self.tear_down();
+            self.tear_down(run);
         }
         -self.faults.code()
     }
@@ -216,6 +223,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             scheduler: &self.scheduler,
             region: &setup.region,
             payloads: &self.payloads,
+            waiting: &self.waiting,
         };
         let end = work_until(
             &self.platform,
@@ -235,7 +243,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// The last thread's work: the error codes where a host looks for them, and no trace else.
-    fn tear_down(&self) {
+    fn tear_down(&self, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
         let setup = unsafe { (*self.setup.get()).take() };
         if let Some(setup) = setup {
@@ -253,7 +261,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 message: format_args!("the run failed with code {code}: {text}"),
             });
         });
-        self.gate.close();
+        self.gate.close(run);
     }
 }
 

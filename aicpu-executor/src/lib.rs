@@ -64,6 +64,10 @@ mod wait;
 // A model run compiles the lock-free pieces alone: the rest lays atomics over shared memory, which
 // loom's cannot do.
 #[cfg(loom)]
+mod executor {
+    mod roll;
+}
+#[cfg(loom)]
 mod orch_so_table {
     mod call_record;
     mod slot_gate;

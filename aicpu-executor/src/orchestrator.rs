@@ -23,6 +23,7 @@ use crate::platform::Platform;
 use crate::region::Region;
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
+use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Polled, WaitEnd, work_until};
 
@@ -138,6 +139,7 @@ pub(crate) struct Services<'a, C: Chip, P: Platform> {
     pub(crate) faults: &'a FaultLatch,
     pub(crate) scheduler: &'a Scheduler,
     pub(crate) payloads: &'a Payloads,
+    pub(crate) waiting: &'a WaitingLists,
     /// Addresses of the kernels' `CoreCallable` records, by func_id; 0 for none.
     pub(crate) kernels: &'a [u64; MAX_FUNC_IDS],
     /// The clusters, if this thread is the run's only one.
@@ -172,6 +174,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             scheduler: self.scheduler,
             region,
             payloads: self.payloads,
+            waiting: self.waiting,
         };
         let mut own_thread = self.own_thread.as_deref_mut();
         work_until(

@@ -13,6 +13,7 @@
 //! | `thread` | one thread's clusters and its step |
 //! | `dispatch` | which core gets which block |
 //! | `sync_start`, `meeting_point` | tasks whose blocks start together |
+//! | `deferred` | sub-tasks that are finished only when conditions hold |
 //!
 //! A task is completed by the thread that sees its last sub-task finish: it notifies the
 //! consumers, lets go of the producers and marks the slot, in this order (see `region::slot`).
@@ -25,6 +26,7 @@ use crate::region::{EdgeHandle, Region, SHAPE_COUNT, SlotHandle, TaskRecord, Tas
 use crate::sync::CacheAligned;
 
 pub(crate) mod core_table;
+pub(crate) mod deferred;
 pub(crate) mod dispatch;
 pub(crate) mod handshake;
 pub(crate) mod meeting_point;
@@ -33,6 +35,7 @@ pub(crate) mod sync_start;
 pub(crate) mod thread;
 
 use core_table::RunningKernels;
+use deferred::notice::Notices;
 use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
 
@@ -52,6 +55,8 @@ pub(crate) struct Scheduler {
     /// Where tasks whose blocks start together get their cores.
     pub(crate) meeting_point: MeetingPoint,
     running: RunningKernels,
+    /// What the threads wait for, for reports.
+    pub(crate) deferred: Notices,
 }
 
 impl Scheduler {
@@ -69,6 +74,7 @@ impl Scheduler {
         self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
         self.meeting_point.reset();
         self.running.clear();
+        self.deferred.clear();
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.

@@ -25,7 +25,9 @@ use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, Unwin
 use crate::region::{Region, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::{Cluster, CoreLocation, Payloads};
+use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::thread::SchedulerThread;
+use crate::wait::WaitEnd;
 
 pub(crate) mod submission;
 
@@ -56,12 +58,24 @@ pub(crate) struct TestPlatform {
     cores: RefCell<Cores>,
     payloads: *const Payloads,
     clock: AtomicU64,
+    /// How often cache lines were invalidated.
+    invalidations: AtomicU64,
 }
 
 // SAFETY: a test uses its platform from one thread only.
 unsafe impl Sync for TestPlatform {}
 
 impl TestPlatform {
+    /// A platform without cores.
+    pub(crate) fn without_cores() -> Self {
+        Machine { clusters: 0, ..Machine::default() }.platform(core::ptr::null())
+    }
+
+    /// How often cache lines were invalidated.
+    pub(crate) fn invalidations(&self) -> u64 {
+        self.invalidations.load(Ordering::Relaxed)
+    }
+
     fn run_one_core(&self) {
         let picked = {
             let mut cores = self.cores.borrow_mut();
@@ -147,7 +161,9 @@ impl Platform for TestPlatform {
     fn relax(&self, _rounds: u32) {
         self.run_one_core();
     }
-    fn invalidate_cache(&self, _address: u64, _bytes: usize) {}
+    fn invalidate_cache(&self, _address: u64, _bytes: usize) {
+        self.invalidations.fetch_add(1, Ordering::Relaxed);
+    }
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
     fn code_memory(&self, _id: CallableId) -> &Mutex<NoCodeMemory> {
         unreachable!("these tests load nothing")
@@ -189,6 +205,8 @@ pub(crate) struct Outcome {
     pub(crate) tasks: u64,
     /// Most cores that had something to do at one time.
     pub(crate) most_at_once: usize,
+    /// How often cache lines were invalidated.
+    pub(crate) invalidations: u64,
 }
 
 impl Outcome {
@@ -233,22 +251,16 @@ impl Machine {
             unsafe { Region::at(region_memory.as_ptr().expose_provenance() as u64, &layout) }
                 .expect("aligned memory");
         region.clean();
-        let records: Vec<CoreCallable> = kernels
-            .iter()
-            .map(|kernel| CoreCallable {
-                resolved_addr: *kernel as usize as u64,
-                ..CoreCallable::default()
-            })
-            .collect();
+        let records: Vec<CoreCallable> = kernels.iter().map(kernel_record).collect();
         let mut table = [0; MAX_FUNC_IDS];
         for (address, record) in table.iter_mut().zip(&records) {
             *address = core::ptr::from_ref(record).expose_provenance() as u64;
         }
-        // SAFETY: payloads are integers.
-        let payloads: Box<Payloads> = unsafe { Box::new(core::mem::zeroed()) };
+        let payloads: Box<Payloads> = zeroed();
+        let waiting: Box<WaitingLists> = zeroed();
         let clusters = self.clusters();
         prepare_payloads(&payloads, &clusters);
-        let platform = self.platform(&payloads);
+        let platform = self.platform(&raw const *payloads);
         let (faults, scheduler) = (FaultLatch::new(), Scheduler::default());
         scheduler.start(true);
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
@@ -261,6 +273,7 @@ impl Machine {
             faults: &faults,
             scheduler: &scheduler,
             payloads: &payloads,
+            waiting: &waiting,
             kernels: &table,
             own_thread: Some(&mut thread),
             stall_us: 1_000_000,
@@ -273,14 +286,21 @@ impl Machine {
         if !faults.is_raised() {
             scheduler.set_total(tasks);
             let end = services.work_until(&region, || scheduler.is_finished().then_some(()));
-            assert_eq!(end, Ok(()), "the tasks of the run come to an end");
-            assert!(orchestrator.retire_all(), "nothing is left of the run");
+            assert_ne!(
+                end,
+                Err(WaitEnd::TimedOut),
+                "the tasks come to an end: {:?}",
+                scheduler.deferred.sum()
+            );
+            assert!(end.is_err() || thread.is_idle(), "no core and no list has anything left");
+            assert!(end.is_err() || orchestrator.retire_all(), "nothing is left of the run");
         }
         let most_at_once = platform.cores.borrow().most_at_once;
-        Outcome { fault: faults.take(), tasks, most_at_once }
+        let invalidations = platform.invalidations();
+        Outcome { fault: faults.take(), tasks, most_at_once, invalidations }
     }
 
-    fn platform(self, payloads: &Payloads) -> TestPlatform {
+    fn platform(self, payloads: *const Payloads) -> TestPlatform {
         TestPlatform {
             cores: RefCell::new(Cores {
                 conditions: std::vec![ConditionWord::IDLE.raw(); usize::from(self.clusters) * 3],
@@ -290,6 +310,7 @@ impl Machine {
             }),
             payloads,
             clock: AtomicU64::new(0),
+            invalidations: AtomicU64::new(0),
         }
     }
 
@@ -303,6 +324,17 @@ impl Machine {
             })
             .collect()
     }
+}
+
+/// What the host puts into device memory for a kernel.
+fn kernel_record(kernel: &Kernel) -> CoreCallable {
+    CoreCallable { resolved_addr: *kernel as usize as u64, ..CoreCallable::default() }
+}
+
+/// A value of zeroes on the heap, too large for a stack.
+pub(crate) fn zeroed<T>() -> Box<T> {
+    // SAFETY: for types that say that zeroes are a value.
+    unsafe { Box::new_zeroed().assume_init() }
 }
 
 fn prepare_payloads(payloads: &Payloads, clusters: &[Cluster]) {

@@ -2,15 +2,16 @@
 //!
 //! This is the only module of the crate that reads the environment: everything below gets values.
 
-use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
-use host_runner::device::RingConfig;
 use host_runner::run::TIMEOUT_MAX;
 use host_runner::worker::{CodeListing, PlatformName};
+
+mod environment;
+
+pub(crate) use environment::Environment;
 
 /// Shown below `--help`.
 const EXAMPLES: &str = "\
@@ -36,6 +37,8 @@ Environment:
   NO_COLOR        no colour, if set to anything but nothing
   PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
                   task slots, bytes of output memory and dependency edges of each of the four rings
+  PTO2_READY_QUEUE_SHARDS, PTO2_ORCH_TO_SCHED
+                  known, and without effect here: a warning says why
 
 Examples:
   host-runner run examples/vector_add
@@ -171,71 +174,6 @@ impl RunArguments {
     }
 }
 
-/// The environment variables that count.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Environment {
-    /// CXX, if set and not empty.
-    pub(crate) cxx: Option<String>,
-    /// PATH, where compilers are looked for.
-    pub(crate) search_path: OsString,
-    /// The user's cache folder for this program, if there is one.
-    pub(crate) cache_dir: Option<PathBuf>,
-    /// PTO_ISA_ROOT, if set and not empty.
-    pub(crate) isa_root: Option<PathBuf>,
-    /// Whether NO_COLOR is set.
-    pub(crate) no_color: bool,
-    /// Ring sizes from PTO2_RING_*.
-    pub(crate) rings: RingConfig,
-    /// Variables whose value makes no sense, with that value: ignored, and worth a warning.
-    pub(crate) ignored: Vec<String>,
-}
-
-impl Environment {
-    /// Reads the variables.
-    pub(crate) fn read() -> Self {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        let (rings, ignored) = ring_sizes(set);
-        Self {
-            cxx: set("CXX").map(|value| value.to_string_lossy().into_owned()),
-            search_path: env::var_os("PATH").unwrap_or_default(),
-            cache_dir: user_cache(set("XDG_CACHE_HOME"), set("HOME")),
-            isa_root: set("PTO_ISA_ROOT").map(PathBuf::from),
-            no_color: set("NO_COLOR").is_some(),
-            rings,
-            ignored,
-        }
-    }
-}
-
-/// The cache folder by the XDG rules: a relative XDG_CACHE_HOME does not count.
-fn user_cache(cache_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
-    let cache_home = cache_home.map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = cache_home.or_else(|| Some(PathBuf::from(home?).join(".cache")));
-    base.map(|base| base.join("simpler-rs"))
-}
-
-/// The ring sizes that users of the reference set, under its names and by its rules
-/// (spec trb §2.4), and the settings that break the rules.
-fn ring_sizes(set: impl Fn(&str) -> Option<OsString>) -> (RingConfig, Vec<String>) {
-    let mut ignored = Vec::new();
-    let mut size = |name: &str, min: u64, is_power: bool| {
-        let text = set(name)?.to_string_lossy().into_owned();
-        let size = text.trim().parse().ok();
-        let size = size.filter(|size: &u64| *size >= min && (!is_power || size.is_power_of_two()));
-        if size.is_none() {
-            let power = if is_power { " and a power of two" } else { "" };
-            ignored.push(format!("{name}={text} is ignored: it must be at least {min}{power}"));
-        }
-        size
-    };
-    let rings = RingConfig {
-        task_window: size("PTO2_RING_TASK_WINDOW", 4, true).unwrap_or_default(),
-        heap_bytes: size("PTO2_RING_HEAP", 1024, true).unwrap_or_default(),
-        dep_pool: size("PTO2_RING_DEP_POOL", 4, false).unwrap_or_default(),
-    };
-    (rings, ignored)
-}
-
 /// Reads a positive number of seconds, fractions included.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
@@ -263,23 +201,6 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn ring_sizes_that_break_the_rules_are_ignored_and_named() {
-        let variables = |name: &str| {
-            let value = match name {
-                "PTO2_RING_TASK_WINDOW" => "64",
-                "PTO2_RING_HEAP" => "2621440",
-                _ => "5",
-            };
-            Some(OsString::from(value))
-        };
-        let (rings, ignored) = ring_sizes(variables);
-        assert_eq!(rings, RingConfig { task_window: 64, heap_bytes: 0, dep_pool: 5 });
-        let text = "PTO2_RING_HEAP=2621440 is ignored: it must be at least 1024 and a power of two";
-        assert_eq!(ignored, [text]);
-        assert_eq!(ring_sizes(|_| None), (RingConfig::default(), Vec::new()));
     }
 
     #[test]
@@ -334,17 +255,5 @@ mod tests {
             let error = parse(line).expect_err(line);
             assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
         }
-    }
-
-    #[test]
-    fn the_cache_is_where_xdg_says_and_else_below_the_home() {
-        let check = |cache_home: Option<&str>, home: Option<&str>, expected: Option<&str>| {
-            let found = user_cache(cache_home.map(Into::into), home.map(Into::into));
-            assert_eq!(found, expected.map(PathBuf::from));
-        };
-        check(Some("/c"), Some("/h"), Some("/c/simpler-rs"));
-        check(Some("relative"), Some("/h"), Some("/h/.cache/simpler-rs"));
-        check(None, Some("/h"), Some("/h/.cache/simpler-rs"));
-        check(None, None, None);
     }
 }

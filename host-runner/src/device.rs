@@ -17,6 +17,7 @@ use crate::code_listing::CodeLister;
 pub mod error;
 pub mod image;
 pub mod resident_symbols;
+pub mod shared_memory;
 #[expect(
     unsafe_code,
     reason = "the simulator shares memory with kernels, orchestrations and the system"
@@ -25,6 +26,7 @@ pub mod sim;
 
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
+pub use shared_memory::SharedMemory;
 
 /// What a device can hold and do at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,15 @@ pub struct DeviceUsage {
     pub bytes: usize,
     /// Distinct kernels that are loaded.
     pub kernels: usize,
+}
+
+/// Whose memory is attached to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The device's own.
+    Own,
+    /// That of another device, which this one reaches.
+    Peer,
 }
 
 /// Sizes of a ring; 0 is the default of the executor. There are four rings (spec trb §2.1, §2.4).
@@ -118,6 +129,13 @@ pub trait Device: Send {
     ///
     /// [`MemoryError::OutOfRange`].
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError>;
+
+    /// Lets kernels of this device use memory that others use too: keeps it as long as they might.
+    /// Memory of its own counts in [`usage`](Self::usage).
+    fn attach(&mut self, memory: Arc<SharedMemory>, side: Side);
+
+    /// Ends [`attach`](Self::attach) of the memory at `address`; nothing happens where there is none.
+    fn detach(&mut self, address: DeviceAddr);
 
     /// Whether the device will be able to load this orchestration and call its entry.
     ///

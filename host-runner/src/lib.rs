@@ -41,6 +41,8 @@ pub mod case_data;
 #[cfg(not(loom))]
 pub mod code_listing;
 #[cfg(not(loom))]
+pub mod comm;
+#[cfg(not(loom))]
 pub mod compare;
 #[cfg(not(loom))]
 pub mod compile;

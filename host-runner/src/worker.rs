@@ -23,6 +23,7 @@ use crate::run::{self, Bound};
 
 mod code_location;
 mod config;
+mod peers;
 
 pub use crate::code_listing::CodeListing;
 pub use crate::device::RingConfig;
@@ -68,6 +69,8 @@ pub struct Worker {
     config: WorkerConfig,
     /// Tells this worker's handles from those of others.
     serial: u64,
+    /// How many devices were lost; changed under the lock of the state, read without.
+    losses: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -82,6 +85,7 @@ struct Opening {
 /// What changes with every call.
 struct State {
     opening: Opening,
+    losses: Arc<AtomicU64>,
     /// `None` after it was lost, until the next call that needs one.
     device: Option<Box<dyn Device>>,
     registry: Registry,
@@ -106,14 +110,16 @@ impl Worker {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let losses = Arc::<AtomicU64>::default();
         let state = State {
             opening,
+            losses: Arc::clone(&losses),
             device: Some(device),
             registry: Registry::default(),
             counters: Counters::default(),
             bound: None,
         };
-        Ok(Self { config, serial, state: Mutex::new(state) })
+        Ok(Self { config, serial, losses, state: Mutex::new(state) })
     }
 
     /// Registers a callable: afterwards it is on the device, ready to be run any number of times.
@@ -331,6 +337,8 @@ impl State {
     fn forget_device(&mut self) {
         // Dropping a lost device leaves it in memory; nothing else can be done with it.
         self.device = None;
+        // ORDERING: Release: who sees the number sees that what was on the device is gone.
+        self.losses.fetch_add(1, Ordering::Release);
         self.bound = None;
         self.registry.forget_device();
     }

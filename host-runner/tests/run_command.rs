@@ -245,6 +245,18 @@ fn cases_run_on_the_platforms_that_they_name() {
 }
 
 #[test]
+fn variables_without_effect_are_a_warning_each_and_change_nothing() {
+    let mut command = command(&examples().join("mixed_cluster"), &["--rounds", "3"]);
+    command.env("PTO2_READY_QUEUE_SHARDS", "many").env("PTO2_ORCH_TO_SCHED", "1");
+    let (printed, message) = check(&command.output().unwrap(), 0);
+    assert!(printed.contains("ok"), "{printed}");
+    for name in ["PTO2_READY_QUEUE_SHARDS=many", "PTO2_ORCH_TO_SCHED=1"] {
+        assert_eq!(message.matches(name).count(), 1, "{message}");
+    }
+    assert_eq!(message.lines().count(), 2, "{message}");
+}
+
+#[test]
 fn missing_and_broken_files_are_exit_code_2() {
     let folder = changed("file = \"inputs/a.npy\"", "file = \"inputs/nowhere.npy\"");
     let (_, message) = check(&run(folder.path(), &[]), 2);

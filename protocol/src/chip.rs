@@ -56,6 +56,10 @@ pub trait Chip: Copy + Send + Sync + 'static {
     const COND: usize;
     /// Byte offset of the fast path register in a core's block, where there is one.
     const FAST_PATH_ENABLE: Option<usize>;
+    /// Whether the SDMA engine leaves event records that a deferred task may wait for (spec trb §11).
+    const HAS_SDMA_EVENT_RECORDS: bool;
+    /// Whether the AICPU sees counters in device memory without dropping its cache lines first.
+    const COUNTERS_ARE_COHERENT: bool;
     /// Bytes of a core's register block in the simulator: one contiguous range.
     const SIM_REGISTER_BYTES: usize;
 
@@ -82,6 +86,8 @@ impl Chip for A2a3 {
     const DATA_MAIN_BASE: usize = 0xA0;
     const COND: usize = 0x4C8;
     const FAST_PATH_ENABLE: Option<usize> = Some(0x18);
+    const HAS_SDMA_EVENT_RECORDS: bool = true;
+    const COUNTERS_ARE_COHERENT: bool = false;
     const SIM_REGISTER_BYTES: usize = 0x1400;
 
     type Handshake = HandshakeA2a3;
@@ -104,6 +110,8 @@ impl Chip for A5 {
     const DATA_MAIN_BASE: usize = 0xD0;
     const COND: usize = 0x5108;
     const FAST_PATH_ENABLE: Option<usize> = None;
+    const HAS_SDMA_EVENT_RECORDS: bool = false;
+    const COUNTERS_ARE_COHERENT: bool = true;
     const SIM_REGISTER_BYTES: usize = 0x6000;
 
     type Handshake = HandshakeA5;

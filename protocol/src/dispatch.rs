@@ -154,7 +154,7 @@ layout! {
 
 /// Where a kernel lists the conditions of its deferred completion (spec trb §3.1).
 ///
-/// Cleared by the AICPU before dispatch, written by the kernel, read by the AICPU once the core
+/// Count and error code are zero at dispatch; written by the kernel, read by the AICPU once the core
 /// has ended the task.
 #[repr(C, align(64))]
 #[derive(Debug, FromBytes, IntoBytes, KnownLayout)]

@@ -95,7 +95,7 @@ status_codes! {
         "read the message that it logged";
     SchedulerTimeout = 100, "SCHEDULER_TIMEOUT",
         "no task made progress for the whole stall timeout",
-        "look for a kernel that never ends, or raise the stall timeout for long kernels";
+        "look for a kernel that never ends or a counter that nobody raises, or raise the stall timeout";
     AsyncCompletionInvalid = 101, "ASYNC_COMPLETION_INVALID",
         "a kernel deferred its completion to a condition that makes no sense",
         "check address, engine and type of the kernel's deferred conditions";

@@ -13,7 +13,8 @@ use host_runner::compile::{
     CodeKind, CompileError, CompileJob, Compiler, Reuse, Toolchain, ToolchainConfig,
 };
 use host_runner::manifest::Manifest;
-use protocol::{CoreType, FuncId};
+use host_runner::worker::PlatformName;
+use protocol::{ChipName, CoreType, FuncId};
 
 /// An image that is there or is being built.
 type Built = Arc<OnceLock<Vec<u8>>>;
@@ -24,26 +25,43 @@ pub fn repository() -> PathBuf {
     own.parent().expect("the crate is below the repository's folder").to_owned()
 }
 
-/// The manifest and the callable of an example.
+/// The manifest and the callable of an example, compiled for the default platform.
 pub fn example(name: &str) -> (Manifest, Callable) {
+    example_for(PlatformName::default(), name)
+}
+
+/// The manifest and the callable of an example, compiled for the chip of a platform.
+pub fn example_for(platform: PlatformName, name: &str) -> (Manifest, Callable) {
     let manifest = Manifest::load(&repository().join("examples").join(name)).expect("a manifest");
+    let toolchain = || Ok(toolchain()?.for_chip(platform.chip()));
     let callable = build::callable(&manifest, toolchain, &|_, _| {}).expect("the example builds");
     (manifest, callable)
 }
 
-/// The image of `data/orchestrations/<name>.cpp`.
+/// The image of `data/orchestrations/<name>.cpp`, for a2a3.
 pub fn orchestration(name: &str) -> Vec<u8> {
-    image(CodeKind::Orchestration, &format!("orchestrations/{name}.cpp"))
+    orchestration_for(ChipName::A2a3, name)
 }
 
-/// The image of `data/kernels/<name>.cpp`.
+/// The image of `data/orchestrations/<name>.cpp`.
+pub fn orchestration_for(chip: ChipName, name: &str) -> Vec<u8> {
+    image(chip, CodeKind::Orchestration, &format!("orchestrations/{name}.cpp"))
+}
+
+/// The image of `data/kernels/<name>.cpp`, for a2a3.
 pub fn kernel_image(core_type: CoreType, name: &str) -> Vec<u8> {
-    image(CodeKind::Kernel(core_type), &format!("kernels/{name}.cpp"))
+    image(ChipName::A2a3, CodeKind::Kernel(core_type), &format!("kernels/{name}.cpp"))
 }
 
 /// The kernel of `data/kernels/<name>.cpp`.
 pub fn kernel(func_id: i64, core_type: CoreType, name: &str) -> KernelImage {
     kernel_of(func_id, core_type, name, kernel_image(core_type, name))
+}
+
+/// The kernel of `data/kernels/<name>.cpp`, for a chip.
+pub fn kernel_for(chip: ChipName, func_id: i64, core_type: CoreType, name: &str) -> KernelImage {
+    let binary = image(chip, CodeKind::Kernel(core_type), &format!("kernels/{name}.cpp"));
+    kernel_of(func_id, core_type, name, binary)
 }
 
 /// A kernel with an image of the test's own.
@@ -70,17 +88,23 @@ pub fn packed(builder: CallableBuilder, kernels: Vec<KernelImage>) -> Callable {
 }
 
 /// The image of a source in `data/`, from memory, the cache or the compiler.
-fn image(kind: CodeKind, source: &str) -> Vec<u8> {
+fn image(chip: ChipName, kind: CodeKind, source: &str) -> Vec<u8> {
     static BUILT: LazyLock<Mutex<HashMap<String, Built>>> = LazyLock::new(Mutex::default);
     let built = {
         let mut all = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(format!("{kind:?} {source}")).or_default())
+        Arc::clone(all.entry(format!("{chip} {kind:?} {source}")).or_default())
     };
     let compile = || {
-        static TOOLCHAIN: LazyLock<Toolchain> = LazyLock::new(|| toolchain().expect("a compiler"));
+        static A2A3: LazyLock<Toolchain> = LazyLock::new(|| toolchain().expect("a compiler"));
+        static A5: LazyLock<Toolchain> =
+            LazyLock::new(|| toolchain().expect("a compiler").for_chip(ChipName::A5));
+        let toolchain: &Toolchain = match chip {
+            ChipName::A2a3 => &A2A3,
+            ChipName::A5 => &A5,
+        };
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(source);
         let job = CompileJob { source, kind, include_dirs: Vec::new() };
-        let images = TOOLCHAIN.build(&[job], &|_, _| {}).expect("the source compiles");
+        let images = toolchain.build(&[job], &|_, _| {}).expect("the source compiles");
         images.into_iter().next().expect("an image for the job").bytes
     };
     built.get_or_init(compile).clone()

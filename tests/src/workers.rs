@@ -5,7 +5,7 @@ use std::time::Duration;
 use host_runner::arguments::Arguments;
 use host_runner::device::RingConfig;
 use host_runner::run::{RunConfig, RunError, RunFault, RunReport};
-use host_runner::worker::{CallableHandle, Worker, WorkerConfig};
+use host_runner::worker::{CallableHandle, PlatformName, Worker, WorkerConfig};
 use protocol::StatusCode;
 
 use crate::sources;
@@ -13,12 +13,17 @@ use crate::sources;
 /// What the outputs of a test hold before a run; no run of a test computes it.
 pub const SENTINEL: u64 = 0xDEAD_BEEF_0BAD_F00D;
 
-/// All numbers of AICPU threads that a run may have.
+/// All numbers of AICPU threads that a run on a2a3 may have.
 pub const AICPU_THREADS: [u32; 4] = [1, 2, 3, 4];
 
-/// A worker with the executor's ring sizes.
+/// A worker on the default platform with the executor's ring sizes.
 pub fn open() -> Worker {
-    Worker::open(WorkerConfig::default()).expect("the simulator opens")
+    open_on(PlatformName::default())
+}
+
+/// A worker on a platform with the executor's ring sizes.
+pub fn open_on(platform: PlatformName) -> Worker {
+    Worker::open(WorkerConfig::new(platform)).expect("the simulator opens")
 }
 
 /// A worker with this task window and heap size per ring.

@@ -1,27 +1,38 @@
-//! The examples through the library, on every number of AICPU threads and several numbers of
-//! clusters: manifest, compile, register, run, compare.
+//! The examples through the library, on both chips, every number of AICPU threads and several
+//! numbers of clusters: manifest, compile, register, run, compare.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
 use host_runner::arguments::{Arguments, TensorArgument, TensorData};
 use host_runner::case_data::{CaseData, TensorValues};
 use host_runner::compare::{Tolerance, compare};
+use host_runner::device::DeviceFacts;
 use host_runner::run::RunConfig;
+use host_runner::worker::PlatformName;
 use protocol::ArgDirection;
 use tests::sources;
-use tests::workers::{AICPU_THREADS, open, threads};
+use tests::workers::{open_on, threads};
 
-/// Runs the only case of an example with each setting; `tasks` is what its orchestration submits.
+/// Runs the only case of an example with each setting on each chip; `tasks` is what its
+/// orchestration submits.
 #[track_caller]
 fn check(name: &str, tasks: u64) {
-    let (manifest, callable) = sources::example(name);
+    for &platform in PlatformName::ALL {
+        check_on(platform, name, tasks);
+    }
+}
+
+#[track_caller]
+fn check_on(platform: PlatformName, name: &str, tasks: u64) {
+    let (manifest, callable) = sources::example_for(platform, name);
     let [case] = manifest.cases.as_slice() else { panic!("one case") };
     let data = CaseData::load(case).unwrap();
-    let worker = open();
+    let worker = open_on(platform);
+    let DeviceFacts { clusters_max, aicpu_threads_max, .. } = worker.facts().unwrap();
     let handle = worker.register(&callable).unwrap();
-    for aicpu_threads in AICPU_THREADS {
-        for block_dim in [1, 3, 24] {
-            let setting = format!("{aicpu_threads} threads, block_dim {block_dim}");
+    for aicpu_threads in 1..=aicpu_threads_max {
+        for block_dim in [1, 3, clusters_max] {
+            let setting = format!("{platform}, {aicpu_threads} threads, block_dim {block_dim}");
             let before = |tensor: &TensorValues| match tensor.direction {
                 ArgDirection::Out => vec![0xA5; tensor.initial.len()],
                 _ => tensor.initial.clone(),

@@ -4,6 +4,8 @@
 //! documented flags, run the behavioural program, and run the examples on an executor that knows no
 //! scheduling. Nothing here needs the runtime, so a failure points at the headers or the sources.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
 #[path = "sdk/image.rs"]
 mod image;
 #[path = "sdk/toolchain.rs"]

@@ -1,18 +1,35 @@
-//! Runs every example on the simulator in release, over AICPU thread counts and block dims.
+//! Runs every example on the simulators of both chips in release, over AICPU thread counts and
+//! block dims.
 //!
 //! Each must end with the expected outputs on every combination, the single AICPU thread included.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use protocol::{A2a3, A5, Chip};
 use serde_json::Value;
 
 use crate::process::{cargo, output_of, root, run};
 
-/// AICPU thread counts: all that the chip has.
-const THREADS: [u32; 4] = [1, 2, 3, 4];
-/// Block dims: one cluster, a few, and all.
-const BLOCK_DIMS: [u32; 3] = [1, 3, 24];
+/// A platform, and what to run on there.
+struct Platform {
+    name: &'static str,
+    /// AICPU thread counts: all up to this, which is what the chip has.
+    threads: u32,
+    /// Block dims: one cluster, a few, and all.
+    block_dims: [u32; 3],
+}
+
+impl Platform {
+    const fn of<C: Chip>(name: &'static str) -> Self {
+        // CAST: a chip has a few dozen clusters and a handful of threads.
+        let (threads, clusters) = (C::MAX_AICPU_THREADS as u32, C::MAX_CLUSTERS as u32);
+        Self { name, threads, block_dims: [1, 3, clusters] }
+    }
+}
+
+/// All platforms.
+const PLATFORMS: [Platform; 2] = [Platform::of::<A2a3>("a2a3sim"), Platform::of::<A5>("a5sim")];
 
 /// Runs all examples.
 ///
@@ -26,13 +43,11 @@ pub(crate) fn run_all() -> Result<()> {
         let folder = format!("examples/{name}");
         // As a person would: with the table, and the defaults of the example.
         run(&mut cargo(&["run", "--release", "-p", "host-runner", "--", "run", &folder]))?;
-        for threads in THREADS {
-            for block_dim in BLOCK_DIMS {
-                count += 1;
-                if let Err(error) = run_one(&folder, threads, block_dim) {
-                    eprintln!("error: {error:#}");
-                    failed.push(format!("{name} on {threads} threads, block dim {block_dim}"));
-                }
+        for setting in PLATFORMS.iter().flat_map(settings) {
+            count += 1;
+            if let Err(error) = run_one(&folder, &setting) {
+                eprintln!("error: {error:#}");
+                failed.push(format!("{name} with {}", setting.join(" ")));
             }
         }
     }
@@ -41,6 +56,22 @@ pub(crate) fn run_all() -> Result<()> {
     }
     eprintln!("{count} runs of examples were right");
     Ok(())
+}
+
+/// The arguments of every run of an example on a platform.
+fn settings(platform: &'static Platform) -> impl Iterator<Item = [String; 6]> {
+    let dims = |threads: u32| platform.block_dims.map(|block_dim| (threads, block_dim));
+    (1..=platform.threads).flat_map(dims).map(|(threads, block_dim)| {
+        [
+            "--platform",
+            platform.name,
+            "--aicpu-threads",
+            &threads.to_string(),
+            "--block-dim",
+            &block_dim.to_string(),
+        ]
+        .map(str::to_owned)
+    })
 }
 
 /// Names of the examples, sorted.
@@ -60,13 +91,12 @@ fn names() -> Result<Vec<String>> {
 }
 
 /// Runs one example with these settings and looks at every case it reports.
-fn run_one(folder: &str, threads: u32, block_dim: u32) -> Result<()> {
-    let (threads, block_dim) = (threads.to_string(), block_dim.to_string());
-    let program = ["run", "--quiet", "--release", "-p", "host-runner", "--", "run", folder];
-    let settings = ["--aicpu-threads", &threads, "--block-dim", &block_dim, "--json"];
-    let text = output_of(&mut cargo(&[&program[..], &settings].concat()))?;
-    check_report(&text)
-        .with_context(|| format!("{folder} with --aicpu-threads {threads} --block-dim {block_dim}"))
+fn run_one(folder: &str, setting: &[String; 6]) -> Result<()> {
+    let program =
+        ["run", "--quiet", "--release", "-p", "host-runner", "--", "run", folder, "--json"];
+    let setting = setting.each_ref().map(String::as_str);
+    let text = output_of(&mut cargo(&[&program[..], &setting].concat()))?;
+    check_report(&text).with_context(|| format!("{folder} with {}", setting.join(" ")))
 }
 
 /// Checks the JSON objects of a run, one a line: there is one at least, and all say `"ok": true`.

@@ -20,8 +20,8 @@ type Runtime = <ThisChip as Chip>::Runtime;
 
 /// Takes part in a run. Returns 0, or minus the status code of the run's first fault.
 ///
-/// Exactly as many threads call it for a run as the record says (`sche_cpu_num`); the host's gate
-/// sends surplus threads away before (spec trb §7.3).
+/// As many threads call it for a run as the record says (`sche_cpu_num`), or more if the host numbers
+/// its runs; the gate of a host that does not sends surplus threads away before (spec trb §7.3).
 ///
 /// # Safety
 ///

@@ -1,4 +1,5 @@
-//! The one executor of the process: a few hundred kilobytes of static memory, set up at first use.
+//! The one executor of the process: some 1.7 MB of static memory, of which a run without deferred
+//! tasks touches 200 KB; set up at first use.
 //!
 //! It is resident: orchestrations that one run loads stay for the next (spec callable §0).
 
@@ -28,13 +29,13 @@ struct Resident {
 unsafe impl Sync for Resident where ThisExecutor: Sync {}
 
 static RESIDENT: Resident =
-    Resident { is_set_up: Once::new(), place: UnsafeCell::new(MaybeUninit::uninit()) };
+    Resident { is_set_up: Once::new(), place: UnsafeCell::new(MaybeUninit::zeroed()) };
 
 /// Returns the executor, and sets it up if this is the first call of the process.
 pub(crate) fn executor() -> &'static ThisExecutor {
     let place = RESIDENT.place.get().cast::<ThisExecutor>();
     RESIDENT.is_set_up.call_once(|| {
-        // SAFETY: the static is aligned and large enough, and nobody else is here: `call_once`.
+        // SAFETY: the static is aligned, large enough and zero, and nobody else is here: `call_once`.
         unsafe { ThisExecutor::init_in_place(place, LinuxPlatform::new()) };
     });
     // SAFETY: initialised above, and never written as a whole again.

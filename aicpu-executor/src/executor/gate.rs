@@ -1,9 +1,10 @@
 //! The gate of a run: who is who, when the others may enter, and who leaves last.
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::StatusCode;
 
+use super::roll::{Arrival, Roll};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
 use crate::wait::{Deadline, wait_despite_faults};
@@ -12,33 +13,17 @@ use crate::wait::{Deadline, wait_despite_faults};
 /// shorter; this one only ends if that thread was lost.
 const SETUP_US: u64 = 30_000_000;
 
-/// What a thread is to a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// The `index`-th to arrive.
-    Member {
-        /// 0 for the thread that sets up.
-        index: usize,
-    },
-    /// All places are taken.
-    Surplus,
-}
-
 /// Counts the threads of a run in and out.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    arrived: AtomicUsize,
-    departed: AtomicUsize,
+    roll: Roll,
     is_open: AtomicBool,
 }
 
 impl Gate {
-    /// Counts a thread in.
-    pub(super) fn arrive(&self, count: usize) -> Arrival {
-        // ORDERING: AcqRel: with `close`, the first thread of a run sees what the last one of the
-        // run before has left.
-        let index = self.arrived.fetch_add(1, Ordering::AcqRel);
-        if index < count { Arrival::Member { index } } else { Arrival::Surplus }
+    /// Counts a thread in: one of the run `run`, 0 if that has no number, with `count` places.
+    pub(super) fn arrive(&self, run: u32, count: usize) -> Arrival {
+        self.roll.arrive(run, count)
     }
 
     /// Lets the other threads in.
@@ -67,15 +52,13 @@ impl Gate {
 
     /// Counts a thread out; true for the last one.
     pub(super) fn depart(&self, count: usize) -> bool {
-        // ORDERING: AcqRel: the last thread sees what all the others did.
-        self.departed.fetch_add(1, Ordering::AcqRel) + 1 == count
+        self.roll.depart(count)
     }
 
     /// Makes the gate ready for the next run. Only the last thread.
-    pub(super) fn close(&self) {
-        // ORDERING: Relaxed, then Release on what `arrive` looks at.
+    pub(super) fn close(&self, run: u32) {
+        // ORDERING: Relaxed: `Roll::close` publishes it to whoever arrives next.
         self.is_open.store(false, Ordering::Relaxed);
-        self.departed.store(0, Ordering::Relaxed);
-        self.arrived.store(0, Ordering::Release);
+        self.roll.close(run);
     }
 }

@@ -50,17 +50,27 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let milliseconds = setup.stall_us / 1000;
         let code = StatusCode::SchedulerTimeout.code();
         let stall = format_args!("no progress for {milliseconds} ms after {completed} tasks");
+        let deferred = self.scheduler.deferred.sum();
+        if deferred.held_back > 0 {
+            let code = StatusCode::AsyncWaitOverflow.code();
+            self.report_fault(code, format_args!("{stall}: {deferred}"));
+            return;
+        }
         if let Some((worker, kernel)) = self.scheduler.running().first() {
+            let clause = self.scheduler.deferred.clause();
             self.report_fault(
                 code,
                 format_args!(
-                    "{stall}: core {worker} is still running the kernel of func_id {kernel}"
+                    "{stall}: core {worker} is still running the kernel of func_id {kernel}{clause}"
                 ),
             );
             return;
         }
         match self.running_call() {
             Some(call) if call.function != ForeignFunction::Entry => self.give_up(&call, stall),
+            _ if !deferred.is_empty() => {
+                self.report_fault(code, format_args!("{stall}: {deferred}"))
+            }
             _ if !self.scheduler.is_total_known() => self.report_fault(
                 code,
                 format_args!("{stall}: the orchestration has not returned and submits nothing"),

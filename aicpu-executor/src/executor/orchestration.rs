@@ -41,6 +41,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             faults: &self.faults,
             scheduler: &self.scheduler,
             payloads: &self.payloads,
+            waiting: &self.waiting,
             kernels: &runtime.body().func_id_to_addr,
             own_thread,
             stall_us: setup.stall_us,

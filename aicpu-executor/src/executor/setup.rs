@@ -55,8 +55,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             setup.region.clean();
         }
         self.scheduler.start(!is_known);
+        // SAFETY: as above.
+        unsafe { self.waiting.clear() };
         setup.region.write_header(&setup.layout, 0, 0);
         let workers = usize::try_from(body.worker_count).unwrap_or(0);
+        if !is_known {
+            // Only a run that failed leaves anything in them.
+            // SAFETY: as above, and no core is up.
+            unsafe { self.payloads.ingresses.clear_all(&self.platform) };
+        }
         match runtime.workers().get(..workers).filter(|workers| !workers.is_empty()) {
             Some(workers) => {
                 let up = bring_up::<C, P>(&self.platform, &self.faults, &self.payloads, workers);

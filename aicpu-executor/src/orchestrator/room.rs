@@ -163,8 +163,9 @@ impl Orchestrator {
             code,
             format_args!(
                 "ring {ring}: waited for {what}, and no task made progress for {} ms; a kernel \
-                 may not end",
-                services.stall_us / 1000
+                 may not end{}",
+                services.stall_us / 1000,
+                services.scheduler.deferred.clause()
             ),
         )
     }

@@ -87,7 +87,8 @@ impl Orchestrator {
             tensor_count: request.tensors.len() as u8,
             scalar_count: request.scalars.len() as u8,
             sync_start: u8::from(launch.sync_start),
-            reserved: [0; 7],
+            reserved: [0; 3],
+            local: taken.id.local(),
         };
         self.publish(services, &taken, note, record);
         Ok(result)

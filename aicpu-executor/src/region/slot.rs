@@ -26,9 +26,10 @@ use core::cell::UnsafeCell;
 use core::mem::{align_of, size_of};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, Tensor};
+use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
 
 use super::consumer_list::ConsumerList;
+use super::handle::SlotHandle;
 
 /// Set in [`TaskSlot::references`] once the task is complete.
 const COMPLETED: u32 = 1 << 31;
@@ -60,7 +61,17 @@ pub(crate) struct TaskRecord {
     /// Non-zero if all blocks must start together.
     pub(crate) sync_start: u8,
     /// Written as zero.
-    pub(crate) reserved: [u8; 7],
+    pub(crate) reserved: [u8; 3],
+    /// Number of the task in its ring: with the ring, its id.
+    pub(crate) local: u32,
+}
+
+impl TaskRecord {
+    /// Id of the task, whose handle the caller knows.
+    pub(crate) fn id(&self, handle: SlotHandle) -> TaskId {
+        // CAST: a ring is below 4.
+        TaskId::new(handle.ring() as u8, self.local)
+    }
 }
 
 /// What only the orchestrator knows of a task.

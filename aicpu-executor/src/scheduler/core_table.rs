@@ -3,7 +3,7 @@
 //! The thread that sets a run up writes the table; afterwards a core's part belongs to the thread
 //! that owns its cluster. Payloads are what the cores read (boundary D, spec trb §3.1): a pair for
 //! each core, chosen by the parity of the dispatch id, so that one can be filled while the other
-//! is in use.
+//! is in use. Each has an ingress, in which its kernel may defer the sub-task (`deferred`).
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -12,6 +12,7 @@ use protocol::{
     CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG, TaskId,
 };
 
+use super::deferred::ingress::Ingresses;
 use crate::platform::RegisterBlock;
 use crate::region::{TaskRecord, TaskSlot};
 
@@ -27,10 +28,13 @@ pub(crate) const LANES: usize = 3;
 #[repr(C, align(64))]
 struct PayloadPair([DispatchPayload; 2]);
 
-/// Payloads of all cores; the address of a core's pair goes into its handshake.
+/// Payloads of all cores; the address of a core's pair goes into its handshake. Zeroes are a valid
+/// value.
 #[derive(Debug)]
 pub(crate) struct Payloads {
     pairs: [UnsafeCell<PayloadPair>; CORE_LIMIT],
+    /// Where the kernels leave conditions.
+    pub(crate) ingresses: Ingresses,
 }
 
 // SAFETY: a pair is written by the thread that owns the core's cluster, and read by the core
@@ -63,10 +67,9 @@ impl Payloads {
         let Some(cell) = self.pairs.get(worker) else { return };
         // SAFETY: exclusive by the contract.
         let pair = unsafe { &mut *cell.get() };
-        for payload in &mut pair.0 {
+        for (buffer, payload) in pair.0.iter_mut().enumerate() {
             payload.global_context.sub_block_id = sub_block;
-            payload.local_context.async_ctx = Default::default();
-            payload.local_context.async_ctx.task_token = TaskId::INVALID;
+            payload.local_context.async_ctx = self.ingresses.context(worker, buffer);
             let local = (&raw const payload.local_context).expose_provenance() as u64;
             let global = (&raw const payload.global_context).expose_provenance() as u64;
             if let Some(arg) = payload.args.get_mut(LOCAL_CONTEXT_ARG) {
@@ -78,7 +81,7 @@ impl Payloads {
         }
     }
 
-    /// Fills the payload for dispatch `id`: kernel, tensors, scalars, block.
+    /// Fills the payload for dispatch `id`: kernel, tensors, scalars, block, task id.
     ///
     /// # Safety
     ///
@@ -88,8 +91,7 @@ impl Payloads {
         &self,
         worker: usize,
         id: DispatchId,
-        slot: &TaskSlot,
-        record: &TaskRecord,
+        (slot, record, token): (&TaskSlot, &TaskRecord, TaskId),
         assignment: Assignment,
     ) {
         let Some(cell) = self.pairs.get(worker) else { return };
@@ -111,6 +113,20 @@ impl Payloads {
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_idx = assignment.block as i32;
         payload.local_context.block_num = record.block_count as i32;
+        payload.local_context.async_ctx.task_token = token;
+    }
+
+    /// The block that dispatch `id` was filled with.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the core and has seen its FIN of `id`.
+    pub(crate) unsafe fn block(&self, worker: u16, id: DispatchId) -> u32 {
+        let Some(cell) = self.pairs.get(usize::from(worker)) else { return 0 };
+        // SAFETY: exclusive by the contract: the core is done with the buffer.
+        let pair = unsafe { &*cell.get() };
+        let block = pair.0.get(id.buffer()).map_or(0, |payload| payload.local_context.block_idx);
+        block.cast_unsigned()
     }
 }
 

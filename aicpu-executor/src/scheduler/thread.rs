@@ -9,6 +9,8 @@ use protocol::{Chip, Condition, ConditionWord, DispatchId};
 
 use super::Scheduler;
 use super::core_table::{CLUSTER_LIMIT, Cluster, CoreLocation, LANES, Payloads};
+use super::deferred::waiting_list::WaitingLists;
+use super::deferred::{AfterFin, SCHEDULER_LIMIT};
 use super::sync_start::Offer;
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
@@ -25,6 +27,7 @@ pub(crate) struct StepContext<'a, P: Platform> {
     pub(crate) scheduler: &'a Scheduler,
     pub(crate) region: &'a Region<'a>,
     pub(crate) payloads: &'a Payloads,
+    pub(crate) waiting: &'a WaitingLists,
 }
 
 impl<P: Platform> Clone for StepContext<'_, P> {
@@ -37,15 +40,15 @@ impl<P: Platform> Copy for StepContext<'_, P> {}
 
 /// What runs on a core.
 #[derive(Debug, Clone, Copy)]
-struct Running {
-    task: SlotHandle,
-    id: DispatchId,
+pub(super) struct Running {
+    pub(super) task: SlotHandle,
+    pub(super) id: DispatchId,
 }
 
 /// One core of the thread.
 #[derive(Debug, Clone, Copy)]
-struct OwnedCore {
-    location: CoreLocation,
+pub(super) struct OwnedCore {
+    pub(super) location: CoreLocation,
     running: Option<Running>,
     next_id: DispatchId,
 }
@@ -60,12 +63,17 @@ pub(crate) struct SchedulerThread<C: Chip> {
     all: CoreSet,
     /// What the thread has offered to a task whose blocks start together.
     pub(super) offer: Offer,
+    /// Sub-tasks in the thread's waiting list.
+    pub(super) deferred: u32,
+    /// Cores whose sub-task has ended and found no room in that list; they are busy.
+    pub(super) held_back: CoreSet,
     chip: PhantomData<C>,
 }
 
 impl<C: Chip> SchedulerThread<C> {
     /// Thread `index` of `count`: it owns every `count`-th cluster.
     pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
+        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT + 1) };
         let mut cores = heapless::Vec::new();
         for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
             let owned = cluster.map(|location| OwnedCore {
@@ -77,7 +85,16 @@ impl<C: Chip> SchedulerThread<C> {
             let _fits = cores.push(owned);
         }
         let all = (1 << (cores.len() * LANES)) - 1;
-        Self { index, cores, busy: 0, all, offer: Offer::default(), chip: PhantomData }
+        Self {
+            index,
+            cores,
+            busy: 0,
+            all,
+            offer: Offer::default(),
+            deferred: 0,
+            held_back: 0,
+            chip: PhantomData,
+        }
     }
 
     /// Cores with nothing to do.
@@ -85,14 +102,17 @@ impl<C: Chip> SchedulerThread<C> {
         self.all & !self.busy
     }
 
-    /// Whether the thread has nothing running.
+    /// Whether the thread has nothing running and waits for no deferred sub-task.
     pub(crate) fn is_idle(&self) -> bool {
-        self.busy == 0
+        self.busy == 0 && self.deferred == 0
     }
 
     /// Completes what has finished and hands out what is ready. Returns whether anything moved.
     pub(crate) fn step<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
         let mut moved = self.collect(context);
+        if self.deferred != 0 {
+            moved |= self.poll_deferred(context);
+        }
         match self.meet_sync_start(context) {
             Some(launched) => moved |= launched,
             None => moved |= self.dispatch_ready(context),
@@ -113,10 +133,27 @@ impl<C: Chip> SchedulerThread<C> {
             if ConditionWord::from_raw(word).decode() != Ok(Condition::Fin(running.id)) {
                 continue;
             }
-            core.running = None;
-            context.scheduler.running().set(core.location.worker, None);
+            let location = core.location;
+            // What the kernel has deferred is known before its sub-task can be counted.
+            // SAFETY: this thread owns the core and has seen its FIN.
+            let left = unsafe {
+                context.payloads.ingresses.left(context.platform, location.worker, running.id)
+            };
+            let after = match left {
+                None => AfterFin::Count,
+                Some(left) => self.defer(context, bit, running, left),
+            };
+            if after == AfterFin::HoldBack {
+                continue;
+            }
+            if let Some(core) = self.core_mut(bit) {
+                core.running = None;
+            }
+            context.scheduler.running().set(location.worker, None);
             self.busy &= !(1 << bit);
-            context.scheduler.finish_subtask(context.region, context.faults, running.task);
+            if after == AfterFin::Count {
+                context.scheduler.finish_subtask(context.region, context.faults, running.task);
+            }
             moved = true;
         }
         moved
@@ -138,7 +175,9 @@ impl<C: Chip> SchedulerThread<C> {
         let kernel_id = record.kernel_ids.get(assignment.kernel_lane).copied().unwrap_or(-1);
         let worker = usize::from(core.location.worker);
         // SAFETY: this thread owns the core; it is idle, so both its buffers are free.
-        unsafe { context.payloads.fill(worker, id, slot, record, assignment) };
+        unsafe {
+            context.payloads.fill(worker, id, (slot, record, record.id(task)), assignment);
+        }
         core.running = Some(Running { task, id });
         context.scheduler.running().set(core.location.worker, Some(kernel_id));
         core.next_id = id.next();
@@ -146,7 +185,7 @@ impl<C: Chip> SchedulerThread<C> {
         self.busy |= 1 << bit;
     }
 
-    fn core_mut(&mut self, bit: usize) -> Option<&mut OwnedCore> {
+    pub(super) fn core_mut(&mut self, bit: usize) -> Option<&mut OwnedCore> {
         self.cores.get_mut(bit / LANES)?.get_mut(bit % LANES)
     }
 

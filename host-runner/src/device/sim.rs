@@ -15,6 +15,7 @@
 //! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `aicpu_threads`, `platform`.
 
 use std::mem::ManuallyDrop;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use zerocopy::FromZeros;
 use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, MemoryError,
-    OrchestrationError, RingConfig, image,
+    OrchestrationError, RingConfig, SharedMemory, Side, image,
 };
 
 use crate::code_listing::CodeLister;
@@ -82,6 +83,8 @@ struct Parts<C: Chip> {
     memory: DeviceMemory,
     arenas: Arenas,
     record: Box<C::Runtime>,
+    /// Number of the last run; never 0.
+    run_number: NonZeroU32,
 }
 
 impl<C: Chip> SimDevice<C> {
@@ -110,6 +113,8 @@ impl<C: Chip> SimDevice<C> {
             memory: DeviceMemory::default(),
             arenas: Arenas::default(),
             record: empty_record::<C>(),
+            // Any: it only has to differ from one run to the next.
+            run_number: NonZeroU32::MIN,
         };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
         Ok(Self { parts, lost: false, unload_limit })
@@ -178,6 +183,8 @@ impl<C: Chip> Parts<C> {
         body.gm_sm_ptr = arenas.shared;
         body.gm_heap_ptr = arenas.heap;
         body.extension.region_generation = arenas.generation;
+        self.run_number = self.run_number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        body.extension.run_number = self.run_number.get();
         // CAST: 2^64 microseconds are more than half a million years.
         body.extension.stall_timeout_us = launch.stall_timeout.as_micros() as u64;
         body.extension = body.extension.sealed();
@@ -248,6 +255,14 @@ impl<C: Chip> Device for SimDevice<C> {
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
+    }
+
+    fn attach(&mut self, memory: Arc<SharedMemory>, side: Side) {
+        self.parts.memory.attach(memory, side);
+    }
+
+    fn detach(&mut self, address: DeviceAddr) {
+        self.parts.memory.detach(address);
     }
 
     fn check_orchestration(&self, bytes: &[u8], entry: &str) -> Result<(), OrchestrationError> {

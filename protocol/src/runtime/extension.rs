@@ -34,15 +34,19 @@ pub struct RuntimeExtension {
     pub digest_prefix: u64,
     /// How long no task may make progress, in microseconds; 0 is the executor's default.
     pub stall_timeout_us: u64,
+    /// Number of the run, which differs from that of the run before on this device; 0 is no number.
+    /// By it, a thread that was launched for a run and comes after its end is known as surplus.
+    pub run_number: u32,
     /// Written as zero.
-    pub reserved: [u64; 2],
+    pub reserved: [u32; 3],
     /// FNV-1a of the bytes before it. Set by [`sealed`](Self::sealed).
     pub checksum: u64,
 }
 
 check_layout!(RuntimeExtension, size 56, align 8 {
     magic @ 0, version @ 4, flags @ 6, callable_generation @ 8, region_generation @ 12,
-    digest_prefix @ 16, stall_timeout_us @ 24, reserved @ 32, checksum @ 48,
+    digest_prefix @ 16, stall_timeout_us @ 24, run_number @ 32, reserved @ 36,
+    checksum @ 48,
 });
 
 impl RuntimeExtension {

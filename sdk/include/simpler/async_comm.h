@@ -1,12 +1,12 @@
 // The part of the deferred-completion interface that uses the chip's communication instructions.
 //
-// Present when the real communication headers are in the include path; they come with the
-// instruction headers, never with the stub. Every name of theirs is used through a template
-// parameter where possible, so a kernel that does not communicate does not depend on them.
+// Notifications are present when communication headers are in the include path: the real ones, or
+// the stub's. Every other name of theirs is used through a template parameter, so a kernel that does
+// not communicate does not depend on them.
 // Source: spec trb §8.3.
 #pragma once
 
-#if !defined(SIMPLER_PTO_STUB) && __has_include(<pto/comm/pto_comm_inst.hpp>)
+#if __has_include(<pto/comm/pto_comm_inst.hpp>)
 #include <pto/comm/pto_comm_inst.hpp>
 
 // Applies `op` with `value` to the i32 counter at `addr`, which may be in a peer's window.

@@ -27,4 +27,5 @@ void check_views();
 void check_create_infos();
 void check_scalars();
 void check_kernel_contexts();
+void check_notifications();
 void check_deferred_completion();

@@ -30,8 +30,22 @@ void check_kernel_contexts() {
     Dispatch dispatch(4, PTO2TaskId::make(1, 2));
     CHECK(get_block_idx(dispatch.args()) == 5 && get_block_num(dispatch.args()) == 12);
     CHECK(get_sub_block_id(dispatch.args()) == 1);
+    CHECK(dispatch.payload.local_context.s_block_idx == 5);
+#ifndef SIMPLER_CHIP_A5
     CHECK(dispatch.payload.local_context.block_idx == 5);
+#endif
     CHECK(get_async_ctx(dispatch.args()).task_token == PTO2TaskId::make(1, 2));
+}
+
+void check_notifications() {
+    alignas(4) int32_t counter = 5;
+    volatile int32_t *seen = &counter;
+    pto2_send_notification(&counter, 3, pto::comm::NotifyOp::AtomicAdd);
+    CHECK(*seen == 8);
+    pto2_send_notification(seen, -10, pto::comm::NotifyOp::AtomicAdd);
+    CHECK(*seen == -2);
+    pto2_send_notification(reinterpret_cast<uint32_t *>(&counter), 7, pto::comm::NotifyOp::Set);
+    CHECK(*seen == 7);
 }
 
 void check_deferred_completion() {

@@ -15,6 +15,7 @@ int main() {
     check_create_infos();
     check_scalars();
     check_kernel_contexts();
+    check_notifications();
     check_deferred_completion();
     std::printf("%d checks, %d failed\n", checks_done, checks_failed);
     return checks_failed == 0 ? 0 : 1;

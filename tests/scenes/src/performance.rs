@@ -165,13 +165,6 @@ impl<'a> Play<'a> {
     }
 }
 
-impl Case {
-    /// Whether a run of this shows that a worker is as new after `fault` failed.
-    fn recovers(&self, fault: &Case) -> bool {
-        self.expects_values() && self.rings == fault.rings
-    }
-}
-
 impl<'a> Act<'a> {
     fn of(case: &'a Case) -> Self {
         match &case.work {

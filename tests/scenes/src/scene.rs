@@ -17,7 +17,7 @@ pub const BOTH_CHIPS: &[ChipName] = &[ChipName::A2a3, ChipName::A5];
 /// A row of the table for each chip.
 #[derive(Debug)]
 pub struct Scene {
-    /// Its name, which is also that of its folder in `programs/`.
+    /// Its name.
     pub name: &'static str,
     /// What it shows, in a line.
     pub summary: &'static str,
@@ -184,10 +184,11 @@ impl Case {
         self
     }
 
-    /// Whether it runs one callable and expects values.
+    /// Whether a run of this shows that a worker is as new after `fault` failed.
     #[must_use]
-    pub fn expects_values(&self) -> bool {
-        matches!(&self.work, Work::Run { expect: Expect::Values { .. }, .. })
+    pub fn recovers(&self, fault: &Case) -> bool {
+        let expects_values = matches!(&self.work, Work::Run { expect: Expect::Values { .. }, .. });
+        expects_values && self.rings == fault.rings
     }
 }
 

@@ -123,7 +123,7 @@ fn boxed_executor<C: Chip>(platform: SimPlatform<C>) -> Box<SimExecutor<C>> {
     if place.is_null() {
         handle_alloc_error(layout);
     }
-    // SAFETY: fresh memory of that layout; `init_in_place` initialises it, and a box may own it
+    // SAFETY: fresh zeroed memory of that layout; `init_in_place` initialises it, and a box may own it
     // then because it came from the global allocator with the layout of the type.
     unsafe {
         SimExecutor::<C>::init_in_place(place, platform);

@@ -7,10 +7,11 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use protocol::DeviceAddr;
 
-use crate::device::MemoryError;
+use crate::device::{MemoryError, SharedMemory, Side};
 
 mod arena;
 
@@ -33,6 +34,9 @@ unsafe impl Send for Allocation {}
 #[derive(Debug, Default)]
 pub struct DeviceMemory {
     live: BTreeMap<u64, Allocation>,
+    /// Memory that other devices use too, by address.
+    attached: BTreeMap<u64, (Arc<SharedMemory>, Side)>,
+    /// Bytes of both that are this device's own.
     bytes: usize,
 }
 
@@ -79,6 +83,9 @@ impl DeviceMemory {
     ///
     /// [`MemoryError::OutOfRange`].
     pub fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        if let Some((memory, offset)) = self.attached_at(to) {
+            return memory.copy_in(offset, from);
+        }
         let to = self.resolve(to, from.len())?;
         // SAFETY: `resolve` checked the range; it is live, and no run is in flight while the
         // device is borrowed exclusively.
@@ -92,29 +99,61 @@ impl DeviceMemory {
     ///
     /// [`MemoryError::OutOfRange`].
     pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
+        if let Some((memory, offset)) = self.attached_at(from) {
+            return memory.copy_out(offset, to);
+        }
         let from = self.resolve(from, to.len())?;
         // SAFETY: as in `copy_in`; allocations are zeroed, so every byte is initialised.
         unsafe { from.as_ptr().copy_to_nonoverlapping(to.as_mut_ptr(), to.len()) };
         Ok(())
     }
 
-    /// Checks that a range lies inside one live allocation.
+    /// Keeps memory that other devices use too, as long as kernels of this one may.
+    pub fn attach(&mut self, memory: Arc<SharedMemory>, side: Side) {
+        let address = memory.address();
+        self.detach(address);
+        if side == Side::Own {
+            self.bytes += memory.byte_len();
+        }
+        self.attached.insert(address.raw(), (memory, side));
+    }
+
+    /// Gives attached memory up; nothing happens where none starts at `address`.
+    pub fn detach(&mut self, address: DeviceAddr) {
+        if let Some((memory, Side::Own)) = self.attached.remove(&address.raw()) {
+            self.bytes -= memory.byte_len();
+        }
+    }
+
+    /// Checks that a range lies inside one live allocation, or inside memory that is attached.
     ///
     /// # Errors
     ///
     /// [`MemoryError::OutOfRange`].
     pub fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+        if let Some((memory, offset)) = self.attached_at(address) {
+            let fits = offset.checked_add(bytes).is_some_and(|end| end <= memory.byte_len());
+            return if fits { Ok(()) } else { Err(MemoryError::OutOfRange { address, bytes }) };
+        }
         self.resolve(address, bytes).map(|_| ())
     }
 
-    /// Number of live allocations.
+    /// Number of live allocations, attached memory of this device included.
     pub fn allocation_count(&self) -> usize {
-        self.live.len()
+        let own = self.attached.values().filter(|(_, side)| *side == Side::Own);
+        self.live.len() + own.count()
     }
 
-    /// Bytes in live allocations.
+    /// Bytes in live allocations, attached memory of this device included.
     pub fn allocated_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The attached memory that has this address, and the distance from its start.
+    fn attached_at(&self, address: DeviceAddr) -> Option<(&SharedMemory, usize)> {
+        let (&start, (memory, _)) = self.attached.range(..=address.raw()).next_back()?;
+        let offset = usize::try_from(address.raw() - start).ok()?;
+        (offset < memory.byte_len()).then_some((&**memory, offset))
     }
 
     /// Pointer to a range that is inside one live allocation.

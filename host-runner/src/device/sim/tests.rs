@@ -1,5 +1,7 @@
 //! The simulated device as a whole: either chip, residence, limits, loss.
 
+use std::sync::atomic::AtomicI32;
+
 use protocol::{A2a3, A5, StatusCode};
 
 use super::*;
@@ -54,6 +56,84 @@ fn runs_on_all_its_cores<C: Chip>(clusters: u32, threads: u32) {
 fn either_chip_runs_on_all_its_cores_and_threads() {
     runs_on_all_its_cores::<A2a3>(24, 4);
     runs_on_all_its_cores::<A5>(36, 7);
+}
+
+/// A kernel that counts its runs in the cell at its first argument.
+fn counting() -> crate::callable::Callable {
+    let count = "extern \"C\" void kernel_entry(long *args) { \
+                 __atomic_add_fetch(reinterpret_cast<int *>(args[0]), 1, __ATOMIC_SEQ_CST); }";
+    let body = "store(0, args.scalars[0], 1);";
+    callable(orchestration(body), vec![kernel(0, count)])
+}
+
+/// A launch starts more threads than a run has places; they come during the run and after it.
+fn surplus_threads_change_nothing<C: Chip>() {
+    let mut device = SimDevice::<C>::open().unwrap();
+    let mut registry = Registry::default();
+    let (id, generation) = registry.register(&mut device, "test", counting().blob()).unwrap();
+    let bound = Bound { id: id.raw(), generation };
+    let counter = AtomicI32::new(0);
+    let address = counter.as_ptr().expose_provenance() as u64;
+    for run in 1..=60 {
+        let places = 1 + run as usize % C::MAX_AICPU_THREADS;
+        let entry = registry.entry(id, generation).unwrap();
+        let mut arguments = Arguments::new();
+        arguments.push_scalar(address).unwrap();
+        let config =
+            RunConfig { block_dim: 1, aicpu_threads: places as u32, ..RunConfig::default() };
+        let end = run::execute(&mut device, entry, bound, true, &mut arguments, (&config, RINGS));
+        entry.loaded |= end.loaded;
+        end.result.unwrap();
+        assert_eq!(counter.load(Ordering::SeqCst), run);
+
+        // As many as to fill the places of a run and more, with the record of the run that is over.
+        let (engine, record) = (&device.parts.engine, &*device.parts.record);
+        std::thread::scope(|scope| {
+            let late = |_| scope.spawn(|| engine.executor().execute(record));
+            let threads: Vec<_> = (0..C::LAUNCHED_AICPU_THREADS).map(late).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap(), 0, "a surplus thread is no error");
+            }
+        });
+        assert_eq!(counter.load(Ordering::SeqCst), run, "the run is not run again");
+    }
+}
+
+#[test]
+fn surplus_threads_that_come_late_change_nothing_on_either_chip() {
+    surplus_threads_change_nothing::<A2a3>();
+    surplus_threads_change_nothing::<A5>();
+}
+
+#[test]
+fn surplus_threads_that_come_with_the_others_are_sent_away() {
+    let mut device = SimDevice::<A2a3>::open().unwrap();
+    let mut registry = Registry::default();
+    let (id, generation) = registry.register(&mut device, "test", counting().blob()).unwrap();
+    let counter = AtomicI32::new(0);
+    let entry = registry.entry(id, generation).unwrap();
+    let mut arguments = Arguments::new();
+    arguments.push_scalar(counter.as_ptr().expose_provenance() as u64).unwrap();
+    let config = RunConfig { block_dim: 2, aicpu_threads: 2, ..RunConfig::default() };
+    let bound = Bound { id: id.raw(), generation };
+    run::execute(&mut device, entry, bound, true, &mut arguments, (&config, RINGS)).result.unwrap();
+    // What the device does for a run, with a launch of more threads than the run has places.
+    let launch = Launch { clusters: 2, aicpu_threads: 2, ..launch() };
+    for run in 2..=50 {
+        device.parts.prepare(&launch).unwrap();
+        device.parts.record.body_mut().register_new_callable_id = 0;
+        let Parts { aicpu, engine, record, .. } = &*device.parts;
+        // SAFETY: the record is not written until the threads are back.
+        let order = unsafe {
+            engine.set_record(&raw const **record);
+            engine.pool().begin_run(record, 2);
+            Order::Run(RunRecord::new(&raw const **record))
+        };
+        aicpu.begin(order, A2a3::MAX_AICPU_THREADS);
+        let outcome = device.finish(&launch).unwrap();
+        assert_eq!((outcome.fault, outcome.tasks), (None, 1));
+        assert_eq!(counter.load(Ordering::SeqCst), run);
+    }
 }
 
 #[test]

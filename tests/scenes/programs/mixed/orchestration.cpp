@@ -40,7 +40,8 @@ extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) 
             Tensor own = out.view(own_shape, own_offset);
             Arg args;
             args.add_inout(in_line ? out : own);
-            args.add_scalar(in_line ? line : uint64_t{0}, static_cast<float>(i + 1));
+            const int cores = (shape[0] != NONE) + (shape[1] != NONE) + (shape[2] != NONE);
+            args.add_scalar(in_line ? line : uint64_t{0}, static_cast<float>(i + 1), cores > 1);
             rt_submit_task(kernels, args);
             line += 3;
         }

@@ -68,15 +68,15 @@ void deep(const ChipStorageTaskArgs &orch_args) {
 }
 
 // Chains in MANUAL scopes: only explicit dependencies order their tasks. Four chains are built in
-// turns; a last task joins them. In a MANUAL scope inside, one more chain goes on.
-// Arguments: in: uint64 [1], cells: uint64 [5], out: uint64 [1]; steps.
+// turns; in a MANUAL scope inside, the last of them goes on, and a task joins all.
+// Arguments: in: uint64 [1], cells: uint64 [4], out: uint64 [1]; steps.
 void manual(const ChipStorageTaskArgs &orch_args) {
     Tensor in = from_tensor_arg(orch_args.tensor(0));
     Tensor cells = from_tensor_arg(orch_args.tensor(1));
     Tensor out = from_tensor_arg(orch_args.tensor(2));
-    Tensor own[5] = {cells_of(cells, 0, 1), cells_of(cells, 1, 1), cells_of(cells, 2, 1),
-                     cells_of(cells, 3, 1), cells_of(cells, 4, 1)};
-    PTO2TaskId last[5];
+    Tensor own[4] = {cells_of(cells, 0, 1), cells_of(cells, 1, 1), cells_of(cells, 2, 1),
+                     cells_of(cells, 3, 1)};
+    PTO2TaskId last[4];
     for (PTO2TaskId &id : last) id = PTO2TaskId::invalid();
     const auto step = [&](uint32_t chain, uint64_t i) {
         Arg args;
@@ -92,8 +92,7 @@ void manual(const ChipStorageTaskArgs &orch_args) {
             for (uint32_t chain = 0; chain < 4; ++chain) step(chain, i);
         }
         PTO2_SCOPE(PTO2ScopeMode::MANUAL) {
-            last[4] = last[3];
-            for (uint64_t i = 0; i < orch_args.scalar(0); ++i) step(4, i);
+            for (uint64_t i = 0; i < orch_args.scalar(0); ++i) step(3, i);
             Arg join;
             join.add_input(cells);
             for (const PTO2TaskId id : last) join.add_dep(id);

@@ -1,9 +1,10 @@
 // Single elements read and written while the graph is built, each kind of wait once.
-// Arguments: a, b, result, seen: float32 [128]; check: float32 [9].
+// Arguments: a, b, result, seen: float32 [128]; check: float32 [9]; held, peeked:
+// float32 [1].
 #include "pto_orchestration_api.h"
 
 #define FUNC_ADD 0
-#define FUNC_NOOP 1
+#define FUNC_PEEK 1
 
 namespace {
 constexpr uint64_t SLOW = 2000;  // microseconds that producers take
@@ -36,6 +37,8 @@ extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) 
     Tensor result = from_tensor_arg(orch_args.tensor(2));
     Tensor seen = from_tensor_arg(orch_args.tensor(3));
     Tensor check = from_tensor_arg(orch_args.tensor(4));
+    Tensor held = from_tensor_arg(orch_args.tensor(5));
+    Tensor peeked = from_tensor_arg(orch_args.tensor(6));
     const uint32_t length = a.shapes[0];
 
     // The creator of a tensor is waited for.
@@ -76,18 +79,17 @@ extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) 
     write(c, 0, 88.0f);
     write(check, 7, read(c, 0));
 
-    // Memory of the caller that a task has as output: the write waits for that task.
+    // Memory of the caller: a reader that is to be waited for has it as output.
+    Arg holds;
+    holds.add_output(held, peeked);
+    holds.add_scalar(SLOW);
+    rt_submit_aiv_task(FUNC_PEEK, holds);
+    write(held, 0, 55.0f);
+    write(check, 8, read(held, 0));
+
     Arg adds;
     adds.add_input(a, b);
     adds.add_output(result);
     adds.add_scalar(SLOW);
     rt_submit_aiv_task(FUNC_ADD, adds);
-    Arg holds;
-    holds.add_inout(result);
-    holds.add_scalar(SLOW);
-    rt_submit_aiv_task(FUNC_NOOP, holds);
-    const float before = read(result, 0);
-    write(result, 0, 55.0f);
-    write(check, 8, read(result, 0));
-    write(result, 0, before);
 }

@@ -21,6 +21,8 @@ const SHAPES: [[bool; 3]; 9] = [
 const LINE: usize = 16;
 /// What no kernel writes.
 const UNTOUCHED: f32 = -1.0;
+/// What ends a line of a task on one core.
+const ONE_CORE: f32 = -2.0;
 
 /// The scenes of this family.
 pub(super) fn scenes() -> Vec<Scene> {
@@ -47,18 +49,25 @@ pub(super) fn scenes() -> Vec<Scene> {
     }]
 }
 
-/// A line i of lane l holds (iteration + 1) * i + 100 * (l + 1), where a core is used.
+/// Element i of the line of core c holds (iteration + 1) * i + 100 * (c + 1), where the task uses
+/// that core; the last one which vector core it is, in tasks of several cores.
 fn arguments(iterations: u64, in_line: u64) -> CaseArguments {
-    let lines = (1..=iterations).flat_map(|factor| {
-        let lanes = SHAPES.iter().flat_map(|cores| cores.iter().zip([100, 200, 300]));
-        lanes.map(move |(is_used, first)| (*is_used, factor, first))
-    });
-    let expected: Vec<f32> = lines
-        .flat_map(|(is_used, factor, first)| {
-            let cell = move |i| if is_used { (factor * i + first) as f32 } else { UNTOUCHED };
-            (0..LINE as u64).map(cell)
-        })
-        .collect();
+    let mut expected = Vec::new();
+    for factor in 1..=iterations {
+        for cores in SHAPES {
+            let is_mixed = cores.iter().filter(|&&is_used| is_used).count() > 1;
+            for ((is_used, first), vector_core) in
+                cores.into_iter().zip([100, 200, 300]).zip([0.0, 0.0, 1.0])
+            {
+                if !is_used {
+                    expected.extend([UNTOUCHED; LINE]);
+                    continue;
+                }
+                expected.extend((0..LINE as u64 - 1).map(|i| (factor * i + first) as f32));
+                expected.push(if is_mixed { vector_core } else { ONE_CORE });
+            }
+        }
+    }
     let initial = vec![UNTOUCHED; expected.len()];
     CaseArguments::new()
         .inout("out", &initial, &expected, &[expected.len() as u32])

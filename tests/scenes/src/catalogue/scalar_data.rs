@@ -12,7 +12,7 @@ const CHECK: [f32; 9] = [2.0, 102.0, 77.0, 77.0, 79.0, 42.0, 12.0, 88.0, 55.0];
 
 /// The scenes of this family.
 pub(super) fn scenes() -> Vec<Scene> {
-    let kernels = [aiv(0, "scalar_data/kernels/add.cpp"), aiv(1, "scalar_data/kernels/noop.cpp")];
+    let kernels = [aiv(0, "scalar_data/kernels/add.cpp"), aiv(1, "scalar_data/kernels/peek.cpp")];
     vec![Scene {
         name: "scalar_data",
         summary: "get_tensor_data and set_tensor_data with every kind of wait, result = a + b",
@@ -39,5 +39,9 @@ fn arguments() -> CaseArguments {
         .output("seen", &seen, &length)
         .exactly()
         .output("check", &CHECK, &[9])
+        .exactly()
+        .inout("held", &[9.0_f32], &[55.0], &[1])
+        .exactly()
+        .output("peeked", &[9.0_f32], &[1])
         .exactly()
 }

@@ -112,8 +112,9 @@ fn scattered(count: usize) -> Vec<Turn> {
     let turn = |i: usize| {
         let outer = rectangle(SIDE, SIDE);
         let turn = Turn::of(outer);
-        let turn = if i % 3 == 0 { turn.inside(rectangle(outer[2], outer[3])) } else { turn };
-        if i % 10 == 0 { turn.slow() } else { turn }
+        let turn =
+            if i.is_multiple_of(3) { turn.inside(rectangle(outer[2], outer[3])) } else { turn };
+        if i.is_multiple_of(10) { turn.slow() } else { turn }
     };
     (0..count).map(turn).collect()
 }

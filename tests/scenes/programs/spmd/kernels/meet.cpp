@@ -1,4 +1,4 @@
-// Waits until `expected` cores have arrived at the counter, at most two seconds, and then writes
+// Waits until `expected` cores have arrived at the counter, at most ten seconds, and then writes
 // 1 into its line, or 2 if it waited in vain: only cores that run side by side meet.
 // Arguments: out: float32, counter: uint64 [1]; first line, lines per block, expected.
 #include <ctime>
@@ -14,7 +14,7 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     const uint64_t expected = scalar_at<uint64_t>(args, 4);
     __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
     const timespec pause{0, 50000};
-    for (int turn = 0; turn < 40000; ++turn) {
+    for (int turn = 0; turn < 200000; ++turn) {
         if (__atomic_load_n(counter, __ATOMIC_SEQ_CST) >= expected) break;
         nanosleep(&pause, nullptr);
     }
