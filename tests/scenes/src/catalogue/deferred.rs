@@ -1,11 +1,11 @@
-//! Two chips that notify each other: tasks that complete when the peer says so.
+//! Tasks that complete later than their kernels: when a peer says so, or other tasks of the run.
 
 use std::thread;
 
 use host_runner::comm::CommGroup;
 
 use crate::arguments::CaseArguments;
-use crate::program::{Program, aiv};
+use crate::program::{Program, aic, aiv};
 use crate::scene::{Case, Expect, Scene};
 use crate::stage::Stage;
 
@@ -24,12 +24,15 @@ pub(super) fn scenes() -> Vec<Scene> {
         aiv(2, "deferred_notify/kernels/wait.cpp"),
         aiv(3, "deferred_notify/kernels/consume.cpp"),
     ];
-    vec![Scene {
-        name: "deferred_notify",
-        summary: "two chips: producer, notification, deferred wait, consumer; result = out + 1",
-        programs: vec![Program::new("ranks", "deferred_notify/orchestration.cpp", &kernels)],
-        cases: vec![Case::own("two ranks", two_ranks).small()],
-    }]
+    vec![
+        lanes(),
+        Scene {
+            name: "deferred_notify",
+            summary: "two chips: producer, notification, deferred wait, consumer; result = out + 1",
+            programs: vec![Program::new("ranks", "deferred_notify/orchestration.cpp", &kernels)],
+            cases: vec![Case::own("two ranks", two_ranks).small()],
+        },
+    ]
 }
 
 /// Runs both ranks at the same time, several rounds.
@@ -81,4 +84,33 @@ fn arguments(rank: u32, round: u32) -> CaseArguments {
         .exactly()
         .output("result", &of(&|i| 2.0 * input(1 - rank, round, i) + 2.0), &length)
         .exactly()
+}
+
+/// Blocks on whole clusters, each core with a counter of its own.
+fn lanes() -> Scene {
+    let kernels = [
+        aic(0, "deferred_notify/kernels/await_lane.cpp"),
+        aiv(1, "deferred_notify/kernels/await_lane.cpp"),
+        aiv(2, "deferred_notify/kernels/raise.cpp"),
+        aiv(3, "deferred_notify/kernels/look.cpp"),
+    ];
+    let case = |blocks: u32| {
+        let cores = 3 * blocks as usize;
+        let expect = Expect::Values { tasks: cores as u64 + 2 };
+        Case::new(format!("{blocks} blocks"), "lanes", expect, move || {
+            let mut after = vec![0_u32; 16 * cores];
+            after.iter_mut().step_by(16).for_each(|counter| *counter = 2);
+            let before = vec![0; after.len()];
+            CaseArguments::new()
+                .inout("counters", &before, &after, &[after.len() as u32])
+                .output("seen", &vec![2_u32; cores], &[cores as u32])
+                .scalar(blocks)
+        })
+    };
+    Scene {
+        name: "deferred_lanes",
+        summary: "a mixed task of several blocks, each core's part waits for a counter of its own",
+        programs: vec![Program::new("lanes", "deferred_notify/lanes.cpp", &kernels)],
+        cases: vec![case(2).small(), case(10)],
+    }
 }
