@@ -31,14 +31,20 @@ pub(super) fn scenes() -> Vec<Scene> {
 fn batched_matmul() -> Scene {
     let kernels =
         [aic(0, "batched_matmul/kernels/matmul.cpp"), aiv(1, "batched_matmul/kernels/add.cpp")];
-    let mut cases: Vec<Case> = [1, 5, 25, 125]
-        .map(|group| {
-            let grid = Grid { batch: 5, rows: 5, columns: 5, depth: 2, tile: 16 };
-            case(&format!("500 tasks, {group} tiles to a group"), grid, group)
-                .block_dims(&[24])
-                .small()
-        })
-        .into();
+    // 250 products of 1 KiB. With half of that, memory is used again within a run, so that an addition
+    // that does not wait finds another product, not its own from the run before.
+    let five_hundred = |group: u32, heap_kibibytes: u64| {
+        let grid = Grid { batch: 5, rows: 5, columns: 5, depth: 2, tile: 16 };
+        case(&format!("500 tasks, {group} tiles to a group"), grid, group)
+            .block_dims(&[24])
+            .rings(0, heap_kibibytes << 10)
+    };
+    let mut cases = vec![
+        five_hundred(1, 128),
+        five_hundred(5, 128),
+        five_hundred(25, 128).small(),
+        five_hundred(125, 256),
+    ];
     let grid = Grid { batch: 64, rows: 2, columns: 2, depth: 2, tile: 32 };
     cases.push(case("64 matrices", grid, 4).block_dims(&[3]));
     let grid = Grid { batch: 8, rows: 6, columns: 6, depth: 5, tile: 16 };
