@@ -2,6 +2,7 @@
 
 use crate::scene::Scene;
 
+mod batched_matmul;
 mod broken;
 mod cells;
 mod deferred;
@@ -9,6 +10,8 @@ mod failures;
 mod fans;
 mod matmul_add;
 mod mixed;
+mod numbers;
+mod paged_attention;
 mod rings;
 mod scalar_data;
 mod spmd;
@@ -24,6 +27,8 @@ pub fn all() -> Vec<Scene> {
         vector::scenes(),
         scalar_data::scenes(),
         matmul_add::scenes(),
+        batched_matmul::scenes(),
+        paged_attention::scenes(),
         mixed::scenes(),
         spmd::scenes(),
         fans::scenes(),
