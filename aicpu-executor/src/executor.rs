@@ -28,7 +28,7 @@ use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
-use crate::wait::{Polled, WaitEnd, work_until};
+use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
 mod gate;
 mod hang;
@@ -41,6 +41,10 @@ mod tests;
 use gate::Gate;
 use roll::Arrival;
 use setup::{KnownRegion, Setup};
+
+/// How long threads wait for the one that sets up. TIMEOUT: its own waits (the handshake) are
+/// shorter; this one only ends if that thread was lost.
+const SETUP_US: u64 = 30_000_000;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -179,24 +183,45 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             return -code;
         }
         let run = setup::extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        self.platform.interleave();
         match self.gate.arrive(run, count) {
             Arrival::Surplus if run != 0 => return 0,
             Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
                 self.set_up(runtime);
+                self.platform.interleave();
                 self.gate.open();
+                self.platform.interleave();
                 self.take_part(runtime, 0, count);
             }
             Arrival::Member { index } => {
-                if self.gate.await_open(&self.platform, &self.faults) {
+                if self.await_open() {
                     self.take_part(runtime, index, count);
                 }
             }
         }
+        self.platform.interleave();
         if self.gate.depart(count) {
+            self.platform.interleave();
             self.tear_down(run);
         }
         -self.faults.code()
+    }
+
+    /// Waits for the gate to open. Returns false if there is nothing to do any more.
+    fn await_open(&self) -> bool {
+        // A fault does not end this wait: the thread that sets up always opens the gate. (It also
+        // clears faults of an earlier run, so the latch of the run is not the one to look at yet.)
+        let deadline = Deadline::after(&self.platform, SETUP_US);
+        let opened =
+            wait_despite_faults(&self.platform, deadline, || self.gate.is_open().then_some(()));
+        if opened.is_none() {
+            self.faults.report(
+                StatusCode::SchedulerTimeout.code(),
+                format_args!("the run was not set up within {} s", SETUP_US / 1_000_000),
+            );
+        }
+        opened.is_some()
     }
 
     /// Plays the role of thread `index` of `count`.

@@ -65,6 +65,7 @@ mod wait;
 // loom's cannot do.
 #[cfg(loom)]
 mod executor {
+    mod gate;
     mod roll;
 }
 #[cfg(loom)]
@@ -74,12 +75,15 @@ mod orch_so_table {
 }
 #[cfg(loom)]
 mod region {
+    mod block_cursor;
     mod consumer_list;
+    mod references;
 }
 #[cfg(loom)]
 mod scheduler {
     mod meeting_point;
-    mod ready_queue;
+    pub(crate) mod ready_queue;
+    mod run_counters;
 }
 
 #[cfg(not(loom))]

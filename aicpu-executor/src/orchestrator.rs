@@ -102,7 +102,7 @@ impl Orchestrator {
         services: &Services<'_, C, P>,
     ) -> Result<(), Fatal> {
         services.check()?;
-        self.scopes.end(&self.region).map_err(|_| {
+        self.scopes.end(services.platform, &self.region).map_err(|_| {
             services.fatal(
                 StatusCode::InvalidArgs,
                 format_args!("a scope was closed, but none is open"),
@@ -158,7 +158,9 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
 
     /// Reports a fault.
     pub(crate) fn fatal(&self, code: StatusCode, text: fmt::Arguments<'_>) -> Fatal {
+        self.platform.interleave();
         self.faults.report(code.code(), text);
+        self.platform.interleave();
         Fatal
     }
 

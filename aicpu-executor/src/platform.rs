@@ -128,6 +128,11 @@ pub trait Platform: Sync {
     /// between two calls.
     fn relax(&self, rounds: u32);
 
+    /// An interleaving point: called between two steps of the executor that others must not take
+    /// for one. A machine that explores the order of events lets other threads go on here; to all
+    /// others it is nothing.
+    fn interleave(&self) {}
+
     /// Makes what other processors wrote to `[address, address + bytes)` visible to this one.
     fn invalidate_cache(&self, address: u64, bytes: usize);
 

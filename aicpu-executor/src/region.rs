@@ -25,9 +25,11 @@ use protocol::{DEP_POOL_DEFAULT, RING_COUNT, SharedMemoryHeader, TASK_WINDOW_DEF
 use crate::orchestrator::tensor_map::MapEntry;
 use crate::sync::AtomicU64;
 
+pub(crate) mod block_cursor;
 pub(crate) mod consumer_list;
 pub(crate) mod edge;
 pub(crate) mod handle;
+pub(crate) mod references;
 pub(crate) mod slot;
 
 pub(crate) use edge::Edge;

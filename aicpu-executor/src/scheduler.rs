@@ -8,6 +8,7 @@
 //! | file | what |
 //! |---|---|
 //! | `ready_queue` | the bounded queue of ready tasks, one for each shape |
+//! | `run_counters` | when a run is finished |
 //! | `core_table` | registers and dispatch payloads of all cores |
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
 //! | `thread` | one thread's clusters and its step |
@@ -34,6 +35,7 @@ pub(crate) mod dispatch;
 pub(crate) mod handshake;
 pub(crate) mod meeting_point;
 pub(crate) mod ready_queue;
+pub(crate) mod run_counters;
 pub(crate) mod sync_start;
 #[cfg(test)]
 mod tests;
@@ -43,18 +45,13 @@ use core_table::RunningKernels;
 use deferred::notice::Notices;
 use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
-
-/// Total of a run whose orchestration has not ended.
-const UNKNOWN_TOTAL: u64 = u64::MAX;
+use run_counters::RunCounters;
 
 /// What all scheduler threads and the orchestrator share in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
     queues: [ReadyQueue; SHAPE_COUNT],
-    /// Tasks completed, those without kernel included.
-    completed: CacheAligned<AtomicU64>,
-    /// Tasks of the run, or [`UNKNOWN_TOTAL`] until the orchestration has ended.
-    total: CacheAligned<AtomicU64>,
+    counters: RunCounters,
     /// Counts whatever moves; a run stalls when this stands still.
     progress: CacheAligned<AtomicU64>,
     /// Where tasks whose blocks start together get their cores.
@@ -74,27 +71,28 @@ impl Scheduler {
                 queue.reset();
             }
         }
-        // ORDERING: Relaxed (all): the gate of the run publishes them.
-        self.completed.0.store(0, Ordering::Relaxed);
-        self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
+        self.counters.reset();
         self.meeting_point.reset();
         self.running.clear();
         self.deferred.clear();
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.
-    pub(crate) fn make_ready(
+    pub(crate) fn make_ready<P: Platform>(
         &self,
+        platform: &P,
         region: &Region<'_>,
         faults: &FaultLatch,
         handle: SlotHandle,
         shape: u8,
     ) {
         let shape = usize::from(shape);
+        platform.interleave();
         let pushed = match (self.queues.get(shape), region.ready_cells.get(shape)) {
             (Some(queue), Some(cells)) => queue.push(cells, handle.raw()).is_ok(),
             _ => false,
         };
+        platform.interleave();
         if !pushed {
             // A queue has a cell for every slot there is, and a task is queued at most once.
             faults.report(
@@ -116,29 +114,33 @@ impl Scheduler {
     }
 
     /// Counts one finished sub-task; the last one completes the task.
-    pub(crate) fn finish_subtask(
+    pub(crate) fn finish_subtask<P: Platform>(
         &self,
+        platform: &P,
         region: &Region<'_>,
         faults: &FaultLatch,
         handle: SlotHandle,
     ) {
         self.note_progress();
         let Some(slot) = region.slot(handle) else { return };
+        platform.interleave();
         // ORDERING: AcqRel: the thread that counts the last sub-task sees what the cores of all
         // the others wrote.
         if slot.subtasks_left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.complete(region, faults, slot, handle);
+            self.complete(platform, region, faults, slot, handle);
         }
     }
 
     /// Completes a task whose sub-tasks have all finished.
-    fn complete(
+    fn complete<P: Platform>(
         &self,
+        platform: &P,
         region: &Region<'_>,
         faults: &FaultLatch,
         slot: &TaskSlot,
         handle: SlotHandle,
     ) {
+        platform.interleave();
         let mut raw = slot.consumers.close();
         while raw != EMPTY {
             let Some(edge) = region.edge(EdgeHandle::from_raw(raw)) else { break };
@@ -147,59 +149,62 @@ impl Scheduler {
             // ORDERING: Relaxed: `close` acquired the edges.
             raw = edge.next.load(crate::sync::Ordering::Relaxed);
             let consumer = edge.consumer();
-            self.notify(region, faults, consumer);
+            platform.interleave();
+            self.notify(platform, region, faults, consumer);
         }
+        platform.interleave();
         // SAFETY: the task is published, and cannot be retired before `mark_completed` below.
         let record = unsafe { slot.record() };
-        release_producers(region, handle, record);
+        release_producers(platform, region, handle, record);
+        platform.interleave();
         slot.mark_completed();
+        platform.interleave();
         self.count_completed(1);
     }
 
     /// Tells a task that one of its producers is complete.
-    fn notify(&self, region: &Region<'_>, faults: &FaultLatch, consumer: SlotHandle) {
+    fn notify<P: Platform>(
+        &self,
+        platform: &P,
+        region: &Region<'_>,
+        faults: &FaultLatch,
+        consumer: SlotHandle,
+    ) {
         let Some(slot) = region.slot(consumer) else { return };
         // ORDERING: AcqRel: the thread that takes the last one sees what all producers wrote, and
         // passes it on through the ready queue.
         if slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             // SAFETY: the task is published: its orchestrator's own count in `pending` is gone.
             let shape = unsafe { slot.record() }.shape;
-            self.make_ready(region, faults, consumer, shape);
+            self.make_ready(platform, region, faults, consumer, shape);
         }
     }
 
     /// Counts completed tasks.
     pub(crate) fn count_completed(&self, tasks: u64) {
-        // ORDERING: Release pairs with `is_finished`: whoever sees the run finished sees what the
-        // completing threads did.
-        self.completed.0.fetch_add(tasks, Ordering::Release);
+        self.counters.count_completed(tasks);
         self.note_progress();
     }
 
     /// Ends the counting: the run is finished once `tasks` tasks are complete.
     pub(crate) fn set_total(&self, tasks: u64) {
-        // ORDERING: Release pairs with the Acquire in `is_finished`.
-        self.total.0.store(tasks, Ordering::Release);
+        self.counters.set_total(tasks);
         self.note_progress();
     }
 
     /// Whether the orchestration has ended and all its tasks are complete.
     pub(crate) fn is_finished(&self) -> bool {
-        // ORDERING: Acquire: see `set_total` and `count_completed`.
-        let total = self.total.0.load(Ordering::Acquire);
-        self.completed.0.load(Ordering::Acquire) == total
+        self.counters.is_finished()
     }
 
     /// Whether the orchestration has ended.
     pub(crate) fn is_total_known(&self) -> bool {
-        // ORDERING: Relaxed: for messages.
-        self.total.0.load(Ordering::Relaxed) != UNKNOWN_TOTAL
+        self.counters.is_total_known()
     }
 
     /// Tasks completed so far.
     pub(crate) fn completed(&self) -> u64 {
-        // ORDERING: Acquire: pairs with `count_completed`.
-        self.completed.0.load(Ordering::Acquire)
+        self.counters.completed()
     }
 
     /// What runs on the cores.
@@ -226,7 +231,12 @@ impl Scheduler {
 }
 
 /// Lets go of the producers that a task has kept alive.
-fn release_producers(region: &Region<'_>, handle: SlotHandle, record: &TaskRecord) {
+fn release_producers<P: Platform>(
+    platform: &P,
+    region: &Region<'_>,
+    handle: SlotHandle,
+    record: &TaskRecord,
+) {
     let ring = handle.ring();
     // The ring's edges are `edge_ring` long; a task's run of them wraps around at its end.
     let mut index = record.edge_first;
@@ -234,6 +244,7 @@ fn release_producers(region: &Region<'_>, handle: SlotHandle, record: &TaskRecor
         // CAST: ring is below 4.
         let Some(edge) = region.edge(EdgeHandle::new(ring as u8, index)) else { break };
         if let Some(producer) = region.slot(edge.producer()) {
+            platform.interleave();
             producer.release();
         }
         index += 1;

@@ -4,9 +4,9 @@
 //! is the code that ships. Everything else uses `core::sync::atomic` directly.
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Keeps a value on cache lines of its own: 128 bytes, the line pair that aarch64 server cores and
 /// the x86-64 adjacent-line prefetcher move together.

@@ -103,7 +103,10 @@ pub(crate) fn work_until<P: Platform, T>(
         loop {
             match poll() {
                 Polled::Done(value) => return Ok(value),
-                Polled::Progress => idle_rounds = 0,
+                Polled::Progress => {
+                    idle_rounds = 0;
+                    platform.interleave();
+                }
                 Polled::Idle => {
                     if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ)
                         && deadline.has_passed(platform)

@@ -13,7 +13,7 @@ use crate::manifest::{Case, DataSource, TensorSpec};
 use crate::npy::{self, NpyError};
 
 mod generate;
-mod random;
+pub(crate) mod random;
 
 pub use self::generate::ValueError;
 pub(crate) use self::generate::check;

@@ -27,6 +27,7 @@ pub mod sim;
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
 pub use shared_memory::SharedMemory;
+pub use sim::turns::Interleaving;
 
 /// What a device can hold and do at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +180,11 @@ pub trait Device: Send {
     /// innermost first; none where there was no exception, or the device cannot tell.
     fn throw_trace(&mut self) -> Vec<u64> {
         Vec::new()
+    }
+
+    /// What the last run went through; `None` unless threads take turns in the order of a seed.
+    fn interleaving(&self) -> Option<Interleaving> {
+        None
     }
 
     /// The part of the run record that the host fills, as the last run left it.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::{A2a3, A5, CallableId, DeviceAddr, StatusCode};
+use protocol::{A2a3, A5, CallableId, Chip, DeviceAddr, StatusCode};
 
 use crate::arguments::Arguments;
 use crate::callable::Callable;
@@ -27,7 +27,7 @@ mod peers;
 mod throw_site;
 
 pub use crate::code_listing::CodeListing;
-pub use crate::device::RingConfig;
+pub use crate::device::{Interleaving, RingConfig};
 pub use crate::platform_name::{PlatformName, UnknownPlatform};
 pub use crate::registry::RegisterError;
 pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
@@ -81,6 +81,8 @@ struct Opening {
     unload_limit: Duration,
     /// Whom loaded code is shown to, if anybody.
     lister: Option<Arc<CodeLister>>,
+    /// Which interleaving runs go through.
+    interleaving_seed: Option<u64>,
 }
 
 /// What changes with every call.
@@ -105,8 +107,9 @@ impl Worker {
         config.check()?;
         crate::log::forward();
         let lister = CodeLister::open(&config.code_listing)?;
+        let WorkerConfig { unload_limit, interleaving_seed, .. } = config;
         let opening =
-            Opening { platform: config.platform, unload_limit: config.unload_limit, lister };
+            Opening { platform: config.platform, unload_limit, lister, interleaving_seed };
         let device = opening.device()?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
@@ -192,6 +195,12 @@ impl Worker {
         let range = loaded.into_iter().find(|range| range.contains(address))?;
         let (name, image) = state.registry.image(range.id, range.generation)?;
         Some(CodeLocation::find(&range, name, image, address))
+    }
+
+    /// What the last run went through, if the worker has a seed
+    /// ([`WorkerConfig::with_interleaving_seed`]).
+    pub fn interleaving(&self) -> Option<Interleaving> {
+        self.state().device.as_ref()?.interleaving()
     }
 
     /// What the worker has done so far.
@@ -284,15 +293,20 @@ impl Opening {
 
     /// A fresh device.
     fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
-        let limit = self.unload_limit;
         let mut device: Box<dyn Device> = match self.platform {
-            PlatformName::A2a3Sim => Box::new(SimDevice::<A2a3>::open()?.with_unload_limit(limit)),
-            PlatformName::A5Sim => Box::new(SimDevice::<A5>::open()?.with_unload_limit(limit)),
+            PlatformName::A2a3Sim => self.simulator::<A2a3>()?,
+            PlatformName::A5Sim => self.simulator::<A5>()?,
         };
         if let Some(lister) = &self.lister {
             device.list_code(Arc::clone(lister));
         }
         Ok(device)
+    }
+
+    /// The simulator of a chip.
+    fn simulator<C: Chip>(&self) -> Result<Box<dyn Device>, DeviceError> {
+        let device = SimDevice::<C>::open_with_seed(self.interleaving_seed)?;
+        Ok(Box::new(device.with_unload_limit(self.unload_limit)))
     }
 }
 

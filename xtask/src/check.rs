@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo};
-use crate::{bench, examples, firmware, instrumented, readme, test_suite, tidy};
+use crate::{bench, examples, firmware, instrumented, readme, scenes, test_suite, tidy};
 
 /// How a check that did not fail ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,11 @@ const CHECKS: &[Check] = &[
         name: "asan",
         purpose: "the tests of the loader, with the address sanitizer",
         run: instrumented::asan,
+    },
+    Check {
+        name: "scenes",
+        purpose: "whole programs on the simulators of both chips, over thread counts",
+        run: || passed(scenes::run(&[])),
     },
     Check {
         name: "examples",

@@ -5,6 +5,7 @@
 //! | command | what |
 //! |---|---|
 //! | `test [SUITE…]` | the fast suite, or parts of it; ends with `N passed, N failed` |
+//! | `test scenes` | whole programs on the simulators of both chips, as a table that ends the same |
 //! | `ci [CHECK…]` | every check, or some; all run, then the failed ones are listed |
 //! | `tidy` | the house rules that no compiler checks |
 //! | `mutants` | a million broken images through the loader, and what became of them |
@@ -21,6 +22,7 @@ mod instrumented;
 mod mutants;
 mod process;
 mod readme;
+mod scenes;
 mod test_suite;
 mod tidy;
 
@@ -42,15 +44,19 @@ struct Arguments {
 enum Command {
     /// Runs the fast suite, or only the suites named.
     ///
-    /// Suites: unit, layout, scenes, doc, firmware, or the name of a file in tests/tests.
+    /// Suites: unit, layout, tests, doc, firmware, or the name of a file in tests/tests; or scenes,
+    /// alone: whole programs on the simulators of both chips, in release, as a table.
     Test {
-        /// Suites to run; none means all.
+        /// Suites to run; none means all but scenes.
         suites: Vec<String>,
+        /// Passed on to scenes, such as `-- --chip a5`.
+        #[arg(last = true)]
+        rest: Vec<String>,
     },
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
     /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
-    /// examples, readme, bench, deny.
+    /// scenes, examples, readme, bench, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
@@ -102,7 +108,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Test { suites } => test_suite::run(&suites),
+        Command::Test { suites, rest } if suites == ["scenes"] => scenes::run(&rest),
+        Command::Test { suites, rest } => {
+            scenes::refuse(&rest).and_then(|()| test_suite::run(&suites))
+        }
         Command::Ci { checks } => check::run(&checks),
         Command::Tidy => tidy::run(),
         Command::Mutants { count, seed, cycles } => {

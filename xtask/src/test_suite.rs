@@ -27,7 +27,7 @@ const SUITES: &[Suite] = &[
         name: "layout",
         runs: &[&["test", "-p", "tests", "--test", "layout", "--", "--nocapture"]],
     },
-    Suite { name: "scenes", runs: &[&["test", "--no-fail-fast", "-p", "tests"]] },
+    Suite { name: "tests", runs: &[&["test", "--no-fail-fast", "-p", "tests"]] },
     Suite { name: "doc", runs: &[&["test", "--no-fail-fast", "--doc"]] },
     Suite { name: "firmware", runs: &[&["test", "-p", "aicpu-firmware"]] },
 ];

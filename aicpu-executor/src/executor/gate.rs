@@ -1,23 +1,13 @@
 //! The gate of a run: who is who, when the others may enter, and who leaves last.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
-use protocol::StatusCode;
-
 use super::roll::{Arrival, Roll};
-use crate::fault::FaultLatch;
-use crate::platform::Platform;
-use crate::wait::{Deadline, wait_despite_faults};
-
-/// How long threads wait for the one that sets up. TIMEOUT: its own waits (the handshake) are
-/// shorter; this one only ends if that thread was lost.
-const SETUP_US: u64 = 30_000_000;
+use crate::sync::{AtomicBool, Ordering};
 
 /// Counts the threads of a run in and out.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     roll: Roll,
-    is_open: AtomicBool,
+    open: AtomicBool,
 }
 
 impl Gate {
@@ -29,25 +19,13 @@ impl Gate {
     /// Lets the other threads in.
     pub(super) fn open(&self) {
         // ORDERING: Release publishes the setup.
-        self.is_open.store(true, Ordering::Release);
+        self.open.store(true, Ordering::Release);
     }
 
-    /// Waits for [`open`](Self::open). Returns false if there is nothing to do any more.
-    pub(super) fn await_open<P: Platform>(&self, platform: &P, faults: &FaultLatch) -> bool {
-        // A fault does not end this wait: the thread that sets up always opens the gate. (It also
-        // clears faults of an earlier run, so the latch of the run is not the one to look at yet.)
-        let deadline = Deadline::after(platform, SETUP_US);
+    /// Whether the other threads may enter.
+    pub(super) fn is_open(&self) -> bool {
         // ORDERING: Acquire: see `open`.
-        let opened = wait_despite_faults(platform, deadline, || {
-            self.is_open.load(Ordering::Acquire).then_some(())
-        });
-        if opened.is_none() {
-            faults.report(
-                StatusCode::SchedulerTimeout.code(),
-                format_args!("the run was not set up within {} s", SETUP_US / 1_000_000),
-            );
-        }
-        opened.is_some()
+        self.open.load(Ordering::Acquire)
     }
 
     /// Counts a thread out; true for the last one.
@@ -58,7 +36,103 @@ impl Gate {
     /// Makes the gate ready for the next run. Only the last thread.
     pub(super) fn close(&self, run: u32) {
         // ORDERING: Relaxed: `Roll::close` publishes it to whoever arrives next.
-        self.is_open.store(false, Ordering::Relaxed);
+        self.open.store(false, Ordering::Relaxed);
         self.roll.close(run);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// What a run is set up with.
+    struct Run {
+        gate: Gate,
+        setup: UnsafeCell<u32>,
+    }
+
+    // SAFETY: what the models check: the gate orders all accesses to the cell, or loom stops.
+    unsafe impl Sync for Run {}
+
+    impl Run {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { gate: Gate::default(), setup: UnsafeCell::new(0) })
+        }
+
+        fn read(&self) -> u32 {
+            // SAFETY: loom checks that nobody writes.
+            self.setup.with(|setup| unsafe { *setup })
+        }
+
+        fn write(&self, value: u32) {
+            // SAFETY: loom checks that nobody else is there.
+            self.setup.with_mut(|setup| unsafe { *setup = value });
+        }
+
+        /// A thread's part of a run. Returns whether it was in it.
+        fn take_part(&self, count: usize) -> bool {
+            match self.gate.arrive(0, count) {
+                Arrival::Surplus | Arrival::Busy => return false,
+                Arrival::Member { index: 0 } => {
+                    assert_eq!(self.read(), 0, "left as new");
+                    self.write(1);
+                    self.gate.open();
+                }
+                Arrival::Member { .. } => {
+                    while !self.gate.is_open() {
+                        thread::yield_now();
+                    }
+                }
+            }
+            assert_eq!(self.read(), 1, "set up for all");
+            if self.gate.depart(count) {
+                self.write(0);
+                self.gate.close(0);
+            }
+            true
+        }
+    }
+
+    /// Two threads in a run: the second enters when the first has set up, and the last one out has
+    /// it for itself.
+    ///
+    /// Seen to fail with `open`, `is_open` or `depart` Relaxed, with a gate that is open before the
+    /// set-up, and with the first thread out tearing down.
+    #[test]
+    fn the_others_enter_after_the_set_up_and_the_last_one_leaves_nothing() {
+        loom::model(|| {
+            let run = Run::new();
+            let other = {
+                let run = Arc::clone(&run);
+                thread::spawn(move || run.take_part(2))
+            };
+            assert!(run.take_part(2));
+            assert!(other.join().unwrap());
+            assert_eq!(run.read(), 0);
+        });
+    }
+
+    /// A run after a run: a thread that comes while the first one lasts is sent away, and one that
+    /// comes later finds everything as new.
+    ///
+    /// Seen to fail with `arrive` or the last store of `close` Relaxed, and with the gate closed
+    /// before the set-up is gone.
+    #[test]
+    fn the_next_run_finds_everything_as_new() {
+        loom::model(|| {
+            let run = Run::new();
+            let next = {
+                let run = Arc::clone(&run);
+                thread::spawn(move || run.take_part(1))
+            };
+            let first = run.take_part(1);
+            let second = next.join().unwrap();
+            assert!(first || second);
+            assert_eq!(run.read(), 0);
+        });
     }
 }

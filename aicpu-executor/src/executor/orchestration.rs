@@ -57,7 +57,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if self.faults.is_raised() {
             return;
         }
+        self.platform.interleave();
         self.scheduler.set_total(tasks);
+        self.platform.interleave();
         let end = services.work_until(&setup.region, || self.scheduler.is_finished().then_some(()));
         match end {
             Ok(()) if orchestrator.retire_all() => {

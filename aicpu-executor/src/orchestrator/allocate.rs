@@ -52,6 +52,7 @@ impl Orchestrator {
         self.scopes.adopt(taken.handle, &mut note);
         // SAFETY: this is the orchestrator's thread.
         unsafe { taken.slot.set_note(note) };
+        services.platform.interleave();
         services.scheduler.count_completed(1);
         Ok(result)
     }

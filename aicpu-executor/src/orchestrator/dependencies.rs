@@ -105,7 +105,7 @@ impl Orchestrator {
                     let edge = rings.take_edge(&region, taken.id.ring());
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
                     name_producer(slot, submission);
-                    link((producer, slot), (edge, cell), taken);
+                    link(services.platform, (producer, slot), (edge, cell), taken);
                 }
                 if unlinks_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
@@ -140,8 +140,9 @@ impl Orchestrator {
         // The reference on the producer comes before the wait for an edge, during which it could
         // otherwise be retired.
         name_producer(slot, submission);
+        services.platform.interleave();
         let (edge, cell) = self.take_edge(services, taken.id.ring(), submission)?;
-        link((handle, slot), (edge, cell), taken);
+        link(services.platform, (handle, slot), (edge, cell), taken);
         Ok(())
     }
 
@@ -191,7 +192,8 @@ fn name_producer(slot: &TaskSlot, submission: Submission) {
 }
 
 /// Puts the edge on the producer's list, or counts it as done if the producer is complete.
-fn link(
+fn link<P: Platform>(
+    platform: &P,
     (handle, producer): (SlotHandle, &TaskSlot),
     (edge, cell): (EdgeHandle, &Edge),
     consumer: &TakenSlot<'_>,
@@ -199,7 +201,10 @@ fn link(
     cell.set(handle, consumer.handle);
     // ORDERING: Relaxed: counted before the edge can be seen; the push releases it.
     consumer.slot.pending.fetch_add(1, Ordering::Relaxed);
-    if !producer.consumers.push(edge.raw(), &cell.next) {
+    platform.interleave();
+    let is_refused = !producer.consumers.push(edge.raw(), &cell.next);
+    platform.interleave();
+    if is_refused {
         // ORDERING: Relaxed: `push` has acquired what the producer did, and only this thread knows
         // the task so far.
         consumer.slot.pending.fetch_sub(1, Ordering::Relaxed);

@@ -31,6 +31,7 @@ impl Orchestrator {
         submission: Submission,
     ) -> Result<TakenSlot<'static>, Fatal> {
         loop {
+            services.platform.interleave();
             self.rings.retire(&self.region, &mut self.map, ring);
             match self.rings.take_slot(&self.region, ring, bytes) {
                 Ok(taken) => return Ok(taken),
@@ -68,7 +69,7 @@ impl Orchestrator {
     ) -> Result<(), Fatal> {
         let rings =
             if shortage == Shortage::MapEntry { 0..RING_COUNT as u8 } else { ring..ring + 1 };
-        let region = self.region;
+        let (platform, region) = (services.platform, self.region);
         let (task_rings, map) = (&mut self.rings, &mut self.map);
         let end = services.work_until(&region, || {
             let retired: u32 =
@@ -76,6 +77,7 @@ impl Orchestrator {
             if retired > 0 {
                 return Some(Room::Made);
             }
+            platform.interleave();
             let stuck = rings.clone().all(|ring| task_rings.is_stuck(&region, ring, submission));
             stuck.then_some(Room::Never)
         });

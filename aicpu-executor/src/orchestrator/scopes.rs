@@ -5,6 +5,7 @@
 
 use protocol::{MAX_SCOPE_DEPTH, RING_COUNT, ScopeMode};
 
+use crate::platform::Platform;
 use crate::region::{OrchestratorNote, Region, SlotHandle, TaskSlot};
 
 /// One open scope.
@@ -48,7 +49,11 @@ impl Scopes {
     }
 
     /// Closes the innermost scope and lets go of its tasks.
-    pub(crate) fn end(&mut self, region: &Region<'_>) -> Result<(), ScopeError> {
+    pub(crate) fn end<P: Platform>(
+        &mut self,
+        platform: &P,
+        region: &Region<'_>,
+    ) -> Result<(), ScopeError> {
         let scope = self.open.pop().ok_or(ScopeError::NoneOpen)?;
         let mut raw = scope.latest;
         while raw != OrchestratorNote::NONE {
@@ -60,6 +65,7 @@ impl Scopes {
             // SAFETY: as above. Written before the release: afterwards the slot may be retired,
             // though only by this thread.
             unsafe { slot.set_note(note) };
+            platform.interleave();
             slot.release();
         }
         Ok(())

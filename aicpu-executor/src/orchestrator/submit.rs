@@ -62,6 +62,7 @@ impl Orchestrator {
         let launch = check_launch(services, unsafe { *kernels }, &request)?;
         let (taken, mut note, submission) = self.begin_task(services, &request)?;
         // CAST: at most 32767 blocks on three lanes.
+        services.platform.interleave();
         taken.slot.open(launch.block_count * launch.mask.lane_count());
         let ring = taken.id.ring();
         let (edge_first, edges_before) = self.rings.edge_position(ring);
@@ -138,10 +139,12 @@ impl Orchestrator {
         // SAFETY: the slot is taken and not yet published.
         unsafe { taken.slot.set_record(record) };
         services.scheduler.note_progress();
+        services.platform.interleave();
         // ORDERING: AcqRel: Release hands slot and record to whoever counts last; Acquire takes
         // over what already completed producers wrote if that is this thread.
         if taken.slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             services.scheduler.make_ready(
+                services.platform,
                 &self.region,
                 services.faults,
                 taken.handle,

@@ -96,38 +96,64 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
+    use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use std::vec::Vec;
 
+    /// What the orchestrator and the completing thread share.
+    struct Shared {
+        list: ConsumerList,
+        next: [AtomicU32; 2],
+        /// What each edge says. Plain memory, as the edges are.
+        consumer: [UnsafeCell<u32>; 2],
+        /// What the completed task wrote.
+        output: UnsafeCell<u32>,
+    }
+
+    // SAFETY: what the model checks: the list orders all accesses to the cells, or loom stops.
+    unsafe impl Sync for Shared {}
+
     /// One orchestrator pushes two edges while a scheduler completes the producer: each edge is
-    /// either in the closed list or was refused, exactly once, and its data is visible.
+    /// either in the closed list or was refused, exactly once; what it says is visible to who took it, and
+    /// who was refused sees what the task wrote.
+    ///
+    /// Seen to fail with the exchange of `push` Relaxed on success (the edge's words race), with its first
+    /// load Relaxed (the output races) or its failure ordering Relaxed, with `close` only Acquire or only Release, and with a `close`
+    /// that loads and then stores (an edge is lost).
     #[test]
     fn every_edge_is_either_taken_by_the_closing_or_refused() {
         loom::model(|| {
-            let shared = Arc::new((
-                ConsumerList::new(),
-                [AtomicU32::new(0), AtomicU32::new(0)],
-                [AtomicU32::new(0), AtomicU32::new(0)],
-            ));
+            let shared = Arc::new(Shared {
+                list: ConsumerList::new(),
+                next: [AtomicU32::new(0), AtomicU32::new(0)],
+                consumer: [UnsafeCell::new(0), UnsafeCell::new(0)],
+                output: UnsafeCell::new(0),
+            });
             let completer = {
                 let shared = Arc::clone(&shared);
                 loom::thread::spawn(move || {
-                    let (list, next, consumer) = &*shared;
+                    // SAFETY: loom checks that nobody else is there.
+                    shared.output.with_mut(|output| unsafe { *output = 7 });
                     let mut taken = Vec::new();
-                    let mut edge = list.close();
+                    let mut edge = shared.list.close();
                     while edge != EMPTY {
                         let index = edge as usize;
-                        taken.push((edge, consumer[index].load(Ordering::Relaxed)));
-                        edge = next[index].load(Ordering::Relaxed);
+                        // SAFETY: loom checks that nobody writes.
+                        let consumer = shared.consumer[index].with(|consumer| unsafe { *consumer });
+                        taken.push((edge, consumer));
+                        edge = shared.next[index].load(Ordering::Relaxed);
                     }
                     taken
                 })
             };
-            let (list, next, consumer) = &*shared;
             let mut refused = Vec::new();
             for edge in [0_u32, 1] {
-                consumer[edge as usize].store(edge + 10, Ordering::Relaxed);
-                if !list.push(edge, &next[edge as usize]) {
+                let index = edge as usize;
+                // SAFETY: loom checks that nobody else is there.
+                shared.consumer[index].with_mut(|consumer| unsafe { *consumer = edge + 10 });
+                if !shared.list.push(edge, &shared.next[index]) {
+                    // SAFETY: loom checks that nobody writes.
+                    assert_eq!(shared.output.with(|output| unsafe { *output }), 7);
                     refused.push((edge, edge + 10));
                 }
             }

@@ -14,7 +14,7 @@
 //! 1. `TaskRings::take`; the slot is the orchestrator's alone.
 //! 2. `Orchestrator::submit`; from here the record, tensors and scalars are read-only.
 //! 3. `Scheduler::complete`: notifies the consumers, lets go of the producers, then sets
-//!    [`COMPLETED`] as the very last access of a scheduler to the slot.
+//!    the mark of completion as the very last access of a scheduler to the slot.
 //! 4. `TaskRings::retire`: only the orchestrator retires, in ring order, and only a slot that is
 //!    completed and unreferenced. So a slot that it has not retired yet cannot be reused under
 //!    it, and it may take new references without a compare-and-swap (the reference's race on
@@ -28,11 +28,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
 
+use super::block_cursor::BlockCursor;
 use super::consumer_list::ConsumerList;
 use super::handle::SlotHandle;
-
-/// Set in [`TaskSlot::references`] once the task is complete.
-const COMPLETED: u32 = 1 << 31;
+use super::references::References;
 
 /// What schedulers need to know of a task. Read-only once the task is published.
 #[derive(Debug, Clone, Copy)]
@@ -102,8 +101,8 @@ impl OrchestratorNote {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TaskSlot {
-    /// References and [`COMPLETED`]. Written by the orchestrator and by every consumer's scheduler.
-    references: AtomicU32,
+    /// References and completion. Written by the orchestrator and by every consumer's scheduler.
+    references: References,
     /// Edges that wait for this task.
     pub(crate) consumers: ConsumerList,
     /// Producers not yet complete, plus one while the orchestrator adds edges.
@@ -111,7 +110,7 @@ pub(crate) struct TaskSlot {
     /// Sub-tasks (blocks × lanes) not yet finished.
     pub(crate) subtasks_left: AtomicU32,
     /// First block nobody has claimed yet.
-    pub(crate) next_block: AtomicU32,
+    pub(crate) blocks: BlockCursor,
     record: UnsafeCell<TaskRecord>,
     note: UnsafeCell<OrchestratorNote>,
     scalars: UnsafeCell<[u64; MAX_SCALAR_ARGS]>,
@@ -133,60 +132,52 @@ impl TaskSlot {
     ///
     /// The orchestrator calls it on a slot it has just taken.
     pub(crate) fn open(&self, subtasks: u32) {
-        // ORDERING: Relaxed: the slot belongs to the orchestrator alone until `publish`.
-        self.references.store(1, Ordering::Relaxed);
+        self.references.open(false);
         self.consumers.reset(true);
+        // ORDERING: Relaxed (both): the slot belongs to the orchestrator alone until `publish`.
         self.pending.store(1, Ordering::Relaxed);
         self.subtasks_left.store(subtasks, Ordering::Relaxed);
-        self.next_block.store(0, Ordering::Relaxed);
+        self.blocks.reset();
     }
 
     /// Prepares the shared words for a task that is complete from the start (`alloc_tensors`).
     pub(crate) fn open_completed(&self) {
-        // ORDERING: Relaxed: as in `open`; consumers' schedulers see the task through its edges.
-        self.references.store(1 | COMPLETED, Ordering::Relaxed);
+        self.references.open(true);
         self.consumers.reset(false);
+        // ORDERING: Relaxed (both): as in `open`; consumers' schedulers see the task through its edges.
         self.pending.store(0, Ordering::Relaxed);
         self.subtasks_left.store(0, Ordering::Relaxed);
-        self.next_block.store(0, Ordering::Relaxed);
+        self.blocks.reset();
     }
 
     /// Takes a reference. Only the orchestrator may, and only on a slot it has not retired.
     pub(crate) fn retain(&self) {
-        // ORDERING: Relaxed: the one thread that could retire the slot is the caller.
-        self.references.fetch_add(1, Ordering::Relaxed);
+        self.references.retain();
     }
 
     /// Gives a reference back.
     pub(crate) fn release(&self) {
-        // ORDERING: Release: what the releasing task read from the producer's outputs is done
-        // before the orchestrator can see the count drop and reuse the memory.
-        self.references.fetch_sub(1, Ordering::Release);
+        self.references.release();
     }
 
     /// Marks the task complete: the last access of a scheduler to this slot as its runner.
     pub(crate) fn mark_completed(&self) {
-        // ORDERING: Release pairs with the Acquire in `is_completed` and `is_retirable`: the
-        // outputs and everything the completing thread did with the slot come before.
-        self.references.fetch_or(COMPLETED, Ordering::Release);
+        self.references.mark_completed();
     }
 
     /// Whether the task is complete; if so its outputs are visible to the caller.
     pub(crate) fn is_completed(&self) -> bool {
-        // ORDERING: Acquire: see `mark_completed`.
-        self.references.load(Ordering::Acquire) & COMPLETED != 0
+        self.references.is_completed()
     }
 
     /// References held now; meaningful to the orchestrator, which alone can add to them.
     pub(crate) fn reference_count(&self) -> u32 {
-        // ORDERING: Acquire: pairs with `release`.
-        self.references.load(Ordering::Acquire) & !COMPLETED
+        self.references.count()
     }
 
     /// Whether the task is complete and nobody holds a reference.
     pub(crate) fn is_retirable(&self) -> bool {
-        // ORDERING: Acquire: pairs with `mark_completed` and with every `release`.
-        self.references.load(Ordering::Acquire) == COMPLETED
+        self.references.is_retirable()
     }
 
     /// The task's record.

@@ -195,6 +195,7 @@ impl<C: Chip> SchedulerThread<C> {
             }
             return AfterFin::Count;
         }
+        context.platform.interleave();
         list.add(subtask, conditions);
         self.publish_notice(context, list);
         self.deferred = list.subtasks();
@@ -209,7 +210,9 @@ impl<C: Chip> SchedulerThread<C> {
         // SAFETY: this is the thread of that index, and it holds no other reference to its list.
         let Some(list) = (unsafe { context.waiting.list(self.index) }) else { return false };
         let polled = list.poll::<C, P>(context.platform, |task| {
-            context.scheduler.finish_subtask(context.region, context.faults, task);
+            let StepContext { platform, faults, region, .. } = context;
+            platform.interleave();
+            context.scheduler.finish_subtask(platform, region, faults, task);
         });
         match polled {
             Ok(false) => false,

@@ -9,8 +9,6 @@
 //! of them claims as many as it has cores for, puts the task back, and only then fills the
 //! cores, so that other threads can go on with the rest meanwhile.
 
-use core::sync::atomic::Ordering;
-
 use protocol::{Chip, ResourceShape};
 
 use super::core_table::{Assignment, LANES};
@@ -76,10 +74,12 @@ impl<C: Chip> SchedulerThread<C> {
     ) -> bool {
         let mut moved = false;
         while places(open, shape, lanes_wanted(shape)) != 0 {
+            context.platform.interleave();
             let Some(handle) = context.scheduler.take_ready(context.region, shape as usize) else {
                 break;
             };
             let Some(slot) = context.region.slot(handle) else { break };
+            context.platform.interleave();
             // SAFETY: a task in a ready queue is published and not complete.
             let record = unsafe { slot.record() };
             if record.sync_start != 0 && record.block_count > 1 {
@@ -113,18 +113,14 @@ impl<C: Chip> SchedulerThread<C> {
     ) -> CoreSet {
         let Candidate { handle, slot, block_count, lanes } = candidate;
         let places = places(open, shape, lanes);
-        // ORDERING: Relaxed (both): only the holder of the task touches the counter; the ready
-        // queue orders one holder's accesses before the next one's.
-        let first = slot.next_block.load(Ordering::Relaxed);
-        let count = places.count_ones().min(block_count.saturating_sub(first));
-        let end = first + count;
-        slot.next_block.store(end, Ordering::Relaxed);
-        if end < block_count {
-            context.scheduler.make_ready(context.region, context.faults, handle, shape as u8);
+        let blocks = slot.blocks.claim(places.count_ones(), block_count);
+        if blocks.end < block_count {
+            let StepContext { platform, faults, region, .. } = context;
+            context.scheduler.make_ready(platform, region, faults, handle, shape as u8);
         }
         let mut taken = 0;
         let mut rest = places;
-        for block in first..end {
+        for block in blocks {
             let place = rest.trailing_zeros() as usize;
             rest &= rest - 1;
             taken |= self.assign_block(context, place, handle, lanes, block);
@@ -142,6 +138,7 @@ impl<C: Chip> SchedulerThread<C> {
         lanes: u8,
         block: u32,
     ) -> CoreSet {
+        context.platform.interleave();
         if lanes.is_power_of_two() {
             let kernel_lane = lanes.trailing_zeros() as usize;
             self.assign(context, place, task, Assignment { kernel_lane, block });

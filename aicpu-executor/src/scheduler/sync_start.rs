@@ -36,8 +36,10 @@ impl<C: Chip> SchedulerThread<C> {
         task: SlotHandle,
         request: Request,
     ) {
+        context.platform.interleave();
         if !context.scheduler.meeting_point.begin(task.raw(), request) {
-            context.scheduler.make_ready(context.region, context.faults, task, request.shape);
+            let StepContext { platform, faults, region, .. } = context;
+            context.scheduler.make_ready(platform, region, faults, task, request.shape);
         }
     }
 
@@ -47,6 +49,7 @@ impl<C: Chip> SchedulerThread<C> {
         context: StepContext<'_, P>,
     ) -> Option<bool> {
         let meeting = context.scheduler.meeting_point.current()?;
+        context.platform.interleave();
         Some(match meeting.phase {
             Phase::Opening => false,
             Phase::Gathering => self.offer_places(context, &meeting),
@@ -64,8 +67,9 @@ impl<C: Chip> SchedulerThread<C> {
         let Ok(shape) = ResourceShape::try_from(meeting.request.shape) else { return false };
         let offered = places(self.idle(), shape, meeting.request.lanes);
         self.offer = Offer { tag: meeting.tag(), places: offered };
-        meeting_point.offer(meeting, self.index, offered.count_ones())
-            && meeting_point.launch(meeting)
+        let suffices = meeting_point.offer(meeting, self.index, offered.count_ones());
+        context.platform.interleave();
+        suffices && meeting_point.launch(meeting)
     }
 
     /// Hands out blocks to the places this thread offered.
@@ -82,6 +86,7 @@ impl<C: Chip> SchedulerThread<C> {
         let mut handed_out = 0;
         while self.offer.places != 0 {
             let Some(block) = meeting_point.claim(meeting) else { break };
+            context.platform.interleave();
             let place = self.offer.places.trailing_zeros() as usize;
             self.offer.places &= self.offer.places - 1;
             self.assign_block(context, place, task, meeting.request.lanes, block);
@@ -90,6 +95,7 @@ impl<C: Chip> SchedulerThread<C> {
         if handed_out == 0 {
             return false;
         }
+        context.platform.interleave();
         meeting_point.count_launched(meeting, handed_out);
         true
     }

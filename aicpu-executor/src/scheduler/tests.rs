@@ -9,6 +9,7 @@ use super::Scheduler;
 use crate::fault::FaultLatch;
 use crate::region::consumer_list::EMPTY;
 use crate::region::{EdgeHandle, Region, RegionLayout, RegionSizes, SlotHandle, TaskRecord};
+use crate::testing::TestPlatform;
 
 /// A region of the smallest window, and its memory.
 fn region() -> (Region<'static>, Vec<u128>) {
@@ -73,7 +74,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
         edge.set(handle(0), handle(consumer));
         assert!(producer.consumers.push(edge_handle.raw(), &edge.next));
     }
-    scheduler.finish_subtask(&region, &faults, handle(0));
+    scheduler.finish_subtask(&TestPlatform::without_cores(), &region, &faults, handle(0));
     assert_eq!(faults.take(), None);
     let pending = [1, 2, 3].map(|index| {
         // ORDERING: Relaxed: this is the only thread.

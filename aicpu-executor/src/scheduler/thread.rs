@@ -134,6 +134,7 @@ impl<C: Chip> SchedulerThread<C> {
                 continue;
             }
             let location = core.location;
+            context.platform.interleave();
             // What the kernel has deferred is known before its sub-task can be counted.
             // SAFETY: this thread owns the core and has seen its FIN.
             let left = unsafe {
@@ -152,7 +153,9 @@ impl<C: Chip> SchedulerThread<C> {
             context.scheduler.running().set(location.worker, None);
             self.busy &= !(1 << bit);
             if after == AfterFin::Count {
-                context.scheduler.finish_subtask(context.region, context.faults, running.task);
+                context.platform.interleave();
+                let StepContext { platform, faults, region, .. } = context;
+                context.scheduler.finish_subtask(platform, region, faults, running.task);
             }
             moved = true;
         }

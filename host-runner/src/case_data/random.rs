@@ -19,18 +19,18 @@
 
 /// The generator.
 #[derive(Clone, Debug)]
-pub(super) struct SplitMix64 {
+pub(crate) struct SplitMix64 {
     state: u64,
 }
 
 impl SplitMix64 {
     /// Starts the sequence of a seed.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
     /// The next 64 bits.
-    pub(super) fn next_bits(&mut self) -> u64 {
+    pub(crate) fn next_bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -39,7 +39,7 @@ impl SplitMix64 {
     }
 
     /// The next number between `low` (included) and `high`.
-    pub(super) fn next_float(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn next_float(&mut self, low: f64, high: f64) -> f64 {
         // CAST: 53 bits are exact in a float.
         let unit = (self.next_bits() >> 11) as f64 / (1_u64 << 53) as f64;
         low + unit * (high - low)
@@ -48,7 +48,7 @@ impl SplitMix64 {
     /// The next whole number from `low` to `high`, both included and both of a 64-bit type.
     ///
     /// The bias of this multiplication is below 2^-64 of the range, which no test can see.
-    pub(super) fn next_integer(&mut self, low: i128, high: i128) -> i128 {
+    pub(crate) fn next_integer(&mut self, low: i128, high: i128) -> i128 {
         let span = high.abs_diff(low) + 1;
         let offset = (u128::from(self.next_bits()) * span) >> 64;
         // CAST: the offset is below the span, which is at most 2^64.

@@ -53,6 +53,7 @@ pub mod registers;
 pub mod run_state;
 #[cfg(test)]
 pub(crate) mod test_objects;
+pub mod turns;
 mod watch;
 
 use aicpu_threads::{AicpuThreads, Program};
@@ -61,6 +62,7 @@ use engine::{Engine, SimExecutor};
 use kernels::Kernels;
 use memory::{Arenas, DeviceMemory};
 use order::{Order, RunRecord};
+use turns::{Interleaving, Turns};
 
 /// How long unloading may take unless the host says otherwise. Destructors give memory back, which
 /// takes microseconds.
@@ -94,10 +96,19 @@ impl<C: Chip> SimDevice<C> {
     ///
     /// [`DeviceError::System`] where the system refuses a thread.
     pub fn open() -> Result<Self, DeviceError> {
+        Self::open_with_seed(None)
+    }
+
+    /// Starts a device whose threads take turns in runs, if a seed is given ([`turns`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with_seed(interleaving_seed: Option<u64>) -> Result<Self, DeviceError> {
         // Here, so that no later step waits for the system's loader.
         ResidentSymbols::open();
         let system = |what| move |source| DeviceError::System { what, source };
-        let engine = Engine::<C>::start()
+        let engine = Engine::<C>::start(interleaving_seed)
             .map_err(|error| system("threads for the simulated cores")(error.into()))?;
         let program: Program<Order<C>> = {
             let engine = Arc::clone(&engine);
@@ -312,6 +323,10 @@ impl<C: Chip> Device for SimDevice<C> {
         thrown.map(|trace| trace.addresses().to_vec()).unwrap_or_default()
     }
 
+    fn interleaving(&self) -> Option<Interleaving> {
+        self.parts.engine.pool().turns().map(Turns::interleaving)
+    }
+
     fn run_record(&mut self) -> &mut RuntimeBody {
         self.parts.record.body_mut()
     }
@@ -329,6 +344,9 @@ impl<C: Chip> Device for SimDevice<C> {
             engine.pool().begin_run(record, clusters);
             Order::Run(RunRecord::new(&raw const **record))
         };
+        if let Some(turns) = engine.pool().turns() {
+            turns.begin(threads);
+        }
         aicpu.begin(run, threads);
         let outcome = match self.finish(launch) {
             Ok(outcome) => outcome,

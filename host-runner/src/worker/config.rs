@@ -18,6 +18,8 @@ pub struct WorkerConfig {
     pub unload_limit: Duration,
     /// Whom loaded code is shown to; the default is nobody.
     pub code_listing: CodeListing,
+    /// Which interleaving the simulator's threads go through; the default is what the machine makes of it.
+    pub interleaving_seed: Option<u64>,
 }
 
 impl WorkerConfig {
@@ -42,6 +44,14 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_code_listing(self, code_listing: CodeListing) -> Self {
         Self { code_listing, ..self }
+    }
+
+    /// The same with the threads of a simulated device taking turns in runs, one at a time, in an
+    /// order that the seed decides: the same seed is the same interleaving again, unless kernels wait for one
+    /// another. For tests: it is slower by far.
+    #[must_use]
+    pub fn with_interleaving_seed(self, interleaving_seed: Option<u64>) -> Self {
+        Self { interleaving_seed, ..self }
     }
 
     /// Checks the ring sizes (spec trb §2.4); 0 is the default of each.

@@ -1,7 +1,9 @@
 // Scopes: how long the outputs of tasks live, and how their dependencies are found.
 //
-// A task's memory is kept at least until the scope it was submitted in ends. All ways to write a
-// scope end in the two functions below. Source: spec trb §1.4, §1.6.
+// A task's memory is kept until the scope it was submitted in has ended and the tasks that depend on
+// it are done. In a MANUAL scope nothing but add_dep makes a dependency, so a task needs one on every
+// task whose outputs it uses, that of alloc_tensors included, even where the order is given already.
+// All ways to write a scope end in the two functions below. Source: spec trb §1.4, §1.6.
 #pragma once
 
 #include "simpler/runtime_ops.h"

@@ -90,6 +90,28 @@ void nested_scopes(const ChipStorageTaskArgs &orch_args) {
     }
 }
 
+// Values whose users are in an outer scope and in inner ones after it, so that those of the inner scopes
+// can be gone, and their memory in use again, before the first user is told that the value is there.
+// Arguments: state; turns of the outer loop, turns of the inner loop.
+void inner_first(const ChipStorageTaskArgs &orch_args) {
+    Tensor state = from_tensor_arg(orch_args.tensor(0));
+    for (uint64_t i = 0; i < orch_args.scalar(0); ++i) {
+        PTO2_SCOPE() {
+            Tensor value = fill_new(state.shapes[0], i);
+            PTO2_SCOPE() {
+                append(value, state, i);
+                PTO2_SCOPE() { add_new(value, value); }
+                for (uint64_t j = 0; j < orch_args.scalar(1); ++j) {
+                    PTO2_SCOPE() {
+                        Tensor other = fill_new(1, j);
+                        add_new(other, other);
+                    }
+                }
+            }
+        }
+    }
+}
+
 // As many tasks in one scope as asked for, each with one output of `cells` cells.
 // Arguments: out; tasks, cells.
 void crowded_scope(const ChipStorageTaskArgs &orch_args) {

@@ -3,7 +3,7 @@
 //! ```text
 //! Off ─begin─▶ AwaitReady ──▶ AwaitRegisters ──▶ Ready ⟲ task ──▶ Exited
 //!              reports its     reports its       ACK, kernel,
-//!              physical id     type and idles    FIN
+//!              physical id     type and idles    FIN: a stage each
 //! ```
 //!
 //! A core has no thread. Whoever has claimed it (see [`RunState`]) steps it as far as it gets;
@@ -29,6 +29,8 @@ pub enum Reach {
     UpToKernel,
     /// Kernel calls included.
     ThroughKernels,
+    /// One transition, whatever it is; a kernel call is one.
+    OneTransition,
 }
 
 /// Why a step ended.
@@ -38,6 +40,8 @@ pub enum Step {
     Waits,
     /// A task is there and the stepping thread may not call its kernel.
     HasTask,
+    /// A transition was made, and only one was wanted.
+    Moved,
 }
 
 /// A core that cannot do what it was told.
@@ -84,7 +88,20 @@ enum Stage {
     Off,
     AwaitReady(Assignment),
     AwaitRegisters(Assignment),
-    Ready { assignment: Assignment, last: Option<DispatchId> },
+    Ready {
+        assignment: Assignment,
+        last: Option<DispatchId>,
+    },
+    /// The task is acknowledged, its kernel not called yet.
+    Acknowledged {
+        assignment: Assignment,
+        id: DispatchId,
+    },
+    /// The kernel has returned, which is not reported yet.
+    Returned {
+        assignment: Assignment,
+        id: DispatchId,
+    },
     Exited,
 }
 
@@ -187,16 +204,30 @@ impl SimCore {
                             if reach == Reach::UpToKernel {
                                 return Step::HasTask;
                             }
-                            self.run_task(assignment, id, around);
-                            Some(Stage::Ready { assignment, last: Some(id) })
+                            around.registers.set_condition(ConditionWord::ack(id));
+                            Some(Stage::Acknowledged { assignment, id })
                         }
                         // Idle, the task that just ended, or a word without meaning: wait.
                         _ => None,
                     }
                 }
+                Stage::Acknowledged { assignment, id } => {
+                    self.run_task(assignment, id, around.faults);
+                    Some(Stage::Returned { assignment, id })
+                }
+                Stage::Returned { assignment, id } => {
+                    around.registers.set_condition(ConditionWord::fin(id));
+                    around.event.signal();
+                    Some(Stage::Ready { assignment, last: Some(id) })
+                }
             };
             match next {
-                Some(next) => *stage = next,
+                Some(next) => {
+                    *stage = next;
+                    if reach == Reach::OneTransition {
+                        return Step::Moved;
+                    }
+                }
                 None => return Step::Waits,
             }
         }
@@ -235,20 +266,21 @@ impl SimCore {
         Some(Stage::Ready { assignment, last: None })
     }
 
-    /// Acknowledges a task, calls its kernel, and reports the end.
-    fn run_task(&self, assignment: Assignment, id: DispatchId, around: Surroundings<'_>) {
-        // SAFETY: the record outlives the run by the contract of `begin`.
-        let handshake = unsafe { &*assignment.handshake };
-        // ORDERING: Relaxed: `aicpu_ready`, seen with Acquire, published it.
-        let pair = handshake.task().load(Ordering::Relaxed) as *const DispatchPayload;
-        around.registers.set_condition(ConditionWord::ack(id));
-        if pair.is_null() {
-            around.faults.core_fault(CoreFault::NoPayload { core: self.index });
-        } else {
-            self.call_kernel(assignment.identity, pair.wrapping_add(id.buffer()), around.faults);
+    /// Calls the kernel of a task.
+    fn run_task(&self, assignment: Assignment, id: DispatchId, faults: &dyn FaultReceiver) {
+        match payload(assignment, id) {
+            Some(payload) => self.call_kernel(assignment.identity, payload, faults),
+            None => faults.core_fault(CoreFault::NoPayload { core: self.index }),
         }
-        around.registers.set_condition(ConditionWord::fin(id));
-        around.event.signal();
+    }
+
+    /// Entry of the kernel that the next transition calls; `None` if that is another one. Nobody
+    /// may be stepping the core.
+    pub fn next_kernel(&self) -> Option<u64> {
+        let Stage::Acknowledged { assignment, id } = *self.stage() else { return None };
+        // SAFETY: as in `call_kernel`.
+        let entry = unsafe { (*payload(assignment, id)?).function_bin_addr };
+        (entry != 0).then_some(entry)
     }
 
     fn call_kernel(
@@ -286,17 +318,26 @@ impl SimCore {
     }
 }
 
+/// The payload of a task; `None` if the core was given no buffers.
+fn payload(assignment: Assignment, id: DispatchId) -> Option<*const DispatchPayload> {
+    // SAFETY: the record outlives the run by the contract of `begin`.
+    let handshake = unsafe { &*assignment.handshake };
+    // ORDERING: Relaxed: `aicpu_ready`, seen with Acquire, published it.
+    let pair = handshake.task().load(Ordering::Relaxed) as *const DispatchPayload;
+    (!pair.is_null()).then(|| pair.wrapping_add(id.buffer()))
+}
+
 /// Kind and place of core `index` in a run of `clusters` clusters; `None` past the last core.
 ///
 /// Cube cores come first, then the vector cores, two a cluster (spec trb §7.3, §7.6).
 pub fn identity(index: usize, clusters: usize) -> Option<CoreIdentity> {
     if index < clusters {
-        return Some(CoreIdentity { kind: CoreType::Aic, cluster: index, sub_block: 0 });
+        return Some(CoreIdentity { kind: CoreType::Aic, index, cluster: index, sub_block: 0 });
     }
     let vector = index - clusters;
     let cluster = vector / 2;
     let kind = CoreType::Aiv;
-    (cluster < clusters).then_some(CoreIdentity { kind, cluster, sub_block: vector % 2 })
+    (cluster < clusters).then_some(CoreIdentity { kind, index, cluster, sub_block: vector % 2 })
 }
 
 /// The three cores of a cluster, in a run of `clusters` clusters.

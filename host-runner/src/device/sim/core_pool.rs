@@ -10,6 +10,9 @@
 //! been inside a kernel for long, or any core has for very long. There are never more threads than
 //! cores, and with that many every core can run.
 //!
+//! Under a seed the pool's threads take turns with the AICPU threads ([`turns`](super::turns)): a
+//! doorbell makes the core one of those that may be picked, and a thread of the pool only calls kernels.
+//!
 //! Waking: `Queue` is under a mutex and says how many threads sleep. A thread goes to sleep only
 //! after it has seen the queue empty under that mutex, and a ring pushes under it, so either the
 //! thread sees the core or the ring sees the sleeper.
@@ -28,9 +31,10 @@ use super::core::{
     cores_of_cluster, identity,
 };
 use super::event::Event;
-use super::kernel_hooks::{self, PipeStorage};
+use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
 use super::registers::{Doorbell, Registers};
 use super::run_state::Duty;
+use super::turns::{AfterKernel, Cores, Turns};
 
 /// Threads that a pool starts with: the cores of one cluster can run together.
 const THREADS_MIN: usize = 3;
@@ -60,6 +64,8 @@ pub struct CorePool<C: Chip> {
     clusters: AtomicUsize,
     faults: OnceLock<Weak<dyn FaultReceiver>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Who goes on when, if a seed decides it.
+    turns: Option<Turns>,
 }
 
 /// Cores that have something to do, and who is there to do it.
@@ -86,12 +92,13 @@ impl From<PoolError> for std::io::Error {
 }
 
 impl<C: Chip> CorePool<C> {
-    /// A pool for all cores of the chip, with its threads started.
+    /// A pool for all cores of the chip, with its threads started; with a seed, one that takes
+    /// turns.
     ///
     /// # Errors
     ///
     /// [`PoolError`] where the system refuses a thread; those already started are stopped.
-    pub fn start() -> Result<Arc<Self>, PoolError> {
+    pub fn start(interleaving_seed: Option<u64>) -> Result<Arc<Self>, PoolError> {
         let queue = Queue {
             waiting: VecDeque::with_capacity(C::MAX_CORES),
             sleepers: 0,
@@ -111,6 +118,7 @@ impl<C: Chip> CorePool<C> {
             clusters: AtomicUsize::new(0),
             faults: OnceLock::new(),
             threads: Mutex::new(Vec::new()),
+            turns: interleaving_seed.map(Turns::new),
         });
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..parallel.clamp(THREADS_MIN, C::MAX_CORES) {
@@ -131,6 +139,11 @@ impl<C: Chip> CorePool<C> {
     /// The register blocks of the cores.
     pub fn registers(&self) -> &Registers {
         &self.registers
+    }
+
+    /// Who goes on when, if a seed decides it.
+    pub fn turns(&self) -> Option<&Turns> {
+        self.turns.as_ref()
     }
 
     /// Number of threads now.
@@ -189,7 +202,9 @@ impl<C: Chip> CorePool<C> {
 
     /// The AICPU wrote a word that a core looks at.
     pub fn ring(self: &Arc<Self>, doorbell: Doorbell) {
-        if matches!(doorbell.word.decode(), Ok(Dispatch::Task(_))) {
+        if let Some(turns) = &self.turns {
+            self.ring_in_turn(turns, doorbell.core);
+        } else if matches!(doorbell.word.decode(), Ok(Dispatch::Task(_))) {
             if self.cores[doorbell.core].state.notify() == Duty::Queue {
                 self.enqueue(doorbell.core);
             }
@@ -200,6 +215,9 @@ impl<C: Chip> CorePool<C> {
 
     /// The AICPU changed the handshake record of a core.
     pub fn notify(&self, index: usize) {
+        if let Some(turns) = &self.turns {
+            return self.ring_in_turn(turns, index);
+        }
         let Some(core) = self.cores.get(index) else { return };
         if core.state.claim_or_notify() != Duty::Step {
             return;
@@ -211,8 +229,16 @@ impl<C: Chip> CorePool<C> {
                     return self.enqueue(index);
                 }
                 Step::Waits if core.state.release() => return,
-                Step::Waits => {}
+                Step::Waits | Step::Moved => {}
             }
+        }
+    }
+
+    /// Leaves a core to whoever has the turn, and to the pool between runs.
+    fn ring_in_turn(&self, turns: &Turns, index: usize) {
+        let Some(core) = self.cores.get(index) else { return };
+        if core.state.notify() == Duty::Queue && !turns.ready(index) {
+            self.enqueue(index);
         }
     }
 
@@ -325,10 +351,22 @@ impl<C: Chip> CorePool<C> {
     }
 
     /// What a pool thread does.
-    fn serve(&self) {
-        kernel_hooks::attach(Arc::clone(&self.pipes));
+    fn serve(self: &Arc<Self>) {
+        let pool = Arc::clone(self);
+        let before_wait = move |identity: CoreIdentity| {
+            let busy = pool.cores.get(identity.index).and_then(SimCore::busy);
+            if let (Some(turns), Some(busy)) = (&pool.turns, busy) {
+                turns.step_outside(busy.core, busy.function);
+            }
+        };
+        kernel_hooks::attach(Arc::clone(&self.pipes), Box::new(before_wait));
         self.queue().starting -= 1;
         while let Some(index) = self.next() {
+            if let Some(turns) = self.turns.as_ref().filter(|turns| turns.wants_kernel(index)) {
+                self.call_kernels(turns, index);
+                self.event.signal();
+                continue;
+            }
             let state = &self.cores[index].state;
             state.claim_queued();
             loop {
@@ -342,6 +380,22 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
+    /// Calls the kernel of a core, and those of the cores that are picked next.
+    fn call_kernels(self: &Arc<Self>, turns: &Turns, first: usize) {
+        let mut index = first;
+        loop {
+            let state = &self.cores[index].state;
+            state.claim_queued();
+            self.step(index, Reach::OneTransition);
+            state.requeue();
+            match turns.kernel_returned(self, index) {
+                AfterKernel::Run(next) => index = next,
+                AfterKernel::Done => return,
+                AfterKernel::Free => return self.enqueue(index),
+            }
+        }
+    }
+
     fn step(&self, index: usize, reach: Reach) -> Step {
         match (self.cores.get(index), self.registers.core(index)) {
             (Some(core), Some(registers)) => {
@@ -349,6 +403,41 @@ impl<C: Chip> CorePool<C> {
             }
             _ => Step::Waits,
         }
+    }
+}
+
+impl<C: Chip> Cores for Arc<CorePool<C>> {
+    fn next_kernel(&self, core: usize) -> Option<u64> {
+        self.cores.get(core)?.next_kernel()
+    }
+
+    fn running_kernel(&self, core: usize) -> Option<u64> {
+        Some(self.cores.get(core)?.busy()?.function)
+    }
+
+    fn move_on(&self, core: usize) -> bool {
+        let Some(SimCore { state, .. }) = self.cores.get(core) else { return false };
+        state.claim_queued();
+        let waits = CorePool::step(self, core, Reach::OneTransition) == Step::Waits;
+        let is_left = waits && state.release();
+        if !is_left {
+            state.requeue();
+        }
+        !is_left
+    }
+
+    fn start_kernel(&self, core: usize, running: usize) {
+        // Kernels outside keep their threads.
+        if self.thread_count() <= running
+            && let Err(error) = self.add_thread()
+        {
+            tracing::warn!(%error, "cannot start another thread for the simulated cores");
+        }
+        self.enqueue(core);
+    }
+
+    fn set_free(&self, core: usize) {
+        self.enqueue(core);
     }
 }
 

@@ -26,13 +26,13 @@ pub struct Engine<C: Chip> {
 }
 
 impl<C: Chip> Engine<C> {
-    /// Starts the cores and makes an executor for them.
+    /// Starts the cores and makes an executor for them. With a seed, they take turns in runs.
     ///
     /// # Errors
     ///
     /// [`PoolError`].
-    pub fn start() -> Result<Arc<Self>, PoolError> {
-        let pool = CorePool::<C>::start()?;
+    pub fn start(interleaving_seed: Option<u64>) -> Result<Arc<Self>, PoolError> {
+        let pool = CorePool::<C>::start(interleaving_seed)?;
         let executor = boxed_executor(SimPlatform::new(Arc::clone(&pool)));
         let record = AtomicPtr::new(core::ptr::null_mut());
         let engine = Arc::new(Self { executor, pool, record });

@@ -17,6 +17,8 @@ use protocol::CoreType;
 pub struct CoreIdentity {
     /// Cube or vector.
     pub kind: CoreType,
+    /// Its index among all cores of the run.
+    pub index: usize,
     /// Its cluster, from 0.
     pub cluster: usize,
     /// Number of a vector core within its cluster, 0 or 1; 0 for a cube core.
@@ -59,15 +61,25 @@ impl PipeStorage {
     }
 }
 
+/// Whom the thread tells that the kernel on a core is about to wait for its peers.
+pub type BeforeWait = Box<dyn Fn(CoreIdentity)>;
+
+/// The device that a thread belongs to.
+struct Attached {
+    storage: Arc<PipeStorage>,
+    before_wait: BeforeWait,
+}
+
 thread_local! {
-    /// Storage of the device whose pool this thread belongs to, and the core it runs now.
-    static CORE: RefCell<(Option<Arc<PipeStorage>>, Option<CoreIdentity>)> =
+    /// The device whose pool this thread belongs to, and the core it runs now.
+    static CORE: RefCell<(Option<Attached>, Option<CoreIdentity>)> =
         const { RefCell::new((None, None)) };
 }
 
-/// Tells which device's storage the kernels on this thread share.
-pub fn attach(storage: Arc<PipeStorage>) {
-    CORE.with_borrow_mut(|core| core.0 = Some(storage));
+/// Tells which device's storage the kernels on this thread share, and who wants to know when they
+/// ask for it: with it, they wait for one another.
+pub fn attach(storage: Arc<PipeStorage>, before_wait: BeforeWait) {
+    CORE.with_borrow_mut(|core| core.0 = Some(Attached { storage, before_wait }));
 }
 
 /// Runs `kernel` as the core `identity`.
@@ -100,7 +112,10 @@ extern "C" fn sub_block_id() -> u32 {
 /// `void *get_pipe_shared_state(uint64_t pipe_key, size_t size)`; null outside a kernel.
 extern "C" fn pipe_shared_state(key: u64, bytes: usize) -> *mut c_void {
     CORE.with_borrow(|core| match core {
-        (Some(storage), Some(identity)) => storage.piece(identity.cluster, key, bytes),
+        (Some(Attached { storage, before_wait }), Some(identity)) => {
+            before_wait(*identity);
+            storage.piece(identity.cluster, key, bytes)
+        }
         _ => core::ptr::null_mut(),
     })
 }
@@ -110,12 +125,12 @@ mod tests {
     use super::*;
 
     fn at(cluster: usize, sub_block: usize) -> CoreIdentity {
-        CoreIdentity { kind: CoreType::Aiv, cluster, sub_block }
+        CoreIdentity { kind: CoreType::Aiv, index: 0, cluster, sub_block }
     }
 
     #[test]
     fn a_kernel_learns_its_number_and_shares_storage_within_its_cluster_only() {
-        attach(Arc::default());
+        attach(Arc::default(), Box::new(|_| {}));
         let first = with_identity(at(0, 0), || (sub_block_id(), pipe_shared_state(7, 100)));
         let peer = with_identity(at(0, 1), || (sub_block_id(), pipe_shared_state(7, 100)));
         let other = with_identity(at(1, 0), || pipe_shared_state(7, 100));
@@ -127,7 +142,7 @@ mod tests {
 
     #[test]
     fn outside_a_kernel_there_is_no_storage() {
-        attach(Arc::default());
+        attach(Arc::default(), Box::new(|_| {}));
         assert!(pipe_shared_state(1, 8).is_null());
         assert_eq!(sub_block_id(), 0);
     }

@@ -61,8 +61,12 @@ impl<C: Chip> Engine<C> {
     /// What an AICPU thread does with an order. Returns 0 or a negative status.
     pub fn carry_out(&self, order: Order<C>) -> i32 {
         match order {
-            // SAFETY: the order has not ended, for this thread is in it (invariant).
-            Order::Run(RunRecord(record)) => self.executor().execute(unsafe { &*record }),
+            Order::Run(RunRecord(record)) => {
+                let pool = self.pool();
+                let _turn = pool.turns().map(|turns| turns.enter(pool));
+                // SAFETY: the order has not ended, for this thread is in it (invariant).
+                self.executor().execute(unsafe { &*record })
+            }
             Order::Unload { id, generation } => {
                 let outcome = self.executor().unload(id, Some(generation));
                 tracing::debug!(id = id.raw(), generation, ?outcome, "unloaded an orchestration");

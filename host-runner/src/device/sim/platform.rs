@@ -16,6 +16,7 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
 use super::guarded_call::trace::{self, Trace};
+use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
 use crate::device::resident_symbols::ResidentSymbols;
 
@@ -74,11 +75,21 @@ impl<C: Chip> SimPlatform<C> {
     }
 }
 
+impl<C: Chip> SimPlatform<C> {
+    /// Lets others go on, if threads take turns; false if the calling thread does not.
+    ///
+    /// Inlined: without a seed it is one branch that never changes.
+    #[inline]
+    fn point(&self, point: Point) -> bool {
+        self.pool.turns().is_some_and(|turns| turns.point(&self.pool, point))
+    }
+}
+
 impl<C: Chip> Platform for SimPlatform<C> {
     type CodeMemory = Slot;
 
     fn ticks(&self) -> u64 {
-        clock::nanoseconds()
+        self.pool.turns().map_or_else(clock::nanoseconds, Turns::nanoseconds)
     }
 
     fn ticks_per_second(&self) -> u64 {
@@ -91,11 +102,13 @@ impl<C: Chip> Platform for SimPlatform<C> {
     }
 
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
+        self.point(Point::ReadRegister);
         // A register that is not there reads as zero, as on a bus without the device.
         self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
     }
 
     fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
+        self.point(Point::WriteRegister);
         match self.pool.registers().write::<C>(block.0, offset, value) {
             Ok(Some(doorbell)) => self.pool.ring(doorbell),
             Ok(None) => {}
@@ -105,9 +118,17 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn notify_core(&self, worker: usize) {
         self.pool.notify(worker);
+        self.point(Point::Notify);
+    }
+
+    fn interleave(&self) {
+        self.point(Point::Interleave);
     }
 
     fn relax(&self, rounds: u32) {
+        if self.point(Point::Relax) {
+            return;
+        }
         match rounds {
             0..PAUSING_ROUNDS => core::hint::spin_loop(),
             PAUSING_ROUNDS..YIELDING_ROUNDS => std::thread::yield_now(),

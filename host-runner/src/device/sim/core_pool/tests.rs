@@ -18,7 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new(clusters: usize) -> Self {
-        let pool = CorePool::<A2a3>::start().unwrap();
+        let pool = CorePool::<A2a3>::start(None).unwrap();
         let runtime = Box::new(<A2a3 as Chip>::Runtime::new_zeroed());
         let payload = DispatchPayload::new_zeroed();
         let payloads = vec![payload; 6 * clusters].into_boxed_slice();

@@ -113,7 +113,11 @@ fn a_kernel_that_wants_the_hooks_gets_them() {
         }"#;
     let (mut kernels, mut memory) = (Kernels::default(), DeviceMemory::default());
     let record = load(&mut kernels, &mut memory, &cxx_bytes("hooks", source)).unwrap();
-    let identity =
-        kernel_hooks::CoreIdentity { kind: protocol::CoreType::Aiv, cluster: 0, sub_block: 1 };
+    let identity = kernel_hooks::CoreIdentity {
+        kind: protocol::CoreType::Aiv,
+        index: 1,
+        cluster: 0,
+        sub_block: 1,
+    };
     assert_eq!(kernel_hooks::with_identity(identity, || call(&memory, record)), 11);
 }

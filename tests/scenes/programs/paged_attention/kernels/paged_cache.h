@@ -1,0 +1,27 @@
+// A block of a paged cache, found by a kernel itself.
+#pragma once
+
+#include <algorithm>
+
+#include "rows.h"
+
+// The part of block n of a batch entry that is in its context; no rows if the context ends before.
+// Tensors: cache [blocks, block_size, head_dim]; block table, int32 [batch, longest]; context
+// lengths, int32 [batch].
+static inline __aicore__ uint32_t valid_positions(const __gm__ Tensor *context_lens, uint32_t batch,
+                                                  uint32_t n, uint32_t block_size) {
+    const uint32_t length = static_cast<uint32_t>(first_element<int32_t>(context_lens)[batch]);
+    const uint32_t before = n * block_size;
+    return length > before ? std::min(length - before, block_size) : 0;
+}
+
+// That block as rows; a copy of the cache's tensor in `view` carries it.
+static inline __aicore__ Rows cache_block(const __gm__ Tensor *cache, const __gm__ Tensor *table,
+                                          uint32_t batch, uint32_t n, uint32_t valid, Tensor &view) {
+    const uint32_t block_size = cache->shapes[1];
+    const uint32_t columns = cache->shapes[2];
+    const uint32_t entry = batch * table->shapes[1] + n;
+    const uint64_t block = valid > 0 ? static_cast<uint64_t>(first_element<int32_t>(table)[entry]) : 0;
+    view.start_offset = cache->start_offset + block * block_size * columns;
+    return Rows{&view, columns, valid, columns};
+}

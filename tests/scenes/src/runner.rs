@@ -1,0 +1,114 @@
+//! The parent's part: which scenes run, each in a process of its own, one after the other.
+//!
+//! One after the other, because a simulated device has more threads than this machine has
+//! processors; side by side, times would mean nothing.
+
+use std::ops::{Range, RangeInclusive};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use protocol::{A2a3, A5, Chip as _, ChipName};
+
+use crate::child;
+use crate::performance::Extent;
+use crate::row::Row;
+use crate::scene::Scene;
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// One chip, or all.
+    pub chip: Option<ChipName>,
+    /// One number of AICPU threads, or all that the chip has.
+    pub threads: Option<u32>,
+    /// Scenes whose names contain this, or all.
+    pub scene: Option<String>,
+    /// Seeds for small cases; none runs all cases, as it comes.
+    pub seeds: Range<u64>,
+}
+
+/// All numbers of AICPU threads that a run on a chip may have.
+#[must_use]
+pub fn all_threads(chip: ChipName) -> RangeInclusive<u32> {
+    let most = match chip {
+        ChipName::A2a3 => A2a3::MAX_AICPU_THREADS,
+        ChipName::A5 => A5::MAX_AICPU_THREADS,
+    };
+    // CAST: a handful.
+    1..=most as u32
+}
+
+impl Selection {
+    /// What runs of the scenes that are chosen, in order.
+    ///
+    /// # Errors
+    ///
+    /// Nothing would run.
+    pub fn plan<'a>(&self, scenes: &'a [Scene]) -> Result<Vec<(&'a Scene, Extent)>> {
+        let pattern = self.scene.as_deref().unwrap_or_default();
+        let mut plan = Vec::new();
+        for scene in scenes.iter().filter(|scene| scene.name.contains(pattern)) {
+            for &chip in crate::scene::BOTH_CHIPS {
+                let is_small = |small: bool| small || self.seeds.is_empty();
+                let mut cases = scene.cases.iter();
+                let has_cases = cases.any(|c| c.chips.contains(&chip) && is_small(c.small));
+                let is_wanted = self.chip.is_none_or(|wanted| wanted == chip);
+                if !has_cases || !is_wanted {
+                    continue;
+                }
+                let threads = self.threads.map_or(all_threads(chip), |one| one..=one);
+                if !all_threads(chip).contains(threads.start()) {
+                    continue;
+                }
+                plan.push((scene, Extent { chip, threads, seeds: self.seeds.clone() }));
+            }
+        }
+        if plan.is_empty() {
+            bail!(
+                "nothing to run: `scenes --list` names the scenes; a2a3 has {} AICPU threads, a5 {}",
+                A2a3::MAX_AICPU_THREADS,
+                A5::MAX_AICPU_THREADS
+            );
+        }
+        Ok(plan)
+    }
+}
+
+/// Runs a part of the plan in a process of its own: this program with the arguments of a child.
+///
+/// # Errors
+///
+/// The process cannot be started.
+pub fn run_in_child(scene: &Scene, extent: &Extent, limit: Duration) -> Result<Row> {
+    let program = std::env::current_exe().context("no path of this program")?;
+    let Extent { chip, threads, seeds } = extent;
+    let range = format!("{}-{}", threads.start(), threads.end());
+    let mut command = Command::new(program);
+    command.args(["--child", scene.name, "--chip", chip.name(), "--child-threads", &range]);
+    let count = seeds.end - seeds.start;
+    if count != 0 {
+        let (first, count) = (seeds.start.to_string(), count.to_string());
+        command.args(["--seed", &first, "--seeds", &count]);
+    }
+    let mut end = child::run(&mut command, limit)?;
+    if let (Some(seed), Some(problem)) = (end.failed_seed, &mut end.problem) {
+        let all = *threads == all_threads(*chip);
+        let only = if all { String::new() } else { format!(" --threads {}", threads.start()) };
+        let scene = scene.name;
+        let again = format!("--scene {scene} --chip {chip}{only} --seed {seed}");
+        *problem += &format!("\nagain: cargo xtask test scenes -- {again}");
+    }
+    let shown = if threads.start() == threads.end() { threads.start().to_string() } else { range };
+    Ok(Row::new(scene.name, chip.name(), shown, count, end))
+}
+
+/// Reads the range of AICPU threads that a parent passes.
+///
+/// # Errors
+///
+/// It is none.
+pub fn parse_range(text: &str) -> Result<RangeInclusive<u32>> {
+    let (first, last) = text.split_once('-').context("a range has two ends")?;
+    Ok(first.parse()?..=last.parse()?)
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask test scenes`: builds the scenes in release and runs them.
+//!
+//! Apart from the suites of `test_suite`: this is a program with a table of its own, which ends with
+//! `N passed, N failed`, and not a program of cargo's test harness.
+
+use anyhow::{Result, bail};
+
+use crate::process::{cargo, run as run_command};
+
+/// Runs the scenes; `rest` is passed on.
+///
+/// # Errors
+///
+/// They do not build, or one failed.
+pub(crate) fn run(rest: &[String]) -> Result<()> {
+    let program = ["run", "--release", "-p", "scenes", "--"];
+    run_command(cargo(&program).args(rest))
+}
+
+/// Refuses options that no suite but scenes takes.
+///
+/// # Errors
+///
+/// There are some.
+pub(crate) fn refuse(rest: &[String]) -> Result<()> {
+    if rest.is_empty() {
+        return Ok(());
+    }
+    bail!("`-- {}` is for `cargo xtask test scenes`; no other suite takes options", rest.join(" "))
+}
