@@ -222,7 +222,7 @@ impl Scheduler {
     /// [`note_progress`](Self::note_progress), and what deferred tasks wait for, which may change
     /// while the thread that waits for it has no processor.
     ///
-    /// For threads of the run, at the ends of a stall budget.
+    /// For threads of the run, whenever their wait looks at the clock.
     pub(crate) fn progress<C: Chip, P: Platform>(&self, platform: &P) -> u64 {
         // ORDERING: Relaxed: see `note_progress`.
         let counted = self.progress.0.load(Ordering::Relaxed);

@@ -87,8 +87,8 @@ pub(crate) enum Polled<T> {
 
 /// Polls, and works, until there is a value, a fault, or nothing has moved for the whole budget.
 ///
-/// A long graph is no stall: whenever `progress` (any number that changes when something moves) has
-/// changed, the budget starts anew.
+/// A long graph is no stall: whenever `progress` (any number that changes when something moves) is
+/// seen to have changed, the budget starts anew. It is looked at as often as the clock is.
 pub(crate) fn work_until<P: Platform, T>(
     platform: &P,
     faults: &FaultLatch,
@@ -96,33 +96,32 @@ pub(crate) fn work_until<P: Platform, T>(
     progress: impl Fn() -> u64,
     mut poll: impl FnMut() -> Polled<T>,
 ) -> Result<T, WaitEnd> {
+    let mut seen = progress();
+    let mut deadline = Deadline::after(platform, budget_us);
+    let mut idle_rounds: u32 = 0;
     loop {
-        let seen = progress();
-        let deadline = Deadline::after(platform, budget_us);
-        let mut idle_rounds: u32 = 0;
-        loop {
-            match poll() {
-                Polled::Done(value) => return Ok(value),
-                Polled::Progress => {
-                    idle_rounds = 0;
-                    platform.interleave();
-                }
-                Polled::Idle => {
-                    if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ)
-                        && deadline.has_passed(platform)
-                    {
-                        break;
-                    }
-                    platform.relax(idle_rounds);
-                    idle_rounds = idle_rounds.wrapping_add(1);
-                }
+        match poll() {
+            Polled::Done(value) => return Ok(value),
+            Polled::Progress => {
+                idle_rounds = 0;
+                platform.interleave();
             }
-            if faults.is_raised() {
-                return Err(WaitEnd::Aborted);
+            Polled::Idle => {
+                if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ) {
+                    let now = progress();
+                    if now != seen {
+                        seen = now;
+                        deadline = Deadline::after(platform, budget_us);
+                    } else if deadline.has_passed(platform) {
+                        return Err(WaitEnd::TimedOut);
+                    }
+                }
+                platform.relax(idle_rounds);
+                idle_rounds = idle_rounds.wrapping_add(1);
             }
         }
-        if progress() == seen {
-            return Err(WaitEnd::TimedOut);
+        if faults.is_raised() {
+            return Err(WaitEnd::Aborted);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! once nothing moves any more, which is when somebody asks.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use protocol::Chip;
 use spin::Mutex;
@@ -89,13 +90,24 @@ impl fmt::Display for Clause {
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     by_thread: [Mutex<Notice>; SCHEDULER_LIMIT],
+    /// Bit of each thread whose notice names a condition: in most runs none ever does, and then
+    /// looking costs one load.
+    naming: AtomicU32,
 }
+
+const _: () = assert!(SCHEDULER_LIMIT <= 32);
 
 impl Notices {
     /// Replaces the notice of a thread.
     pub(crate) fn publish(&self, thread: usize, notice: Notice) {
         if let Some(place) = self.by_thread.get(thread) {
             *place.lock() = notice;
+            // ORDERING: Relaxed (both): the lock has the notice; a bit that comes late is a look
+            // that comes late.
+            match notice.example {
+                Some(_) => self.naming.fetch_or(1 << thread, Ordering::Relaxed),
+                None => self.naming.fetch_and(!(1 << thread), Ordering::Relaxed),
+            };
         }
     }
 
@@ -118,11 +130,16 @@ impl Notices {
     pub(crate) fn values_now<C: Chip, P: Platform>(&self, platform: &P) -> u64 {
         /// Spreads a 32-bit value over the word (2^64 divided by the golden ratio).
         const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-        let now = |notice: &Mutex<Notice>| {
+        // ORDERING: Relaxed: see `publish`.
+        let naming = self.naming.load(Ordering::Relaxed);
+        let now = |(thread, notice): (usize, &Mutex<Notice>)| {
+            if naming & (1 << thread) == 0 {
+                return None;
+            }
             let example = notice.lock().example?;
             Some(u64::from(example.condition.look::<C, P>(platform).value).wrapping_mul(SPREAD))
         };
-        self.by_thread.iter().filter_map(now).fold(0, u64::wrapping_add)
+        self.by_thread.iter().enumerate().filter_map(now).fold(0, u64::wrapping_add)
     }
 
     /// All notices together, as the end of a message.
@@ -135,13 +152,13 @@ impl Notices {
         for notice in &self.by_thread {
             *notice.lock() = Notice::default();
         }
+        // ORDERING: Relaxed: the gate of the run publishes it.
+        self.naming.store(0, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use core::sync::atomic::{AtomicU32, Ordering};
-
     use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr};
 
     use super::super::waiting_list::Subtask;
