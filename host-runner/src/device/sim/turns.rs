@@ -28,6 +28,7 @@
 //! changes hands under the mutex.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ use virtual_clock::VirtualClock;
 const AICPU_LIMIT: usize = 8;
 /// How long a kernel may keep the turn. TIMEOUT: far above the kernels of small scenes; one that
 /// takes longer is most likely waiting for somebody.
-const KERNEL_PATIENCE: Duration = Duration::from_millis(50);
+const KERNEL_PATIENCE: Duration = Duration::from_millis(10);
 /// The same for an AICPU thread: only user code that hangs takes that long between two points.
 const AICPU_PATIENCE: Duration = Duration::from_millis(500);
 /// What an AICPU thread sleeps in a wait that only somebody without a turn can end.
@@ -188,6 +189,18 @@ impl Turns {
     /// An interleaving point of the calling thread. False for a thread that takes no turns.
     pub fn point(&self, cores: &impl Cores, point: Point) -> bool {
         let Some(me) = ME.get() else { return false };
+        self.pass_point(cores, me, point, point as usize);
+        true
+    }
+
+    /// An interleaving point of the executor. Where it is in the code tells how often a thread comes there.
+    pub fn point_at(&self, cores: &impl Cores, place: &'static Location<'static>) {
+        if let Some(me) = ME.get() {
+            self.pass_point(cores, me, Point::Interleave, core::ptr::from_ref(place).addr());
+        }
+    }
+
+    fn pass_point(&self, cores: &impl Cores, me: usize, point: Point, place: usize) {
         let mut state = self.lock();
         let waits_for_others = state.outside != 0 || self.clock.stands_still();
         if point == Point::Relax && waits_for_others && !state.has_runnable_core() {
@@ -203,8 +216,10 @@ impl Turns {
         if has_turn {
             self.clock.tick(point.is_idle() && state.outside == 0);
         }
+        if has_turn && point != Point::Relax {
+            state.policy.visit(me, place);
+        }
         self.go_on(state, cores, me, point, has_turn);
-        true
     }
 
     /// A core has something to do. False if no run takes turns: the pool steps it then.

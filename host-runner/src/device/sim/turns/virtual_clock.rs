@@ -16,7 +16,7 @@ use super::super::clock;
 /// Nanoseconds a point.
 const POINT: u64 = 1_000;
 /// Idle points in a row after which a poll is a nap.
-const IDLE_MAX: u64 = 4096;
+const IDLE_MAX: u64 = 8192;
 
 /// The clock. Written by whoever has the turn; read by anybody.
 #[derive(Debug, Default)]
