@@ -79,7 +79,7 @@ fn inner_consumers() -> Graph {
         passed: Cells { cells: vec![1], scalars: vec![outer, inner], ..Cells::default() },
         expected: vec![state],
         tasks: outer * (3 + 2 * inner),
-        block_dims: [3, 1],
+        block_dims: [3, 4],
     }
 }
 

@@ -17,7 +17,7 @@
 
 use std::collections::HashMap;
 
-use super::{AICPU_LIMIT, ActorSet, bit, bit_range};
+use super::state::{AICPU_LIMIT, ActorSet, bit, bit_range};
 use crate::case_data::random::SplitMix64;
 
 /// Actors there can be.
