@@ -15,7 +15,7 @@ use tests::sources;
 use tests::workers::{AICPU_THREADS, Cells, FORK_JOIN_TASKS, SENTINEL, fork_join};
 
 /// Seeds of each graph. Small scenes go through many more (`cargo xtask test seeds`).
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;
 
 /// A graph of the tests with what it leaves.
 struct Graph {

@@ -151,7 +151,12 @@ impl Turns {
         }
         let has_turn = state.come_back(me);
         if has_turn {
-            self.clock.tick(point.is_idle() && state.outside == 0);
+            let idle = if state.outside == 0 { point.is_idle() } else { Some(false) };
+            self.clock.tick(idle);
+            if self.clock.waits() {
+                // The others have come as far as they get.
+                state.policy.feed();
+            }
         }
         if has_turn && point != Point::Relax {
             state.policy.visit(me, place);
@@ -185,7 +190,7 @@ impl Turns {
         if !state.come_back(me) {
             return AfterKernel::Done;
         }
-        self.clock.tick(false);
+        self.clock.tick(Some(false));
         state.trace.add(me, Point::KernelReturned);
         loop {
             let next = state.choose(Some(me), Point::KernelReturned);
@@ -283,7 +288,7 @@ impl Turns {
                 if cores.move_on(core) {
                     state.runnable |= bit(actor);
                 }
-                self.clock.tick(false);
+                self.clock.tick(Some(false));
             }
         }
         Moved::Made

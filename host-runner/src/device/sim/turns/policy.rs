@@ -11,7 +11,7 @@
 //!   vain gets the lowest, too, since it would otherwise wait for the others for ever.
 //!
 //! And in most seeds, with either, somebody is **starved** now and then: it gets no turn for 32 to
-//! 4096 choices, as if its thread had been taken off the processor. Where it stands then is what matters:
+//! 4096 choices, as if its thread had been taken off the processor, or until the others only wait. Where it stands then is what matters:
 //! a thread is the more likely to be stopped at a place the fewer times anybody has been there in this run, or the
 //! places of the polling loops would take all the chances.
 
@@ -130,6 +130,12 @@ impl Policy {
             self.starved = bit(me);
             self.starved_for = 32 << self.random.below(8);
         }
+    }
+
+    /// Ends the starving of anybody.
+    pub(super) fn feed(&mut self) {
+        self.starved = 0;
+        self.starved_for = 0;
     }
 
     /// Ends the starving of somebody, and now and then begins that of a core.
