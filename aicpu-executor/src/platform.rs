@@ -131,6 +131,7 @@ pub trait Platform: Sync {
     /// An interleaving point: called between two steps of the executor that others must not take
     /// for one. A machine that explores the order of events lets other threads go on here; to all
     /// others it is nothing.
+    #[track_caller]
     fn interleave(&self) {}
 
     /// Makes what other processors wrote to `[address, address + bytes)` visible to this one.

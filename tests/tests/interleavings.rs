@@ -15,7 +15,7 @@ use tests::sources;
 use tests::workers::{AICPU_THREADS, Cells, FORK_JOIN_TASKS, SENTINEL, fork_join};
 
 /// Seeds of each graph. Small scenes go through many more (`cargo xtask test seeds`).
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;
 
 /// A graph of the tests with what it leaves.
 struct Graph {
@@ -79,7 +79,7 @@ fn inner_consumers() -> Graph {
         passed: Cells { cells: vec![1], scalars: vec![outer, inner], ..Cells::default() },
         expected: vec![state],
         tasks: outer * (3 + 2 * inner),
-        block_dims: [3, 1],
+        block_dims: [3, 4],
     }
 }
 

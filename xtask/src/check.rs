@@ -60,6 +60,11 @@ const CHECKS: &[Check] = &[
         run: || passed(scenes::run(&[])),
     },
     Check {
+        name: "seeds",
+        purpose: "the small scenes under a few seeds of the interleaving",
+        run: || passed(scenes::run_seeds(&["5".to_owned()])),
+    },
+    Check {
         name: "examples",
         purpose: "every example on the simulator, over thread counts and block dims",
         run: || passed(examples::run_all()),

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `test [SUITE…]` | the fast suite, or parts of it; ends with `N passed, N failed` |
 //! | `test scenes` | whole programs on the simulators of both chips, as a table that ends the same |
+//! | `test seeds` | the small ones of them under 200 seeds of the interleaving |
 //! | `ci [CHECK…]` | every check, or some; all run, then the failed ones are listed |
 //! | `tidy` | the house rules that no compiler checks |
 //! | `mutants` | a million broken images through the loader, and what became of them |
@@ -44,19 +45,19 @@ struct Arguments {
 enum Command {
     /// Runs the fast suite, or only the suites named.
     ///
-    /// Suites: unit, layout, tests, doc, firmware, or the name of a file in tests/tests; or scenes,
+    /// Suites: unit, layout, tests, doc, firmware, or the name of a file in tests/tests; or seeds or scenes,
     /// alone: whole programs on the simulators of both chips, in release, as a table.
     Test {
-        /// Suites to run; none means all but scenes.
+        /// Suites to run; none means all but scenes and seeds.
         suites: Vec<String>,
-        /// Passed on to scenes, such as `-- --chip a5`.
+        /// Passed on to scenes, such as `-- --chip a5`; for seeds with their number first.
         #[arg(last = true)]
         rest: Vec<String>,
     },
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
     /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
-    /// scenes, examples, readme, bench, deny.
+    /// scenes, seeds, examples, readme, bench, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
@@ -109,6 +110,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test { suites, rest } if suites == ["scenes"] => scenes::run(&rest),
+        Command::Test { suites, rest } if suites == ["seeds"] => scenes::run_seeds(&rest),
         Command::Test { suites, rest } => {
             scenes::refuse(&rest).and_then(|()| test_suite::run(&suites))
         }

@@ -1,4 +1,4 @@
-//! `cargo xtask test scenes`: builds the scenes in release and runs them.
+//! `cargo xtask test scenes` and `test seeds`: builds the scenes in release and runs them.
 //!
 //! Apart from the suites of `test_suite`: this is a program with a table of its own, which ends with
 //! `N passed, N failed`, and not a program of cargo's test harness.
@@ -17,6 +17,19 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
     run_command(cargo(&program).args(rest))
 }
 
+/// Runs the small scenes under seeds: 200, or as many as `rest` says in its first word.
+///
+/// # Errors
+///
+/// They do not build, or one failed.
+pub(crate) fn run_seeds(rest: &[String]) -> Result<()> {
+    let (count, rest) = match rest.split_first() {
+        Some((count, rest)) if !count.starts_with('-') => (count.as_str(), rest),
+        _ => ("200", rest),
+    };
+    run(&[&["--seeds".to_owned(), count.to_owned()], rest].concat())
+}
+
 /// Refuses options that no suite but scenes takes.
 ///
 /// # Errors
@@ -26,5 +39,8 @@ pub(crate) fn refuse(rest: &[String]) -> Result<()> {
     if rest.is_empty() {
         return Ok(());
     }
-    bail!("`-- {}` is for `cargo xtask test scenes`; no other suite takes options", rest.join(" "))
+    bail!(
+        "`-- {}` is for `cargo xtask test scenes` and `test seeds`; no other suite takes options",
+        rest.join(" ")
+    )
 }

@@ -43,7 +43,7 @@ struct Options {
     #[arg(long)]
     list: bool,
     /// Seconds after which a scene is killed.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     limit: u64,
     /// Runs the scenes that must fail, to see that they are reported.
     #[arg(long, hide = true)]
@@ -89,11 +89,10 @@ fn run(options: &Options) -> Result<ExitCode> {
     let Options { chip, threads, .. } = *options;
     let (scene, seeds) = (options.scene.clone(), options.seeds());
     let selection = Selection { chip, threads, scene, seeds };
-    let mut rows = Vec::new();
-    for (scene, extent) in selection.plan(&scenes)? {
-        note(&format!("{} on {}", scene.name, extent.chip));
-        rows.push(runner::run_in_child(scene, &extent, Duration::from_secs(options.limit))?);
-    }
+    let plan = selection.plan(&scenes)?;
+    let limit = Duration::from_secs(options.limit);
+    let rows =
+        runner::run_in_children(&plan, limit, &|scene, chip| note(&format!("{scene} on {chip}")))?;
     note("");
     report(&rows, options)
 }

@@ -4,7 +4,10 @@
 //! processors; side by side, times would mean nothing.
 
 use std::ops::{Range, RangeInclusive};
+use std::panic::resume_unwind;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -75,17 +78,58 @@ impl Selection {
     }
 }
 
+/// Runs all parts of a plan and returns their rows in its order.
+///
+/// One after the other, but under seeds as many at once as there are processors: then a child runs one
+/// thread at a time, and its times mean nothing anyway.
+///
+/// # Errors
+///
+/// As [`run_in_child`].
+pub fn run_in_children(
+    plan: &[(&Scene, Extent)],
+    limit: Duration,
+    begins: &(dyn Fn(&str, ChipName) + Sync),
+) -> Result<Vec<Row>> {
+    let by_seed = plan.iter().any(|(_, extent)| !extent.seeds.is_empty());
+    let at_once = if by_seed { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+    let parts: Vec<(&str, &Extent)> =
+        plan.iter().map(|(scene, extent)| (scene.name, extent)).collect();
+    let next = AtomicUsize::new(0);
+    let serve = || {
+        let mut rows = Vec::new();
+        // ORDERING: Relaxed: a ticket.
+        while let Some(index) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < parts.len())
+        {
+            let (name, extent) = parts[index];
+            begins(name, extent.chip);
+            rows.push((index, run_in_child(name, extent, limit)));
+        }
+        rows
+    };
+    let mut rows = thread::scope(|scope| {
+        let servers: Vec<_> = (0..at_once).map(|_| scope.spawn(serve)).collect();
+        let joined = servers.into_iter().map(|server| server.join());
+        joined
+            .flat_map(|rows| rows.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect::<Vec<_>>()
+    });
+    rows.sort_by_key(|(index, _)| *index);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
 /// Runs a part of the plan in a process of its own: this program with the arguments of a child.
 ///
 /// # Errors
 ///
 /// The process cannot be started.
-pub fn run_in_child(scene: &Scene, extent: &Extent, limit: Duration) -> Result<Row> {
+pub fn run_in_child(scene: &str, extent: &Extent, limit: Duration) -> Result<Row> {
     let program = std::env::current_exe().context("no path of this program")?;
     let Extent { chip, threads, seeds } = extent;
     let range = format!("{}-{}", threads.start(), threads.end());
     let mut command = Command::new(program);
-    command.args(["--child", scene.name, "--chip", chip.name(), "--child-threads", &range]);
+    command.args(["--child", scene, "--chip", chip.name(), "--child-threads", &range]);
     let count = seeds.end - seeds.start;
     if count != 0 {
         let (first, count) = (seeds.start.to_string(), count.to_string());
@@ -95,12 +139,11 @@ pub fn run_in_child(scene: &Scene, extent: &Extent, limit: Duration) -> Result<R
     if let (Some(seed), Some(problem)) = (end.failed_seed, &mut end.problem) {
         let all = *threads == all_threads(*chip);
         let only = if all { String::new() } else { format!(" --threads {}", threads.start()) };
-        let scene = scene.name;
         let again = format!("--scene {scene} --chip {chip}{only} --seed {seed}");
         *problem += &format!("\nagain: cargo xtask test scenes -- {again}");
     }
     let shown = if threads.start() == threads.end() { threads.start().to_string() } else { range };
-    Ok(Row::new(scene.name, chip.name(), shown, count, end))
+    Ok(Row::new(scene, chip.name(), shown, count, end))
 }
 
 /// Reads the range of AICPU threads that a parent passes.

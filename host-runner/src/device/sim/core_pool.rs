@@ -10,8 +10,7 @@
 //! been inside a kernel for long, or any core has for very long. There are never more threads than
 //! cores, and with that many every core can run.
 //!
-//! Under a seed the pool's threads take turns with the AICPU threads ([`turns`](super::turns)): a
-//! doorbell makes the core one of those that may be picked, and a thread of the pool only calls kernels.
+//! Under a seed the pool's threads take turns: see `in_turns`.
 //!
 //! Waking: `Queue` is under a mutex and says how many threads sleep. A thread goes to sleep only
 //! after it has seen the queue empty under that mutex, and a ring pushes under it, so either the
@@ -34,7 +33,7 @@ use super::event::Event;
 use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
 use super::registers::{Doorbell, Registers};
 use super::run_state::Duty;
-use super::turns::{AfterKernel, Cores, Turns};
+use super::turns::Turns;
 
 /// Threads that a pool starts with: the cores of one cluster can run together.
 const THREADS_MIN: usize = 3;
@@ -92,8 +91,7 @@ impl From<PoolError> for std::io::Error {
 }
 
 impl<C: Chip> CorePool<C> {
-    /// A pool for all cores of the chip, with its threads started; with a seed, one that takes
-    /// turns.
+    /// A pool for all cores of the chip, started; with a seed, one that takes turns.
     ///
     /// # Errors
     ///
@@ -139,11 +137,6 @@ impl<C: Chip> CorePool<C> {
     /// The register blocks of the cores.
     pub fn registers(&self) -> &Registers {
         &self.registers
-    }
-
-    /// Who goes on when, if a seed decides it.
-    pub fn turns(&self) -> Option<&Turns> {
-        self.turns.as_ref()
     }
 
     /// Number of threads now.
@@ -231,14 +224,6 @@ impl<C: Chip> CorePool<C> {
                 Step::Waits if core.state.release() => return,
                 Step::Waits | Step::Moved => {}
             }
-        }
-    }
-
-    /// Leaves a core to whoever has the turn, and to the pool between runs.
-    fn ring_in_turn(&self, turns: &Turns, index: usize) {
-        let Some(core) = self.cores.get(index) else { return };
-        if core.state.notify() == Duty::Queue && !turns.ready(index) {
-            self.enqueue(index);
         }
     }
 
@@ -380,22 +365,6 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
-    /// Calls the kernel of a core, and those of the cores that are picked next.
-    fn call_kernels(self: &Arc<Self>, turns: &Turns, first: usize) {
-        let mut index = first;
-        loop {
-            let state = &self.cores[index].state;
-            state.claim_queued();
-            self.step(index, Reach::OneTransition);
-            state.requeue();
-            match turns.kernel_returned(self, index) {
-                AfterKernel::Run(next) => index = next,
-                AfterKernel::Done => return,
-                AfterKernel::Free => return self.enqueue(index),
-            }
-        }
-    }
-
     fn step(&self, index: usize, reach: Reach) -> Step {
         match (self.cores.get(index), self.registers.core(index)) {
             (Some(core), Some(registers)) => {
@@ -403,41 +372,6 @@ impl<C: Chip> CorePool<C> {
             }
             _ => Step::Waits,
         }
-    }
-}
-
-impl<C: Chip> Cores for Arc<CorePool<C>> {
-    fn next_kernel(&self, core: usize) -> Option<u64> {
-        self.cores.get(core)?.next_kernel()
-    }
-
-    fn running_kernel(&self, core: usize) -> Option<u64> {
-        Some(self.cores.get(core)?.busy()?.function)
-    }
-
-    fn move_on(&self, core: usize) -> bool {
-        let Some(SimCore { state, .. }) = self.cores.get(core) else { return false };
-        state.claim_queued();
-        let waits = CorePool::step(self, core, Reach::OneTransition) == Step::Waits;
-        let is_left = waits && state.release();
-        if !is_left {
-            state.requeue();
-        }
-        !is_left
-    }
-
-    fn start_kernel(&self, core: usize, running: usize) {
-        // Kernels outside keep their threads.
-        if self.thread_count() <= running
-            && let Err(error) = self.add_thread()
-        {
-            tracing::warn!(%error, "cannot start another thread for the simulated cores");
-        }
-        self.enqueue(core);
-    }
-
-    fn set_free(&self, core: usize) {
-        self.enqueue(core);
     }
 }
 
@@ -461,5 +395,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+mod in_turns;
 #[cfg(test)]
 mod tests;

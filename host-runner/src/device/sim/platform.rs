@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::fmt::Write;
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -121,8 +122,11 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.point(Point::Notify);
     }
 
+    #[track_caller]
     fn interleave(&self) {
-        self.point(Point::Interleave);
+        if let Some(turns) = self.pool.turns() {
+            turns.point_at(&self.pool, Location::caller());
+        }
     }
 
     fn relax(&self, rounds: u32) {

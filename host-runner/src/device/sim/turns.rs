@@ -2,7 +2,7 @@
 //!
 //! Those that take turns are the *actors*: the AICPU threads of a run, and every core that has
 //! something to do. One of them has the turn. Wherever two steps must not be assumed to happen at
-//! once (a [`Point`]), the one that has it lets the [`policy`](Policy) pick who goes on. So the seed
+//! once (a [`Point`]), the one that has it lets the `policy` pick who goes on. So the seed
 //! decides everything that depends on time: who arrives first, when a core sees its doorbell, how long it takes to
 //! acknowledge, to run and to report the end, and what happens between two instructions of the executor.
 //!
@@ -15,39 +15,37 @@
 //! ```
 //!
 //! **Code that blocks.** A kernel may wait for another core, and foreign code may hang; with the
-//! turn held nobody could help it. So whoever keeps the turn for longer than [`KERNEL_PATIENCE`] or
-//! [`AICPU_PATIENCE`] goes *outside*: the others go on without it, and it asks for a turn when it comes to its
+//! turn held nobody could help it. So whoever keeps the turn for longer than `KERNEL_PATIENCE` or
+//! `AICPU_PATIENCE` goes *outside*: the others go on without it, and it asks for a turn when it comes to its
 //! next point. A kernel that asks for the storage of its pipes goes outside at once, and so does, for
 //! the rest of the run, every kernel that had to go outside before. From then on the interleaving depends on the machine too:
 //! the seed still explores, but does not promise the same run again
 //! ([`Interleaving::is_replayable`]).
 //!
-//! **Time** under a seed is virtual ([`VirtualClock`]), so no deadline fires because threads wait for their turn.
+//! **Time** under a seed is virtual (`virtual_clock`), so no deadline fires because threads wait for their turn.
 //!
 //! Waking: `State` is under a mutex, every AICPU actor has a condition variable of its own, and the turn only
 //! changes hands under the mutex.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+mod cores;
 mod policy;
+mod state;
 mod trace;
 mod virtual_clock;
 
+pub use cores::{AfterKernel, Cores};
 pub use trace::{Interleaving, Point};
 
 use policy::{Policy, members};
+use state::{AICPU_LIMIT, KERNEL_PATIENCE, State, bit, bit_range, patience};
 use trace::Trace;
 use virtual_clock::VirtualClock;
 
-/// Actors below this number are AICPU threads, the others are cores.
-const AICPU_LIMIT: usize = 8;
-/// How long a kernel may keep the turn. TIMEOUT: far above the kernels of small scenes; one that
-/// takes longer is most likely waiting for somebody.
-const KERNEL_PATIENCE: Duration = Duration::from_millis(50);
-/// The same for an AICPU thread: only user code that hangs takes that long between two points.
-const AICPU_PATIENCE: Duration = Duration::from_millis(500);
 /// What an AICPU thread sleeps in a wait that only somebody without a turn can end.
 const NAP: Duration = Duration::from_micros(20);
 /// What that counts as where there is no such kernel on this device: the run has stalled, or waits
@@ -57,54 +55,6 @@ const IDLE_NAP_COUNTS: Duration = Duration::from_millis(1);
 thread_local! {
     /// The actor that this thread is, if it is an AICPU thread in a run with turns.
     static ME: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-/// Set of actors, by number.
-type ActorSet = u128;
-
-/// The cores, as those who take turns see them. Called with the state of the turns locked.
-pub trait Cores {
-    /// Entry of the kernel that the core would call next; `None` if its next transition is another.
-    fn next_kernel(&self, core: usize) -> Option<u64>;
-    /// Entry of the kernel that the core is in.
-    fn running_kernel(&self, core: usize) -> Option<u64>;
-    /// Makes one transition that is no kernel call; whether the core has something left to do.
-    fn move_on(&self, core: usize) -> bool;
-    /// Has a thread of the pool make the call; `running` kernels are in flight, this one included.
-    fn start_kernel(&self, core: usize, running: usize);
-    /// Has the pool step the core without turns.
-    fn set_free(&self, core: usize);
-}
-
-/// What a pool thread does after a kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterKernel {
-    /// Call the next kernel of this core.
-    Run(usize),
-    /// Nothing: somebody else has the turn.
-    Done,
-    /// Step the core on: the run has no turns any more.
-    Free,
-}
-
-/// Who has the turn, and who wants it.
-#[derive(Debug)]
-struct State {
-    /// AICPU threads of the run; 0 while no run takes turns.
-    count: usize,
-    arrived: usize,
-    left: usize,
-    current: Option<usize>,
-    /// When the one with the turn got it or came to its last point.
-    since: Instant,
-    /// Actors that could go on.
-    runnable: ActorSet,
-    outside: ActorSet,
-    /// Entries of kernels that had to go outside in this run.
-    blocking: Vec<u64>,
-    policy: Policy,
-    trace: Trace,
-    runs: u64,
 }
 
 /// The turns of one device.
@@ -119,19 +69,7 @@ pub struct Turns {
 impl Turns {
     /// Turns in the order of `seed`.
     pub fn new(seed: u64) -> Self {
-        let state = State {
-            count: 0,
-            arrived: 0,
-            left: 0,
-            current: None,
-            since: Instant::now(),
-            runnable: 0,
-            outside: 0,
-            blocking: Vec::new(),
-            policy: Policy::new(seed),
-            trace: Trace::default(),
-            runs: 0,
-        };
+        let state = State::new(seed);
         Self {
             seed,
             state: Mutex::new(state),
@@ -188,6 +126,18 @@ impl Turns {
     /// An interleaving point of the calling thread. False for a thread that takes no turns.
     pub fn point(&self, cores: &impl Cores, point: Point) -> bool {
         let Some(me) = ME.get() else { return false };
+        self.pass_point(cores, me, point, point as usize);
+        true
+    }
+
+    /// An interleaving point of the executor. Where it is in the code tells how often a thread comes there.
+    pub fn point_at(&self, cores: &impl Cores, place: &'static Location<'static>) {
+        if let Some(me) = ME.get() {
+            self.pass_point(cores, me, Point::Interleave, core::ptr::from_ref(place).addr());
+        }
+    }
+
+    fn pass_point(&self, cores: &impl Cores, me: usize, point: Point, place: usize) {
         let mut state = self.lock();
         let waits_for_others = state.outside != 0 || self.clock.stands_still();
         if point == Point::Relax && waits_for_others && !state.has_runnable_core() {
@@ -201,10 +151,17 @@ impl Turns {
         }
         let has_turn = state.come_back(me);
         if has_turn {
-            self.clock.tick(point.is_idle() && state.outside == 0);
+            let idle = if state.outside == 0 { point.is_idle() } else { Some(false) };
+            self.clock.tick(idle);
+            if self.clock.waits() {
+                // The others have come as far as they get.
+                state.policy.feed();
+            }
+        }
+        if has_turn && point != Point::Relax {
+            state.policy.visit(me, place);
         }
         self.go_on(state, cores, me, point, has_turn);
-        true
     }
 
     /// A core has something to do. False if no run takes turns: the pool steps it then.
@@ -233,7 +190,7 @@ impl Turns {
         if !state.come_back(me) {
             return AfterKernel::Done;
         }
-        self.clock.tick(false);
+        self.clock.tick(Some(false));
         state.trace.add(me, Point::KernelReturned);
         loop {
             let next = state.choose(Some(me), Point::KernelReturned);
@@ -331,7 +288,7 @@ impl Turns {
                 if cores.move_on(core) {
                     state.runnable |= bit(actor);
                 }
-                self.clock.tick(false);
+                self.clock.tick(Some(false));
             }
         }
         Moved::Made
@@ -426,48 +383,6 @@ enum Moved {
     NeedsThread,
 }
 
-impl State {
-    fn take(&mut self, actor: usize) {
-        self.current = Some(actor);
-        self.since = Instant::now();
-    }
-
-    fn has_runnable_core(&self) -> bool {
-        self.runnable & !bit_range(AICPU_LIMIT) != 0
-    }
-
-    fn choose(&mut self, me: Option<usize>, point: Point) -> Option<usize> {
-        self.policy.choose(self.runnable, me, point == Point::Relax)
-    }
-
-    /// Takes an actor back in that may have been put outside; whether it has the turn.
-    fn come_back(&mut self, actor: usize) -> bool {
-        if self.outside & bit(actor) != 0 {
-            self.outside &= !bit(actor);
-            self.runnable |= bit(actor);
-            if self.current.is_none() {
-                self.take(actor);
-            }
-        }
-        self.current == Some(actor)
-    }
-
-    fn put_outside(&mut self, actor: usize) {
-        self.outside |= bit(actor);
-        self.runnable &= !bit(actor);
-        self.trace.lose();
-        if self.current == Some(actor) {
-            self.current = None;
-        }
-    }
-
-    fn note_blocking(&mut self, entry: u64) {
-        if !self.blocking.contains(&entry) {
-            self.blocking.push(entry);
-        }
-    }
-}
-
 /// A thread that takes turns.
 #[derive(Debug)]
 pub struct Entered<'t, K: Cores> {
@@ -479,18 +394,6 @@ impl<K: Cores> Drop for Entered<'_, K> {
     fn drop(&mut self) {
         self.turns.leave(self.cores);
     }
-}
-
-fn patience(actor: usize) -> Duration {
-    if actor < AICPU_LIMIT { AICPU_PATIENCE } else { KERNEL_PATIENCE }
-}
-
-fn bit(actor: usize) -> ActorSet {
-    1 << actor
-}
-
-fn bit_range(end: usize) -> ActorSet {
-    (1 << end) - 1
 }
 
 #[cfg(test)]

@@ -10,10 +10,14 @@
 //!   random, and at random points the one with the turn gets the lowest. Whoever polls in
 //!   vain gets the lowest, too, since it would otherwise wait for the others for ever.
 //!
-//! And in most seeds, with either, somebody is **starved** now and then: it gets no turn for 8 to
-//! 2048 choices, as if its thread had been taken off the processor.
+//! And in most seeds, with either, somebody is **starved** now and then: it gets no turn for 32 to
+//! 4096 choices, as if its thread had been taken off the processor, or until the others only wait. Where it stands then is what matters:
+//! a thread is the more likely to be stopped at a place the fewer times anybody has been there in this run, or the
+//! places of the polling loops would take all the chances.
 
-use super::{AICPU_LIMIT, ActorSet, bit, bit_range};
+use std::collections::HashMap;
+
+use super::state::{AICPU_LIMIT, ActorSet, bit, bit_range};
 use crate::case_data::random::SplitMix64;
 
 /// Actors there can be.
@@ -26,8 +30,11 @@ pub(super) struct Policy {
     rule: Rule,
     /// Cores that are slow: picked an eighth as often as others.
     slow: ActorSet,
-    /// Choices between two starvations, on average; 0 is never.
-    starves_every: u64,
+    /// Who comes to a place for the n-th time is stopped there once in this many times, and n more;
+    /// 0 is never.
+    starves_once_in: u64,
+    /// How often threads have come to each place.
+    visits: HashMap<usize, u64>,
     starved: ActorSet,
     starved_for: u32,
 }
@@ -66,8 +73,9 @@ impl Policy {
             _ => ActorSet::from(random.0.next_bits()) << 64 | ActorSet::from(random.0.next_bits()),
         };
         let slow = slow & !bit_range(AICPU_LIMIT);
-        let starves_every = random.one_of([0, 16, 64, 256]);
-        Self { random, rule, slow, starves_every, starved: 0, starved_for: 0 }
+        let starves_once_in = random.one_of([0, 4, 16, 64]);
+        let visits = HashMap::new();
+        Self { random, rule, slow, starves_once_in, visits, starved: 0, starved_for: 0 }
     }
 
     /// One of `runnable`; `None` if there is none. `me` has the turn; `relaxing`: it waits.
@@ -77,7 +85,7 @@ impl Policy {
         me: Option<usize>,
         relaxing: bool,
     ) -> Option<usize> {
-        self.starve(runnable, me.filter(|_| !relaxing));
+        self.count_down(runnable);
         let fed = runnable & !self.starved;
         let candidates = if fed == 0 { runnable } else { fed };
         let me = me.filter(|me| candidates & bit(*me) != 0);
@@ -111,23 +119,35 @@ impl Policy {
         }
     }
 
-    /// Begins or ends the starving of somebody.
-    ///
-    /// Half the time that is `busy`, who would like to go on: most errors need a thread that stands still
-    /// in the midst of something.
-    fn starve(&mut self, runnable: ActorSet, busy: Option<usize>) {
-        if self.starved_for > 0 {
-            self.starved_for -= 1;
+    /// An AICPU thread comes to a place in the code: it may be stopped there.
+    pub(super) fn visit(&mut self, me: usize, place: usize) {
+        if self.starves_once_in == 0 {
             return;
         }
+        let visits = self.visits.entry(place).or_default();
+        *visits += 1;
+        if self.starved_for == 0 && self.random.below(self.starves_once_in + *visits) == 0 {
+            self.starved = bit(me);
+            self.starved_for = 32 << self.random.below(8);
+        }
+    }
+
+    /// Ends the starving of anybody.
+    pub(super) fn feed(&mut self) {
         self.starved = 0;
-        if self.starves_every != 0 && self.random.below(self.starves_every) == 0 {
-            let aicpu = runnable & bit_range(AICPU_LIMIT);
-            let prefers_aicpu = aicpu != 0 && self.random.below(4) != 0;
-            let anybody = self.random.member(if prefers_aicpu { aicpu } else { runnable });
-            let victim = busy.filter(|_| self.random.below(2) == 0).or(anybody);
-            self.starved = victim.map_or(0, bit);
-            self.starved_for = 8 << self.random.below(9);
+        self.starved_for = 0;
+    }
+
+    /// Ends the starving of somebody, and now and then begins that of a core.
+    fn count_down(&mut self, runnable: ActorSet) {
+        self.starved_for = self.starved_for.saturating_sub(1);
+        if self.starved_for == 0 {
+            self.starved = 0;
+            if self.starves_once_in != 0 && self.random.below(512) == 0 {
+                let core = self.random.member(runnable & !bit_range(AICPU_LIMIT));
+                self.starved = core.map_or(0, bit);
+                self.starved_for = core.map_or(0, |_| 32 << self.random.below(7));
+            }
         }
     }
 }

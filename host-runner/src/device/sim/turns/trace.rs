@@ -27,9 +27,14 @@ pub enum Point {
 }
 
 impl Point {
-    /// Whether a thread that does nothing but wait comes here.
-    pub(super) fn is_idle(self) -> bool {
-        matches!(self, Self::Relax | Self::ReadRegister)
+    /// What coming here says about the run: true for a poll in vain, false where something has
+    /// happened, `None` for neither.
+    pub(super) fn is_idle(self) -> Option<bool> {
+        match self {
+            Self::Relax => Some(true),
+            Self::ReadRegister | Self::Interleave => None,
+            _ => Some(false),
+        }
     }
 }
 

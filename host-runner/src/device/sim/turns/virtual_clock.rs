@@ -15,8 +15,10 @@ use super::super::clock;
 
 /// Nanoseconds a point.
 const POINT: u64 = 1_000;
-/// Idle points in a row after which a poll is a nap.
-const IDLE_MAX: u64 = 4096;
+/// Polls in vain after which nobody may be kept from going on any more.
+const WAIT_MAX: u64 = 256;
+/// Polls in vain after which a poll is a nap.
+const IDLE_MAX: u64 = 2048;
 
 /// The clock. Written by whoever has the turn; read by anybody.
 #[derive(Debug, Default)]
@@ -26,7 +28,7 @@ pub(super) struct VirtualClock {
     now: AtomicU64,
     /// What this clock is ahead of the system's between runs; it may be behind, by wrapping.
     ahead: AtomicU64,
-    /// Points in a row at which nothing happened.
+    /// Polls in vain since something happened.
     idle: AtomicU64,
 }
 
@@ -53,11 +55,19 @@ impl VirtualClock {
         self.in_run.store(false, Ordering::Relaxed);
     }
 
-    /// One point. `idle`: of a thread that waits.
-    pub(super) fn tick(&self, idle: bool) {
-        let idle = if idle { self.idle.load(Ordering::Relaxed) + 1 } else { 0 };
-        self.idle.store(idle, Ordering::Relaxed);
+    /// One point; `idle` as [`Point::is_idle`](super::Point) says.
+    pub(super) fn tick(&self, idle: Option<bool>) {
+        match idle {
+            Some(true) => self.idle.store(self.idle.load(Ordering::Relaxed) + 1, Ordering::Relaxed),
+            Some(false) => self.idle.store(0, Ordering::Relaxed),
+            None => {}
+        }
         self.pass(Duration::from_nanos(POINT));
+    }
+
+    /// Whether the polls of some time have all been in vain.
+    pub(super) fn waits(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > WAIT_MAX
     }
 
     /// Whether nothing has happened for long.
@@ -83,7 +93,7 @@ mod tests {
         let start = clock.now();
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(clock.now(), start);
-        clock.tick(false);
+        clock.tick(Some(false));
         assert_eq!(clock.now(), start + POINT);
         clock.pass(Duration::from_secs(100));
         clock.end();
@@ -97,11 +107,13 @@ mod tests {
     fn a_run_stands_still_after_thousands_of_polls_until_something_happens() {
         let clock = VirtualClock::default();
         clock.begin();
-        (0..IDLE_MAX).for_each(|_| clock.tick(true));
+        (0..IDLE_MAX).for_each(|_| clock.tick(Some(true)));
         assert!(!clock.stands_still());
-        clock.tick(true);
-        assert!(clock.stands_still());
-        clock.tick(false);
+        clock.tick(None);
+        assert!(!clock.stands_still());
+        clock.tick(Some(true));
+        assert!(clock.stands_still() && clock.waits());
+        clock.tick(Some(false));
         assert!(!clock.stands_still());
     }
 }
