@@ -254,7 +254,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             &self.platform,
             &self.faults,
             setup.stall_us,
-            || self.scheduler.progress(),
+            || self.scheduler.progress::<C, P>(&self.platform),
             || {
                 if self.scheduler.is_finished() && thread.is_idle() {
                     return Polled::Done(());

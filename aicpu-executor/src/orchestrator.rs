@@ -183,7 +183,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             self.platform,
             self.faults,
             self.stall_us,
-            || self.scheduler.progress(),
+            || self.scheduler.progress::<C, P>(self.platform),
             || match poll() {
                 Some(value) => Polled::Done(value),
                 None => {

@@ -21,6 +21,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::Chip;
+
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
 use crate::region::consumer_list::EMPTY;
@@ -214,10 +216,15 @@ impl Scheduler {
         self.progress.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counter of [`note_progress`](Self::note_progress).
-    pub(crate) fn progress(&self) -> u64 {
+    /// A number that changes whenever anything moves: what is counted by
+    /// [`note_progress`](Self::note_progress), and what deferred tasks wait for, which may change
+    /// while the thread that waits for it has no processor.
+    ///
+    /// For threads of the run, at the ends of a stall budget.
+    pub(crate) fn progress<C: Chip, P: Platform>(&self, platform: &P) -> u64 {
         // ORDERING: Relaxed: see `note_progress`.
-        self.progress.0.load(Ordering::Relaxed)
+        let counted = self.progress.0.load(Ordering::Relaxed);
+        counted.wrapping_add(self.deferred.values_now::<C, P>(platform))
     }
 }
 

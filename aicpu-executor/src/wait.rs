@@ -87,7 +87,7 @@ pub(crate) enum Polled<T> {
 
 /// Polls, and works, until there is a value, a fault, or nothing has moved for the whole budget.
 ///
-/// A long graph is no stall: whenever `progress` (any counter that only moves forward) has
+/// A long graph is no stall: whenever `progress` (any number that changes when something moves) has
 /// changed, the budget starts anew.
 pub(crate) fn work_until<P: Platform, T>(
     platform: &P,

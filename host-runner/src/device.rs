@@ -181,6 +181,12 @@ pub trait Device: Send {
         None
     }
 
+    /// Return addresses of the calls through which the exception came that ended the last run, the
+    /// innermost first; none where there was no exception, or the device cannot tell.
+    fn throw_trace(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
     /// The part of the run record that the host fills, as the last run left it.
     fn run_record(&mut self) -> &mut RuntimeBody;
 

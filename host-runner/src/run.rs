@@ -34,7 +34,8 @@ pub struct RunConfig {
     pub aicpu_threads: u32,
     /// How long the run may take: more than nothing, at most [`TIMEOUT_MAX`].
     pub timeout: Duration,
-    /// How long no task may make progress; zero: seven eighths of `timeout`, so that a run in
+    /// How long no task may make progress, which a change of a counter that a deferred task waits
+    /// for is; zero: seven eighths of `timeout`, so that a run in
     /// which nothing moves ends with a report of what it waits for, and not with the timeout.
     pub stall_timeout: Duration,
     /// How long after a fault or the timeout the device may take to stop before it is given up.

@@ -24,6 +24,7 @@ use crate::run::{self, Bound};
 mod code_location;
 mod config;
 mod peers;
+mod throw_site;
 
 pub use crate::code_listing::CodeListing;
 pub use crate::device::{Interleaving, RingConfig};
@@ -340,7 +341,8 @@ impl State {
                 let loads = self.counters.loads;
                 Ok(RunReport { tasks, loads, loaded: end.loaded, elapsed })
             }
-            Err(error) => {
+            Err(mut error) => {
+                self.name_throw_site(&mut error);
                 self.recover(handle, &error);
                 Err(error)
             }

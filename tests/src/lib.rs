@@ -1,5 +1,5 @@
 //! What the tests in `tests/` share: how a callable comes from the sources in `data/`, how a worker
-//! is opened and proved to work, and what the process holds at a moment.
+//! is opened and proved to work, what hanging code waits for, and what the process holds at a moment.
 //!
 //! ```text
 //! data/*.cpp ──sources──▶ images ──▶ Callable ──▶ Worker ◀── workers
@@ -8,6 +8,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot be set up may end")]
 
+pub mod flag;
 pub mod process;
 pub mod sources;
 pub mod workers;

@@ -275,7 +275,7 @@ fn an_exception_out_of_the_entry_arrives_with_its_text() {
     check_fault("throws_error", code, &["std::runtime_error", "no such tile"]);
     check_fault("throws_number", code, &["int"]);
     check_fault("throws_in_scope", code, &["string"]);
-    check_fault("asserts", code, &["assertion failed: index < output_count_"]);
+    check_fault("asserts", code, &["assertion failed: index < output_count_", "thrown in asserts"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use host_runner::arguments::{Arguments, TensorArgument, TensorData};
@@ -12,6 +12,7 @@ use host_runner::comm::{CommError, CommGroup, WORK_SPACE_BYTES};
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::{CallableHandle, PlatformName, Worker};
 use protocol::{CoreType, DataType};
+use tests::flag::Flag;
 use tests::sources;
 use tests::workers::{Cells, SENTINEL, assert_works, open_on, threads};
 
@@ -57,25 +58,6 @@ fn short() -> RunConfig {
         stall_timeout: Duration::from_millis(200),
         grace: Duration::from_millis(300),
         ..threads(3)
-    }
-}
-
-/// What hanging code waits for; set when dropped, so that a failing test leaves nothing waiting.
-struct Flag(&'static AtomicU32);
-
-impl Flag {
-    fn new() -> Self {
-        Self(Box::leak(Box::new(AtomicU32::new(0))))
-    }
-
-    fn address(&self) -> u64 {
-        self.0.as_ptr().expose_provenance() as u64
-    }
-}
-
-impl Drop for Flag {
-    fn drop(&mut self) {
-        self.0.store(1, Ordering::Release);
     }
 }
 
@@ -224,7 +206,7 @@ fn a_hang_on_one_chip_neither_stops_nor_harms_the_other() {
                 assert_works(&workers[1], &threads(1 + turn % 4));
             }
             assert!(!waiting.is_finished(), "the first chip is still in its run");
-            flag.0.store(1, Ordering::Release);
+            flag.set();
             assert_eq!(waiting.join().unwrap().unwrap(), [1]);
         });
         let mut bytes = [0; 8];
@@ -292,8 +274,8 @@ fn a_lost_chip_is_named_its_peers_go_on_and_a_new_group_has_it_back() {
         assert_eq!(workers[1].usage(), Default::default());
 
         // The kernel of the lost device wakes up after the group has gone, and writes to windows.
-        flag.0.store(1, Ordering::Release);
-        while flag.0.load(Ordering::Acquire) != 2 {
+        flag.set();
+        while flag.get() != 2 {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert_works(&workers[1], &threads(3));

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,9 +43,9 @@ fn with_entry(entry: &str) -> (Worker, CallableHandle) {
     (worker, handle)
 }
 
-/// Settings under which a wait that nobody ends takes a fifth of a second.
+/// Settings under which a wait that nobody ends takes less than half a second.
 fn short(aicpu_threads: u32) -> RunConfig {
-    RunConfig { stall_timeout: Duration::from_millis(200), ..threads(aicpu_threads) }
+    RunConfig { stall_timeout: Duration::from_millis(400), ..threads(aicpu_threads) }
 }
 
 /// Runs with `cells` cells and these scalars; gives the cells back.
@@ -72,7 +72,7 @@ fn fails(
 ) {
     let mut passed = Cells { cells: vec![SENTINEL], scalars: scalars.to_vec(), ..Cells::default() };
     assert_fault(passed.run(worker, handle, config), code, parts);
-    assert_works(worker, config);
+    assert_works(worker, &threads(config.aicpu_threads));
 }
 
 #[test]
@@ -165,6 +165,32 @@ fn a_slow_peer_is_no_stall_as_long_as_a_counter_moves() {
 }
 
 #[test]
+fn a_counter_that_moves_for_ever_ends_with_the_time_limit_which_names_it() {
+    let with = with_entry("waits");
+    for aicpu_threads in [1, 3] {
+        let counters = counters(1);
+        let is_over = AtomicBool::new(false);
+        let timeout = Duration::from_millis(800);
+        let config = RunConfig { timeout, ..short(aicpu_threads) };
+        let error = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    counters[0].0.fetch_xor(1, Ordering::Release);
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let ended = run(&with.0, &with.1, 1, &waiting(counters, 2, 1, 1), &config);
+            is_over.store(true, Ordering::Relaxed);
+            ended.unwrap_err().to_string()
+        });
+        for part in ["within its limit of 800 ms", "and must reach 2", "func_id 4"] {
+            assert!(error.contains(part), "{part:?} is missing in: {error}");
+        }
+        assert_works(&with.0, &threads(aicpu_threads));
+    }
+}
+
+#[test]
 fn a_condition_that_never_holds_is_a_stall_that_says_which_one() {
     let with = with_entry("waits");
     for aicpu_threads in AICPU_THREADS {
@@ -174,7 +200,7 @@ fn a_condition_that_never_holds_is_a_stall_that_says_which_one() {
         let (second, start) =
             (format!("the counter at {:#x}", address(&counters[1..])), Instant::now());
         let parts = [
-            "no progress for 200 ms",
+            "no progress for 400 ms",
             "1 sub-task waits for 1 deferred condition",
             "condition 1 (of 2, from 0) of the kernel of func_id 4 (task 0 of ring 0, block 0, core ",
             &second,
@@ -203,7 +229,7 @@ fn reading_an_element_waits_for_the_conditions_of_its_writer() {
     }
     // With one thread it is the read that gives up.
     let parts =
-        ["an element access waited", "no task made progress for 200 ms", "is 0 and must reach 5"];
+        ["an element access waited", "no task made progress for 400 ms", "is 0 and must reach 5"];
     let scalars = [address(counters(1)), 5];
     fails(&with, &scalars, &short(1), StatusCode::TensorWaitTimeout, &parts);
 }

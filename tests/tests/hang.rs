@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use host_runner::callable::Callable;
@@ -11,32 +10,9 @@ use host_runner::device::LostCause;
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::{CallableHandle, Worker};
 use protocol::{CoreType, StatusCode};
+use tests::flag::Flag;
 use tests::sources;
 use tests::workers::{Cells, SENTINEL, assert_fault, assert_works, open, threads};
-
-/// What hanging code waits for. It lives for ever, as the code may look at it at any time; dropping
-/// this sets it, so that a test that fails leaves nothing spinning.
-struct Flag(&'static AtomicU32);
-
-impl Flag {
-    fn new() -> Self {
-        Self(Box::leak(Box::new(AtomicU32::new(0))))
-    }
-
-    fn address(&self) -> u64 {
-        self.0.as_ptr().expose_provenance() as u64
-    }
-
-    fn set(&self) {
-        self.0.store(1, Ordering::Release);
-    }
-}
-
-impl Drop for Flag {
-    fn drop(&mut self) {
-        self.set();
-    }
-}
 
 /// Settings with which everything here takes well under a second.
 fn short(aicpu_threads: u32) -> RunConfig {

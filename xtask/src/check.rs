@@ -135,6 +135,9 @@ fn clippy() -> Result<Outcome> {
     let firmware = ["clippy", "-p", "aicpu-firmware"];
     let arguments = [&firmware[..], &["--profile", "firmware", "--", "-D", "warnings"]].concat();
     process::run(&mut firmware::with_log_frames(cargo(&arguments)))?;
+    let a5 = [&firmware[..], &["--features", "a5"]].concat();
+    let arguments = [&a5[..], &["--profile", "firmware", "--", "-D", "warnings"]].concat();
+    process::run(&mut firmware::with_log_frames(cargo(&arguments)))?;
     let arguments = [&firmware[..], &["--tests", "--", "-D", "warnings"]].concat();
     passed(process::run(&mut firmware::with_log_frames(cargo(&arguments))))
 }

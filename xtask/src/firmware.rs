@@ -1,4 +1,4 @@
-//! Builds the AICPU image: a static library by cargo, then the shared object by the linker.
+//! Builds the AICPU images, one for each chip: a static library by cargo, then the shared object by the linker.
 //!
 //! Not a `cdylib`: rustc's own version script cannot name the symbols that defmt makes. The linker
 //! gets the archive, the list of exports and `aicpu-executor/firmware/link.x`:
@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+
+use protocol::{A2a3, A5, ChipName};
 
 use crate::check::Outcome;
 use crate::process::{cargo, output_of, root, run};
@@ -56,6 +58,31 @@ const TARGETS: [Target; 2] = [
         emulation: "aarch64linux",
         // Outlined atomics ask the C library which processor this is, in a constructor.
         flags: "-Ctarget-feature=-outline-atomics",
+    },
+];
+
+/// A chip that there is an image for.
+struct ChipImage {
+    name: &'static str,
+    /// The feature of the firmware that picks the chip, if it is not the default.
+    features: &'static str,
+    file: &'static str,
+    /// Loads the image and asks it things.
+    smoke: fn(&Path) -> Result<()>,
+}
+
+const CHIPS: [ChipImage; 2] = [
+    ChipImage {
+        name: ChipName::A2a3.name(),
+        features: "",
+        file: "libaicpu_firmware.so",
+        smoke: smoke::check::<A2a3>,
+    },
+    ChipImage {
+        name: ChipName::A5.name(),
+        features: "a5",
+        file: "libaicpu_firmware_a5.so",
+        smoke: smoke::check::<A5>,
     },
 ];
 
@@ -96,9 +123,11 @@ pub(crate) fn check() -> Result<Outcome> {
             );
             continue;
         }
-        let image = build(target, is_host)?;
-        if is_host {
-            smoke::check(&image)?;
+        for chip in &CHIPS {
+            let image = build(target, chip, is_host)?;
+            if is_host {
+                (chip.smoke)(&image)?;
+            }
         }
         checked += 1;
     }
@@ -109,9 +138,10 @@ pub(crate) fn check() -> Result<Outcome> {
 }
 
 /// Builds, links and inspects; returns the shared object.
-fn build(target: &Target, is_host: bool) -> Result<PathBuf> {
+fn build(target: &Target, chip: &ChipImage, is_host: bool) -> Result<PathBuf> {
     let arguments = ["build", "-p", "aicpu-firmware", "--profile", "firmware"];
     let mut command = with_log_frames(cargo(&arguments));
+    command.args(["--features", chip.features]);
     let folder = if is_host {
         target_folder().join("firmware")
     } else {
@@ -126,13 +156,13 @@ fn build(target: &Target, is_host: bool) -> Result<PathBuf> {
     }
     run(&mut command)?;
     let archive = folder.join("libaicpu_firmware.a");
-    let image = folder.join("libaicpu_firmware.so");
+    let image = folder.join(chip.file);
     let archive_facts = inspect::archive(&read(&archive)?)
         .with_context(|| format!("{} is not what it should be", archive.display()))?;
     link(target, &archive, &image)?;
     let facts = inspect::image(&read(&image)?, &EXPORTS)
         .with_context(|| format!("{} is not what it should be", image.display()))?;
-    println!("{}: {}", target.triple, image.display());
+    println!("{} for {}: {}", target.triple, chip.name, image.display());
     println!(
         "  code {} B, constants {} B, data {} B, zeroed data {} B; {} members in the archive",
         facts.code, facts.constants, facts.data, facts.zeroed, archive_facts.members

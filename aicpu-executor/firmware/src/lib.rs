@@ -6,7 +6,7 @@
 //! std nor an allocator nor a C library, and `cargo xtask ci no-std` proves that on the linked file.
 //!
 //! ```text
-//!  host or launcher ── aicpu_execute, set_* ──► entry ──► resident ──► Executor<A2a3, LinuxPlatform>
+//!  host or launcher ── aicpu_execute, set_* ──► entry ──► resident ──► Executor<ThisChip, LinuxPlatform>
 //!                   ◄─ aicpu_drain_log ──────── log_transport ◄── defmt frames ── aicpu_executor::log
 //! ```
 //!

@@ -16,10 +16,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use aicpu_executor::loader::{Import, SymbolResolver};
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{Slot, SlotArena, SlotConfig, cache};
-use protocol::{A2a3, CallableId, Chip};
+use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use crate::c_functions;
+use crate::resident::ThisChip;
 
 pub(crate) mod clock;
 mod registers;
@@ -83,7 +84,7 @@ impl Platform for LinuxPlatform {
         // ORDERING: Acquire: see `set_register_table`.
         let table = self.register_table.load(Ordering::Acquire);
         let index = usize::try_from(physical_core).ok()?;
-        if index >= A2a3::PHYSICAL_CORE_LIMIT {
+        if index >= ThisChip::PHYSICAL_CORE_LIMIT {
             return None;
         }
         registers::block_address(table, index).map(RegisterBlock)

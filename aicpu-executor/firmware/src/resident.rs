@@ -7,13 +7,16 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
 use aicpu_executor::Executor;
-use protocol::A2a3;
 use spin::Once;
 
 use crate::platform::LinuxPlatform;
 
 /// The chip that this image is built for.
-pub(crate) type ThisChip = A2a3;
+#[cfg(not(feature = "a5"))]
+pub(crate) type ThisChip = protocol::A2a3;
+/// The chip that this image is built for.
+#[cfg(feature = "a5")]
+pub(crate) type ThisChip = protocol::A5;
 
 /// The executor on that chip and this platform.
 pub(crate) type ThisExecutor = Executor<ThisChip, LinuxPlatform>;

@@ -29,12 +29,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Ends a run that is over its time limit, with a fault that says what it hangs in if that is
-    /// a function of the orchestration other than its entry.
+    /// a function of the orchestration other than its entry, and what deferred tasks wait for.
     ///
     /// For the host that watches the run. An earlier fault stays. A constructor or destructor that
     /// is running is given up on, as [`quarantine`](Self::quarantine) does.
     pub fn report_time_limit(&self, limit_ms: u128) {
-        let limit = format_args!("the run did not end within its limit of {limit_ms} ms");
+        let clause = self.scheduler.deferred.clause();
+        let limit = format_args!("the run did not end within its limit of {limit_ms} ms{clause}");
         match self.running_call() {
             // It may well be waiting for its tasks.
             Some(RunningCall { function: ForeignFunction::Entry, .. }) | None => {

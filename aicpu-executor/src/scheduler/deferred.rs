@@ -32,8 +32,10 @@
 //!
 //! Counters are written from outside, so a run may wait without anything of its own moving. Any
 //! change of a watched value is progress and starts the stall budget anew; a peer is given up when
-//! no value has changed for the whole of it. A value that changes for ever and never suffices ends
-//! with the host's time limit.
+//! no value has changed for the whole of it. Whoever would report a stall looks at one value of each
+//! thread itself, should the thread have had no processor to do so. A value that changes for ever and never suffices ends
+//! with the host's time limit. Values are watched from when they are in the list: not those of a
+//! sub-task that a full list keeps on its core.
 
 use core::fmt;
 
@@ -185,8 +187,12 @@ impl<C: Chip> SchedulerThread<C> {
         unsafe {
             context.payloads.ingresses.clear(context.platform, subtask.worker, running.id.buffer())
         };
+        let was_held_back = self.held_back & bit != 0;
         self.held_back &= !bit;
         if unmet == 0 {
+            if was_held_back {
+                self.publish_notice(context, list);
+            }
             return AfterFin::Count;
         }
         context.platform.interleave();

@@ -322,6 +322,11 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.engine.pool().turns().map(Turns::interleaving)
     }
 
+    fn throw_trace(&mut self) -> Vec<u64> {
+        let thrown = self.parts.engine.executor().platform().take_thrown();
+        thrown.map(|trace| trace.addresses().to_vec()).unwrap_or_default()
+    }
+
     fn run_record(&mut self) -> &mut RuntimeBody {
         self.parts.record.body_mut()
     }
@@ -329,6 +334,7 @@ impl<C: Chip> Device for SimDevice<C> {
     fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError> {
         self.check(launch)?;
         self.parts.prepare(launch)?;
+        let _of_an_earlier_run = self.parts.engine.executor().platform().take_thrown();
         let Parts { aicpu, engine, record, .. } = &*self.parts;
         let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
         // SAFETY: (all three) the record stays in its box and is not written until `finish` has

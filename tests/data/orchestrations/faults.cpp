@@ -10,6 +10,26 @@ Tensor spoil(const ChipStorageTaskArgs &orch_args) {
 }
 }  // namespace
 
+// Functions that the compiler leaves as they are, for exceptions to come through.
+[[gnu::noinline]] static void divide_tile(uint64_t parts) {
+    if (parts == 0) throw std::runtime_error("no parts");
+}
+
+[[gnu::noinline]] static void make_tiles(uint64_t parts) {
+    divide_tile(parts);
+    asm volatile("");
+}
+
+[[gnu::noinline]] static void descend(uint64_t depth) {
+    if (depth == 0) throw std::runtime_error("at the bottom");
+    descend(depth - 1);
+    asm volatile("" ::: "memory");
+}
+
+[[gnu::noinline]] static const Tensor &second_output(const TaskOutputTensors &outs) {
+    return outs.get_ref(1);
+}
+
 extern "C" {
 
 PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
@@ -55,6 +75,32 @@ void fatal(const ChipStorageTaskArgs &orch_args) {
 void own_fatal(const ChipStorageTaskArgs &orch_args) {
     spoil(orch_args);
     rt_report_fatal(4711, "a number of its own");
+}
+
+void throws_deep(const ChipStorageTaskArgs &orch_args) {
+    spoil(orch_args);
+    make_tiles(0);
+}
+
+void throws_deepest(const ChipStorageTaskArgs &orch_args) {
+    spoil(orch_args);
+    descend(100);
+}
+
+void throws_after_catching(const ChipStorageTaskArgs &orch_args) {
+    spoil(orch_args);
+    try {
+        make_tiles(0);
+    } catch (const std::runtime_error &error) {
+        throw std::runtime_error(std::string("after ") + error.what());
+    }
+}
+
+// An assertion of the headers, in a function of the orchestration's own.
+void asserts_deep(const ChipStorageTaskArgs &orch_args) {
+    spoil(orch_args);
+    const TaskOutputTensors none{};
+    if (second_output(none).ndims == 77) rt_scope_begin();
 }
 
 void throws_error(const ChipStorageTaskArgs &orch_args) {

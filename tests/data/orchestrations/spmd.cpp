@@ -4,6 +4,15 @@
 #define FUNC_CUBE 0
 #define FUNC_VECTOR 1
 
+// Each chip has a name of its own for it (spec trb §11).
+static void set_blocks(Arg &args, uint64_t count) {
+#ifdef SIMPLER_CHIP_A5
+    args.launch_spec.set_core_num(static_cast<int16_t>(count));
+#else
+    args.launch_spec.set_block_num(static_cast<int16_t>(count));
+#endif
+}
+
 extern "C" {
 
 PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
@@ -33,7 +42,7 @@ void blocks(const ChipStorageTaskArgs &orch_args) {
         Arg args;
         args.add_inout(apart ? own : out);
         args.add_scalar(apart ? uint64_t{0} : uint64_t{line}, uint64_t{lines_per_block});
-        args.launch_spec.set_block_num(static_cast<int16_t>(count));
+        set_blocks(args, count);
         args.launch_spec.set_require_sync_start((task >> 17 & 1) != 0);
         rt_submit_task(kernels, args);
         line += count * lines_per_block;
@@ -51,7 +60,7 @@ void described(const ChipStorageTaskArgs &orch_args) {
     Arg args;
     args.add_inout(out);
     args.add_scalar(int32_t{-5}, 1.5f, ~uint64_t{0}, true);
-    args.launch_spec.set_block_num(static_cast<int16_t>(orch_args.scalar(0)));
+    set_blocks(args, orch_args.scalar(0));
     rt_submit_task(kernels, args);
 }
 
@@ -65,7 +74,7 @@ void meetings(const ChipStorageTaskArgs &orch_args) {
         Arg args;
         args.add_no_dep(out);
         args.add_scalar(orch_args.scalar(i), blocks, first);
-        args.launch_spec.set_block_num(static_cast<int16_t>(blocks));
+        set_blocks(args, blocks);
         args.launch_spec.set_require_sync_start(true);
         rt_submit_aiv_task(FUNC_VECTOR, args);
     }

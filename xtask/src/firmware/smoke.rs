@@ -3,31 +3,31 @@
 //! It shows that the file is loadable by an ordinary loader, that its platform works without a C
 //! library, and that log frames come out. Whole runs are the business of the tests.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use protocol::{RuntimeA2a3, StatusCode};
+use protocol::{Chip, RuntimeRecord, StatusCode};
+use zerocopy::FromZeros;
 
 /// Bytes drained at once; a frame is far smaller.
 const DRAIN_BYTES: usize = 1024;
 
-type Execute = unsafe extern "C" fn(*const RuntimeA2a3) -> i32;
+type Execute<C> = unsafe extern "C" fn(*const <C as Chip>::Runtime) -> i32;
 type Drain = unsafe extern "C" fn(*mut u8, usize) -> usize;
 type Base = unsafe extern "C" fn() -> u64;
 
-/// Checks the image at `path`.
+/// Checks the image at `path`, which is for the chip `C`.
 ///
 /// # Errors
 ///
 /// It cannot be loaded, lacks an entry point, or answers other than it should.
-pub(super) fn check(path: &Path) -> Result<()> {
+pub(super) fn check<C: Chip>(path: &Path) -> Result<()> {
     // SAFETY: the image has no constructors (`inspect::image` has looked).
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
         .with_context(|| format!("cannot load {}", path.display()))?;
     // SAFETY: (all) the types are those of aicpu-executor/firmware/src/entry.rs.
-    let execute = *unsafe { library.get::<Execute>(b"aicpu_execute\0") }?;
+    let execute = *unsafe { library.get::<Execute<C>>(b"aicpu_execute\0") }?;
     // SAFETY: as above.
     let drain = *unsafe { library.get::<Drain>(b"aicpu_drain_log\0") }?;
     // SAFETY: as above.
@@ -36,11 +36,11 @@ pub(super) fn check(path: &Path) -> Result<()> {
     // SAFETY: null is an argument that the function checks.
     let refused = unsafe { execute(std::ptr::null()) };
     ensure!(refused == -StatusCode::InvalidArgs.code(), "no run record: answered {refused}");
-    let refused = execute_zeroed(execute);
-    ensure!(
-        refused == -StatusCode::ThreadCountInvalid.code(),
-        "a run without threads: answered {refused}"
-    );
+    // The number of threads is where the record of this chip has it, and the memory is missing.
+    for (threads, code) in [(0, StatusCode::ThreadCountInvalid), (1, StatusCode::RegionTooSmall)] {
+        let refused = execute_empty::<C>(execute, threads);
+        ensure!(refused == -code.code(), "a run on {threads} threads: answered {refused}");
+    }
 
     let mut frames = [0xEE_u8; DRAIN_BYTES];
     // SAFETY: the array has the bytes that the call is told of.
@@ -57,18 +57,10 @@ pub(super) fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Calls `execute` with a run record of zeroes, which asks for no thread.
-fn execute_zeroed(execute: Execute) -> i32 {
-    let layout = Layout::new::<RuntimeA2a3>();
-    // SAFETY: the record is not of size 0.
-    let record = unsafe { alloc_zeroed(layout) }.cast::<RuntimeA2a3>();
-    if record.is_null() {
-        return 0;
-    }
-    // SAFETY: the record is plain numbers, for which zeroes are valid, and stays until the call
-    // has returned.
-    let code = unsafe { execute(record) };
-    // SAFETY: allocated above with this layout.
-    unsafe { dealloc(record.cast(), layout) };
-    code
+/// Calls `execute` with a run record of zeroes but for its number of threads.
+fn execute_empty<C: Chip>(execute: Execute<C>, threads: i32) -> i32 {
+    let mut record = Box::new(C::Runtime::new_zeroed());
+    record.body_mut().sche_cpu_num = threads;
+    // SAFETY: the record stays until the call has returned.
+    unsafe { execute(&raw const *record) }
 }

@@ -5,14 +5,15 @@ use std::vec::Vec;
 
 use protocol::{
     ArgTag, DeferredCompletionEntry, DeviceAddr, LocalContext, MAX_DEFERRED_CONDITIONS,
-    MixedKernels, ScopeMode,
+    MixedKernels,
 };
 
 use super::{scalar_arg, tensor_arg};
 use crate::scheduler::deferred::waiting_list::WAITING_LIMIT;
 use crate::testing::submission::{NO_KERNELS, Submission, elements, external};
-use crate::testing::{Kernel, Machine, Session};
+use crate::testing::{Kernel, Machine};
 
+mod around;
 mod left_behind;
 
 use left_behind::defer_wrongly;
@@ -306,55 +307,4 @@ fn a_full_list_holds_cores_back_until_there_is_room() {
         // Those that fit into the list, and one on each of the six vector cores.
         assert_eq!(counters.0[2].load(Ordering::Relaxed), FIT + 6);
     }
-}
-
-/// Slots of deferred tasks are reused as those of others, and no earlier.
-#[test]
-fn deferred_tasks_wrap_around_a_small_window() {
-    for seed in 1..=20 {
-        let counters = Counters::new(1);
-        let mut buffer = [-1];
-        let outcome = Machine { seed, window: 4, ..Machine::default() }.run(&KERNELS, |session| {
-            for round in 1..=40 {
-                session.orchestrator.scope_begin(session.services, ScopeMode::Auto).unwrap();
-                counters.raising(0, 1).submit(session);
-                counters.waiting(Submission::aiv(DEFER), &mut buffer, 0, round).submit(session);
-                session.orchestrator.scope_end(session.services).unwrap();
-            }
-            counters.recording(&mut buffer).submit(session);
-        });
-        assert_eq!((outcome.code(), buffer), (0, [40]), "{:?}", outcome.fault);
-    }
-}
-
-#[test]
-fn reading_an_element_waits_for_the_conditions_of_its_writer() {
-    for seed in 1..=20 {
-        let counters = Counters::new(1);
-        let mut buffer = [-1];
-        let tensor = external(&mut buffer, &[1]);
-        let outcome = Machine { seed, ..Machine::default() }.run(
-            &KERNELS,
-            |session: &mut Session<'_, '_>| {
-                counters.waiting(Submission::aiv(DEFER), &mut buffer, 0, 3).submit(session);
-                for _ in 0..3 {
-                    counters.raising(0, 1).submit(session);
-                }
-                session.orchestrator.get_tensor_data(session.services, &tensor, &[0]);
-                assert_eq!(counters.0[0].load(Ordering::Relaxed), 3);
-            },
-        );
-        assert_eq!(outcome.code(), 0, "{:?}", outcome.fault);
-    }
-}
-
-/// The end of a kernel that defers nothing costs one look at its core's own ingress.
-#[test]
-fn a_kernel_that_defers_nothing_is_looked_at_once() {
-    let outcome = Machine::default().run(&KERNELS, |session| {
-        for _ in 0..10 {
-            Submission::aiv(NOTHING).submit(session);
-        }
-    });
-    assert_eq!((outcome.code(), outcome.invalidations), (0, 10));
 }

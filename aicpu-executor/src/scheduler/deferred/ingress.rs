@@ -148,3 +148,58 @@ impl Ingresses {
 // The head is what `left` reads and `clear` writes at once.
 const _: () = assert!(core::mem::offset_of!(DeferredCompletionIngress, count) == 0);
 const _: () = assert!(core::mem::offset_of!(DeferredCompletionIngress, error_code) == 4);
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::testing::{TestPlatform, zeroed};
+
+    #[test]
+    fn every_core_and_parity_has_a_buffer_of_its_own() {
+        let ingresses: Box<Ingresses> = zeroed();
+        let mut starts: Vec<u64> = Vec::new();
+        for (worker, buffer) in (0..CORE_LIMIT).flat_map(|worker| [(worker, 0), (worker, 1)]) {
+            let context = ingresses.context(worker, buffer);
+            let start = context.completion_count.raw();
+            assert!(start.is_multiple_of(64));
+            assert_eq!(context.completion_error_code.raw(), start + 4);
+            assert_eq!(context.completion_entries.raw(), start + 8);
+            assert_eq!((context.completion_capacity, context.task_token), (64, TaskId::INVALID));
+            starts.push(start);
+        }
+        starts.sort_unstable();
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 1600), "{starts:x?}");
+    }
+
+    #[test]
+    fn what_a_kernel_leaves_in_one_buffer_is_found_there_until_it_is_cleared() {
+        let platform = TestPlatform::without_cores();
+        let ingresses: Box<Ingresses> = zeroed();
+        let id = DispatchId::FIRST;
+        // SAFETY: (all) this test is alone with the buffers.
+        unsafe {
+            let mine = ingresses.buffer(5, id.buffer());
+            (*mine).entries[63].expected_value = 77;
+            let head = mine.cast::<[u32; 2]>();
+            for (count, error_code) in [(3, 0), (0, -7), (u32::MAX, i32::MIN)] {
+                head.write([count, error_code.cast_unsigned()]);
+                let left = ingresses.left(&platform, 5, id);
+                assert_eq!(left, Some(Left { count, error_code }));
+                assert_eq!(ingresses.left(&platform, 5, id.next()), None);
+                assert_eq!(ingresses.left(&platform, 4, id), None);
+            }
+            ingresses.clear(&platform, 5, id.buffer() ^ 1);
+            assert_ne!(ingresses.left(&platform, 5, id), None);
+            ingresses.clear(&platform, 5, id.buffer());
+            assert_eq!(ingresses.left(&platform, 5, id), None);
+            // Entries outlive their count; nobody looks at them.
+            assert_eq!(ingresses.entry(&platform, 5, id, 63).expected_value, 77);
+            head.write([1, 0]);
+            ingresses.clear_all(&platform);
+            assert_eq!(ingresses.left(&platform, 5, id), None);
+        }
+    }
+}

@@ -5,11 +5,13 @@
 
 use core::fmt;
 
+use protocol::Chip;
 use spin::Mutex;
 
 use super::condition::Condition;
 use super::waiting_list::WAITING_LIMIT;
 use super::{NamedSubtask, SCHEDULER_LIMIT};
+use crate::platform::Platform;
 
 /// One condition that is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +112,19 @@ impl Notices {
         sum
     }
 
+    /// A number that changes, but for a rare coincidence, when a value that a notice names does.
+    ///
+    /// Looks at memory that tasks wait for, so it is for threads of the run that waits.
+    pub(crate) fn values_now<C: Chip, P: Platform>(&self, platform: &P) -> u64 {
+        /// Spreads a 32-bit value over the word (2^64 divided by the golden ratio).
+        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let now = |notice: &Mutex<Notice>| {
+            let example = notice.lock().example?;
+            Some(u64::from(example.condition.look::<C, P>(platform).value).wrapping_mul(SPREAD))
+        };
+        self.by_thread.iter().filter_map(now).fold(0, u64::wrapping_add)
+    }
+
     /// All notices together, as the end of a message.
     pub(crate) fn clause(&self) -> Clause {
         Clause(self.sum())
@@ -120,5 +135,67 @@ impl Notices {
         for notice in &self.by_thread {
             *notice.lock() = Notice::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicU32, Ordering};
+
+    use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr};
+
+    use super::super::waiting_list::Subtask;
+    use super::*;
+    use crate::region::SlotHandle;
+    use crate::scheduler::Scheduler;
+    use crate::testing::TestPlatform;
+
+    fn notice(counter: &AtomicU32) -> Notice {
+        let entry = DeferredCompletionEntry {
+            addr: DeviceAddr::new(counter.as_ptr().expose_provenance() as u64),
+            expected_value: 5,
+            ..DeferredCompletionEntry::default()
+        };
+        let subtask = Subtask::new(SlotHandle::new(0, 3), 7, 2, 25);
+        let named = NamedSubtask { task: protocol::TaskId::new(0, 3), subtask };
+        let condition = Condition::check::<A2a3>(&entry).expect("a good condition");
+        let example = Some(Example { named, count: 2, index: 1, condition, value: 4 });
+        Notice { subtasks: 1, conditions: 2, held_back: 0, example }
+    }
+
+    #[test]
+    fn a_value_that_its_thread_has_not_looked_at_is_progress_too() {
+        let (platform, scheduler) = (TestPlatform::without_cores(), Scheduler::default());
+        let progress = || scheduler.progress::<A2a3, _>(&platform);
+        let counters = [const { AtomicU32::new(0) }; 2];
+        scheduler.deferred.publish(0, notice(&counters[0]));
+        scheduler.deferred.publish(SCHEDULER_LIMIT - 1, notice(&counters[1]));
+        let mut before = progress();
+        assert_eq!(progress(), before);
+        for counter in [0, 1, 1, 0] {
+            counters[counter].fetch_add(1, Ordering::Relaxed);
+            assert_ne!(progress(), before, "counter {counter}");
+            before = progress();
+        }
+        scheduler.deferred.clear();
+        assert_eq!(progress(), Scheduler::default().progress::<A2a3, _>(&platform));
+    }
+
+    #[test]
+    fn notices_of_all_threads_add_up_and_one_condition_is_named() {
+        let notices = Notices::default();
+        assert_eq!(std::format!("{}", notices.clause()), "");
+        let counter = AtomicU32::new(0);
+        notices.publish(3, notice(&counter));
+        let only = Notice { subtasks: 2, conditions: 3, held_back: 1, example: None };
+        notices.publish(0, only);
+        let address = counter.as_ptr().expose_provenance();
+        let expected = std::format!(
+            "; meanwhile 3 sub-tasks wait for 5 deferred conditions, and 1 core is held back since a \
+             thread has room for 4096 conditions; condition 1 (of 2, from 0) of the kernel of \
+             func_id 7 (task 3 of ring 0, block 2, core 25): the counter at {address:#x} is 4 and \
+             must reach 5"
+        );
+        assert_eq!(std::format!("{}", notices.clause()), expected);
     }
 }

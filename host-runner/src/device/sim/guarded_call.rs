@@ -3,7 +3,8 @@
 //! An orchestration or a kernel may throw past its entry. Nothing in such a shared object has to
 //! cooperate: the call goes through a frame of ours whose personality routine declares that it
 //! handles every foreign exception (`trampoline`), and the exception object that arrives there
-//! is turned into text and destroyed (`describe`). A Rust panic is not ours to handle and
+//! is turned into text and destroyed (`describe`); through which calls it came is noted before
+//! (`trace`). A Rust panic is not ours to handle and
 //! passes through.
 //!
 //! Data flow: closure → shim (`extern "C-unwind"`) → trampoline → foreign code; back comes either
@@ -12,7 +13,10 @@
 use core::ffi::c_void;
 
 mod describe;
+pub mod trace;
 mod trampoline;
+
+pub use describe::demangled;
 
 /// What is passed through the trampoline: the call to make, then its result.
 struct Passage<F, R> {

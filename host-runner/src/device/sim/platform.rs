@@ -16,6 +16,7 @@ use spin::Mutex;
 use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
+use super::guarded_call::trace::{self, Trace};
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
 use crate::device::resident_symbols::ResidentSymbols;
@@ -45,6 +46,8 @@ pub struct SimPlatform<C: Chip> {
     slots: OnceLock<SlotArena>,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
+    /// Through which calls the first exception came that left an orchestration, since it was taken.
+    thrown: Mutex<Option<Trace>>,
 }
 
 impl<C: Chip> SimPlatform<C> {
@@ -55,7 +58,14 @@ impl<C: Chip> SimPlatform<C> {
             symbols: ResidentSymbols::open(),
             slots: OnceLock::new(),
             lister: OnceLock::new(),
+            thrown: Mutex::new(None),
         }
+    }
+
+    /// Through which calls the first exception came that has left code of an orchestration since the
+    /// last call of this, the innermost first; `None` without one.
+    pub fn take_thrown(&self) -> Option<Trace> {
+        self.thrown.lock().take()
     }
 
     /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
@@ -180,6 +190,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         // SAFETY: the caller's promise.
         guarded(|| unsafe { call.invoke() }).map_err(|text| {
+            self.thrown.lock().get_or_insert_with(trace::last);
             let mut kept = ExceptionText::new();
             for character in text.chars() {
                 if kept.write_char(character).is_err() {

@@ -48,7 +48,8 @@ static void attend(const PagedRequest &request, uint32_t first, uint32_t count) 
 
         Arg update;
         update.add_input(weighed.get_ref(1), weighed.get_ref(2), part.get_ref(0));
-        update.add_inout(accumulated.get_ref(0), accumulated.get_ref(1), accumulated.get_ref(2), out);
+        update.add_inout(accumulated.get_ref(0), accumulated.get_ref(1), accumulated.get_ref(2),
+                         out);
         update.add_scalar(n == 0, n + 1 == blocks);
         rt_submit_aiv_task(FUNC_ONLINE_UPDATE, update);
     }

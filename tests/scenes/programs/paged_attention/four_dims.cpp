@@ -1,5 +1,5 @@
-// Attention over a paged cache with several heads of keys and values and a sink, all tensors of rank
-// 4: views are cut in the middle of rows, and accumulators start from initial values.
+// Attention over a paged cache with several heads of keys and values and a sink, all tensors of
+// rank 4: views are cut in the middle of rows, and accumulators start from initial values.
 #include "pto_orchestration_api.h"
 
 #define FUNC_QK_MATMUL 0

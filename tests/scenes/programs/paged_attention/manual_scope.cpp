@@ -4,28 +4,22 @@
 
 // The tasks of one block. `last` is the task that wrote what is accumulated; returns the one that
 // does now.
-static PTO2TaskId add_block(const PagedRequest &request, const Tensor &query, const Tensor &out,
+static PTO2TaskId add_block(const PagedRequest &request, const TileInfos &infos,
+                            const Tensor &query, const Tensor &out,
                             const TaskOutputTensors &accumulated, uint32_t b, uint32_t n,
                             uint32_t length, PTO2TaskId last) {
-    const uint32_t score_shape[2] = {request.tile, request.block_size};
-    const uint32_t rows_shape[2] = {request.tile, request.head_dim};
-    const uint32_t state_shape[1] = {request.tile};
-    TensorCreateInfo scores_info(score_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo weights_info(score_shape, 2, request.key_cache.dtype);
-    TensorCreateInfo rows_info(rows_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo state_info(state_shape, 1, DataType::FLOAT32);
     Tensor keys = request.block_of(request.key_cache, b, n);
     Tensor values = request.block_of(request.value_cache, b, n);
 
     Arg qk;
     qk.add_input(query, keys);
-    qk.add_output(scores_info);
+    qk.add_output(infos.scores);
     TaskOutputTensors scores = rt_submit_aic_task(FUNC_QK_MATMUL, qk);
     if (scores.empty()) return PTO2TaskId::invalid();
 
     Arg softmax;
     softmax.add_input(scores.get_ref(0));
-    softmax.add_output(weights_info, state_info, state_info);
+    softmax.add_output(infos.weights, infos.state, infos.state);
     softmax.add_scalar(request.scale, request.valid_in(n, length));
     softmax.add_dep(scores.task_id());
     TaskOutputTensors weighed = rt_submit_aiv_task(FUNC_SOFTMAX_PREPARE, softmax);
@@ -33,7 +27,7 @@ static PTO2TaskId add_block(const PagedRequest &request, const Tensor &query, co
 
     Arg pv;
     pv.add_input(weighed.get_ref(0), values);
-    pv.add_output(rows_info);
+    pv.add_output(infos.rows);
     pv.add_dep(weighed.task_id());
     TaskOutputTensors part = rt_submit_aic_task(FUNC_PV_MATMUL, pv);
     if (part.empty()) return PTO2TaskId::invalid();
@@ -52,10 +46,7 @@ static PTO2TaskId add_block(const PagedRequest &request, const Tensor &query, co
 
 extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) {
     const PagedRequest request(orch_args);
-    const uint32_t rows_shape[2] = {request.tile, request.head_dim};
-    const uint32_t state_shape[1] = {request.tile};
-    TensorCreateInfo rows_info(rows_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo state_info(state_shape, 1, DataType::FLOAT32);
+    const TileInfos infos(request, request.block_size);
     for (uint32_t b = 0; b < request.batch; ++b) {
         const uint32_t length = request.context_len(b);
         if (length == 0) continue;
@@ -63,11 +54,11 @@ extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &orch_args) 
             PTO2_SCOPE(PTO2ScopeMode::MANUAL) {
                 Tensor query = request.heads_of(request.query, b, head);
                 Tensor out = request.heads_of(request.out, b, head);
-                TaskOutputTensors accumulated = alloc_tensors(state_info, state_info, rows_info);
+                TaskOutputTensors accumulated = alloc_tensors(infos.state, infos.state, infos.rows);
                 if (accumulated.empty()) return;
                 PTO2TaskId last = PTO2TaskId::invalid();
                 for (uint32_t n = 0; n < request.blocks_of(length); ++n) {
-                    last = add_block(request, query, out, accumulated, b, n, length, last);
+                    last = add_block(request, infos, query, out, accumulated, b, n, length, last);
                     if (!last.is_valid()) return;
                 }
             }

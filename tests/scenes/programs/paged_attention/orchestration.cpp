@@ -3,20 +3,15 @@
 #include "paged_request.h"
 
 // One tile of heads of one batch entry.
-static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head, bool inner_scopes) {
+static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head,
+                   bool inner_scopes) {
     const uint32_t length = request.context_len(b);
     const uint32_t blocks = request.blocks_of(length);
-    const uint32_t score_shape[2] = {request.tile, request.block_size};
-    const uint32_t rows_shape[2] = {request.tile, request.head_dim};
-    const uint32_t state_shape[1] = {request.tile};
-    TensorCreateInfo scores_info(score_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo weights_info(score_shape, 2, request.key_cache.dtype);
-    TensorCreateInfo rows_info(rows_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo state_info(state_shape, 1, DataType::FLOAT32);
+    const TileInfos infos(request, request.block_size);
 
     Tensor query = request.heads_of(request.query, b, first_head);
     Tensor out = request.heads_of(request.out, b, first_head);
-    TaskOutputTensors accumulated = alloc_tensors(state_info, state_info, rows_info);
+    TaskOutputTensors accumulated = alloc_tensors(infos.state, infos.state, infos.rows);
     if (accumulated.empty()) return;
 
     for (uint32_t n = 0; n < blocks; ++n) {
@@ -28,15 +23,15 @@ static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head,
         Arg qk;
         qk.add_input(query);
         qk.add_input(keys);
-        qk.add_output(scores_info);
+        qk.add_output(infos.scores);
         TaskOutputTensors scores = rt_submit_aic_task(FUNC_QK_MATMUL, qk);
         if (scores.empty()) return;
 
         Arg softmax;
         softmax.add_input(scores.get_ref(0));
-        softmax.add_output(weights_info);
-        softmax.add_output(state_info);
-        softmax.add_output(state_info);
+        softmax.add_output(infos.weights);
+        softmax.add_output(infos.state);
+        softmax.add_output(infos.state);
         softmax.add_scalar(request.scale);
         softmax.add_scalar(request.valid_in(n, length));
         TaskOutputTensors weighed = rt_submit_aiv_task(FUNC_SOFTMAX_PREPARE, softmax);
@@ -45,7 +40,7 @@ static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head,
         Arg pv;
         pv.add_input(weighed.get_ref(0));
         pv.add_input(values);
-        pv.add_output(rows_info);
+        pv.add_output(infos.rows);
         TaskOutputTensors part = rt_submit_aic_task(FUNC_PV_MATMUL, pv);
         if (part.empty()) return;
 

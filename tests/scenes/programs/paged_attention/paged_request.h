@@ -70,6 +70,21 @@ struct PagedRequest {
     }
 };
 
+// What the tasks of a tile of heads make, with scores and weights for `positions` positions.
+struct TileInfos {
+    TensorCreateInfo scores, weights, rows, state;
+
+    TileInfos(const PagedRequest &request, uint32_t positions) {
+        const uint32_t score_shape[2] = {request.tile, positions};
+        const uint32_t rows_shape[2] = {request.tile, request.head_dim};
+        const uint32_t state_shape[1] = {request.tile};
+        scores = TensorCreateInfo(score_shape, 2, DataType::FLOAT32);
+        weights = TensorCreateInfo(score_shape, 2, request.key_cache.dtype);
+        rows = TensorCreateInfo(rows_shape, 2, DataType::FLOAT32);
+        state = TensorCreateInfo(state_shape, 1, DataType::FLOAT32);
+    }
+};
+
 extern "C" PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
     return PTO2OrchestrationConfig{.expected_arg_count = 8};
 }

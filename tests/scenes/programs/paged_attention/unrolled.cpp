@@ -4,7 +4,7 @@
 
 static constexpr uint32_t UNROLL = 4;  // as in kernels/*_unrolled.cpp
 
-// Views of the blocks of a group, as many as kernels take; those beyond the context repeat the last.
+// Views of the blocks of a group, as many as kernels take; beyond the context they repeat the last.
 struct BlockGroup {
     Tensor blocks[UNROLL];
 
@@ -23,14 +23,8 @@ struct BlockGroup {
 static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head, uint32_t length,
                    bool manual) {
     const uint32_t blocks = request.blocks_of(length);
-    const uint32_t score_shape[2] = {request.tile, UNROLL * request.block_size};
-    const uint32_t rows_shape[2] = {request.tile, request.head_dim};
-    const uint32_t state_shape[1] = {request.tile};
-    TensorCreateInfo scores_info(score_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo weights_info(score_shape, 2, request.key_cache.dtype);
-    TensorCreateInfo rows_info(rows_shape, 2, DataType::FLOAT32);
-    TensorCreateInfo state_info(state_shape, 1, DataType::FLOAT32);
-    const TensorCreateInfo accumulator_infos[3] = {state_info, state_info, rows_info};
+    const TileInfos infos(request, UNROLL * request.block_size);
+    const TensorCreateInfo accumulator_infos[3] = {infos.state, infos.state, infos.rows};
 
     Tensor query = request.heads_of(request.query, b, first_head);
     Tensor out = request.heads_of(request.out, b, first_head);
@@ -45,14 +39,14 @@ static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head,
 
         args.reset();
         args.add_input(query, k.blocks[0], k.blocks[1], k.blocks[2], k.blocks[3]);
-        args.add_output(scores_info);
+        args.add_output(infos.scores);
         args.add_scalar(count);
         TaskOutputTensors scores = rt_submit_aic_task(FUNC_QK_MATMUL, args);
         if (scores.empty()) return;
 
         args.reset();
         args.add_input(scores.get_ref(0));
-        args.add_output(weights_info, state_info, state_info);
+        args.add_output(infos.weights, infos.state, infos.state);
         args.add_scalar(request.scale,
                         std::min(UNROLL * request.block_size, length - first * request.block_size));
         if (manual) args.add_dep(scores.task_id());
@@ -61,7 +55,7 @@ static void attend(const PagedRequest &request, uint32_t b, uint32_t first_head,
 
         args.reset();
         args.add_input(weighed.get_ref(0), v.blocks[0], v.blocks[1], v.blocks[2], v.blocks[3]);
-        args.add_output(rows_info);
+        args.add_output(infos.rows);
         args.add_scalar(count);
         if (manual) args.add_dep(weighed.task_id());
         TaskOutputTensors part = rt_submit_aic_task(FUNC_PV_MATMUL, args);

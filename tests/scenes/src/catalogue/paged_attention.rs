@@ -289,12 +289,24 @@ fn production() -> Scene {
         sink: None,
         seed: 7,
     };
+    // The largest graph of the reference's cases: four times the slots of a ring of usual size.
+    let many = Problem {
+        heads: 2,
+        head_dim: 16,
+        block_size: 8,
+        lengths: (0..256).map(|entry| 64 * 8 - entry % 8).collect(),
+        ..problem.clone()
+    };
     Scene {
         name: "paged_attention_production",
         summary: "40 entries with contexts of up to 1,263 positions, 16 heads of 128 columns",
         programs: vec![auto_program(), manual_program()],
         cases: vec![
             tiled("AUTO", "auto", problem.clone(), 16, false).block_dims(&[24]).heap_kib(2048),
+            tiled("65,792 tasks", "auto", many, 2, false)
+                .block_dims(&[24])
+                .threads(&[1, 4])
+                .heap_kib(16 << 10),
             tiled("MANUAL", "manual", problem, 8, false).block_dims(&[24]).heap_kib(2048),
         ],
     }

@@ -74,6 +74,16 @@ pub(super) unsafe fn consume(exception: NonNull<c_void>) -> String {
     format!("an exception of an unknown language (class {class:#018x})")
 }
 
+/// The readable form of a name as the compiler wrote it; as it is where that is no C++ name, or no
+/// C++ runtime is resident.
+pub fn demangled(name: &str) -> String {
+    let readable = std::ffi::CString::new(name).ok().and_then(|mangled| {
+        let runtime = CxxRuntime::resident()?;
+        runtime.demangle(&mangled)
+    });
+    readable.unwrap_or_else(|| name.to_owned())
+}
+
 /// The functions of `libstdc++` that are needed; the library stays open as long as they do.
 struct CxxRuntime {
     library: Library,
@@ -139,29 +149,35 @@ impl CxxRuntime {
         // A star marks types whose name is compared by address; it is no part of the name.
         let plain = mangled.to_bytes();
         let skip = usize::from(plain.first() == Some(&b'*'));
-        let fallback = || String::from_utf8_lossy(&plain[skip..]).into_owned();
+        let (name, fallback) =
+            (CStr::from_bytes_with_nul(&mangled.to_bytes_with_nul()[skip..]), &plain[skip..]);
+        name.ok()
+            .and_then(|name| self.demangle(name))
+            .unwrap_or_else(|| String::from_utf8_lossy(fallback).into_owned())
+    }
+
+    /// Readable form of a mangled name, if it is one.
+    fn demangle(&self, mangled: &CStr) -> Option<String> {
         // SAFETY: a function of the C++ ABI with this signature.
-        let Ok(demangle) = (unsafe { self.library.get::<Demangle>(b"__cxa_demangle\0") }) else {
-            return fallback();
-        };
+        let demangle = unsafe { self.library.get::<Demangle>(b"__cxa_demangle\0") }.ok()?;
         let mut status: c_int = 0;
         // SAFETY: the name is NUL-terminated; with null buffers the result is from malloc.
         let readable = unsafe {
             demangle(
-                mangled.as_ptr().wrapping_add(skip),
+                mangled.as_ptr(),
                 core::ptr::null_mut(),
                 core::ptr::null_mut(),
                 &raw mut status,
             )
         };
         if readable.is_null() {
-            return fallback();
+            return None;
         }
         // SAFETY: a NUL-terminated string from malloc, freed once.
         unsafe {
             let text = CStr::from_ptr(readable).to_string_lossy().into_owned();
             libc::free(readable.cast());
-            text
+            Some(text)
         }
     }
 

@@ -12,6 +12,8 @@
 use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
 
+use super::trace;
+
 /// Signature of what the trampoline calls.
 pub(super) type Shim = unsafe extern "C-unwind" fn(*mut c_void);
 
@@ -142,6 +144,7 @@ unsafe extern "C" fn personality(
         return CONTINUE_UNWIND;
     }
     if actions & SEARCH_PHASE != 0 {
+        trace::record();
         return HANDLER_FOUND;
     }
     if actions & HANDLER_FRAME == 0 {

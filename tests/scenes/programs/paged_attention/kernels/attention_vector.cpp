@@ -13,7 +13,8 @@ struct HalfTile {
 };
 
 // Scores of block n to weights, back to the cube core; `parts` are the states of the block's rows.
-static __aicore__ bool pass_weights(const Share &share, HalfTile &half, uint32_t n, RowState *parts) {
+static __aicore__ bool pass_weights(const Share &share, HalfTile &half, uint32_t n,
+                                    RowState *parts) {
     ScorePipe *score_pipe = ScorePipe::of_cluster(SCORE_FLAG);
     WeightPipe *weight_pipe = WeightPipe::of_cluster(WEIGHT_FLAG);
     const Scores *scores = score_pipe->front(half.core);

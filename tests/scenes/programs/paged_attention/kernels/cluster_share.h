@@ -26,8 +26,8 @@ struct Sums {
     float rows[MAX_HEADS][MAX_HEAD_DIM];
 };
 
-// Vector core 0 has the upper half of a tile's heads, core 1 the lower. Scores are made a block ahead
-// and have a single slot, so that the cube core has to wait.
+// Vector core 0 has the upper half of a tile's heads, core 1 the lower. Scores are made a block
+// ahead and have a single slot, so that the cube core has to wait.
 using ScorePipe = cluster_pipe::Pipe<Scores, 1, 1, 2>;
 using WeightPipe = cluster_pipe::Pipe<Weights, 2, 2, 1>;
 using SumPipe = cluster_pipe::Pipe<Sums, 2, 1, 2>;

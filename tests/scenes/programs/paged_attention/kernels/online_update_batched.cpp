@@ -23,7 +23,8 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
             state = EMPTY_ROW;
             std::memset(row, 0, columns * sizeof(float));
         }
-        merge_row(state, row, RowState{part_maxima[i], part_sums[i]}, part_rows + i * columns, columns);
+        const RowState part_state{part_maxima[i], part_sums[i]};
+        merge_row(state, row, part_state, part_rows + i * columns, columns);
         maxima[i] = state.maximum;
         sums[i] = state.sum;
         if (is_last && state.sum > 0.0f) normalise_row(out + i * columns, row, state.sum, columns);
