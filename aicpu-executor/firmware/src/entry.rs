@@ -13,7 +13,8 @@ use aicpu_executor::log::{self, Level, LogRecord};
 use protocol::{Chip, StatusCode};
 
 use crate::log_transport;
-use crate::resident::{ThisChip, executor};
+use crate::resident::executor;
+use crate::this_chip::ThisChip;
 
 /// The run record of this image's chip.
 type Runtime = <ThisChip as Chip>::Runtime;

@@ -32,3 +32,4 @@ mod panic;
 mod platform;
 #[cfg(not(test))]
 mod resident;
+mod this_chip;

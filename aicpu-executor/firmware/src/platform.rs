@@ -20,7 +20,7 @@ use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use crate::c_functions;
-use crate::resident::ThisChip;
+use crate::this_chip::ThisChip;
 
 pub(crate) mod clock;
 mod registers;

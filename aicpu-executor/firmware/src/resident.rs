@@ -10,13 +10,7 @@ use aicpu_executor::Executor;
 use spin::Once;
 
 use crate::platform::LinuxPlatform;
-
-/// The chip that this image is built for.
-#[cfg(not(feature = "a5"))]
-pub(crate) type ThisChip = protocol::A2a3;
-/// The chip that this image is built for.
-#[cfg(feature = "a5")]
-pub(crate) type ThisChip = protocol::A5;
+use crate::this_chip::ThisChip;
 
 /// The executor on that chip and this platform.
 pub(crate) type ThisExecutor = Executor<ThisChip, LinuxPlatform>;
