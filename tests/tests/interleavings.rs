@@ -70,7 +70,7 @@ fn branches() -> Graph {
 /// Consumers in inner scopes, which may be done before older ones know of their producer.
 fn inner_consumers() -> Graph {
     let (outer, inner) = (4, 8);
-    let state = (0..outer).fold(1_u64, |state, i| state.wrapping_mul(3).wrapping_add(2 * i));
+    let state = (0..outer).fold(1_u64, |state, i| state.wrapping_mul(3).wrapping_add(5 * i));
     Graph {
         source: "graphs",
         entry: "inner_first",
@@ -78,7 +78,7 @@ fn inner_consumers() -> Graph {
         rings: RingConfig { task_window: 4, heap_bytes: 0, dep_pool: 4 },
         passed: Cells { cells: vec![1], scalars: vec![outer, inner], ..Cells::default() },
         expected: vec![state],
-        tasks: outer * (3 + 2 * inner),
+        tasks: outer * (5 + 2 * inner),
         block_dims: [3, 4],
     }
 }

@@ -97,7 +97,10 @@ void inner_first(const ChipStorageTaskArgs &orch_args) {
     Tensor state = from_tensor_arg(orch_args.tensor(0));
     for (uint64_t i = 0; i < orch_args.scalar(0); ++i) {
         PTO2_SCOPE() {
-            Tensor value = fill_new(state.shapes[0], i);
+            // A chain, so that its users are there before it.
+            Tensor first = fill_new(state.shapes[0], i);
+            Tensor second = add_new(first, first);
+            Tensor value = add_new(second, second);
             PTO2_SCOPE() {
                 append(value, state, i);
                 PTO2_SCOPE() { add_new(value, value); }
