@@ -17,14 +17,15 @@ pub(super) fn scenes() -> Vec<Scene> {
         summary: "blocks and tasks that wait for one another, more of them than there are cores",
         programs: super::programs("meetings", "spmd/kernels/meet.cpp"),
         cases: vec![
+            // Not small: kernels that wait for others go outside the turns of a seed, one by one.
             // Ten tasks of which two fit at a time: the cores of a task meet, each task for itself.
-            alone("clusters, too many", &[mix(12).sync(); 10], &[24, 13]).small(),
-            alone("vector cores, too many", &[aiv(36).sync(); 6], &[24, 18]).small(),
+            alone("clusters, too many", &[mix(12).sync(); 10], &[24, 13]),
+            alone("vector cores, too many", &[aiv(36).sync(); 6], &[24, 18]),
             // All cores at once, again and again.
-            alone("all clusters", &[mix(24).sync(); 6], &[24]).small(),
-            alone("all clusters of a5", &[mix(36).sync(); 3], &[36]).small().chips(&[ChipName::A5]),
+            alone("all clusters", &[mix(24).sync(); 6], &[24]),
+            alone("all clusters of a5", &[mix(36).sync(); 3], &[36]).chips(&[ChipName::A5]),
             // Every second task does not wait for anybody, and must not keep the others from it.
-            alone("beside plain ones", &beside_plain(), &[24]).small(),
+            alone("beside plain ones", &beside_plain(), &[24]),
             // Independent tasks without a common start: side by side where there is room.
             together("tasks side by side", &[mix(2), mix(3), aiv(4), aiv(5)], &[24, 10]).small(),
             together("two with a common start", &[mix(8).sync(), mix(16).sync()], &[24]).small(),
