@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 1 | a producer is retired between the look at it and the edge | here: `producers_that_retired_…`; unit: `a_producer_that_was_retired_before_its_consumer_came_…`, `random_graphs_…` |
 //! | 2 | an advance of a ring gets lost | here: `the_smallest_rings_…`; unit: `no_advance_of_the_smallest_ring_is_lost_…` |
-//! | 3 | a task completes before all its sub-tasks' conditions are known | with deferred completion: its own tests |
+//! | 3 | a task completes before all its sub-tasks' conditions are known | `deferred.rs`, `every_block_waits_for_its_own_counter` and `every_lane_of_a_mixed_task_waits_for_its_own_counter` |
 //! | 4 | a fan-out list is read after the notification | unit: `an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_…`; loom: `every_edge_is_either_taken_…` |
 //! | 5 | map entries of a slot's next task are freed | unit: `giving_back_a_retired_tasks_map_entries_…` |
 //! | 6 | a full ready queue drops a task; a full pool drops edges | unit: `a_ready_queue_takes_every_task_slot_there_is`, `refuses_a_push_when_every_cell_is_in_use_…`; `error_matrix`: codes 4 and 6 |
