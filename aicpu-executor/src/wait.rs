@@ -57,7 +57,8 @@ pub(crate) fn wait_until<P: Platform, T>(
             return Err(WaitEnd::Aborted);
         }
         if rounds.is_multiple_of(POLLS_PER_CLOCK_READ) && deadline.has_passed(platform) {
-            return Err(WaitEnd::TimedOut);
+            // Once more: this thread may have had no processor between its last look and now.
+            return poll().ok_or(WaitEnd::TimedOut);
         }
         platform.relax(rounds);
         rounds = rounds.wrapping_add(1);
@@ -108,11 +109,14 @@ pub(crate) fn work_until<P: Platform, T>(
             }
             Polled::Idle => {
                 if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ) {
+                    // The clock first: this thread may have no processor between the two, while
+                    // others go on.
+                    let is_late = deadline.has_passed(platform);
                     let now = progress();
                     if now != seen {
                         seen = now;
                         deadline = Deadline::after(platform, budget_us);
-                    } else if deadline.has_passed(platform) {
+                    } else if is_late {
                         return Err(WaitEnd::TimedOut);
                     }
                 }

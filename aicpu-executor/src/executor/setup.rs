@@ -31,9 +31,9 @@ pub(super) struct Setup {
 /// One state of one region: the host counts the generation up whenever it touches the contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RegionIdentity {
-    address: u64,
-    layout: RegionLayout,
-    generation: u32,
+    pub(super) address: u64,
+    pub(super) layout: RegionLayout,
+    pub(super) generation: u32,
 }
 
 /// The region that the last run left clean, if any.
@@ -54,7 +54,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // SAFETY: this thread is alone in the run until the gate opens.
         let known = unsafe { &mut *self.known_region.get() };
         // Whatever happens from here on, the region counts as dirty until a run has succeeded.
-        let is_known = setup.identity.is_some() && known.0.take() == setup.identity;
+        let last = known.0.take();
+        let is_known = last.is_some() && last == setup.identity;
         if !is_known {
             setup.region.clean();
         }

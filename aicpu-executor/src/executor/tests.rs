@@ -10,6 +10,8 @@ use protocol::{
 use zerocopy::FromZeros;
 
 use super::Executor;
+use super::setup::RegionIdentity;
+use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::sync::CacheAligned;
@@ -83,6 +85,22 @@ fn a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header() {
             assert_eq!(fault.code, code.code());
         }
     }
+}
+
+/// A run may use the region that an earlier one left clean without saying so: a host without the
+/// extension names no region. What it leaves behind must not be taken for clean.
+#[test]
+fn a_run_that_names_no_region_ends_what_was_known_of_any() {
+    let executor = executor();
+    let mut memory = Garbage::new();
+    let runtime = memory.runtime(|_| {});
+    let layout = RegionLayout::new(RegionSizes::wanted(4, 4)).expect("valid sizes");
+    let known = Some(RegionIdentity { address: 64, layout, generation: 1 });
+    // SAFETY: no run is under way.
+    unsafe { (*executor.known_region.get()).0 = known };
+    assert_eq!(executor.execute(&runtime), -StatusCode::TooManyCores.code());
+    // SAFETY: as above.
+    assert_eq!(unsafe { (*executor.known_region.get()).0.take() }, None);
 }
 
 /// Cores that stay silent, or that nobody can reach, end the run with their number; so does a

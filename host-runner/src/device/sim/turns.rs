@@ -340,14 +340,22 @@ impl Turns {
         state.left += 1;
         state.runnable &= !bit(me);
         state.outside &= !bit(me);
-        state.current = None;
+        // A thread that had no processor for long is outside by now, and another has the turn.
+        let had_turn = state.current == Some(me);
+        if had_turn {
+            state.current = None;
+        }
         if state.left == state.count {
+            state.current = None;
             state.count = 0;
             self.clock.end();
             let waiting = std::mem::take(&mut state.runnable);
             for actor in members(waiting) {
                 cores.set_free(actor - AICPU_LIMIT);
             }
+            return;
+        }
+        if !had_turn {
             return;
         }
         // Any waiting AICPU thread may pick; which one must not depend on the machine.
