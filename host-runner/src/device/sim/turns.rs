@@ -33,12 +33,14 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 mod cores;
+mod entered;
 mod policy;
 mod state;
 mod trace;
 mod virtual_clock;
 
 pub use cores::{AfterKernel, Cores};
+pub use entered::Entered;
 pub use trace::{Interleaving, Point};
 
 use policy::{Policy, members};
@@ -120,7 +122,7 @@ impl Turns {
         }
         let all_here = state.arrived == state.count;
         self.go_on(state, cores, me, Point::Enter, all_here);
-        Entered { turns: self, cores }
+        Entered::new(self, cores)
     }
 
     /// An interleaving point of the calling thread. False for a thread that takes no turns.
@@ -389,19 +391,6 @@ enum Moved {
     Made,
     /// It wants to call a kernel, with the turn.
     NeedsThread,
-}
-
-/// A thread that takes turns.
-#[derive(Debug)]
-pub struct Entered<'t, K: Cores> {
-    turns: &'t Turns,
-    cores: &'t K,
-}
-
-impl<K: Cores> Drop for Entered<'_, K> {
-    fn drop(&mut self) {
-        self.turns.leave(self.cores);
-    }
 }
 
 #[cfg(test)]
