@@ -1,0 +1,32 @@
+//! Boundary B: the C library that existing clients open (spec callable §2), without its variant.
+//!
+//! ```text
+//!  client ── dlopen ──▶ variants/{a2a3,a5}-{trb,hbg}: library!(…), the exported names
+//!                        └─▶ c_functions ── guard ──▶ context ──▶ host_runner::worker::Worker
+//!                                └─ client_memory, blob, tensors: pointers, looked at before they are followed
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`c_functions`] | the functions, as C sees them; `include/host_runtime.h` is their documentation |
+//! | `guard` | panics and failures become values; the text of the last one |
+//! | `handles` | contexts by handle |
+//! | [`context`] | a worker with the client's ids and pointers |
+//! | `client_memory` | whether memory of the client can be read or written |
+//! | [`blob`], [`tensors`] | callables and arguments behind pointers |
+//! | [`failure`] | numbers and texts of what went wrong |
+//! | `log` | events to the client's log library |
+//!
+//! Nothing ends the process, prints, or reads environment variables.
+
+pub mod blob;
+pub mod c_functions;
+mod client_memory;
+pub mod context;
+pub mod failure;
+mod guard;
+mod handles;
+mod library;
+mod log;
+pub mod tensors;
+pub mod variant;
