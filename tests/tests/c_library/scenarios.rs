@@ -96,6 +96,7 @@ fn f_a_callable_without_its_entry_is_not_prepared_and_not_counted() {
         let client = library.attach();
         let mut blob = vector_add(platform);
         // The name of the entry, and its length.
+        blob[264..328].fill(0);
         blob[264..272].copy_from_slice(b"no_entry");
         blob[328] = 8;
         let before = client.memory_report();
