@@ -1,11 +1,12 @@
 /*
  * Opens the C library, prepares a callable, runs it twice, and checks what it computed.
  *
- *     cc -std=c99 -I include examples/drive.c -ldl -o drive
- *     ./drive FOLDER BLOB
+ *     cargo xtask dist
+ *     cc -std=c99 -I dist/include host-runner/capi/examples/drive.c -ldl -o target/drive
+ *     target/drive dist/a2a3/sim/trb dist/lib BLOB
  *
- * FOLDER has the three libraries, as `cargo xtask dist` makes it; BLOB is a file with the ChipCallable of
- * examples/vector_add. Ends with 0 if all is well, and says what is not.
+ * The folders have the library of a variant, and the two that all variants share; BLOB is a file with the
+ * ChipCallable of examples/vector_add for that chip. Ends with 0 if all is well, and says what is not.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -73,12 +74,12 @@ static void take(void *library, const char *name, void *function) {
     memcpy(function, &address, sizeof address);
 }
 
-static Api open_api(const char *folder) {
+static Api open_api(const char *folder, const char *shared) {
     Api api;
     void *library;
     /* What clients open first, for all of the process. */
-    open_library(folder, "libsimpler_log.so", RTLD_NOW | RTLD_GLOBAL);
-    open_library(folder, "libcpu_sim_context.so", RTLD_NOW | RTLD_GLOBAL);
+    open_library(shared, "libsimpler_log.so", RTLD_NOW | RTLD_GLOBAL);
+    open_library(shared, "libcpu_sim_context.so", RTLD_NOW | RTLD_GLOBAL);
     library = open_library(folder, "libhost_runtime.so", RTLD_NOW | RTLD_LOCAL);
     take(library, "create_device_context", &api.create);
     take(library, "destroy_device_context", &api.destroy);
@@ -133,9 +134,9 @@ int main(int argc, char **argv) {
     void *ctx, *blob, *runtime;
     int i, round;
 
-    if (argc != 3) fail("usage", "drive FOLDER BLOB");
-    api = open_api(argv[1]);
-    blob = read_file(argv[2]);
+    if (argc != 4) fail("usage", "drive FOLDER SHARED_FOLDER BLOB");
+    api = open_api(argv[1], argv[2]);
+    blob = read_file(argv[3]);
     runtime = malloc(api.runtime_size());
     ctx = api.create();
     if (ctx == NULL || runtime == NULL) fail("context", "there is no memory");

@@ -19,6 +19,9 @@
 //!
 //! Nothing ends the process, prints, or reads environment variables.
 
+#[cfg(panic = "abort")]
+compile_error!("the library turns panics into error codes, which needs panic = \"unwind\"");
+
 pub mod blob;
 pub mod c_functions;
 mod client_memory;

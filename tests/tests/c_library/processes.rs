@@ -42,7 +42,8 @@ fn build_example(folder: &Path, variant: &str) -> PathBuf {
 
 fn start(program: &Path, blob: &Path) -> Child {
     let mut command = Command::new(program);
-    command.arg(program.parent().unwrap()).arg(blob);
+    let folder = program.parent().unwrap();
+    command.args([folder, folder, blob]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
