@@ -1,0 +1,1 @@
+//! Waiting, polling, cancelling and giving up.
