@@ -10,12 +10,18 @@
 //! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
 //! (spec callable §7.1 H10). Every way through a run leads to the same way out, where the last
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
+//!
+//! Loading and unloading outside a run ([`Executor::load`], [`Executor::unload`], or a record that
+//! says so) has no gate, no region and no cores: any thread does it, at any time, and what it comes to
+//! is its own affair and not that of a run that is in flight.
 
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
+use protocol::{
+    CallableId, Chip, RecordOperation, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
+};
 
 use crate::fault::{Fault, FaultLatch};
 use crate::loaded_code::LoadedRange;
@@ -30,14 +36,17 @@ use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
+mod active_callable;
 mod gate;
 mod hang;
+mod operation;
 mod orchestration;
 mod roll;
 mod setup;
 #[cfg(test)]
 mod tests;
 
+use active_callable::ActiveCallable;
 use gate::Gate;
 use roll::Arrival;
 use setup::{KnownRegion, Setup};
@@ -70,6 +79,8 @@ pub struct Executor<C: Chip, P: Platform> {
     payloads: Payloads,
     waiting: WaitingLists,
     table: OrchSoTable,
+    /// The callable of the run.
+    active: ActiveCallable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
     /// The region that the last run left clean. Used by the thread that sets up, and by the one
@@ -100,6 +111,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             (&raw mut (*place).gate).write(Gate::default());
             (&raw mut (*place).scheduler).write(Scheduler::default());
             (&raw mut (*place).table).write(OrchSoTable::new());
+            (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
             (&raw mut (*place).known_region).write(UnsafeCell::new(KnownRegion::default()));
             (&raw mut (*place).tasks).write(AtomicU64::new(0));
@@ -168,7 +180,24 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
     /// device memory (boundary C). Returns 0, or minus the code of the run's fault.
+    ///
+    /// A record may also ask for a load or an unloading ([`RuntimeExtension::operation`]). One thread
+    /// calls this for such a record, and may do so while a run or other operations are under way; of a
+    /// fault, the log has the text.
     pub fn execute(&self, runtime: &C::Runtime) -> i32 {
+        let extension = extension(runtime.body());
+        match extension.map_or(Ok(RecordOperation::Run), RuntimeExtension::operation) {
+            Ok(RecordOperation::Run) => self.take_part_in_run(runtime, extension),
+            Ok(RecordOperation::Load) => self.operate(runtime.body(), Self::load_into_slot),
+            Ok(RecordOperation::Unload) => self.operate(runtime.body(), Self::unload_from_slot),
+            Err(unknown) => {
+                self.operate(runtime.body(), |_, _, faults| operation::refuse(faults, unknown))
+            }
+        }
+    }
+
+    /// Goes through a run from arrival to departure.
+    fn take_part_in_run(&self, runtime: &C::Runtime, extension: Option<&RuntimeExtension>) -> i32 {
         let wanted = runtime.body().sche_cpu_num;
         let count = usize::try_from(wanted).unwrap_or(0);
         if count == 0 || count > C::MAX_AICPU_THREADS {
@@ -182,13 +211,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             );
             return -code;
         }
-        let run = setup::extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        let run = extension.map_or(0, |extension| extension.run_number);
         self.platform.interleave();
         match self.gate.arrive(run, count) {
             Arrival::Surplus if run != 0 => return 0,
             Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
-                self.set_up(runtime);
+                self.set_up(runtime, extension);
                 self.platform.interleave();
                 self.gate.open();
                 self.platform.interleave();
@@ -288,8 +317,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 message: format_args!("the run failed with code {code}: {text}"),
             });
         });
+        self.active.clear();
         self.gate.close(run);
     }
+}
+
+/// Our part of the run record, if the host knows it.
+fn extension(body: &RuntimeBody) -> Option<&RuntimeExtension> {
+    Some(&body.extension).filter(|extension| extension.valid())
 }
 
 impl<C: Chip, P: Platform> Drop for Executor<C, P> {

@@ -28,7 +28,7 @@ mod running_call;
 mod slot;
 mod slot_gate;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use entries::EntryVaddrs;
 pub(crate) use entries::OrchestrationEntries;
@@ -110,7 +110,7 @@ impl OrchSoTable {
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
 
-    /// Loads the orchestration that a run brings along into the slot of its id, and enters it.
+    /// Loads the orchestration that a record brings along into the slot of its id, and enters it.
     ///
     /// What the slot held before is unloaded first, once the new image has been checked. The
     /// constructors of the new one have run when this returns.
@@ -210,6 +210,11 @@ impl OrchSoTable {
         self.slot(id).gate.quarantine()
     }
 
+    /// The call into the orchestration of an id that is running.
+    pub(crate) fn call_of<P: Platform>(&self, platform: &P, id: CallableId) -> Option<RunningCall> {
+        self.slot(id).running(platform, id).map(|(_since, call)| call)
+    }
+
     /// The call into an orchestration that has been running for longest.
     pub(crate) fn longest_call<P: Platform>(&self, platform: &P) -> Option<RunningCall> {
         let running = ids().filter_map(|id| self.slot(id).running(platform, id));
@@ -254,7 +259,7 @@ fn ids() -> impl Iterator<Item = CallableId> {
     (0..MAX_REGISTERED_CALLABLE_IDS as i64).filter_map(|raw| CallableId::new(raw).ok())
 }
 
-/// The shared object that a run brings along; the error says what is wrong with it.
+/// The shared object that a record brings along; the error says what is wrong with it.
 ///
 /// # Safety
 ///
@@ -268,7 +273,7 @@ unsafe fn brought_along<'r, P: Platform>(
         return Err(crate::fault::bounded_text(format_args!("{bytes} bytes are too many")));
     };
     if address == 0 || length == 0 {
-        return Err(crate::fault::bounded_text(format_args!("the run brings no shared object")));
+        return Err(crate::fault::bounded_text(format_args!("the record brings no shared object")));
     }
     platform.invalidate_cache(address, length);
     let source = core::ptr::with_exposed_provenance(address as usize);

@@ -91,8 +91,8 @@ pub use registers::{
     UnknownWord,
 };
 pub use runtime::{
-    EXTENSION_VERSION, HostApi, RuntimeA2a3, RuntimeA5, RuntimeBody, RuntimeExtension,
-    RuntimeRecord, Task, TensorPair,
+    EXTENSION_VERSION, HostApi, RecordOperation, RuntimeA2a3, RuntimeA5, RuntimeBody,
+    RuntimeExtension, RuntimeRecord, Task, TensorPair,
 };
 pub use shared_memory::{
     RingFlowControl, SharedMemoryHeader, SharedMemoryRingHeader, reference_region_bytes,
