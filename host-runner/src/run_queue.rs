@@ -192,6 +192,11 @@ impl RunQueue {
         }
     }
 
+    /// Whether this thread has the turn, or is the driver: waiting for another turn is for ever.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.shared.lock().is_inside(thread::current().id())
+    }
+
     /// Whether this thread is the queue's driver, which carries out the jobs.
     pub(crate) fn is_driver_thread(&self) -> bool {
         self.shared.lock().is_driver(thread::current().id())

@@ -348,11 +348,11 @@ fn handles_that_name_nothing_here_are_refused() {
     assert!(matches!(error, RunError::ForeignHandle));
     assert!(error.to_string().contains("register the callable with this one"), "{error}");
     let error = run(&stale);
-    assert!(matches!(&error, RunError::StaleHandle(stale) if stale.id.index() == 0));
+    assert!(matches!(&error, RunError::StaleCallable(stale) if stale.id.index() == 0));
     assert!(error.to_string().contains("not registered any more"), "{error}");
     let again = worker.register(&callable).unwrap();
     assert_eq!(again.id(), stale.id());
-    assert!(matches!(run(&stale), RunError::StaleHandle(_)));
+    assert!(matches!(run(&stale), RunError::StaleCallable(_)));
     assert_works(&worker, &threads(3));
 }
 

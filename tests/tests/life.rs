@@ -209,12 +209,12 @@ fn a_destructor_that_does_not_return_ends_the_unregistering_and_costs_the_device
     assert_eq!(life.counts(), [1, 1, 1]);
 
     // It is unregistered all the same; what else there was is placed on a fresh device.
-    assert!(matches!(worker.unregister(&handle), Err(RunError::StaleHandle(_))));
+    assert!(matches!(worker.unregister(&handle), Err(UnregisterError::StaleCallable(_))));
     assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
     assert_works(&worker, &threads(1));
     let again = worker.register(&life.callable()).unwrap();
     assert_eq!(again.id(), handle.id());
-    assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleHandle(_))));
+    assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleCallable(_))));
     assert_eq!(run(&worker, &again, &threads(1)).unwrap(), 7);
     go_on(&life.0.hold_destructor);
     worker.unregister(&again).unwrap();
@@ -264,7 +264,7 @@ fn unregistering_during_a_run_waits_for_its_end_and_the_second_time_is_an_answer
         assert_eq!(running.join().unwrap().unwrap(), 7);
         let ended = unregistering.map(|each| each.join().unwrap());
         assert_eq!(ended.iter().filter(|each| each.is_ok()).count(), 1, "{ended:?}");
-        let stale = |each: &Result<_, _>| matches!(each, Err(RunError::StaleHandle(_)));
+        let stale = |each: &Result<_, _>| matches!(each, Err(RunError::StaleCallable(_)));
         assert_eq!(ended.iter().filter(|each| stale(each)).count(), 1, "{ended:?}");
     });
     assert_eq!(life.counts(), [1, 1, 1]);

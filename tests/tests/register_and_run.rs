@@ -124,8 +124,8 @@ fn taking_away_and_registering_again_loads_again() {
     assert_47(&worker, &second);
     assert_eq!(worker.counters(), counters(2, 2, 2));
     let stale = worker.run(&first, &mut Arguments::new(), &threads(3));
-    assert!(matches!(stale, Err(RunError::StaleHandle(_))), "{stale:?}");
-    assert!(matches!(worker.unregister(&first), Err(RunError::StaleHandle(_))));
+    assert!(matches!(stale, Err(RunError::StaleCallable(_))), "{stale:?}");
+    assert!(matches!(worker.unregister(&first), Err(UnregisterError::StaleCallable(_))));
     assert_47(&worker, &second);
 }
 

@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use protocol::{ArgDirection, ChipStorageTaskArgs, DataType, DeviceAddr};
+use zerocopy::IntoBytes as _;
 
 use super::{
     ArgumentsError, Element, Place, TensorSet, check_shape, pack_scalar, pack_tensor, scalar_bits,

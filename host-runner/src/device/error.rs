@@ -201,6 +201,13 @@ pub enum DeviceError {
         #[source]
         source: std::io::Error,
     },
+    /// It is not the caller's turn, and never will be: the worker is being closed, or the call was
+    /// made from within a run of it.
+    #[error("the device is not to be had: {reason}")]
+    NoTurn {
+        /// Why not.
+        reason: String,
+    },
     /// A launch that asks for more than the device has, or for nothing.
     #[error("{value} {what} are out of range; this device has 1 to {max}")]
     OutOfRange {

@@ -76,7 +76,7 @@ pub mod turns;
 mod watch;
 
 use aicpu_threads::{AicpuThreads, Program};
-use engine::{Engine, SimExecutor};
+use engine::Engine;
 use kernels::Kernels;
 use memory::DeviceMemory;
 use order::{Order, Pointer};

@@ -133,8 +133,8 @@ impl Placement {
             digest_prefix,
             address: self.orchestration,
             bytes: self.orchestration_bytes,
-            entry_symbol: self.entry_symbol,
-            config_symbol: self.config_symbol,
+            entry_symbol: &self.entry_symbol,
+            config_symbol: &self.config_symbol,
         })?;
         self.is_loaded = true;
         Ok(())

@@ -110,6 +110,8 @@ impl Shared {
         callable: &Registration,
     ) -> Result<Completion<Unregistered>, UnregisterError> {
         let (completion, completer) = Completion::new(|_given_up| Ok(()));
+        // It goes on from here: nobody cancels it.
+        let _has_started = completer.start();
         let mut end = callable.end();
         match callable.gate().retire() {
             Retired::Before => Err(callable.stale().into()),
@@ -237,11 +239,6 @@ impl Shared {
 }
 
 impl Lease {
-    /// The callable.
-    pub(super) fn callable(&self) -> &Registration {
-        &self.callable
-    }
-
     /// What it is a lease of a callable of.
     pub(super) fn shared(&self) -> &Shared {
         &self.shared

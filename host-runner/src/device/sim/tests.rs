@@ -5,12 +5,11 @@ use std::sync::atomic::AtomicI32;
 use protocol::{A2a3, A5, StatusCode};
 
 use super::*;
-use crate::arguments::Arguments;
 use crate::device::RingConfig;
-use crate::registry::Registry;
-use crate::run::{self, Bound, RunConfig, RunError};
 use crate::test_callables::{callable, kernel, orchestration, storing};
+use on_device::OnDevice;
 
+mod on_device;
 mod unloading;
 
 const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };
@@ -26,30 +25,13 @@ fn launch() -> Launch {
     }
 }
 
-/// Registers a callable of one output and one scalar, and runs it once.
-fn register_and_run<C: Chip>(
-    device: &SimDevice<C>,
-    callable: &crate::callable::Callable,
-    config: &RunConfig,
-) -> Result<i32, RunError> {
-    let mut registry = Registry::default();
-    let (id, generation) = registry.register(device, "test", callable.blob()).unwrap();
-    let entry = registry.entry(id, generation).unwrap();
-    let bound = Bound { id, generation };
-    let mut output = [0_i32];
-    let mut arguments = Arguments::new();
-    arguments.push_output(&mut output, &[1]).unwrap();
-    arguments.push_scalar(41).unwrap();
-    let end = run::execute(device, entry, bound, &mut None, &mut arguments, (config, RINGS));
-    end.result.map(|_| output[0])
-}
-
 fn runs_on_all_its_cores<C: Chip>(clusters: u32, threads: u32) {
     let device = SimDevice::<C>::open().unwrap();
     let facts = device.facts();
     assert_eq!((facts.clusters_max, facts.aicpu_threads_max), (clusters, threads));
-    let config = RunConfig { block_dim: clusters, aicpu_threads: threads, ..RunConfig::default() };
-    assert_eq!(register_and_run(&device, &storing(1), &config).unwrap(), 42);
+    let launch = Launch { clusters, aicpu_threads: threads, ..launch() };
+    let storing = OnDevice::place(&device, &storing(1));
+    assert_eq!(storing.run(&device, 41, &launch).unwrap(), Ok(42));
 }
 
 #[test]
@@ -69,21 +51,14 @@ fn counting() -> crate::callable::Callable {
 /// A launch starts more threads than a run has places; they come during the run and after it.
 fn surplus_threads_change_nothing<C: Chip>() {
     let device = SimDevice::<C>::open().unwrap();
-    let mut registry = Registry::default();
-    let (id, generation) = registry.register(&device, "test", counting().blob()).unwrap();
-    let bound = Bound { id, generation };
+    let counting = OnDevice::place(&device, &counting());
     let counter = AtomicI32::new(0);
     let address = counter.as_ptr().expose_provenance() as u64;
     for run in 1..=60 {
         let places = 1 + run as usize % C::MAX_AICPU_THREADS;
-        let entry = registry.entry(id, generation).unwrap();
-        let mut arguments = Arguments::new();
-        arguments.push_scalar(address).unwrap();
-        let config =
-            RunConfig { block_dim: 1, aicpu_threads: places as u32, ..RunConfig::default() };
-        let end = run::execute(&device, entry, bound, &mut None, &mut arguments, (&config, RINGS));
-        entry.loaded |= end.loaded;
-        end.result.unwrap();
+        // CAST: a handful.
+        let launch = Launch { aicpu_threads: places as u32, ..launch() };
+        assert!(counting.run(&device, address, &launch).unwrap().is_ok());
         assert_eq!(counter.load(Ordering::SeqCst), run);
 
         // As many as to fill the places of a run and more, with the record of the run that is over.
@@ -109,21 +84,15 @@ fn surplus_threads_that_come_late_change_nothing_on_either_chip() {
 #[test]
 fn surplus_threads_that_come_with_the_others_are_sent_away() {
     let device = SimDevice::<A2a3>::open().unwrap();
-    let mut registry = Registry::default();
-    let (id, generation) = registry.register(&device, "test", counting().blob()).unwrap();
+    let counting = OnDevice::place(&device, &counting());
     let counter = AtomicI32::new(0);
-    let entry = registry.entry(id, generation).unwrap();
-    let mut arguments = Arguments::new();
-    arguments.push_scalar(counter.as_ptr().expose_provenance() as u64).unwrap();
-    let config = RunConfig { block_dim: 2, aicpu_threads: 2, ..RunConfig::default() };
-    let bound = Bound { id, generation };
-    run::execute(&device, entry, bound, &mut None, &mut arguments, (&config, RINGS)).result.unwrap();
-    // What the device does for a run, with a launch of more threads than the run has places.
     let launch = Launch { clusters: 2, aicpu_threads: 2, ..launch() };
+    let address = counter.as_ptr().expose_provenance() as u64;
+    assert!(counting.run(&device, address, &launch).unwrap().is_ok());
+    // What the device does for a run, with a launch of more threads than the run has places.
     for run in 2..=50 {
         let mut site = device.site();
         site.prepare(&launch).unwrap();
-        site.record.body_mut().register_new_callable_id = 0;
         let record = &*site.record;
         let Parts { aicpu, engine, .. } = &*device.parts;
         // SAFETY: the record is not written until the threads are back.
@@ -172,9 +141,9 @@ fn a_lost_device_keeps_what_is_in_use_and_refuses_everything() {
     let device = SimDevice::<A2a3>::open().unwrap();
     let address = device.allocate(8, Holder::User).unwrap();
     let short = Duration::from_millis(200);
-    let config = RunConfig { block_dim: 1, timeout: short, grace: short, ..RunConfig::default() };
-    let lost = register_and_run(&device, &stuck, &config);
-    assert!(matches!(lost, Err(RunError::DeviceLost(_))), "{lost:?}");
+    let stuck = OnDevice::place(&device, &stuck);
+    let lost = stuck.run(&device, 0, &Launch { timeout: short, grace: short, ..launch() });
+    assert!(matches!(lost, Err(DeviceError::Lost(_))), "{lost:?}");
 
     assert!(matches!(device.run(&launch(), &mut |_| {}), Err(DeviceError::Gone)));
     assert_eq!(device.free(address), Err(MemoryError::Gone));
