@@ -163,7 +163,7 @@ impl Registry {
     /// [`RegisterError`]; device and registry are then as they were before.
     pub fn register(
         &mut self,
-        device: &mut dyn Device,
+        device: &dyn Device,
         name: &str,
         blob: &[u8],
     ) -> Result<(CallableId, u32), RegisterError> {
@@ -204,7 +204,7 @@ impl Registry {
     /// ([`forget_device`](Self::forget_device)).
     pub fn unregister(
         &mut self,
-        device: &mut dyn Device,
+        device: &dyn Device,
         id: CallableId,
         generation: u32,
     ) -> Result<(), UnregisterError> {
@@ -249,7 +249,7 @@ impl Registry {
     /// nothing cannot occur after [`entry`](Self::entry) found it.
     pub fn place_again(
         &mut self,
-        device: &mut dyn Device,
+        device: &dyn Device,
         id: CallableId,
     ) -> Result<(), RegisterError> {
         let Some(entry) = &mut self.slots[id.index()].entry else { return Ok(()) };
@@ -283,7 +283,7 @@ impl Registry {
 }
 
 /// Frees what is known to be allocated; null is nothing.
-pub(crate) fn free_quietly(device: &mut dyn Device, address: DeviceAddr) {
+pub(crate) fn free_quietly(device: &dyn Device, address: DeviceAddr) {
     if !address.is_null()
         && let Err(error) = device.free(address)
     {

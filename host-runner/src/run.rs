@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::RuntimeBody;
+use protocol::{CallableId, RuntimeBody};
 
 use crate::arguments::Arguments;
 use crate::device::{Device, DeviceFacts, Launch, RingConfig};
@@ -119,34 +119,41 @@ impl RunConfig {
 /// Which callable the run record names, so that a run of the same one need not write it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
-    /// The id, as the record holds it.
-    pub(crate) id: i32,
+    /// The id.
+    pub(crate) id: CallableId,
     /// Which use of the id.
     pub(crate) generation: u32,
 }
 
 /// Carries out a run of a callable that is placed on the device. The settings have been checked.
+///
+/// `last` is what the run record names, and what it names afterwards.
 pub(crate) fn execute(
-    device: &mut dyn Device,
+    device: &dyn Device,
     entry: &mut Entry,
     bound: Bound,
-    rebind: bool,
+    last: &mut Option<Bound>,
     arguments: &mut Arguments<'_>,
     launch: (&RunConfig, RingConfig),
 ) -> RunEnd {
     let start = Instant::now();
     let failed = |error: RunError| RunEnd { loaded: false, result: Err(error) };
-    let body = device.run_record();
-    if rebind && let Some(placement) = &entry.placement {
-        placement.bind(body);
-    }
-    announce(body, bound, entry);
-    if let Err(error) = staging::stage(device, &mut entry.buffers, arguments) {
-        return failed(error);
-    }
+    let staged = match staging::stage(device, bound.id, &mut entry.buffers, arguments) {
+        Ok(staged) => staged,
+        Err(error) => return failed(error),
+    };
+    let mut fill = |body: &mut RuntimeBody| {
+        if last.replace(bound) != Some(bound)
+            && let Some(placement) = &entry.placement
+        {
+            placement.bind(body);
+        }
+        announce(body, bound, entry);
+        body.orch_args = staged;
+    };
 
     let (config, rings) = launch;
-    let outcome = match device.run(&config.launch(rings)) {
+    let outcome = match device.run(&config.launch(rings), &mut fill) {
         Ok(outcome) => outcome,
         Err(error) => return failed(error.into()),
     };
@@ -161,7 +168,7 @@ pub(crate) fn execute(
 
 /// Names the callable in the run record, and says whether the executor has to load it.
 fn announce(body: &mut RuntimeBody, bound: Bound, entry: &Entry) {
-    body.active_callable_id = bound.id;
+    body.active_callable_id = bound.id.raw();
     body.register_new_callable_id = u8::from(!entry.loaded);
     body.extension.callable_generation = bound.generation;
     body.extension.digest_prefix = entry.digest_prefix;
@@ -173,7 +180,8 @@ mod tests {
 
     #[test]
     fn settings_outside_the_device_are_refused_with_the_limit() {
-        let facts = DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4 };
+        let facts =
+            DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4, callable_ids: 64 };
         let check = |block_dim, aicpu_threads| {
             RunConfig { block_dim, aicpu_threads, ..RunConfig::default() }
                 .check(&facts)

@@ -17,7 +17,7 @@ use crate::arguments::Arguments;
 use crate::callable::Callable;
 use crate::code_listing::CodeLister;
 use crate::device::sim::SimDevice;
-use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
+use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage, Holder};
 use crate::registry::{Registry, UnregisterError};
 use crate::run::{self, Bound};
 
@@ -230,7 +230,7 @@ impl Worker {
     ///
     /// [`DeviceError::Memory`].
     pub fn allocate(&self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
-        Ok(self.state().device()?.allocate(bytes)?)
+        Ok(self.state().device()?.allocate(bytes, Holder::User)?)
     }
 
     /// Frees what [`allocate`](Self::allocate) returned.
@@ -281,19 +281,19 @@ impl Opening {
     fn ensure<'d>(
         &self,
         device: &'d mut Option<Box<dyn Device>>,
-    ) -> Result<&'d mut dyn Device, DeviceError> {
+    ) -> Result<&'d dyn Device, DeviceError> {
         if device.is_none() {
             *device = Some(self.device()?);
         }
         match device {
-            Some(device) => Ok(device.as_mut()),
+            Some(device) => Ok(&**device),
             None => Err(DeviceError::Gone),
         }
     }
 
     /// A fresh device.
     fn device(&self) -> Result<Box<dyn Device>, DeviceError> {
-        let mut device: Box<dyn Device> = match self.platform {
+        let device: Box<dyn Device> = match self.platform {
             PlatformName::A2a3Sim => self.simulator::<A2a3>()?,
             PlatformName::A5Sim => self.simulator::<A5>()?,
         };
@@ -312,7 +312,7 @@ impl Opening {
 
 impl State {
     /// The device, or a fresh one in the place of one that was lost.
-    fn device(&mut self) -> Result<&mut dyn Device, DeviceError> {
+    fn device(&mut self) -> Result<&dyn Device, DeviceError> {
         self.opening.ensure(&mut self.device)
     }
 
@@ -329,9 +329,9 @@ impl State {
             .place_again(device, handle.id)
             .map_err(|error| RunError::Replacement(Box::new(error)))?;
         let entry = self.registry.entry(handle.id, handle.generation)?;
-        let bound = Bound { id: handle.id.raw(), generation: handle.generation };
-        let rebind = self.bound.replace(bound) != Some(bound);
-        let end = run::execute(device, entry, bound, rebind, arguments, (config, rings));
+        let bound = Bound { id: handle.id, generation: handle.generation };
+        let last = &mut self.bound;
+        let end = run::execute(device, entry, bound, last, arguments, (config, rings));
 
         entry.loaded |= end.loaded;
         self.counters.loads += u64::from(end.loaded);

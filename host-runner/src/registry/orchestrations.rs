@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use protocol::DeviceAddr;
 
-use crate::device::{Device, MemoryError};
+use crate::device::{Device, Holder, MemoryError};
 
 use super::content::{ContentId, ContentIndex};
 use super::free_quietly;
@@ -29,11 +29,7 @@ impl Orchestrations {
     /// # Errors
     ///
     /// [`MemoryError`]; nothing stays behind then.
-    pub fn upload(
-        &mut self,
-        device: &mut dyn Device,
-        bytes: &[u8],
-    ) -> Result<DeviceAddr, MemoryError> {
+    pub fn upload(&mut self, device: &dyn Device, bytes: &[u8]) -> Result<DeviceAddr, MemoryError> {
         let content = self.contents.insert(bytes);
         if let Some(image) = self.images.get_mut(&content) {
             image.references += 1;
@@ -47,7 +43,7 @@ impl Orchestrations {
     }
 
     /// Gives one reference to the image at `address` back.
-    pub fn give_back(&mut self, device: &mut dyn Device, address: DeviceAddr) {
+    pub fn give_back(&mut self, device: &dyn Device, address: DeviceAddr) {
         let found = self.images.iter_mut().find(|(_, image)| image.address == address);
         let Some((&content, image)) = found else { return };
         image.references -= 1;
@@ -65,8 +61,8 @@ impl Orchestrations {
 }
 
 /// Copies bytes to memory of their own.
-fn copy_to(device: &mut dyn Device, bytes: &[u8]) -> Result<DeviceAddr, MemoryError> {
-    let address = device.allocate(bytes.len())?;
+fn copy_to(device: &dyn Device, bytes: &[u8]) -> Result<DeviceAddr, MemoryError> {
+    let address = device.allocate(bytes.len(), Holder::Orchestration)?;
     if let Err(error) = device.copy_in(address, bytes) {
         free_quietly(device, address);
         return Err(error);

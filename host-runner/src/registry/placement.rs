@@ -25,7 +25,7 @@ impl Placement {
     ///
     /// [`RegisterError`]; nothing stays behind then.
     pub fn place(
-        device: &mut dyn Device,
+        device: &dyn Device,
         orchestrations: &mut Orchestrations,
         name: &str,
         callable: &ChipCallableView<'_>,
@@ -55,7 +55,7 @@ impl Placement {
     /// Loads kernels and image one after the other; what is there is recorded at once.
     fn fill(
         &mut self,
-        device: &mut dyn Device,
+        device: &dyn Device,
         orchestrations: &mut Orchestrations,
         name: &str,
         callable: &ChipCallableView<'_>,
@@ -78,7 +78,7 @@ impl Placement {
     }
 
     /// Takes everything off the device again.
-    pub fn give_back(self, device: &mut dyn Device, orchestrations: &mut Orchestrations) {
+    pub fn give_back(self, device: &dyn Device, orchestrations: &mut Orchestrations) {
         for (func_id, record) in self.kernels {
             if let Err(error) = device.unload_kernel(record) {
                 tracing::error!(%func_id, %error, "a kernel of the registry is not loaded");

@@ -19,11 +19,11 @@ impl Bench {
     }
 
     fn register(&mut self, blob: &[u8]) -> Result<(CallableId, u32), RegisterError> {
-        self.registry.register(&mut self.device, "test", blob)
+        self.registry.register(&self.device, "test", blob)
     }
 
     fn unregister(&mut self, (id, generation): (CallableId, u32)) -> Result<(), UnregisterError> {
-        self.registry.unregister(&mut self.device, id, generation)
+        self.registry.unregister(&self.device, id, generation)
     }
 
     /// Nothing is on the device and nothing is registered.

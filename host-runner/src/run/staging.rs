@@ -4,24 +4,25 @@
 //! device tensors pass through (spec trb §14.6). Each host tensor has a buffer on the device that
 //! is kept for the next run and replaced only if it is too small.
 
-use protocol::{ChipStorageTaskArgs, ContinuousTensor};
+use protocol::{CallableId, ChipStorageTaskArgs, ContinuousTensor};
 
 use crate::arguments::{Arguments, TensorArgument, TensorData};
-use crate::device::Device;
+use crate::device::{Device, Holder};
 use crate::registry::{Buffer, free_quietly};
 
 use super::RunError;
 
-/// Fills the run record's arguments and copies in what the callable reads.
+/// Copies in what the callable reads, and returns the arguments for the run record.
 ///
 /// # Errors
 ///
 /// [`RunError::Memory`] and [`RunError::Arguments`]; buffers that were made stay for the next run.
 pub(super) fn stage(
-    device: &mut dyn Device,
+    device: &dyn Device,
+    id: CallableId,
     buffers: &mut Vec<Buffer>,
     arguments: &Arguments<'_>,
-) -> Result<(), RunError> {
+) -> Result<ChipStorageTaskArgs, RunError> {
     let tensors = arguments.tensors();
     if buffers.len() < tensors.len() {
         buffers.resize(tensors.len(), Buffer::default());
@@ -43,7 +44,7 @@ pub(super) fn stage(
             TensorData::InOut(bytes) => (bytes.len(), Some(&**bytes)),
             TensorData::Out(bytes) => (bytes.len(), None),
         };
-        fit(device, buffer, bytes)?;
+        fit(device, id, buffer, bytes)?;
         if let Some(input) = input {
             device.copy_in(buffer.address, input)?;
         }
@@ -53,8 +54,7 @@ pub(super) fn stage(
     for &scalar in arguments.scalars() {
         record.push_scalar(scalar)?;
     }
-    device.run_record().orch_args = record;
-    Ok(())
+    Ok(record)
 }
 
 /// Copies back what the callable wrote, after a run that succeeded.
@@ -76,12 +76,18 @@ pub(super) fn collect(
 }
 
 /// Makes the buffer large enough.
-fn fit(device: &mut dyn Device, buffer: &mut Buffer, bytes: usize) -> Result<(), RunError> {
+fn fit(
+    device: &dyn Device,
+    id: CallableId,
+    buffer: &mut Buffer,
+    bytes: usize,
+) -> Result<(), RunError> {
     if !buffer.address.is_null() && buffer.capacity >= bytes {
         return Ok(());
     }
     free_quietly(device, core::mem::take(buffer).address);
-    *buffer = Buffer { address: device.allocate(bytes)?, capacity: bytes };
+    let address = device.allocate(bytes, Holder::Tensors(id))?;
+    *buffer = Buffer { address, capacity: bytes };
     Ok(())
 }
 

@@ -20,7 +20,7 @@ impl State {
     /// it came, the innermost first. Functions that the compiler has inlined are not among them.
     pub(super) fn name_throw_site(&mut self, error: &mut RunError) {
         let RunError::Fault(fault) = error else { return };
-        let Some(device) = self.device.as_mut() else { return };
+        let Some(device) = self.device.as_ref() else { return };
         if fault.code != Some(StatusCode::EntryException) {
             return;
         }

@@ -17,8 +17,10 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
 use super::guarded_call::trace::{self, Trace};
+use super::memory::Ledger;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
+use crate::device::Holder;
 use crate::device::resident_symbols::ResidentSymbols;
 
 /// Polls that only pause the processor.
@@ -46,18 +48,21 @@ pub struct SimPlatform<C: Chip> {
     slots: OnceLock<SlotArena>,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
+    /// Where loaded code is booked.
+    ledger: Arc<Ledger>,
     /// Through which calls the first exception came that left an orchestration, since it was taken.
     thrown: Mutex<Option<Trace>>,
 }
 
 impl<C: Chip> SimPlatform<C> {
-    /// The machine around `pool`.
-    pub fn new(pool: Arc<CorePool<C>>) -> Self {
+    /// The machine around `pool`, with the books of the device's memory.
+    pub fn new(pool: Arc<CorePool<C>>, ledger: Arc<Ledger>) -> Self {
         Self {
             pool,
             symbols: ResidentSymbols::open(),
             slots: OnceLock::new(),
             lister: OnceLock::new(),
+            ledger,
             thrown: Mutex::new(None),
         }
     }
@@ -176,12 +181,14 @@ impl<C: Chip> Platform for SimPlatform<C> {
     }
 
     fn code_loaded(&self, code: &LoadedCode<'_>) {
+        self.ledger.take(Holder::Code, code.range.span);
         if let Some(lister) = self.lister.get() {
             lister.loaded(code);
         }
     }
 
     fn code_unloading(&self, range: &LoadedRange) {
+        self.ledger.give_back(Holder::Code, range.span);
         if let Some(lister) = self.lister.get() {
             lister.unloading(range);
         }

@@ -6,6 +6,7 @@ use aicpu_executor::{ForeignFunction, UnloadOutcome};
 
 use super::*;
 use crate::device::LostCause;
+use crate::device::sim::engine::SimExecutor;
 
 /// What the orchestration counts and obeys. It stays for ever, as lost code may look at it.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ fn storing_kernel() -> crate::callable::KernelImage {
 
 /// Runs the callable while `meanwhile` is done as soon as its entry has begun; returns the output.
 fn run_and(
-    device: &mut SimDevice<A2a3>,
+    device: &SimDevice<A2a3>,
     steps: &'static Steps,
     config: &RunConfig,
     meanwhile: impl FnOnce(&SimExecutor<A2a3>, CallableId, u32) + Send,
@@ -51,12 +52,12 @@ fn run_and(
             meanwhile(engine.executor(), id, generation);
         });
         let entry = registry.entry(id, generation).unwrap();
-        let bound = Bound { id: id.raw(), generation };
+        let bound = Bound { id, generation };
         let mut output = [0_i32];
         let mut arguments = Arguments::new();
         arguments.push_output(&mut output, &[1]).unwrap();
         arguments.push_scalar(std::ptr::from_ref(steps).expose_provenance() as u64).unwrap();
-        let end = run::execute(device, entry, bound, true, &mut arguments, (config, RINGS));
+        let end = run::execute(device, entry, bound, &mut None, &mut arguments, (config, RINGS));
         end.result.map(|_| output[0])
     })
 }
@@ -72,20 +73,19 @@ fn short(aicpu_threads: u32) -> RunConfig {
 #[test]
 fn unloading_during_a_run_is_deferred_to_its_end_and_done_once() {
     for aicpu_threads in [1, 3] {
-        let (mut device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
+        let (device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
         steps.hold_entry.store(1, Ordering::SeqCst);
-        let output =
-            run_and(&mut device, steps, &short(aicpu_threads), |executor, id, generation| {
-                let call = executor.running_call().unwrap();
-                assert_eq!((call.callable, call.function), (id, ForeignFunction::Entry));
-                let stale = UnloadOutcome::Stale { loaded: generation };
-                assert_eq!(executor.unload(id, Some(generation + 1)), stale);
-                for _ in 0..2 {
-                    assert_eq!(executor.unload(id, Some(generation)), UnloadOutcome::Deferred);
-                }
-                assert_eq!(steps.destroyed.load(Ordering::SeqCst), 0);
-                steps.hold_entry.store(0, Ordering::SeqCst);
-            });
+        let output = run_and(&device, steps, &short(aicpu_threads), |executor, id, generation| {
+            let call = executor.running_call().unwrap();
+            assert_eq!((call.callable, call.function), (id, ForeignFunction::Entry));
+            let stale = UnloadOutcome::Stale { loaded: generation };
+            assert_eq!(executor.unload(id, Some(generation + 1)), stale);
+            for _ in 0..2 {
+                assert_eq!(executor.unload(id, Some(generation)), UnloadOutcome::Deferred);
+            }
+            assert_eq!(steps.destroyed.load(Ordering::SeqCst), 0);
+            steps.hold_entry.store(0, Ordering::SeqCst);
+        });
         assert_eq!(output.unwrap(), 7);
         assert_eq!(steps.destroyed.load(Ordering::SeqCst), 1);
         let executor = device.parts.engine.executor();
@@ -98,12 +98,12 @@ fn unloading_during_a_run_is_deferred_to_its_end_and_done_once() {
 
 #[test]
 fn a_destructor_that_hangs_at_the_end_of_a_run_is_named_by_the_run() {
-    let (mut device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
+    let (device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
     steps.hold_destructor.store(1, Ordering::SeqCst);
     steps.hold_entry.store(1, Ordering::SeqCst);
     let (timeout, grace) = (Duration::from_millis(500), Duration::from_millis(300));
     let config = RunConfig { timeout, grace, ..short(2) };
-    let lost = run_and(&mut device, steps, &config, |executor, id, generation| {
+    let lost = run_and(&device, steps, &config, |executor, id, generation| {
         assert_eq!(executor.unload(id, Some(generation)), UnloadOutcome::Deferred);
         steps.hold_entry.store(0, Ordering::SeqCst);
     });
@@ -113,7 +113,7 @@ fn a_destructor_that_hangs_at_the_end_of_a_run_is_named_by_the_run() {
     let fault = lost.fault.as_ref().unwrap();
     assert_eq!(fault.code, StatusCode::DestructorTimeout.code(), "{fault:?}");
     assert_eq!(steps.destroyed.load(Ordering::SeqCst), 1);
-    assert!(matches!(device.run(&launch()), Err(DeviceError::Gone)));
+    assert!(matches!(device.run(&launch(), &mut |_| {}), Err(DeviceError::Gone)));
     assert_eq!(device.unload_orchestration(CallableId::new(0).unwrap(), 1), Ok(()));
     steps.hold_destructor.store(0, Ordering::SeqCst);
 }
