@@ -15,6 +15,8 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody};
 use crate::code_listing::CodeLister;
 
 pub mod error;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod image;
 pub mod load;
 pub mod memory_report;
@@ -210,7 +212,8 @@ pub trait Device: Send + Sync {
     fn list_code(&self, _lister: Arc<CodeLister>) {}
 
     /// Return addresses of the calls through which the exception came that ended the last run, the
-    /// innermost first; none where there was no exception, or the device cannot tell.
+    /// innermost first; none where there was no exception, or the device cannot tell. To be asked
+    /// before the next run begins; loads and unloads change nothing about it.
     fn throw_trace(&self) -> Vec<u64> {
         Vec::new()
     }

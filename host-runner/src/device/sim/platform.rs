@@ -50,7 +50,8 @@ pub struct SimPlatform<C: Chip> {
     lister: OnceLock<Arc<CodeLister>>,
     /// Where loaded code is booked.
     ledger: Arc<Ledger>,
-    /// Through which calls the first exception came that left an orchestration, since it was taken.
+    /// Through which calls the first exception came that left an orchestration in a run, since it
+    /// was taken.
     thrown: Mutex<Option<Trace>>,
 }
 
@@ -67,8 +68,8 @@ impl<C: Chip> SimPlatform<C> {
         }
     }
 
-    /// Through which calls the first exception came that has left code of an orchestration since the
-    /// last call of this, the innermost first; `None` without one.
+    /// Through which calls the first exception came that has left code of an orchestration in a run
+    /// since the last call of this, the innermost first; `None` without one.
     pub fn take_thrown(&self) -> Option<Trace> {
         self.thrown.lock().take()
     }
@@ -197,7 +198,9 @@ impl<C: Chip> Platform for SimPlatform<C> {
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         // SAFETY: the caller's promise.
         guarded(|| unsafe { call.invoke() }).map_err(|text| {
-            self.thrown.lock().get_or_insert_with(trace::last);
+            if is_of_run(call) {
+                self.thrown.lock().get_or_insert_with(trace::last);
+            }
             let mut kept = ExceptionText::new();
             for character in text.chars() {
                 if kept.write_char(character).is_err() {
@@ -207,6 +210,12 @@ impl<C: Chip> Platform for SimPlatform<C> {
             kept
         })
     }
+}
+
+/// Whether a run makes this call, and not a load or an unload that may be going on beside it. When
+/// a constructor or destructor has thrown, its code is gone before anybody could name it.
+fn is_of_run(call: ForeignCall) -> bool {
+    !matches!(call, ForeignCall::Initialiser(_) | ForeignCall::Finaliser(_))
 }
 
 /// Start of the tables.

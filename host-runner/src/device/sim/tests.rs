@@ -11,6 +11,9 @@ use crate::registry::Registry;
 use crate::run::{self, Bound, RunConfig, RunError};
 use crate::test_callables::{callable, kernel, orchestration, storing};
 
+mod loading;
+mod placed;
+mod report;
 mod unloading;
 
 const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };
