@@ -30,7 +30,7 @@ pub mod sim;
 
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
-pub use load::{LoadFault, OrchestrationLoad};
+pub use load::{LoadFault, OrchestrationLoad, ThrowTrace};
 pub use memory_report::{DeviceMemoryReport, Holder, HolderUsage};
 pub use shared_memory::SharedMemory;
 pub use sim::turns::Interleaving;

@@ -131,7 +131,8 @@ impl<D: Device> Device for FailingDevice<D> {
     fn load_orchestration(&self, load: &OrchestrationLoad<'_>) -> Result<(), DeviceError> {
         let code = StatusCode::LoadFailed;
         let text = "injected".to_owned();
-        let fault = LoadFault { id: load.id, code: Some(code), status: -code.code(), text };
+        let fault =
+            LoadFault { id: load.id, code: Some(code), status: -code.code(), text, thrown: None };
         self.counted(|| fault.into(), |device| device.load_orchestration(load))
     }
 

@@ -17,6 +17,7 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
 use super::guarded_call::trace::{self, Trace};
+use super::load_trace;
 use super::memory::Ledger;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
@@ -183,6 +184,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn code_loaded(&self, code: &LoadedCode<'_>) {
         self.ledger.take(Holder::Code, code.range.span);
+        load_trace::note(code.range);
         if let Some(lister) = self.lister.get() {
             lister.loaded(code);
         }
@@ -212,8 +214,8 @@ impl<C: Chip> Platform for SimPlatform<C> {
     }
 }
 
-/// Whether a run makes this call, and not a load or an unload that may be going on beside it. When
-/// a constructor or destructor has thrown, its code is gone before anybody could name it.
+/// Whether a run makes this call, and not a load or an unload that may be going on beside it: what
+/// constructors throw is for `load_trace`.
 fn is_of_run(call: ForeignCall) -> bool {
     !matches!(call, ForeignCall::Initialiser(_) | ForeignCall::Finaliser(_))
 }

@@ -14,6 +14,7 @@ use crate::test_callables::{callable, kernel, orchestration, storing};
 mod loading;
 mod placed;
 mod report;
+mod together;
 mod unloading;
 
 const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };

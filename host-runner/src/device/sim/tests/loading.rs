@@ -87,6 +87,16 @@ fn during_a_run<T>(
     })
 }
 
+/// Names of the functions of a trace.
+fn functions(image: &[u8], thrown: &crate::device::ThrowTrace) -> Vec<String> {
+    let plan = plan(image, Machine::native(), &PlanLimits::default()).unwrap();
+    let places = thrown.addresses.iter().filter_map(|&returns_to| {
+        // The call is before the address that it returns to.
+        plan.symbolise(returns_to - 1 - thrown.range.bias)
+    });
+    places.map(|place| String::from_utf8_lossy(place.function.name).into_owned()).collect()
+}
+
 fn load_fault(result: Result<(), DeviceError>) -> crate::device::LoadFault {
     match result {
         Err(DeviceError::Load(fault)) => fault,
@@ -253,13 +263,17 @@ fn the_trace_of_a_run_is_not_that_of_a_load_beside_it() {
     let throws = "throw std::runtime_error(\"bad tile\");";
     let run = Placed::new(&device, 0, &callable(orchestration(throws), vec![]));
     run.load(&device).unwrap();
-    let globals = "static int fail() { throw std::runtime_error(\"no table\"); }\n\
+    let globals = "__attribute__((noinline)) int fail() { throw std::runtime_error(\"no table\"); }\n\
                    static int built = fail();";
-    let load = callable(orchestration_with(globals, "(void)built;"), vec![]);
-    let load = Placed::new(&device, 1, &load);
+    let load_callable = callable(orchestration_with(globals, "(void)built;"), vec![]);
+    let load = Placed::new(&device, 1, &load_callable);
     let outcome = run.run(&device, &[], &launch()).unwrap();
     assert!(outcome.fault.unwrap().text.contains("bad tile"));
-    load_fault(load.load(&device));
+    let thrown = load_fault(load.load(&device)).thrown.unwrap();
+    assert_eq!(thrown.range.id, load.id);
+    let image = protocol::callable::parse::ChipCallableView::parse(load_callable.blob()).unwrap();
+    let names = functions(image.orchestration(), &thrown);
+    assert!(names.iter().any(|name| name.contains("fail")), "{names:?}");
     let code = device.loaded_code();
     let trace = device.throw_trace();
     assert!(trace.iter().any(|&address| code[0].contains(address)), "{trace:x?}");
