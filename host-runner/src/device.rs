@@ -178,7 +178,7 @@ pub trait Device: Send + Sync {
     /// [`KernelError`]; nothing stays behind.
     fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError>;
 
-    /// Gives one reference to a kernel back.
+    /// Gives one reference to a kernel back. No run in flight may use the last one.
     ///
     /// # Errors
     ///

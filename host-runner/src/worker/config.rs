@@ -13,8 +13,8 @@ pub struct WorkerConfig {
     pub platform: PlatformName,
     /// Sizes of the rings of every run; the default is the executor's.
     pub rings: RingConfig,
-    /// How long unloading an orchestration may take before the device is given up: its destructors
-    /// are code of the user. Zero is 5 seconds.
+    /// How long loading or unloading an orchestration apart from runs may take before the device is
+    /// given up: its constructors and destructors are code of the user. Zero is 5 seconds.
     pub unload_limit: Duration,
     /// Whom loaded code is shown to; the default is nobody.
     pub code_listing: CodeListing,

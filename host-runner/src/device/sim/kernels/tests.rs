@@ -21,6 +21,14 @@ fn load(
     kernels.load(&CoreCallableView::parse(&blob).unwrap(), memory)
 }
 
+/// Takes the place of a kernel that nobody has loaded.
+fn claim<'k>(kernels: &'k Kernels, binary: &[u8]) -> Claim<'k> {
+    match kernels.claim(&with_entry(&core_callable(binary), 0)) {
+        Ok(Claimed::Place(claim)) => claim,
+        _ => panic!("it is loaded, or being loaded"),
+    }
+}
+
 /// Calls the kernel of a record as a core would.
 fn call(memory: &DeviceMemory, record: DeviceAddr) -> u64 {
     let mut entry = [0; 8];
@@ -158,9 +166,7 @@ fn threads_that_load_the_same_bytes_at_once_share_one_library() {
 fn who_waits_for_a_load_that_fails_tries_for_itself() {
     let (kernels, memory) = (Kernels::default(), DeviceMemory::default());
     let binary = cxx_bytes("one", &kernel_source(1));
-    let Ok(Claimed::Place(claim)) = kernels.claim(&with_entry(&core_callable(&binary), 0)) else {
-        panic!("nothing is loaded")
-    };
+    let claim = claim(&kernels, &binary);
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| load(&kernels, &memory, &binary).unwrap());
         // Another kernel does not wait.
@@ -178,9 +184,7 @@ fn who_waits_for_a_load_that_fails_tries_for_itself() {
 fn a_loss_ends_loads_that_are_under_way_and_those_who_wait_for_them() {
     let (kernels, memory) = (Kernels::default(), DeviceMemory::default());
     let binary = cxx_bytes("one", &kernel_source(1));
-    let Ok(Claimed::Place(claim)) = kernels.claim(&with_entry(&core_callable(&binary), 0)) else {
-        panic!("nothing is loaded")
-    };
+    let claim = claim(&kernels, &binary);
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| load(&kernels, &memory, &binary));
         std::thread::sleep(std::time::Duration::from_millis(20));
