@@ -263,6 +263,57 @@ fn the_memory_goes_with_the_slot_wherever_that_was_moved_to() {
 }
 
 #[test]
+fn there_is_a_slot_for_every_id_and_those_that_are_not_used_cost_nothing() {
+    let name = "life::there_is_a_slot_for_every_id_and_those_that_are_not_used_cost_nothing";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let program = program(11);
+    for config in all_ways() {
+        let before = mappings().len();
+        let arena = SlotArena::new(config);
+        assert_eq!(arena.capacity(), 1024, "{config:?}");
+        assert!(mappings().len() <= before + 4, "{config:?}");
+        let raws = [0, 63, 64, 1023];
+        let bases = raws.map(|raw| {
+            let id = CallableId::new(raw).unwrap();
+            load(&mut *arena.slot(id).lock(), &program.plan()).unwrap()
+        });
+        for pair in bases.windows(2) {
+            assert!(pair[0] + (16 << 20) < pair[1], "{config:?}: {bases:x?}");
+        }
+        assert!(bases.iter().all(|base| call(base + program.starts[0] as u64) == 11));
+        assert!(mappings().len() <= before + 4 + raws.len() * 16, "{config:?}");
+        drop(arena);
+        assert_eq!(mappings().len(), before, "{config:?}");
+    }
+}
+
+#[test]
+fn threads_that_ask_at_the_same_time_get_the_same_slots() {
+    for _ in 0..20 {
+        let arena = SlotArena::default();
+        let found: Vec<BTreeSet<usize>> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..3_i64)
+                .map(|thread| {
+                    let arena = &arena;
+                    scope.spawn(move || {
+                        // Not all in the same order.
+                        let raw = |step: i64| (step * (2 * thread + 1)) % 128;
+                        let id = |step| CallableId::new(raw(step)).unwrap();
+                        let slot = |step| core::ptr::from_ref(arena.slot(id(step))).addr();
+                        (0..128).map(slot).collect::<BTreeSet<_>>()
+                    })
+                })
+                .collect();
+            asking.into_iter().map(|each| each.join().unwrap()).collect()
+        });
+        assert_eq!(found[0].len(), 128);
+        assert!(found.iter().all(|each| *each == found[0]));
+    }
+}
+
+#[test]
 fn the_first_mode_is_the_dual_mapping_on_this_system() {
     let arena = SlotArena::default();
     let modes: BTreeSet<String> =
