@@ -47,6 +47,11 @@ impl Notice {
     pub(crate) fn is_empty(&self) -> bool {
         self.subtasks == 0 && self.held_back == 0
     }
+
+    /// It, as the end of a message that is about something else.
+    pub(crate) fn clause(self) -> Clause {
+        Clause(self)
+    }
 }
 
 impl fmt::Display for Notice {
@@ -144,7 +149,7 @@ impl Notices {
 
     /// All notices together, as the end of a message.
     pub(crate) fn clause(&self) -> Clause {
-        Clause(self.sum())
+        self.sum().clause()
     }
 
     /// Takes all notices down; between runs.
