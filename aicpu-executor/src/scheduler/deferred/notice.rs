@@ -137,6 +137,9 @@ impl Notices {
         const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
         // ORDERING: Relaxed: see `publish`.
         let naming = self.naming.load(Ordering::Relaxed);
+        if naming == 0 {
+            return 0;
+        }
         let now = |(thread, notice): (usize, &Mutex<Notice>)| {
             if naming & (1 << thread) == 0 {
                 return None;
