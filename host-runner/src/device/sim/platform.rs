@@ -45,7 +45,7 @@ const LISTED_SLOTS: SlotConfig = SlotConfig { mode: SlotMode::Anonymous, ..SLOTS
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
     symbols: &'static ResidentSymbols,
-    /// Made when the first orchestration is loaded.
+    /// Made when the first orchestration is loaded, or the number of callables is asked for.
     slots: OnceLock<SlotArena>,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
@@ -76,7 +76,7 @@ impl<C: Chip> SimPlatform<C> {
     }
 
     /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
-    /// loaded; the first call counts.
+    /// loaded, and before the executor is asked for its capacity; the first call counts.
     pub fn list_code(&self, lister: Arc<CodeLister>) {
         // The only error is that there is one already.
         let _first = self.lister.set(lister);
@@ -84,6 +84,14 @@ impl<C: Chip> SimPlatform<C> {
 }
 
 impl<C: Chip> SimPlatform<C> {
+    /// The executable memory, by now of the kind that goes with the lister.
+    fn slots(&self) -> &SlotArena {
+        self.slots.get_or_init(|| {
+            let is_listed = self.lister.get().is_some();
+            SlotArena::new(if is_listed { LISTED_SLOTS } else { SLOTS })
+        })
+    }
+
     /// Lets others go on, if threads take turns; false if the calling thread does not.
     ///
     /// Inlined: without a seed it is one branch that never changes.
@@ -156,11 +164,11 @@ impl<C: Chip> Platform for SimPlatform<C> {
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
     fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
-        let slots = self.slots.get_or_init(|| {
-            let is_listed = self.lister.get().is_some();
-            SlotArena::new(if is_listed { LISTED_SLOTS } else { SLOTS })
-        });
-        slots.slot(id)
+        self.slots().slot(id)
+    }
+
+    fn callable_slots(&self) -> usize {
+        self.slots().capacity()
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
