@@ -20,7 +20,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use protocol::{
-    CallableId, Chip, RecordOperation, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
+    CallableId, Chip, EXTENDED_CALLABLE_IDS, IdOutOfRange, MAX_REGISTERED_CALLABLE_IDS,
+    RecordOperation, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
 };
 
 use crate::fault::{Fault, FaultLatch};
@@ -28,7 +29,7 @@ use crate::loaded_code::LoadedRange;
 use crate::log::{Level, LogRecord};
 use crate::orch_so_table::{OrchSoTable, UnloadOutcome};
 use crate::platform::Platform;
-use crate::region::{RegionLayout, RegionSizes};
+use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
@@ -104,13 +105,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     pub unsafe fn init_in_place(place: *mut Self, platform: P) {
         // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
         // each field is. Payloads and waiting lists stay as they are: zeroes are valid there, and
-        // most of that memory is never touched.
+        // most of that memory is never touched. Nor is most of the table.
         unsafe {
             (&raw mut (*place).platform).write(platform);
             (&raw mut (*place).faults).write(FaultLatch::new());
             (&raw mut (*place).gate).write(Gate::default());
             (&raw mut (*place).scheduler).write(Scheduler::default());
-            (&raw mut (*place).table).write(OrchSoTable::new());
+            OrchSoTable::init_in_place(&raw mut (*place).table);
             (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
             (&raw mut (*place).known_region).write(UnsafeCell::new(KnownRegion::default()));
@@ -132,6 +133,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// The platform the executor runs on.
     pub fn platform(&self) -> &P {
         &self.platform
+    }
+
+    /// How many callable ids there are: 64, as the protocol has it, or up to
+    /// [`EXTENDED_CALLABLE_IDS`] where the platform has memory for them
+    /// ([`Platform::callable_slots`]). A record without a valid extension may use the first 64 of them.
+    ///
+    /// A host in another process reads the number in the header of the shared region
+    /// ([`SharedMemoryHeader::callable_ids`](protocol::SharedMemoryHeader::callable_ids)).
+    pub fn callable_capacity(&self) -> usize {
+        self.platform.callable_slots().clamp(MAX_REGISTERED_CALLABLE_IDS, EXTENDED_CALLABLE_IDS)
     }
 
     /// Reports a fault from outside: a core whose kernel failed, a deadline of the host. The first
@@ -237,6 +248,27 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         -self.faults.code()
     }
 
+    /// The callable of a record, which has a valid extension or not.
+    fn callable_id(
+        &self,
+        body: &RuntimeBody,
+        has_extension: bool,
+        faults: &FaultLatch,
+    ) -> Result<CallableId, i32> {
+        let value = i64::from(body.active_callable_id);
+        // Most ids are such that nobody needs to know how many there are.
+        let usual = CallableId::new(value).ok();
+        if let Some(id) = usual.filter(|id| id.index() < MAX_REGISTERED_CALLABLE_IDS) {
+            return Ok(id);
+        }
+        let limit =
+            if has_extension { self.callable_capacity() } else { MAX_REGISTERED_CALLABLE_IDS };
+        usual.filter(|id| id.index() < limit).ok_or_else(|| {
+            let error = IdOutOfRange { what: "callable id", value, limit };
+            faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
+        })
+    }
+
     /// Waits for the gate to open. Returns false if there is nothing to do any more.
     fn await_open(&self) -> bool {
         // A fault does not end this wait: the thread that sets up always opens the gate. (It also
@@ -305,8 +337,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if let Some(setup) = setup {
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
-            let (orchestrator, scheduler) = if scheduler_side { (0, code) } else { (code, 0) };
-            setup.region.write_header(&setup.layout, orchestrator, scheduler);
+            let (orchestrator_code, scheduler_code) =
+                if scheduler_side { (0, code) } else { (code, 0) };
+            let callable_ids_word = setup.callable_ids_word;
+            let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
+            setup.region.write_header(&setup.layout, facts);
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {

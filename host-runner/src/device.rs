@@ -15,6 +15,8 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody};
 use crate::code_listing::CodeLister;
 
 pub mod error;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod image;
 pub mod load;
 pub mod memory_report;
@@ -28,7 +30,7 @@ pub mod sim;
 
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
-pub use load::{LoadFault, OrchestrationLoad};
+pub use load::{LoadFault, OrchestrationLoad, ThrowTrace};
 pub use memory_report::{DeviceMemoryReport, Holder, HolderUsage};
 pub use shared_memory::SharedMemory;
 pub use sim::turns::Interleaving;
@@ -176,7 +178,7 @@ pub trait Device: Send + Sync {
     /// [`KernelError`]; nothing stays behind.
     fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError>;
 
-    /// Gives one reference to a kernel back.
+    /// Gives one reference to a kernel back. No run in flight may use the last one.
     ///
     /// # Errors
     ///
@@ -210,7 +212,8 @@ pub trait Device: Send + Sync {
     fn list_code(&self, _lister: Arc<CodeLister>) {}
 
     /// Return addresses of the calls through which the exception came that ended the last run, the
-    /// innermost first; none where there was no exception, or the device cannot tell.
+    /// innermost first; none where there was no exception, or the device cannot tell. To be asked
+    /// before the next run begins; loads and unloads change nothing about it.
     fn throw_trace(&self) -> Vec<u64> {
         Vec::new()
     }

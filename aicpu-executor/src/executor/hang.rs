@@ -64,16 +64,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let milliseconds = setup.stall_us / 1000;
         let code = StatusCode::SchedulerTimeout.code();
         let stall = format_args!("no progress for {milliseconds} ms after {completed} tasks");
-        let deferred = self.scheduler.deferred.sum();
+        let waits_for = self.scheduler.waits_for();
+        let deferred = waits_for.deferred;
         if deferred.held_back > 0 {
             let code = StatusCode::AsyncWaitOverflow.code();
             self.report_fault(code, format_args!("{stall}: {deferred}"));
             return;
         }
-        if self.scheduler.running().first().is_some() {
-            let suspect = self.scheduler.running().suspect();
-            let clause = self.scheduler.deferred.clause();
-            self.report_fault(code, format_args!("{stall}{suspect}{clause}"));
+        if waits_for.suspect.is_some() {
+            self.report_fault(code, format_args!("{stall}{waits_for}"));
             return;
         }
         match self.running_call_of_run() {

@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use protocol::{CallableId, Chip, RuntimeBody, RuntimeExtension, StatusCode, UnknownValue};
+use protocol::{CallableId, Chip, RuntimeBody, StatusCode, UnknownValue};
 
 use super::{Executor, extension};
 use crate::fault::{Fault, FaultLatch};
@@ -89,10 +89,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         body: &RuntimeBody,
         faults: &FaultLatch,
     ) -> Result<(), i32> {
-        let Subject { id, generation } = subject(body, faults)?;
+        let Subject { id, generation } = self.subject(body, faults)?;
         let generation = generation.unwrap_or_default();
         // SAFETY: the record names the bytes of a shared object in device memory.
         unsafe { self.table.load(&self.platform, faults, id, body, generation) }.map(drop)
+    }
+
+    /// The callable of a record.
+    fn subject(&self, body: &RuntimeBody, faults: &FaultLatch) -> Result<Subject, i32> {
+        let generation = extension(body).map(|extension| extension.callable_generation);
+        Ok(Subject { id: self.callable_id(body, generation.is_some(), faults)?, generation })
     }
 
     /// Empties the slot of a callable.
@@ -101,7 +107,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         body: &RuntimeBody,
         faults: &FaultLatch,
     ) -> Result<(), i32> {
-        let Subject { id, generation } = subject(body, faults)?;
+        let Subject { id, generation } = self.subject(body, faults)?;
         let report = |status: StatusCode, text: fmt::Arguments<'_>| {
             Err(faults.report(status.code(), format_args!("callable {} {text}", id.raw())))
         };
@@ -127,15 +133,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
 /// Refuses a record that asks for something else.
 pub(super) fn refuse(faults: &FaultLatch, unknown: UnknownValue) -> Result<(), i32> {
     Err(faults.report(StatusCode::OperationUnknown.code(), format_args!("{unknown}")))
-}
-
-/// The callable of a record.
-fn subject(body: &RuntimeBody, faults: &FaultLatch) -> Result<Subject, i32> {
-    let generation = |extension: &RuntimeExtension| extension.callable_generation;
-    let id = CallableId::new(i64::from(body.active_callable_id)).map_err(|error| {
-        faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
-    })?;
-    Ok(Subject { id, generation: extension(body).map(generation) })
 }
 
 /// The fault of a latch whose code is known.

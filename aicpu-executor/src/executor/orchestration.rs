@@ -3,7 +3,7 @@
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-use protocol::{CallableId, Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
+use protocol::{Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
 
 use super::Executor;
 use super::setup::Setup;
@@ -75,9 +75,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     fn enter_callable(&self, runtime: &C::Runtime, setup: &Setup) -> Result<Lease<'_, P>, i32> {
         let body = runtime.body();
         let generation = setup.callable_generation;
-        let id = CallableId::new(i64::from(body.active_callable_id)).map_err(|error| {
-            self.faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
-        })?;
+        let id = self.callable_id(body, generation.is_some(), &self.faults)?;
         self.active.set(id);
         if body.register_new_callable_id == 0 {
             return self.table.loaded(&self.platform, &self.faults, id, generation);

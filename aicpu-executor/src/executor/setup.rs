@@ -8,7 +8,7 @@ use protocol::{
 use super::Executor;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
-use crate::region::{Region, RegionLayout, RegionSizes, write_refusal};
+use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, write_refusal};
 use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
@@ -26,6 +26,8 @@ pub(super) struct Setup {
     pub(super) stall_us: u64,
     /// Generation of the callable, from a host that has generations.
     pub(super) callable_generation: Option<u32>,
+    /// What the header says of callable ids.
+    pub(super) callable_ids_word: u64,
     /// Name of the region for `KnownRegion`, if the host keeps regions across runs.
     pub(super) identity: Option<RegionIdentity>,
 }
@@ -64,7 +66,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.scheduler.start(!is_known);
         // SAFETY: as above.
         unsafe { self.waiting.clear() };
-        setup.region.write_header(&setup.layout, 0, 0);
+        let callable_ids_word = setup.callable_ids_word;
+        let facts = HeaderFacts { callable_ids_word, ..HeaderFacts::default() };
+        setup.region.write_header(&setup.layout, facts);
         let workers = usize::try_from(body.worker_count).unwrap_or(0);
         if !is_known {
             // Only a run that failed leaves anything in them.
@@ -139,6 +143,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             clusters: Clusters::new(),
             stall_us: or_default(stall_us, STALL_US_DEFAULT),
             callable_generation: extension.map(|extension| extension.callable_generation),
+            // A reference host finds in its padding what it has always found there.
+            callable_ids_word: extension.map_or(0, |_| {
+                // CAST: at most `EXTENDED_CALLABLE_IDS`.
+                protocol::callable_ids_word(self.callable_capacity() as u32)
+            }),
             identity: extension.map(|extension| RegionIdentity {
                 address,
                 layout,

@@ -128,7 +128,7 @@ pub enum LostCause {
     Executor,
 }
 
-/// The device did not come back from a run, or from unloading.
+/// The device did not come back from a run, from loading, or from unloading.
 ///
 /// Code of the user is still running on it, so nothing of it can be given back; the worker makes a
 /// new one for the next run.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aicpu_executor::Fault;
+use aicpu_executor::loaded_code::LoadedRange;
 use protocol::{CallableId, DeviceAddr, RuntimeBody, SYMBOL_NAME_BYTES, StatusCode};
 
 /// Which orchestration a device is to load.
@@ -55,13 +56,24 @@ pub struct LoadFault {
     pub status: i32,
     /// What happened, where, and the numbers that matter.
     pub text: String,
+    /// Where a constructor threw, if that is what happened and the device can tell.
+    pub thrown: Option<ThrowTrace>,
+}
+
+/// Through which calls in code that is gone an exception came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThrowTrace {
+    /// Where the code was.
+    pub range: LoadedRange,
+    /// Return addresses of calls in it, the innermost first.
+    pub addresses: Vec<u64>,
 }
 
 impl LoadFault {
     /// The fault that the executor reports of a load.
-    pub fn new(id: CallableId, Fault { code, text }: &Fault) -> Self {
+    pub fn new(id: CallableId, Fault { code, text }: &Fault, thrown: Option<ThrowTrace>) -> Self {
         let text = text.as_str().to_owned();
-        Self { id, code: StatusCode::from_code(*code), status: -code, text }
+        Self { id, code: StatusCode::from_code(*code), status: -code, text, thrown }
     }
 }
 

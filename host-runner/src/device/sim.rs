@@ -63,6 +63,7 @@ pub mod event;
 pub mod guarded_call;
 pub mod kernel_hooks;
 pub mod kernels;
+pub mod load_trace;
 mod loading;
 pub mod memory;
 pub mod order;

@@ -10,7 +10,7 @@ use std::vec::Vec;
 
 use protocol::{
     A2a3, CallableId, Chip, CoreType, DeviceAddr, HandshakeRecord, RecordOperation, RuntimeBody,
-    RuntimeRecord, StatusCode,
+    RuntimeRecord, SharedMemoryHeader, StatusCode,
 };
 use zerocopy::FromZeros;
 
@@ -18,7 +18,7 @@ use crate::Executor;
 use crate::fault::Fault;
 use crate::loader::Machine;
 use crate::orch_so_table::tests::image_builder::{TEXT, TestImage};
-use crate::orch_so_table::tests::recorder::{Event, Recorder, bring_along, id};
+use crate::orch_so_table::tests::recorder::{CALLABLE_SLOTS, Event, Recorder, bring_along, id};
 use crate::platform::ExceptionText;
 
 type Runtime = <A2a3 as Chip>::Runtime;
@@ -102,14 +102,23 @@ impl Device {
 
     /// A run of what is loaded.
     fn run(&self, callable: CallableId, generation: u32) -> i32 {
+        self.run_record(callable, generation, |_| {})
+    }
+
+    fn run_record(
+        &self,
+        callable: CallableId,
+        generation: u32,
+        change: impl FnOnce(&mut RuntimeBody),
+    ) -> i32 {
         let mut runtime = Box::new(Runtime::new_zeroed());
         let body = runtime.body_mut();
         *body = self.record(callable, generation, RecordOperation::Run);
+        change(body);
         (body.dev_orch_so_addr, body.dev_orch_so_size) = (DeviceAddr::new(0), 0);
         body.worker_count = 3;
         (body.task_window_size, body.dep_pool_size, body.heap_size) = (4, 4, 1024);
-        let region = self.region.as_ptr().expose_provenance() as u64;
-        body.gm_sm_ptr = DeviceAddr::new(region.next_multiple_of(64));
+        body.gm_sm_ptr = DeviceAddr::new(self.region());
         // Never touched: the run has no task.
         body.gm_heap_ptr = DeviceAddr::new(1 << 40);
         let types = [CoreType::Aic, CoreType::Aiv, CoreType::Aiv];
@@ -120,6 +129,21 @@ impl Device {
             core.aicore_done().store(1, Ordering::Relaxed);
         }
         self.executor.execute(&runtime)
+    }
+
+    /// Where the shared region starts.
+    fn region(&self) -> u64 {
+        (self.region.as_ptr().expose_provenance() as u64).next_multiple_of(64)
+    }
+
+    /// How many ids the header of the region says there are, and the word that says it.
+    fn callable_ids(&self) -> (usize, u64) {
+        let header =
+            core::ptr::with_exposed_provenance::<SharedMemoryHeader>(self.region() as usize);
+        // SAFETY: the last run has written it there, and has ended.
+        let header = unsafe { &*header };
+        // ORDERING: Relaxed: this is the only thread.
+        (header.callable_ids(), header.callable_ids.load(Ordering::Relaxed))
     }
 
     fn events(&self) -> Vec<Event> {
@@ -311,4 +335,35 @@ fn an_operation_that_is_not_known_is_a_fault_and_one_for_several_threads_too() {
     // Without a seal the number means nothing: the reference's record is a run.
     record.extension.checksum ^= 1;
     assert_eq!(device.execute(&record), -StatusCode::RegionTooSmall.code());
+}
+
+/// Ids end where the platform's memory does, and at the protocol's 64 for a host that is not ours; the
+/// header of the region says so to one that is.
+#[test]
+fn ids_beyond_64_are_for_hosts_that_know_of_them_and_as_many_as_there_is_memory_for() {
+    let device = Device::new();
+    let invalid = -StatusCode::CallableIdInvalid.code();
+    let last = CallableId::new(CALLABLE_SLOTS as i64 - 1).unwrap();
+    let beyond = CallableId::new(CALLABLE_SLOTS as i64).unwrap();
+    assert_eq!(device.executor.callable_capacity(), CALLABLE_SLOTS);
+    device.load(last, 1).unwrap();
+    assert_eq!(device.run(last, 1), 0);
+    assert_eq!(device.callable_ids().0, CALLABLE_SLOTS);
+
+    assert_fault(device.load(beyond, 1), StatusCode::CallableIdInvalid, "use 0 to 127");
+    assert_eq!(device.execute(&device.record(beyond, 1, RecordOperation::Load)), invalid);
+    assert_eq!(device.execute(&device.record(beyond, 1, RecordOperation::Unload)), invalid);
+    assert_eq!(device.run(beyond, 1), invalid);
+    assert_eq!(device.callable_ids().0, CALLABLE_SLOTS, "also after a run with a fault");
+
+    let reference = |body: &mut RuntimeBody| body.extension = Default::default();
+    assert_eq!(device.run_record(last, 1, reference), invalid);
+    let text = device.executor.take_report().fault.expect("a fault").text;
+    assert!(text.contains("use 0 to 63"), "{text}");
+    assert_eq!(device.callable_ids(), (64, 0));
+    let mut record = device.record(CallableId::new(64).unwrap(), 1, RecordOperation::Load);
+    reference(&mut record);
+    assert_fault(device.executor.load(&record), StatusCode::CallableIdInvalid, "use 0 to 63");
+    assert_eq!(device.executor.unload(last, Some(1)), crate::UnloadOutcome::Unloaded);
+    assert_eq!(device.executor.unload(beyond, None), crate::UnloadOutcome::NothingLoaded);
 }

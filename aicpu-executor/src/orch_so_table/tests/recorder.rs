@@ -19,6 +19,9 @@ use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, Unwin
 /// Where images seem to be.
 pub(super) const BASE: u64 = 0x7000_0000;
 
+/// How many callables the platform has memory for.
+pub(crate) const CALLABLE_SLOTS: usize = 128;
+
 /// What was done, in order. Functions are given by their address as linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -164,6 +167,9 @@ impl Platform for Recorder<'_> {
     fn code_memory(&self, callable: CallableId) -> &Mutex<Memory> {
         if callable == id() { &self.memory } else { &self.others }
     }
+    fn callable_slots(&self) -> usize {
+        CALLABLE_SLOTS
+    }
     fn symbols(&self) -> &dyn SymbolResolver {
         self
     }
@@ -200,15 +206,19 @@ impl Platform for Recorder<'_> {
 
 /// A device's table, and what runs need: bytes of an image and a fault latch.
 pub(super) struct Bench {
-    pub(super) table: OrchSoTable,
+    pub(super) table: Box<OrchSoTable>,
     pub(super) faults: FaultLatch,
     pub(super) image: Vec<u8>,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
-        let (table, faults) = (OrchSoTable::new(), FaultLatch::new());
-        Self { table, faults, image: TestImage::new(Machine::native()).bytes }
+        let mut place = Box::<OrchSoTable>::new_uninit();
+        // SAFETY: a box of that size.
+        unsafe { OrchSoTable::init_in_place(place.as_mut_ptr()) };
+        // SAFETY: it has been initialised.
+        let table = unsafe { place.assume_init() };
+        Self { table, faults: FaultLatch::new(), image: TestImage::new(Machine::native()).bytes }
     }
 
     /// A run that brings the image.

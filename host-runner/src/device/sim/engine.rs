@@ -12,8 +12,10 @@ use protocol::{Chip, CoreCallable, FuncId, RuntimeBody, RuntimeRecord, StatusCod
 
 use super::core::{CoreFault, FaultReceiver};
 use super::core_pool::{CorePool, PoolError};
+use super::load_trace;
 use super::memory::Ledger;
 use super::platform::SimPlatform;
+use crate::device::ThrowTrace;
 
 /// The executor of a simulated device.
 pub type SimExecutor<C> = Executor<C, SimPlatform<C>>;
@@ -25,7 +27,7 @@ pub struct Engine<C: Chip> {
     /// The run record of the run in flight, to find func ids by; null between runs.
     record: AtomicPtr<C::Runtime>,
     /// What came of the last load.
-    load_fault: Mutex<Option<Fault>>,
+    load_fault: Mutex<Option<(Fault, Option<ThrowTrace>)>>,
 }
 
 impl<C: Chip> Engine<C> {
@@ -68,13 +70,18 @@ impl<C: Chip> Engine<C> {
         self.record.store(record.cast_mut(), Ordering::Release);
     }
 
-    /// Says what came of a load.
+    /// Says what came of a load; on the thread that has carried it out.
     pub fn set_load_fault(&self, fault: Option<Fault>) {
+        let fault = fault.map(|fault| {
+            let thrown = load_trace::of_fault(&fault);
+            (fault, thrown)
+        });
         *self.load_fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// Why the last load failed; the next call gives nothing. To be asked between two loads.
-    pub fn take_load_fault(&self) -> Option<Fault> {
+    /// Why the last load failed, and where it threw; the next call gives nothing. To be asked between
+    /// two loads.
+    pub fn take_load_fault(&self) -> Option<(Fault, Option<ThrowTrace>)> {
         self.load_fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -44,7 +44,7 @@ impl<C: Chip> SimDevice<C> {
             return Err(lost.into());
         }
         match engine.take_load_fault() {
-            Some(fault) => Err(LoadFault::new(load.id, &fault).into()),
+            Some((fault, thrown)) => Err(LoadFault::new(load.id, &fault, thrown).into()),
             // A run has lost it meanwhile.
             None if self.is_lost() => Err(DeviceError::Gone),
             None => Ok(()),

@@ -98,4 +98,3 @@ fn reset(handshake: &impl HandshakeRecord) {
     handshake.aicpu_regs_ready().store(0, Ordering::Relaxed);
     handshake.aicore_regs_ready().store(0, Ordering::Relaxed);
 }
-

@@ -6,10 +6,13 @@ use protocol::{A2a3, A5, StatusCode};
 
 use super::*;
 use crate::device::RingConfig;
-use crate::test_callables::{callable, kernel, orchestration, storing};
-use on_device::OnDevice;
+use crate::test_callables::{callable, kernel, orchestration, store_kernel};
+use placed::{Placed, int_at};
 
-mod on_device;
+mod loading;
+mod placed;
+mod report;
+mod together;
 mod unloading;
 
 const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };
@@ -25,13 +28,24 @@ fn launch() -> Launch {
     }
 }
 
+/// The callable under id 0, ready to be run.
+fn loaded<C: Chip>(device: &SimDevice<C>, callable: &crate::callable::Callable) -> Placed {
+    let placed = Placed::new(device, 0, callable);
+    placed.load(device).unwrap();
+    placed
+}
+
 fn runs_on_all_its_cores<C: Chip>(clusters: u32, threads: u32) {
     let device = SimDevice::<C>::open().unwrap();
     let facts = device.facts();
     assert_eq!((facts.clusters_max, facts.aicpu_threads_max), (clusters, threads));
     let launch = Launch { clusters, aicpu_threads: threads, ..launch() };
-    let storing = OnDevice::place(&device, &storing(1));
-    assert_eq!(storing.run(&device, 41, &launch).unwrap(), Ok(42));
+    let output = device.allocate(4, Holder::User).unwrap();
+    let body = "store(0, args.scalars[0], args.scalars[1]);";
+    let storing = callable(orchestration(body), vec![store_kernel(0, 1)]);
+    let storing = loaded(&device, &storing);
+    let outcome = storing.run(&device, &[output.raw(), 41], &launch).unwrap();
+    assert_eq!((outcome.fault, int_at(&device, output)), (None, 42));
 }
 
 #[test]
@@ -51,14 +65,14 @@ fn counting() -> crate::callable::Callable {
 /// A launch starts more threads than a run has places; they come during the run and after it.
 fn surplus_threads_change_nothing<C: Chip>() {
     let device = SimDevice::<C>::open().unwrap();
-    let counting = OnDevice::place(&device, &counting());
+    let counting = loaded(&device, &counting());
     let counter = AtomicI32::new(0);
     let address = counter.as_ptr().expose_provenance() as u64;
     for run in 1..=60 {
         let places = 1 + run as usize % C::MAX_AICPU_THREADS;
         // CAST: a handful.
         let launch = Launch { aicpu_threads: places as u32, ..launch() };
-        assert!(counting.run(&device, address, &launch).unwrap().is_ok());
+        assert_eq!(counting.run(&device, &[address], &launch).unwrap().fault, None);
         assert_eq!(counter.load(Ordering::SeqCst), run);
 
         // As many as to fill the places of a run and more, with the record of the run that is over.
@@ -84,11 +98,11 @@ fn surplus_threads_that_come_late_change_nothing_on_either_chip() {
 #[test]
 fn surplus_threads_that_come_with_the_others_are_sent_away() {
     let device = SimDevice::<A2a3>::open().unwrap();
-    let counting = OnDevice::place(&device, &counting());
+    let counting = loaded(&device, &counting());
     let counter = AtomicI32::new(0);
     let launch = Launch { clusters: 2, aicpu_threads: 2, ..launch() };
     let address = counter.as_ptr().expose_provenance() as u64;
-    assert!(counting.run(&device, address, &launch).unwrap().is_ok());
+    assert_eq!(counting.run(&device, &[address], &launch).unwrap().fault, None);
     // What the device does for a run, with a launch of more threads than the run has places.
     for run in 2..=50 {
         let mut site = device.site();
@@ -141,8 +155,8 @@ fn a_lost_device_keeps_what_is_in_use_and_refuses_everything() {
     let device = SimDevice::<A2a3>::open().unwrap();
     let address = device.allocate(8, Holder::User).unwrap();
     let short = Duration::from_millis(200);
-    let stuck = OnDevice::place(&device, &stuck);
-    let lost = stuck.run(&device, 0, &Launch { timeout: short, grace: short, ..launch() });
+    let stuck = loaded(&device, &stuck);
+    let lost = stuck.run(&device, &[], &Launch { timeout: short, grace: short, ..launch() });
     assert!(matches!(lost, Err(DeviceError::Lost(_))), "{lost:?}");
 
     assert!(matches!(device.run(&launch(), &mut |_| {}), Err(DeviceError::Gone)));

@@ -21,6 +21,14 @@ fn load(
     kernels.load(&CoreCallableView::parse(&blob).unwrap(), memory)
 }
 
+/// Takes the place of a kernel that nobody has loaded.
+fn claim<'k>(kernels: &'k Kernels, binary: &[u8]) -> Claim<'k> {
+    match kernels.claim(&with_entry(&core_callable(binary), 0)) {
+        Ok(Claimed::Place(claim)) => claim,
+        _ => panic!("it is loaded, or being loaded"),
+    }
+}
+
 /// Calls the kernel of a record as a core would.
 fn call(memory: &DeviceMemory, record: DeviceAddr) -> u64 {
     let mut entry = [0; 8];
@@ -120,4 +128,73 @@ fn a_kernel_that_wants_the_hooks_gets_them() {
         sub_block: 1,
     };
     assert_eq!(kernel_hooks::with_identity(identity, || call(&memory, record)), 11);
+}
+
+#[test]
+fn threads_that_load_the_same_bytes_at_once_share_one_library() {
+    const THREADS: usize = 4;
+    // Its constructor takes its time, so that all the others come meanwhile.
+    let slow = "#include <time.h>\n\
+        static int rest() { timespec pause{0, 50000000}; return nanosleep(&pause, nullptr); }\n\
+        static int rested = rest();\n\
+        extern \"C\" void kernel_entry(long *args) { \
+            *reinterpret_cast<long *>(args[0]) = 6 + rested; }";
+    let binary = cxx_bytes("slow", slow);
+    let (kernels, memory) = (Kernels::default(), DeviceMemory::default());
+    let barrier = std::sync::Barrier::new(THREADS);
+    let records: Vec<DeviceAddr> = std::thread::scope(|scope| {
+        let load = |_| {
+            scope.spawn(|| {
+                barrier.wait();
+                load(&kernels, &memory, &binary).unwrap()
+            })
+        };
+        let threads: Vec<_> = (0..THREADS).map(load).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(records, [records[0]; THREADS]);
+    assert_eq!((kernels.count(), memory.usage().0), (1, 1));
+    for _ in 1..THREADS {
+        kernels.unload(records[0], &memory).unwrap();
+        assert_eq!(call(&memory, records[0]), 6);
+    }
+    kernels.unload(records[0], &memory).unwrap();
+    assert_eq!((kernels.count(), memory.usage()), (0, (0, 0)));
+}
+
+#[test]
+fn who_waits_for_a_load_that_fails_tries_for_itself() {
+    let (kernels, memory) = (Kernels::default(), DeviceMemory::default());
+    let binary = cxx_bytes("one", &kernel_source(1));
+    let claim = claim(&kernels, &binary);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| load(&kernels, &memory, &binary).unwrap());
+        // Another kernel does not wait.
+        let other = cxx_bytes("two", &kernel_source(2));
+        let other = load(&kernels, &memory, &other).unwrap();
+        assert_eq!((call(&memory, other), kernels.count()), (2, 1));
+        assert!(!waiter.is_finished());
+        drop(claim);
+        assert_eq!(call(&memory, waiter.join().unwrap()), 1);
+    });
+    assert_eq!(kernels.count(), 2);
+}
+
+#[test]
+fn a_loss_ends_loads_that_are_under_way_and_those_who_wait_for_them() {
+    let (kernels, memory) = (Kernels::default(), DeviceMemory::default());
+    let binary = cxx_bytes("one", &kernel_source(1));
+    let claim = claim(&kernels, &binary);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| load(&kernels, &memory, &binary));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        kernels.lose();
+        assert!(matches!(waiter.join().unwrap(), Err(KernelError::Gone)));
+    });
+    // SAFETY: compiled from the lines above.
+    let (library, file) = unsafe { anonymous_library::open("one", &binary) }.unwrap();
+    let late = claim.publish(library, file, DeviceAddr::new(64));
+    assert!(matches!(late, Err(KernelError::Gone)));
+    assert!(matches!(load(&kernels, &memory, &binary), Err(KernelError::Gone)));
+    assert!(matches!(kernels.unload(DeviceAddr::new(64), &memory), Err(KernelError::Gone)));
 }

@@ -26,7 +26,7 @@ fn counting() -> crate::callable::Callable {
         static Object object{reinterpret_cast<volatile uint32_t *>(args.scalars[0])}; \
         object.steps[0] = object.steps[0] + 1; \
         while (object.steps[1]) nanosleep(&pause, nullptr); \
-        store(0, args.tensors[0].data, 7);";
+        store(0, args.scalars[1], 7);";
     callable(orchestration(body), vec![storing_kernel()])
 }
 
@@ -41,17 +41,21 @@ fn run_and(
     launch: &Launch,
     meanwhile: impl FnOnce(&SimExecutor<A2a3>, CallableId, u32) + Send,
 ) -> Result<i32, DeviceError> {
-    let placed = OnDevice::place(device, &counting());
+    let placed = loaded(device, &counting());
+    let output = device.allocate(4, Holder::User).unwrap();
     let engine = Arc::clone(&device.parts.engine);
     std::thread::scope(|scope| {
+        let placed = &placed;
         scope.spawn(move || {
             while steps.entered.load(Ordering::SeqCst) == 0 {
                 std::thread::yield_now();
             }
-            meanwhile(engine.executor(), OnDevice::id(), OnDevice::GENERATION);
+            meanwhile(engine.executor(), placed.id, placed.generation);
         });
         let address = std::ptr::from_ref(steps).expose_provenance() as u64;
-        placed.run(device, address, launch).map(|output| output.unwrap())
+        let outcome = placed.run(device, &[address, output.raw()], launch)?;
+        assert_eq!(outcome.fault, None);
+        Ok(int_at(device, output))
     })
 }
 
