@@ -104,12 +104,8 @@ impl<T> Completion<T> {
     pub(crate) fn new(
         unfinished: impl Fn(Unfinished) -> T + Send + Sync + 'static,
     ) -> (Self, Completer<T>) {
-        let state = State {
-            phase: Phase::Accepted,
-            waker: None,
-            is_waited_for: false,
-            on_cancel: None,
-        };
+        let state =
+            State { phase: Phase::Accepted, waker: None, is_waited_for: false, on_cancel: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             ended: Condvar::new(),
