@@ -51,7 +51,7 @@ fn a_start_and_a_cancellation_decide_once_who_was_first() {
         let duties = Arc::new(AtomicUsize::new(0));
         let duty = Arc::clone(&duties);
         // ORDERING: Relaxed: read on the thread that cancels.
-        completion.on_cancel(move || drop(duty.fetch_add(1, Ordering::Relaxed)));
+        completion.on_cancel(move || _ = duty.fetch_add(1, Ordering::Relaxed));
         let producer = thread::spawn(move || produce(completer));
         let is_cancelled = completion.cancel();
         // ORDERING: Relaxed: as above.

@@ -94,7 +94,7 @@ fn a_cancelled_job_gives_its_bytes_back_and_never_runs() {
         });
         let ticket = queue.submit(1, job).unwrap();
         let forgetting = Arc::clone(&queue);
-        completion.on_cancel(move || drop(forgetting.forget(ticket)));
+        completion.on_cancel(move || _ = forgetting.forget(ticket));
         let is_cancelled = completion.cancel();
         let outcome = completion.wait();
         assert_eq!(outcome, if is_cancelled { Err(Unfinished::Cancelled) } else { Ok(()) });
