@@ -92,3 +92,21 @@ fn the_last_handle_may_go_in_a_job_of_its_own_queue() {
     assert_eq!(outcome, Err(Unfinished::NeverStarted), "the drop closed the queue");
     until(|| shared.strong_count() == 0);
 }
+
+/// The thread that waits for room has not woken yet when the room comes.
+#[test]
+fn room_that_closing_makes_is_for_nobody() {
+    let queue = RunQueue::new(1);
+    let turn = queue.turn().unwrap();
+    queue.submit(1, nothing()).unwrap();
+    let called = Arc::new(Condvar::new());
+    let ticket = queue.shared.lock().enter_room_queue(1, nothing(), called);
+    queue.close();
+    drop(turn);
+    let mut line = queue.shared.lock();
+    assert!(line.waits_for_room(ticket));
+    let refused = line.leave_room_queue(ticket, &queue.shared.driver).unwrap_err();
+    drop(line);
+    assert!(matches!(refused.why, Refusal::Closed), "{refused:?}");
+    assert_eq!((queue.len(), queue.held_bytes()), (0, 0));
+}
