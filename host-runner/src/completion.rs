@@ -10,9 +10,9 @@
 //!   └─────────▶ NeverStarted ──────────────────────────────────────┴─▶ Taken
 //! ```
 //!
-//! [`Completer::start`] and [`Completion::cancel`] decide under one lock which of them was first.
+//! `start` (the producer's) and [`Completion::cancel`] decide under one lock which of them was first.
 //! What the waiter gets where there is no value is made by the producer's closure, on the waiter's
-//! thread: so a [`Completer`] that a panic drops runs no foreign code but the waker.
+//! thread: so a producer's end that a panic drops runs no foreign code but the waker.
 //!
 //! Nothing foreign runs under the lock. Each step takes the lock once; a wake-up of a thread is a
 //! system call only if a thread waits.
@@ -30,7 +30,8 @@ use std::time::{Duration, Instant};
 
 #[cfg(all(test, loom))]
 mod models;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 /// Why there is no value.
@@ -104,12 +105,8 @@ impl<T> Completion<T> {
     pub(crate) fn new(
         unfinished: impl Fn(Unfinished) -> T + Send + Sync + 'static,
     ) -> (Self, Completer<T>) {
-        let state = State {
-            phase: Phase::Accepted,
-            waker: None,
-            is_waited_for: false,
-            on_cancel: None,
-        };
+        let state =
+            State { phase: Phase::Accepted, waker: None, is_waited_for: false, on_cancel: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             ended: Condvar::new(),

@@ -37,7 +37,8 @@ mod line;
 #[cfg(all(test, loom))]
 mod models;
 mod refusal;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 use line::Line;

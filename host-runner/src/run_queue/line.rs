@@ -147,6 +147,12 @@ impl Line {
         self.room_queue.binary_search_by_key(&ticket, |submission| submission.ticket).is_ok()
     }
 
+    /// How many submissions wait for room.
+    #[cfg(test)]
+    pub(super) fn room_queue_len(&self) -> usize {
+        self.room_queue.len()
+    }
+
     /// Gives a submission up, and says why it has no room.
     pub(super) fn leave_room_queue(
         &mut self,
