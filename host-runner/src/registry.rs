@@ -19,6 +19,7 @@ use crate::device::{
     Device, DeviceError, DeviceLost, KernelError, MemoryError, OrchestrationError,
 };
 
+pub mod build_id;
 pub mod content;
 mod orchestrations;
 mod placement;
@@ -176,7 +177,7 @@ impl Registry {
         let id = CallableId::new(index as i64).map_err(|_| RegisterError::Full { limit })?;
         let view = ChipCallableView::parse(blob)?;
         let placement = Placement::place(device, &mut self.orchestrations, name, &view)?;
-        let label = ImageLabel::of_file(view.orchestration());
+        let label = build_id::label(view.orchestration());
 
         let slot = &mut self.slots[index];
         // From 1: 0 is what a record without generations has.

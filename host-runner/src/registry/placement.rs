@@ -1,12 +1,11 @@
 //! Where one callable is on the device; made as one transaction.
 
-use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{DeviceAddr, FuncId, RuntimeBody, SYMBOL_NAME_BYTES};
 
 use crate::device::Device;
 
-use super::{Orchestrations, RegisterError};
+use super::{Orchestrations, RegisterError, build_id};
 
 /// A callable on the device: its image and its own table of kernels.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl Placement {
     ) -> Result<Self, RegisterError> {
         let image = callable.orchestration();
         device.check_orchestration(image, callable.entry_symbol()).map_err(|source| {
-            let image = Box::new(ImageLabel::of_file(image));
+            let image = Box::new(build_id::label(image));
             RegisterError::Orchestration { name: name.to_owned(), image, source }
         })?;
         let mut placement = Self {
@@ -64,14 +63,14 @@ impl Placement {
             let record = device.load_kernel(&kernel).map_err(|source| RegisterError::Kernel {
                 name: name.to_owned(),
                 func_id,
-                image: Box::new(ImageLabel::of_file(kernel.binary)),
+                image: Box::new(build_id::label(kernel.binary)),
                 source,
             })?;
             self.kernels.push((func_id, record));
         }
         self.orchestration =
             orchestrations.upload(device, callable.orchestration()).map_err(|source| {
-                let image = Box::new(ImageLabel::of_file(callable.orchestration()));
+                let image = Box::new(build_id::label(callable.orchestration()));
                 RegisterError::Memory { name: name.to_owned(), image, source }
             })?;
         Ok(())
