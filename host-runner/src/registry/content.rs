@@ -8,8 +8,11 @@
 //!  bytes ──▶ (length, hash) ──▶ contents with both ──▶ compare in full ──▶ same one, or a new one
 //! ```
 //!
-//! A Build-ID names a build, not a file: stripping and patching keep it, and its author may choose
-//! it. It is kept for messages, and two contents with the same one are worth a warning.
+//! A Build-ID is no part of that search. It could only come before the hash, as a cheaper first key,
+//! and it is not cheaper: reading it takes 0.3 µs, which is the hash of 15 KB or half that of 31 KB.
+//! A new content needs the hash in any case, and without it images whose author gives them all one
+//! Build-ID would be compared with one another in full. So the Build-ID is read of new contents only,
+//! and what it leads to is a warning about different contents with the same one (`namesakes`).
 
 use std::collections::HashMap;
 use std::fmt;

@@ -131,8 +131,8 @@ fn an_image_without_a_build_id_that_can_be_read_is_a_content_like_any_other() {
 }
 
 proptest! {
-    /// Images that agree in their Build-ID, or in what a damaged note makes of it, and in length and
-    /// hash where the hash is bad.
+    /// Images that agree in their Build-ID, or in what a damaged note makes of it; with a bad hash
+    /// in length and hash as well.
     #[test]
     fn bytes_alone_decide(
         changes in vec((any::<Index>(), 0..4_u8), 1..12),
@@ -144,8 +144,12 @@ proptest! {
             image[index.index(good.len())] = *value;
             image
         }).collect();
-        check_bytes_decide::<Xxh3>(&images, removed);
-        check_bytes_decide::<Constant>(&images, removed);
+        // Where nobody listens to the first warning, `tracing` may take the place for deaf, and
+        // another test, which listens, hears nothing.
+        logged(|| {
+            check_bytes_decide::<Xxh3>(&images, removed);
+            check_bytes_decide::<Constant>(&images, removed);
+        });
     }
 }
 
