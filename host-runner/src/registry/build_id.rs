@@ -11,7 +11,7 @@
 
 use aicpu_executor::loader::{BuildId, ImageLabel, SymbolName};
 use goblin::container::{Container, Ctx, Endian};
-use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB};
 use goblin::elf::note::{NT_GNU_BUILD_ID, NoteDataIterator};
 use goblin::elf::program_header::PT_NOTE;
 use goblin::elf::{Elf, ProgramHeader};
@@ -28,19 +28,16 @@ const NOTE_BYTES_MAX: usize = 16 * 1024;
 /// `None` where there is none, or where `image` is no 64-bit little-endian ELF file. Sections are
 /// not looked at. No input makes it panic; the cost is bounded whatever the size of `image` is.
 pub fn read(image: &[u8]) -> Option<BuildId> {
-    // Looked at first: for what is no ELF file, goblin makes an error with a text.
-    let is_elf = image.starts_with(ELFMAG);
-    let class = (*image.get(EI_CLASS)?, *image.get(EI_DATA)?);
-    if !is_elf || class != (ELFCLASS64, ELFDATA2LSB) {
+    let header = Elf::parse_header(image).ok()?;
+    if (header.e_ident[EI_CLASS], header.e_ident[EI_DATA]) != (ELFCLASS64, ELFDATA2LSB) {
         return None;
     }
-    let header = Elf::parse_header(image).ok()?;
     // What goblin steps by.
     if usize::from(header.e_phentsize) != SIZEOF_PHDR {
         return None;
     }
     let context = Ctx::new(Container::Big, Endian::Little);
-    let table = usize::try_from(header.e_phoff).ok().filter(|offset| *offset > 0)?;
+    let table = usize::try_from(header.e_phoff).ok()?;
     let count = usize::from(header.e_phnum.min(HEADERS_MAX));
     let headers = ProgramHeader::parse(image, table, count, context).ok()?;
     let mut left = NOTE_BYTES_MAX;

@@ -67,6 +67,15 @@ fn files_of_other_kinds_have_no_id() {
         other[at] = value;
         assert_eq!(read(&other), None, "{at}");
     }
+    // Where a file of 32 bits, or of the other byte order, has the same fields.
+    let (small, large) =
+        ([(4, 1), (28, 64), (42, 56), (44, 1)], [(5, 2), (39, 64), (55, 56), (57, 1)]);
+    for fields in [small, large] {
+        let mut other = good.clone();
+        other[32..64].fill(0);
+        fields.iter().for_each(|(at, value)| other[*at] = *value);
+        assert_eq!(read(&other), None, "{fields:?}");
+    }
     for length in 0..good.len() {
         assert_eq!(read(&good[..length]), None, "cut to {length} bytes");
     }
