@@ -100,16 +100,17 @@ fn step() -> impl Strategy<Value = Step> {
     let copy = (any::<Index>(), any::<Index>(), vec(any::<u8>(), 1..100))
         .prop_map(|(allocation, offset, bytes)| Step::Copy { allocation, offset, bytes });
     prop_oneof![
-        60 => program().prop_map(Step::Register),
-        20 => select(&Flaw::ALL[..]).prop_map(Step::RegisterFlawed),
+        // Costs more than all other steps of a sequence together.
         1 => program().prop_map(Step::FillTable),
-        50 => any::<Index>().prop_map(Step::Unregister),
-        120 => run().prop_map(Step::Run),
-        20 => (1..1000_usize).prop_map(Step::Allocate),
-        10 => any::<Index>().prop_map(Step::Free),
-        20 => copy,
-        5 => any::<Index>().prop_map(Step::RunBeyond),
-        5 => Just(Step::UseForeign),
+        200 => program().prop_map(Step::Register),
+        60 => select(&Flaw::ALL[..]).prop_map(Step::RegisterFlawed),
+        200 => any::<Index>().prop_map(Step::Unregister),
+        500 => run().prop_map(Step::Run),
+        80 => (1..1000_usize).prop_map(Step::Allocate),
+        40 => any::<Index>().prop_map(Step::Free),
+        80 => copy,
+        20 => any::<Index>().prop_map(Step::RunBeyond),
+        20 => Just(Step::UseForeign),
     ]
 }
 
@@ -349,7 +350,7 @@ fn a_worker_does_what_its_model_does() {
     let seen = RefCell::new(BTreeSet::new());
     // The same sequences each time, so that a failure comes again.
     let config = Config {
-        cases: 48,
+        cases: 40,
         rng_seed: RngSeed::Fixed(5),
         failure_persistence: None,
         max_shrink_iters: 500,
