@@ -25,6 +25,7 @@ use protocol::CallableId;
 
 use crate::callable::Callable;
 
+pub mod build_id;
 pub mod content;
 mod error;
 pub mod lease_gate;

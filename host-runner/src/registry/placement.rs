@@ -7,11 +7,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{CallableId, DeviceAddr, FuncId, RuntimeBody, SYMBOL_NAME_BYTES};
 
-use super::RegisterError;
+use super::{RegisterError, build_id};
 use super::open_device::OpenDevice;
 use crate::device::{DeviceError, DeviceLost, OrchestrationLoad};
 
@@ -75,7 +74,7 @@ impl Placement {
         callable: &ChipCallableView<'_>,
     ) -> Result<Self, RegisterError> {
         let image = callable.orchestration();
-        let labelled = || (name.to_owned(), Box::new(ImageLabel::of_file(image)));
+        let labelled = || (name.to_owned(), Box::new(build_id::label(image)));
         on.device().check_orchestration(image, callable.entry_symbol()).map_err(|source| {
             let (name, image) = labelled();
             RegisterError::Orchestration { name, image, source }
@@ -115,7 +114,7 @@ impl Placement {
     ) -> Result<(), RegisterError> {
         for (func_id, kernel) in callable.children() {
             let uploaded = self.on.load_kernel(&kernel).map_err(|source| {
-                let image = Box::new(ImageLabel::of_file(kernel.binary));
+                let image = Box::new(build_id::label(kernel.binary));
                 RegisterError::Kernel { name: name.to_owned(), func_id, image, source }
             })?;
             self.kernels.push((func_id, uploaded.address));

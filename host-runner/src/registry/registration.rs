@@ -11,7 +11,7 @@ use super::content::ContentKey;
 use super::lease_gate::LeaseGate;
 use super::open_device::OpenDevice;
 use super::placement::{Identity, Placement, Traffic};
-use super::{RegisterError, StaleCallable};
+use super::{RegisterError, StaleCallable, build_id};
 use crate::callable::Callable;
 use crate::completion::Completer;
 use crate::device::DeviceLost;
@@ -52,7 +52,7 @@ impl Registration {
         Ok(Self {
             name: callable.name().to_owned(),
             identity: Identity { id, generation, digest_prefix },
-            label: ImageLabel::of_file(view.orchestration()),
+            label: build_id::label(view.orchestration()),
             directions: view.signature().iter().collect(),
             blob: callable.blob().into(),
             gate: LeaseGate::default(),
