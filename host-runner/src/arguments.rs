@@ -18,8 +18,8 @@
 //! ```
 
 use protocol::{
-    ArgDirection, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, ChipStorageTaskArgs, ContinuousTensor,
-    DataType, DeviceAddr, MAX_TENSOR_DIMS,
+    ArgDirection, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, ChipStorageTaskArgs,
+    ContinuousTensor, DataType, DeviceAddr, MAX_TENSOR_DIMS,
 };
 
 use zerocopy::IntoBytes as _;

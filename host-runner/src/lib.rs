@@ -68,7 +68,6 @@ pub mod platform_name;
 pub mod registry;
 #[cfg(not(loom))]
 pub mod run;
-#[cfg_attr(not(any(test, loom)), expect(dead_code, reason = "runs do not queue yet"))]
 mod run_queue;
 #[cfg(all(test, not(loom)))]
 mod test_callables;

@@ -109,7 +109,8 @@ impl Registry {
                 let free = slots.iter().take(limit).position(|slot| slot.taken().is_none());
                 let index = free.ok_or(RegisterError::Full { limit })?;
                 // CAST: a small table. The id is in range because the index is.
-                let id = CallableId::new(index as i64).map_err(|_| RegisterError::Full { limit })?;
+                let id =
+                    CallableId::new(index as i64).map_err(|_| RegisterError::Full { limit })?;
                 (id, index)
             }
         };

@@ -65,7 +65,6 @@ pub struct RunReport {
     pub elapsed: Duration,
 }
 
-
 impl RunConfig {
     /// Checks the settings against what the device can do.
     ///
@@ -144,7 +143,8 @@ mod tests {
 
     #[test]
     fn settings_outside_the_device_are_refused_with_the_limit() {
-        let facts = DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4, callable_ids: 64 };
+        let facts =
+            DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4, callable_ids: 64 };
         let check = |block_dim, aicpu_threads| {
             RunConfig { block_dim, aicpu_threads, ..RunConfig::default() }
                 .check(&facts)

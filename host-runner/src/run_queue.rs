@@ -199,16 +199,19 @@ impl RunQueue {
     }
 
     /// Whether this thread is the queue's driver, which carries out the jobs.
+    #[cfg(any(test, loom))]
     pub(crate) fn is_driver_thread(&self) -> bool {
         self.shared.lock().is_driver(thread::current().id())
     }
 
     /// Bytes of the jobs that were accepted and whose turn has not ended.
+    #[cfg(any(test, loom))]
     pub(crate) fn held_bytes(&self) -> u64 {
         self.usage().held_bytes
     }
 
     /// Jobs and callers in the line, and the turn in progress.
+    #[cfg(any(test, loom))]
     pub(crate) fn len(&self) -> usize {
         self.usage().len
     }

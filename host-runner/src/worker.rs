@@ -58,7 +58,7 @@ pub use config::{DeviceStart, IN_FLIGHT_BYTES_DEFAULT, WorkerConfig, WorkerError
 pub use counters::Counters;
 pub use handle::CallableHandle;
 pub use memory_report::{MemoryReport, MemoryUse, QueueReport};
-pub use submission::{RunCompletion, RunOutput, SubmitError};
+pub use submission::{RunCompletion, RunOutput, SubmitError, SubmitRefusal};
 
 use counters::Counting;
 use devices::{Devices, Opener};
@@ -221,7 +221,9 @@ impl Worker {
         arguments: OwnedArguments,
         config: &RunConfig,
     ) -> Result<RunCompletion, SubmitError> {
-        self.check_owner(handle)?;
+        if let Err(error) = self.check_owner(handle) {
+            return Err(SubmitError { why: error.into(), arguments: Box::new(arguments) });
+        }
         submission::submit(handle, arguments, config, None)
     }
 
@@ -237,7 +239,9 @@ impl Worker {
         config: &RunConfig,
         limit: Duration,
     ) -> Result<RunCompletion, SubmitError> {
-        self.check_owner(handle)?;
+        if let Err(error) = self.check_owner(handle) {
+            return Err(SubmitError { why: error.into(), arguments: Box::new(arguments) });
+        }
         submission::submit(handle, arguments, config, Some(limit))
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use host_runner::arguments::{Arguments, TensorArgument, TensorData};
 use host_runner::device::{DeviceUsage, RingConfig};
-use host_runner::registry::RegisterError;
+use host_runner::registry::{RegisterError, UnregisterError};
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::{CallableHandle, Worker, WorkerConfig};
 use proptest::collection::vec;
@@ -144,12 +144,22 @@ fn open() -> Worker {
 fn end<T>(result: Result<T, RunError>) -> End {
     match result {
         Ok(_) => End::Done,
-        Err(RunError::StaleHandle(_)) => End::Stale,
+        Err(RunError::StaleCallable(_)) => End::Stale,
         Err(RunError::ForeignHandle) => End::Foreign,
         Err(RunError::Fault(fault)) => End::Fault(fault.code.unwrap()),
         Err(RunError::DeviceLost(_)) => End::Lost,
         Err(RunError::BlockDim { .. } | RunError::AicpuThreads { .. }) => End::Settings,
         Err(RunError::Memory(_)) => End::OutOfRange,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// The same of an unregistration.
+fn end_of_unregistering(result: Result<(), UnregisterError>) -> End {
+    match result {
+        Ok(()) => End::Done,
+        Err(UnregisterError::StaleCallable(_)) => End::Stale,
+        Err(UnregisterError::ForeignHandle) => End::Foreign,
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -217,7 +227,6 @@ impl Bench<'_> {
     }
 
     /// The handle that an index picks, and its number.
-    #[expect(clippy::clone_on_copy, reason = "a handle need not stay one that can be copied")]
     fn handle(&self, index: &Index) -> Option<(usize, CallableHandle)> {
         let count = self.handles.len();
         let number = (count > 0).then(|| index.index(count))?;
@@ -226,7 +235,7 @@ impl Bench<'_> {
 
     fn unregister(&mut self, index: &Index) {
         let Some((number, handle)) = self.handle(index) else { return };
-        let found = end(self.worker.unregister(&handle));
+        let found = end_of_unregistering(self.worker.unregister(&handle));
         assert_eq!(found, self.model.unregister(number));
         self.note(format!("unregister: {found:?}"));
     }
@@ -314,9 +323,9 @@ impl Bench<'_> {
         let (owner, foreign) = &*FOREIGN;
         let ran = self.worker.run(foreign, &mut Arguments::new(), &threads(1));
         assert_eq!(end(ran), End::Foreign);
-        assert_eq!(end(self.worker.unregister(foreign)), End::Foreign);
+        assert_eq!(end_of_unregistering(self.worker.unregister(foreign)), End::Foreign);
         if let Some(own) = self.handles.last() {
-            assert_eq!(end(owner.unregister(own)), End::Foreign);
+            assert_eq!(end_of_unregistering(owner.unregister(own)), End::Foreign);
             self.note("foreign");
         }
     }
@@ -324,7 +333,7 @@ impl Bench<'_> {
     /// Gives everything back.
     fn finish(mut self) {
         for number in 0..self.model.handles() {
-            let found = end(self.worker.unregister(&self.handles[number]));
+            let found = end_of_unregistering(self.worker.unregister(&self.handles[number]));
             assert_eq!(found, self.model.unregister(number));
         }
         for address in std::mem::take(&mut self.addresses) {

@@ -52,12 +52,7 @@ impl LeaseGate {
         while now & RETIRED == 0 {
             // ORDERING: Acquire: the run sees the callable as the one that published it left it.
             // Relaxed on failure: only a better guess.
-            match self.0.compare_exchange_weak(
-                now,
-                now + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
+            match self.0.compare_exchange_weak(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(seen) => now = seen,
             }
@@ -144,11 +139,7 @@ mod models {
     impl Registration {
         fn new() -> Arc<Self> {
             let given_back = AtomicU32::new(0);
-            Arc::new(Self {
-                gate: LeaseGate::default(),
-                placement: UnsafeCell::new(7),
-                given_back,
-            })
+            Arc::new(Self { gate: LeaseGate::default(), placement: UnsafeCell::new(7), given_back })
         }
 
         fn give_back(&self) {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use protocol::callable::parse::ChipCallableView;
 use protocol::{CallableId, DeviceAddr, FuncId, RuntimeBody, SYMBOL_NAME_BYTES};
 
-use super::{RegisterError, build_id};
 use super::open_device::OpenDevice;
+use super::{RegisterError, build_id};
 use crate::device::{DeviceError, DeviceLost, OrchestrationLoad};
 
 /// A buffer on the device for one tensor of a callable's runs.

@@ -93,10 +93,7 @@ impl Shared {
     }
 
     /// Takes a lease of a callable for a run.
-    pub(super) fn lease(
-        self: &Arc<Self>,
-        callable: &Arc<Registration>,
-    ) -> Result<Lease, RunError> {
+    pub(super) fn lease(self: &Arc<Self>, callable: &Arc<Registration>) -> Result<Lease, RunError> {
         if !callable.gate().enter() {
             return Err(callable.stale().into());
         }
@@ -231,9 +228,10 @@ impl Shared {
 
     /// The device, in turn with runs: what they use does not change meanwhile.
     pub(super) fn device_in_turn(&self) -> Result<(Turn<'_>, Arc<OpenDevice>), DeviceError> {
-        let turn = self.queue.turn().map_err(|refused| DeviceError::NoTurn {
-            reason: refused.to_string(),
-        })?;
+        let turn = self
+            .queue
+            .turn()
+            .map_err(|refused| DeviceError::NoTurn { reason: refused.to_string() })?;
         Ok((turn, self.devices.ensure()?))
     }
 }
