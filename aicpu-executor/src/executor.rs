@@ -10,19 +10,26 @@
 //! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
 //! (spec callable §7.1 H10). Every way through a run leads to the same way out, where the last
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
+//!
+//! Loading and unloading outside a run ([`Executor::load`], [`Executor::unload`], or a record that
+//! says so) has no gate, no region and no cores: any thread does it, at any time, and what it comes to
+//! is its own affair and not that of a run that is in flight.
 
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use protocol::{CallableId, Chip, RuntimeRecord, StatusCode};
+use protocol::{
+    CallableId, Chip, EXTENDED_CALLABLE_IDS, IdOutOfRange, MAX_REGISTERED_CALLABLE_IDS,
+    RecordOperation, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
+};
 
 use crate::fault::{Fault, FaultLatch};
 use crate::loaded_code::LoadedRange;
 use crate::log::{Level, LogRecord};
 use crate::orch_so_table::{OrchSoTable, UnloadOutcome};
 use crate::platform::Platform;
-use crate::region::{RegionLayout, RegionSizes};
+use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
@@ -30,14 +37,17 @@ use crate::scheduler::handshake::take_down;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
+mod active_callable;
 mod gate;
 mod hang;
+mod operation;
 mod orchestration;
 mod roll;
 mod setup;
 #[cfg(test)]
 mod tests;
 
+use active_callable::ActiveCallable;
 use gate::Gate;
 use roll::Arrival;
 use setup::{KnownRegion, Setup};
@@ -70,6 +80,8 @@ pub struct Executor<C: Chip, P: Platform> {
     payloads: Payloads,
     waiting: WaitingLists,
     table: OrchSoTable,
+    /// The callable of the run.
+    active: ActiveCallable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
     /// The region that the last run left clean. Used by the thread that sets up, and by the one
@@ -93,13 +105,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     pub unsafe fn init_in_place(place: *mut Self, platform: P) {
         // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
         // each field is. Payloads and waiting lists stay as they are: zeroes are valid there, and
-        // most of that memory is never touched.
+        // most of that memory is never touched. Nor is most of the table.
         unsafe {
             (&raw mut (*place).platform).write(platform);
             (&raw mut (*place).faults).write(FaultLatch::new());
             (&raw mut (*place).gate).write(Gate::default());
             (&raw mut (*place).scheduler).write(Scheduler::default());
-            (&raw mut (*place).table).write(OrchSoTable::new());
+            OrchSoTable::init_in_place(&raw mut (*place).table);
+            (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
             (&raw mut (*place).known_region).write(UnsafeCell::new(KnownRegion::default()));
             (&raw mut (*place).tasks).write(AtomicU64::new(0));
@@ -120,6 +133,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// The platform the executor runs on.
     pub fn platform(&self) -> &P {
         &self.platform
+    }
+
+    /// How many callable ids there are: 64, as the protocol has it, or up to
+    /// [`EXTENDED_CALLABLE_IDS`] where the platform has memory for them
+    /// ([`Platform::callable_slots`]). A record without a valid extension may use the first 64 of them.
+    ///
+    /// A host in another process reads the number in the header of the shared region
+    /// ([`SharedMemoryHeader::callable_ids`](protocol::SharedMemoryHeader::callable_ids)).
+    pub fn callable_capacity(&self) -> usize {
+        self.platform.callable_slots().clamp(MAX_REGISTERED_CALLABLE_IDS, EXTENDED_CALLABLE_IDS)
     }
 
     /// Reports a fault from outside: a core whose kernel failed, a deadline of the host. The first
@@ -168,7 +191,24 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
     /// device memory (boundary C). Returns 0, or minus the code of the run's fault.
+    ///
+    /// A record may also ask for a load or an unloading ([`RuntimeExtension::operation`]). One thread
+    /// calls this for such a record, and may do so while a run or other operations are under way; of a
+    /// fault, the log has the text.
     pub fn execute(&self, runtime: &C::Runtime) -> i32 {
+        let extension = extension(runtime.body());
+        match extension.map_or(Ok(RecordOperation::Run), RuntimeExtension::operation) {
+            Ok(RecordOperation::Run) => self.take_part_in_run(runtime, extension),
+            Ok(RecordOperation::Load) => self.operate(runtime.body(), Self::load_into_slot),
+            Ok(RecordOperation::Unload) => self.operate(runtime.body(), Self::unload_from_slot),
+            Err(unknown) => {
+                self.operate(runtime.body(), |_, _, faults| operation::refuse(faults, unknown))
+            }
+        }
+    }
+
+    /// Goes through a run from arrival to departure.
+    fn take_part_in_run(&self, runtime: &C::Runtime, extension: Option<&RuntimeExtension>) -> i32 {
         let wanted = runtime.body().sche_cpu_num;
         let count = usize::try_from(wanted).unwrap_or(0);
         if count == 0 || count > C::MAX_AICPU_THREADS {
@@ -182,13 +222,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             );
             return -code;
         }
-        let run = setup::extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        let run = extension.map_or(0, |extension| extension.run_number);
         self.platform.interleave();
         match self.gate.arrive(run, count) {
             Arrival::Surplus if run != 0 => return 0,
             Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
-                self.set_up(runtime);
+                self.set_up(runtime, extension);
                 self.platform.interleave();
                 self.gate.open();
                 self.platform.interleave();
@@ -206,6 +246,27 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             self.tear_down(run);
         }
         -self.faults.code()
+    }
+
+    /// The callable of a record, which has a valid extension or not.
+    fn callable_id(
+        &self,
+        body: &RuntimeBody,
+        has_extension: bool,
+        faults: &FaultLatch,
+    ) -> Result<CallableId, i32> {
+        let value = i64::from(body.active_callable_id);
+        // Most ids are such that nobody needs to know how many there are.
+        let usual = CallableId::new(value).ok();
+        if let Some(id) = usual.filter(|id| id.index() < MAX_REGISTERED_CALLABLE_IDS) {
+            return Ok(id);
+        }
+        let limit =
+            if has_extension { self.callable_capacity() } else { MAX_REGISTERED_CALLABLE_IDS };
+        usual.filter(|id| id.index() < limit).ok_or_else(|| {
+            let error = IdOutOfRange { what: "callable id", value, limit };
+            faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
+        })
     }
 
     /// Waits for the gate to open. Returns false if there is nothing to do any more.
@@ -276,8 +337,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if let Some(setup) = setup {
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
-            let (orchestrator, scheduler) = if scheduler_side { (0, code) } else { (code, 0) };
-            setup.region.write_header(&setup.layout, orchestrator, scheduler);
+            let (orchestrator_code, scheduler_code) =
+                if scheduler_side { (0, code) } else { (code, 0) };
+            let callable_ids_word = setup.callable_ids_word;
+            let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
+            setup.region.write_header(&setup.layout, facts);
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {
@@ -288,8 +352,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 message: format_args!("the run failed with code {code}: {text}"),
             });
         });
+        self.active.clear();
         self.gate.close(run);
     }
+}
+
+/// Our part of the run record, if the host knows it.
+fn extension(body: &RuntimeBody) -> Option<&RuntimeExtension> {
+    Some(&body.extension).filter(|extension| extension.valid())
 }
 
 impl<C: Chip, P: Platform> Drop for Executor<C, P> {

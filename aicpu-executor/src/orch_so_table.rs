@@ -5,15 +5,20 @@
 //! after the last call into the code and the last task; unloading while there is a lease is
 //! deferred to its end. A slot that could not be filled is empty.
 //!
+//! There are as many slots as ids between our host and our executor. A reference host uses the first
+//! 64 (spec callable §1.1), and how many can be filled is up to the platform; the others are some
+//! bytes of state each and memory that is never touched.
+//!
 //! | file | what |
 //! |---|---|
 //! | `slot_gate` | who is inside a slot, and what may be done with it: one lock-free word |
 //! | `slot` | from the sealed image to the memory given back |
+//! | `listing` | what is loaded, for all who look |
 //! | `entries` | the functions a run calls |
 //! | `named_code` | what messages call it |
 //! | `running_call`, `call_record` | which function a thread is in, for whoever watches |
 
-use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, StatusCode};
+use protocol::{CallableId, EXTENDED_CALLABLE_IDS, RuntimeBody, StatusCode};
 
 use crate::fault::FaultLatch;
 use crate::loaded_code::LoadedRange;
@@ -23,18 +28,20 @@ use crate::platform::{ExceptionText, ForeignCall, Platform};
 
 mod call_record;
 mod entries;
+mod listing;
 mod named_code;
 mod running_call;
 mod slot;
 mod slot_gate;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use entries::EntryVaddrs;
 pub(crate) use entries::OrchestrationEntries;
+use listing::Place;
 use named_code::NamedCode;
 pub use running_call::{ForeignFunction, RunningCall};
-use slot::{FillError, Slot};
+use slot::{FillError, LoadedOrchestration, Slot, SlotState};
 use slot_gate::{Inside, Refused, Unload};
 
 /// What became of a wish to unload an orchestration.
@@ -60,7 +67,9 @@ pub enum UnloadOutcome {
 /// The table.
 #[derive(Debug)]
 pub(crate) struct OrchSoTable {
-    slots: [Slot; MAX_REGISTERED_CALLABLE_IDS],
+    states: [SlotState; EXTENDED_CALLABLE_IDS],
+    /// What is loaded, each with the state of the same index.
+    places: [Place<LoadedOrchestration>; EXTENDED_CALLABLE_IDS],
 }
 
 /// The right of a run to call an orchestration, which stays loaded meanwhile.
@@ -68,7 +77,7 @@ pub(crate) struct OrchSoTable {
 /// Dropping it unloads the orchestration if that was asked for meanwhile.
 #[derive(Debug)]
 pub(crate) struct Lease<'t, P: Platform> {
-    slot: &'t Slot,
+    slot: Slot<'t>,
     platform: &'t P,
     id: CallableId,
     /// `None` only while it is dropped.
@@ -77,14 +86,24 @@ pub(crate) struct Lease<'t, P: Platform> {
 }
 
 impl OrchSoTable {
-    /// A table with empty slots.
-    pub(crate) const fn new() -> Self {
-        Self { slots: [const { Slot::new() }; MAX_REGISTERED_CALLABLE_IDS] }
+    /// Makes a table with empty slots, whose states alone are written.
+    ///
+    /// # Safety
+    ///
+    /// `table` is aligned and points at writable memory for one `Self`.
+    pub(crate) unsafe fn init_in_place(table: *mut Self) {
+        // SAFETY: the caller's promise.
+        let states = unsafe { (&raw mut (*table).states).cast::<SlotState>() };
+        for index in 0..EXTENDED_CALLABLE_IDS {
+            // SAFETY: an element of the array, which nobody else uses yet.
+            unsafe { states.add(index).write(SlotState::new()) };
+        }
     }
 
     /// The slot of an id, which is in range by its type.
-    fn slot(&self, id: CallableId) -> &Slot {
-        &self.slots[id.index()]
+    fn slot(&self, id: CallableId) -> Slot<'_> {
+        // SAFETY: state and memory of an index go together, here and nowhere else.
+        unsafe { Slot::new(&self.states[id.index()], &self.places[id.index()]) }
     }
 
     /// Enters an orchestration that was loaded before.
@@ -110,7 +129,7 @@ impl OrchSoTable {
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
 
-    /// Loads the orchestration that a run brings along into the slot of its id, and enters it.
+    /// Loads the orchestration that a record brings along into the slot of its id, and enters it.
     ///
     /// What the slot held before is unloaded first, once the new image has been checked. The
     /// constructors of the new one have run when this returns.
@@ -210,6 +229,11 @@ impl OrchSoTable {
         self.slot(id).gate.quarantine()
     }
 
+    /// The call into the orchestration of an id that is running.
+    pub(crate) fn call_of<P: Platform>(&self, platform: &P, id: CallableId) -> Option<RunningCall> {
+        self.slot(id).running(platform, id).map(|(_since, call)| call)
+    }
+
     /// The call into an orchestration that has been running for longest.
     pub(crate) fn longest_call<P: Platform>(&self, platform: &P) -> Option<RunningCall> {
         let running = ids().filter_map(|id| self.slot(id).running(platform, id));
@@ -251,10 +275,10 @@ impl<P: Platform> Drop for Lease<'_, P> {
 /// All ids.
 fn ids() -> impl Iterator<Item = CallableId> {
     // CAST: a small table.
-    (0..MAX_REGISTERED_CALLABLE_IDS as i64).filter_map(|raw| CallableId::new(raw).ok())
+    (0..EXTENDED_CALLABLE_IDS as i64).filter_map(|raw| CallableId::new(raw).ok())
 }
 
-/// The shared object that a run brings along; the error says what is wrong with it.
+/// The shared object that a record brings along; the error says what is wrong with it.
 ///
 /// # Safety
 ///
@@ -268,7 +292,7 @@ unsafe fn brought_along<'r, P: Platform>(
         return Err(crate::fault::bounded_text(format_args!("{bytes} bytes are too many")));
     };
     if address == 0 || length == 0 {
-        return Err(crate::fault::bounded_text(format_args!("the run brings no shared object")));
+        return Err(crate::fault::bounded_text(format_args!("the record brings no shared object")));
     }
     platform.invalidate_cache(address, length);
     let source = core::ptr::with_exposed_provenance(address as usize);

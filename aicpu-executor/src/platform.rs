@@ -7,7 +7,7 @@
 
 use core::ffi::{c_char, c_void};
 
-use protocol::{CallableId, ChipStorageTaskArgs};
+use protocol::{CallableId, ChipStorageTaskArgs, MAX_REGISTERED_CALLABLE_IDS};
 use spin::Mutex;
 
 use crate::loaded_code::{LoadedCode, LoadedRange};
@@ -145,6 +145,12 @@ pub trait Platform: Sync {
     /// The executor locks it while it places, seals or takes away an image, never while code of
     /// the image runs.
     fn code_memory(&self, id: CallableId) -> &Mutex<Self::CodeMemory>;
+
+    /// For how many callables, by ids from 0, there is [`code_memory`](Self::code_memory): the
+    /// protocol's 64 unless a platform has more. The same on each call.
+    fn callable_slots(&self) -> usize {
+        MAX_REGISTERED_CALLABLE_IDS
+    }
 
     /// Finds symbols of resident libraries that an image imports.
     fn symbols(&self) -> &dyn SymbolResolver;

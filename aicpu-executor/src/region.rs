@@ -255,10 +255,10 @@ impl<'r> Region<'r> {
     /// Writes the header a host may read: window and error codes (spec trb §3.2, §7.2).
     ///
     /// Called by one thread, before the region is used and after the run has ended.
-    pub(crate) fn write_header(&self, layout: &RegionLayout, orchestrator_code: i32, sched: i32) {
+    pub(crate) fn write_header(&self, layout: &RegionLayout, facts: HeaderFacts) {
         // SAFETY: `header` points at the start of the region, which is large enough and aligned
         // (`at`), and only the calling thread uses it now.
-        unsafe { write_header_at(self.header, layout.total, orchestrator_code, sched) };
+        unsafe { write_header_at(self.header, layout.total, facts) };
     }
 
     /// Brings the parts that must start clean into that state.
@@ -275,6 +275,17 @@ impl<'r> Region<'r> {
     }
 }
 
+/// What a header says beside the region.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct HeaderFacts {
+    /// Status number of the orchestrator's side.
+    pub(crate) orchestrator_code: i32,
+    /// Status number of the schedulers' side.
+    pub(crate) scheduler_code: i32,
+    /// How many callable ids there are, for a host that asks; 0 for all others.
+    pub(crate) callable_ids_word: u64,
+}
+
 /// Writes the header of a region that cannot be used, so that a host that looks at the codes in it
 /// finds this one and not what happens to be there (spec trb §14.1 item 13).
 ///
@@ -288,24 +299,26 @@ pub(crate) unsafe fn write_refusal(address: u64, code: i32) {
     let header = core::ptr::with_exposed_provenance_mut::<SharedMemoryHeader>(address as usize);
     if !header.is_null() && header.is_aligned() {
         // SAFETY: non-null and aligned, and the rest is the contract.
-        unsafe { write_header_at(header, 0, code, 0) };
+        unsafe {
+            write_header_at(
+                header,
+                0,
+                HeaderFacts { orchestrator_code: code, ..HeaderFacts::default() },
+            )
+        };
     }
 }
 
 /// # Safety
 ///
 /// `header` may be written, and nobody else uses it.
-unsafe fn write_header_at(
-    header: *mut SharedMemoryHeader,
-    bytes: u64,
-    orchestrator: i32,
-    sched: i32,
-) {
+unsafe fn write_header_at(header: *mut SharedMemoryHeader, bytes: u64, facts: HeaderFacts) {
     let contents = SharedMemoryHeader {
         total_size: bytes,
-        orch_error_code: orchestrator.into(),
-        sched_error_code: sched.into(),
+        orch_error_code: facts.orchestrator_code.into(),
+        sched_error_code: facts.scheduler_code.into(),
         sched_error_thread: (-1).into(),
+        callable_ids: facts.callable_ids_word.into(),
         ..SharedMemoryHeader::default()
     };
     // SAFETY: the contract.

@@ -15,6 +15,7 @@
 //! | `dispatch` | which core gets which block |
 //! | `sync_start`, `meeting_point` | tasks whose blocks start together |
 //! | `deferred` | sub-tasks that are finished only when conditions hold |
+//! | `waits_for` | what a run that does not move waits for, for reports |
 //!
 //! A task is completed by the thread that sees its last sub-task finish: it notifies the
 //! consumers, lets go of the producers and marks the slot, in this order (see `region::slot`).
@@ -40,6 +41,7 @@ pub(crate) mod sync_start;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;
+pub(crate) mod waits_for;
 
 use core_table::RunningKernels;
 use deferred::notice::Notices;

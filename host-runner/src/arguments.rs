@@ -17,13 +17,20 @@
 //! # Ok::<(), host_runner::arguments::ArgumentsError>(())
 //! ```
 
-use protocol::{CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, DataType, DeviceAddr, MAX_TENSOR_DIMS};
+use protocol::{
+    ArgDirection, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, ChipStorageTaskArgs,
+    ContinuousTensor, DataType, DeviceAddr, MAX_TENSOR_DIMS,
+};
 
 use zerocopy::IntoBytes as _;
 
 mod element;
+mod owned;
+mod tensor_set;
 
 pub use self::element::Element;
+pub use self::owned::{OwnedArguments, OwnedData};
+pub(crate) use self::tensor_set::{Place, TensorSet};
 
 /// Where a tensor is, and what the callable does with it.
 #[derive(Debug)]
@@ -36,6 +43,9 @@ pub enum TensorData<'a> {
     Out(&'a mut [u8]),
     /// Host memory that the callable reads and changes.
     InOut(&'a mut [u8]),
+    /// Host memory that the callable uses as its signature declares; what it does not declare is
+    /// [`InOut`](Self::InOut).
+    Declared(&'a mut [u8]),
     /// Device memory, passed through as it is (spec callable §1.3, `child_memory`).
     Device(DeviceAddr),
 }
@@ -92,6 +102,14 @@ pub enum ArgumentsError {
         /// Bytes of the buffer.
         have: usize,
     },
+    /// An argument that is to be changed is not there.
+    #[error("there is no {what} argument {index}")]
+    NoSuchArgument {
+        /// "tensor" or "scalar".
+        what: &'static str,
+        /// Its position.
+        index: usize,
+    },
     /// A device tensor without an address.
     #[error("tensor {index} is at the null device address; allocate it on the device first")]
     NullDevice {
@@ -104,7 +122,8 @@ pub enum ArgumentsError {
 #[derive(Debug, Default)]
 pub struct Arguments<'a> {
     tensors: Vec<TensorArgument<'a>>,
-    scalars: Vec<u64>,
+    /// What the device gets, but for the addresses of host tensors.
+    record: Box<ChipStorageTaskArgs>,
 }
 
 impl<'a> Arguments<'a> {
@@ -120,14 +139,14 @@ impl<'a> Arguments<'a> {
     ///
     /// [`ArgumentsError`] after a scalar, beyond 64 tensors, or if shape and buffer disagree.
     pub fn push_tensor(&mut self, tensor: TensorArgument<'a>) -> Result<(), ArgumentsError> {
-        let index = self.tensors.len();
-        if !self.scalars.is_empty() {
-            return Err(ArgumentsError::TensorAfterScalar { index });
-        }
-        if index == CHIP_MAX_TENSOR_ARGS {
-            return Err(ArgumentsError::TooMany { what: "tensor", limit: CHIP_MAX_TENSOR_ARGS });
-        }
-        check_tensor(index, &tensor)?;
+        let (bytes, device) = match &tensor.data {
+            TensorData::In(bytes) => (Some(bytes.len()), None),
+            TensorData::Out(bytes) | TensorData::InOut(bytes) | TensorData::Declared(bytes) => {
+                (Some(bytes.len()), None)
+            }
+            TensorData::Device(address) => (None, Some(*address)),
+        };
+        pack_tensor(&mut self.record, tensor.dtype, &tensor.shape, bytes, device)?;
         self.tensors.push(tensor);
         Ok(())
     }
@@ -180,11 +199,7 @@ impl<'a> Arguments<'a> {
     ///
     /// [`ArgumentsError::TooMany`] beyond 128 scalars.
     pub fn push_scalar(&mut self, bits: u64) -> Result<(), ArgumentsError> {
-        if self.scalars.len() == CHIP_MAX_SCALAR_ARGS {
-            return Err(ArgumentsError::TooMany { what: "scalar", limit: CHIP_MAX_SCALAR_ARGS });
-        }
-        self.scalars.push(bits);
-        Ok(())
+        pack_scalar(&mut self.record, bits)
     }
 
     /// Adds a scalar of an element type: its bits, zero-extended (spec callable §1.2).
@@ -193,9 +208,7 @@ impl<'a> Arguments<'a> {
     ///
     /// As [`Arguments::push_scalar`].
     pub fn push_scalar_value<T: Element>(&mut self, value: T) -> Result<(), ArgumentsError> {
-        let mut wide = [0; size_of::<u64>()];
-        wide[..size_of::<T>()].copy_from_slice(value.as_bytes());
-        self.push_scalar(u64::from_le_bytes(wide))
+        self.push_scalar(scalar_bits(value))
     }
 
     /// The tensors.
@@ -204,15 +217,12 @@ impl<'a> Arguments<'a> {
         &self.tensors
     }
 
-    /// The tensors, for the run that fills them. Not public: sizes have been checked.
-    pub(crate) fn tensors_mut(&mut self) -> &mut [TensorArgument<'a>] {
-        &mut self.tensors
-    }
-
     /// The bytes of the tensor at `index`, if it is host memory that the callable writes.
     pub fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
         match &mut self.tensors.get_mut(index)?.data {
-            TensorData::Out(bytes) | TensorData::InOut(bytes) => Some(bytes),
+            TensorData::Out(bytes) | TensorData::InOut(bytes) | TensorData::Declared(bytes) => {
+                Some(bytes)
+            }
             TensorData::In(_) | TensorData::Device(_) => None,
         }
     }
@@ -220,32 +230,103 @@ impl<'a> Arguments<'a> {
     /// The scalars, as zero-extended bit patterns.
     #[must_use]
     pub fn scalars(&self) -> &[u64] {
-        &self.scalars
+        // The counts are this module's own.
+        self.record.scalars().unwrap_or_default()
     }
 }
 
-/// Checks that shape and buffer agree.
-fn check_tensor(index: usize, tensor: &TensorArgument<'_>) -> Result<(), ArgumentsError> {
-    let shape = &tensor.shape;
-    if shape.contains(&0) || !(1..=MAX_TENSOR_DIMS).contains(&shape.len()) {
-        return Err(ArgumentsError::Shape { index, shape: shape.clone() });
+impl TensorSet for Arguments<'_> {
+    fn record(&self) -> &ChipStorageTaskArgs {
+        &self.record
     }
-    let need = shape
-        .iter()
-        .try_fold(tensor.dtype.element_bytes(), |bytes, count| bytes.checked_mul((*count).into()))
-        .unwrap_or(u64::MAX);
-    let have = match &tensor.data {
-        TensorData::In(bytes) => bytes.len(),
-        TensorData::Out(bytes) | TensorData::InOut(bytes) => bytes.len(),
-        TensorData::Device(address) if address.is_null() => {
+
+    fn place(&self, index: usize) -> Option<Place<'_>> {
+        Some(match &self.tensors.get(index)?.data {
+            TensorData::In(bytes) => Place::Host(bytes, Some(ArgDirection::In)),
+            TensorData::Out(bytes) => Place::Host(bytes, Some(ArgDirection::Out)),
+            TensorData::InOut(bytes) => Place::Host(bytes, Some(ArgDirection::InOut)),
+            TensorData::Declared(bytes) => Place::Host(bytes, None),
+            TensorData::Device(address) => Place::Device(*address),
+        })
+    }
+
+    fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
+        self.writable(index)
+    }
+}
+
+/// Appends a tensor to a record: `bytes` of host memory, or what is at `device`.
+fn pack_tensor(
+    record: &mut ChipStorageTaskArgs,
+    dtype: DataType,
+    shape: &[u32],
+    bytes: Option<usize>,
+    device: Option<DeviceAddr>,
+) -> Result<(), ArgumentsError> {
+    // CAST: the counts are this module's own, from 0 to their limit.
+    let index = record.tensor_count as usize;
+    if record.scalar_count > 0 {
+        return Err(ArgumentsError::TensorAfterScalar { index });
+    }
+    let limit = CHIP_MAX_TENSOR_ARGS;
+    let Some(slot) = record.tensors.get_mut(index) else {
+        return Err(ArgumentsError::TooMany { what: "tensor", limit });
+    };
+    check_shape(index, dtype, shape, bytes)?;
+    let mut tensor = ContinuousTensor { dtype: dtype as u8, ..Default::default() };
+    for (to, from) in tensor.shapes.iter_mut().zip(shape) {
+        *to = *from;
+        tensor.ndims += 1;
+    }
+    if let Some(address) = device {
+        if address.is_null() {
             return Err(ArgumentsError::NullDevice { index });
         }
-        TensorData::Device(_) => return Ok(()),
-    };
-    if have as u64 == need {
-        return Ok(());
+        tensor.data = address.raw();
+        tensor.child_memory = 1;
     }
-    Err(ArgumentsError::Length { index, shape: shape.clone(), need, have })
+    *slot = tensor;
+    record.tensor_count += 1;
+    Ok(())
+}
+
+/// Appends a scalar to a record.
+fn pack_scalar(record: &mut ChipStorageTaskArgs, bits: u64) -> Result<(), ArgumentsError> {
+    let full = ArgumentsError::TooMany { what: "scalar", limit: CHIP_MAX_SCALAR_ARGS };
+    record.push_scalar(bits).map_err(|_| full)
+}
+
+/// A scalar's bits, zero-extended (spec callable §1.2).
+fn scalar_bits<T: Element>(value: T) -> u64 {
+    let mut wide = [0; size_of::<u64>()];
+    wide[..size_of::<T>()].copy_from_slice(value.as_bytes());
+    u64::from_le_bytes(wide)
+}
+
+/// Bytes of a tensor; `u64::MAX` where they are more than that.
+fn tensor_bytes(dtype: DataType, shape: &[u32]) -> u64 {
+    let bytes = dtype.element_bytes();
+    let mut counts = shape.iter();
+    counts.try_fold(bytes, |bytes, count| bytes.checked_mul((*count).into())).unwrap_or(u64::MAX)
+}
+
+/// Checks a shape, and that it agrees with the buffer if there is one.
+fn check_shape(
+    index: usize,
+    dtype: DataType,
+    shape: &[u32],
+    bytes: Option<usize>,
+) -> Result<(), ArgumentsError> {
+    if shape.contains(&0) || !(1..=MAX_TENSOR_DIMS).contains(&shape.len()) {
+        return Err(ArgumentsError::Shape { index, shape: shape.to_vec() });
+    }
+    let need = tensor_bytes(dtype, shape);
+    match bytes {
+        Some(have) if have as u64 != need => {
+            Err(ArgumentsError::Length { index, shape: shape.to_vec(), need, have })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,11 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody};
 use crate::code_listing::CodeLister;
 
 pub mod error;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod image;
+pub mod load;
+pub mod memory_report;
 pub mod resident_symbols;
 pub mod shared_memory;
 #[expect(
@@ -26,6 +30,8 @@ pub mod sim;
 
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
+pub use load::{LoadFault, OrchestrationLoad, ThrowTrace};
+pub use memory_report::{DeviceMemoryReport, Holder, HolderUsage};
 pub use shared_memory::SharedMemory;
 pub use sim::turns::Interleaving;
 
@@ -38,6 +44,8 @@ pub struct DeviceFacts {
     pub clusters_max: u32,
     /// AICPU threads of one run.
     pub aicpu_threads_max: u32,
+    /// Ids under which callables can be loaded at once: 0 to this, without it.
+    pub callable_ids: usize,
 }
 
 /// What is in use on a device.
@@ -88,55 +96,71 @@ pub struct Launch {
     pub grace: Duration,
 }
 
-/// One device. Dropping it gives everything back, unless it was lost.
-pub trait Device: Send {
+/// One device, used from any thread. Dropping it gives everything back, unless it was lost.
+///
+/// One run is in flight at a time; a second one waits. Everything else works meanwhile, but what a
+/// run or a load uses must neither be freed nor written to by the host: the caller sees to that.
+///
+/// A device is lost where code of the user does not return.
+///
+/// * In a run: code that still runs may use everything that the device has, so all of it is put out
+///   of reach and stays for good; each later call ends with an error that says so.
+/// * In a load or an unload: nothing new starts on the device, but what is there can still be read
+///   and given back, so that a run that is in flight ends as if nothing had happened, outputs
+///   included.
+///
+/// A call that is under way when the device is lost ends with an error, too.
+pub trait Device: Send + Sync {
     /// What the device can hold and do at once.
     fn facts(&self) -> DeviceFacts;
 
     /// What is in use on it.
     fn usage(&self) -> DeviceUsage;
 
+    /// Who holds its memory. Waits for nothing, so that it can be asked for during a run.
+    fn memory_report(&self) -> DeviceMemoryReport;
+
     /// Allocates zeroed device memory, aligned to 64 bytes.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::Exhausted`].
-    fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, MemoryError>;
+    /// [`MemoryError::Exhausted`]; [`MemoryError::Gone`] on a lost device.
+    fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError>;
 
     /// Frees device memory.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::UnknownAddress`].
-    fn free(&mut self, address: DeviceAddr) -> Result<(), MemoryError>;
+    /// [`MemoryError::UnknownAddress`]; [`MemoryError::Gone`] where nothing can be reached any more.
+    fn free(&self, address: DeviceAddr) -> Result<(), MemoryError>;
 
     /// Copies `from` to the device.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
-    fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError>;
+    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
+    fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError>;
 
     /// Checks that a range lies inside one live allocation.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
+    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
     fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError>;
 
     /// Copies from the device to `to`.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
+    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError>;
 
     /// Lets kernels of this device use memory that others use too: keeps it as long as they might.
-    /// Memory of its own counts in [`usage`](Self::usage).
-    fn attach(&mut self, memory: Arc<SharedMemory>, side: Side);
+    /// Memory of its own counts in [`usage`](Self::usage). Nothing happens on a lost device.
+    fn attach(&self, memory: Arc<SharedMemory>, side: Side);
 
     /// Ends [`attach`](Self::attach) of the memory at `address`; nothing happens where there is none.
-    fn detach(&mut self, address: DeviceAddr);
+    fn detach(&self, address: DeviceAddr);
 
     /// Whether the device will be able to load this orchestration and call its entry.
     ///
@@ -147,38 +171,50 @@ pub trait Device: Send {
 
     /// Makes a kernel resident and returns the address of its record, for the run record's table.
     ///
-    /// Equal bytes are loaded once; each call takes a reference.
+    /// Equal bytes are loaded once, also by two threads at once; each call takes a reference.
     ///
     /// # Errors
     ///
     /// [`KernelError`]; nothing stays behind.
-    fn load_kernel(&mut self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError>;
+    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError>;
 
-    /// Gives one reference to a kernel back.
+    /// Gives one reference to a kernel back. No run in flight may use the last one.
     ///
     /// # Errors
     ///
-    /// [`KernelError::Unknown`].
-    fn unload_kernel(&mut self, record: DeviceAddr) -> Result<(), KernelError>;
+    /// [`KernelError::Unknown`]; [`KernelError::Gone`] where nothing can be reached any more.
+    fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError>;
+
+    /// Has the AICPU load the orchestration of an id now, in place of what the id had before, and
+    /// waits for its acknowledgement: its constructors have run, and runs of the id need not bring
+    /// it along.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Load`], where nothing of it stays; [`DeviceError::Memory`] where the image is
+    /// not in device memory; [`DeviceError::Lost`] where a constructor does not return, and
+    /// [`DeviceError::Gone`] on a lost device.
+    fn load_orchestration(&self, load: &OrchestrationLoad<'_>) -> Result<(), DeviceError>;
 
     /// Has the AICPU unload the orchestration of an id, if it has loaded this generation of it: its
-    /// destructors run, and its memory is free. Between two runs, so nothing is deferred.
+    /// destructors run, and its memory is free. Where a run uses it, that run does so at its end.
     ///
     /// # Errors
     ///
-    /// A destructor does not return. The device is lost, as it is to a run that hangs.
-    fn unload_orchestration(&mut self, id: CallableId, generation: u32) -> Result<(), DeviceLost>;
+    /// A destructor does not return. The device is lost.
+    fn unload_orchestration(&self, id: CallableId, generation: u32) -> Result<(), DeviceLost>;
 
     /// Where the code of each orchestration is that the AICPU has loaded.
     fn loaded_code(&self) -> Vec<LoadedRange>;
 
     /// Has code that is loaded shown to debuggers and profilers. To be called before the first run;
     /// the first call counts. A device whose code is not in this process has nothing to show.
-    fn list_code(&mut self, _lister: Arc<CodeLister>) {}
+    fn list_code(&self, _lister: Arc<CodeLister>) {}
 
     /// Return addresses of the calls through which the exception came that ended the last run, the
-    /// innermost first; none where there was no exception, or the device cannot tell.
-    fn throw_trace(&mut self) -> Vec<u64> {
+    /// innermost first; none where there was no exception, or the device cannot tell. To be asked
+    /// before the next run begins; loads and unloads change nothing about it.
+    fn throw_trace(&self) -> Vec<u64> {
         Vec::new()
     }
 
@@ -187,17 +223,22 @@ pub trait Device: Send {
         None
     }
 
-    /// The part of the run record that the host fills, as the last run left it.
-    fn run_record(&mut self) -> &mut RuntimeBody;
-
-    /// Carries out the run that the run record describes.
+    /// Carries out a run. Waits while another one is in flight.
+    ///
+    /// `fill` writes the host's part of the run record when the run's turn has come, whether or not
+    /// the run comes about then. It gets the record as the last `fill` left it, so that it may leave
+    /// as it is what has not changed. It must not call the device.
     ///
     /// A fault of the run is part of the outcome, not an error.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Lost`] where the device did not come back; it is of no use then but to be
-    /// dropped. [`DeviceError::OutOfRange`], [`DeviceError::Rings`] and [`DeviceError::Memory`]
-    /// before anything ran.
-    fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError>;
+    /// dropped. [`DeviceError::Gone`], without `fill`, on a lost device. [`DeviceError::OutOfRange`],
+    /// [`DeviceError::Rings`] and [`DeviceError::Memory`] before anything ran.
+    fn run(
+        &self,
+        launch: &Launch,
+        fill: &mut dyn FnMut(&mut RuntimeBody),
+    ) -> Result<RunOutcome, DeviceError>;
 }

@@ -21,6 +21,7 @@
 //! | [`worker`]    | the API: register a callable once, run it by handle  |
 //! | [`registry`]  | what is registered, and where it is on the device    |
 //! | [`run`]       | one run: settings, staging of tensors, outcome       |
+//! | [`completion`] | the result of a run that was submitted, to wait for |
 //! | [`inspect`]   | what the loader would do with a shared object        |
 //! | [`device`]    | a device behind a trait; the simulator               |
 //! | [`log`]       | what executor and orchestrations say, as events      |
@@ -46,6 +47,7 @@ pub mod comm;
 pub mod compare;
 #[cfg(not(loom))]
 pub mod compile;
+pub mod completion;
 #[cfg(not(loom))]
 pub mod device;
 #[cfg(not(loom))]
@@ -66,12 +68,16 @@ pub mod platform_name;
 pub mod registry;
 #[cfg(not(loom))]
 pub mod run;
+mod run_queue;
 #[cfg(all(test, not(loom)))]
 mod test_callables;
 #[cfg(not(loom))]
 pub mod worker;
 
-// Under loom only the lock-free word of a simulated core is built, for its model.
+// Under loom only what has a model is built: these, the completion and the queue of runs.
+#[cfg(loom)]
+#[path = "registry/lease_gate.rs"]
+pub mod lease_gate;
 #[cfg(loom)]
 #[path = "device/sim/run_state.rs"]
 pub mod run_state;

@@ -8,13 +8,12 @@
 //! What a run needs on the device is kept from run to run: a run of the same callable with tensors
 //! that fit its buffers allocates nothing.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use protocol::RuntimeBody;
-
-use crate::arguments::Arguments;
-use crate::device::{Device, DeviceFacts, Launch, RingConfig};
-use crate::registry::Entry;
+use crate::arguments::TensorSet;
+use crate::device::{DeviceFacts, Launch, RingConfig};
+use crate::registry::{Placement, Registration};
 
 mod error;
 mod staging;
@@ -62,21 +61,8 @@ impl Default for RunConfig {
 pub struct RunReport {
     /// Tasks that the orchestration submitted.
     pub tasks: u64,
-    /// Loads of orchestrations by this worker so far, this run included.
-    pub loads: u64,
-    /// Whether this run loaded its orchestration.
-    pub loaded: bool,
     /// From the copy of the first input to the copy of the last output.
     pub elapsed: Duration,
-}
-
-/// What the worker learns from a run, whether it succeeded or not.
-#[derive(Debug)]
-pub(crate) struct RunEnd {
-    /// Whether the executor loaded the orchestration in this run.
-    pub(crate) loaded: bool,
-    /// Tasks and time, or why it failed.
-    pub(crate) result: Result<(u64, Duration), RunError>,
 }
 
 impl RunConfig {
@@ -116,55 +102,39 @@ impl RunConfig {
     }
 }
 
-/// Which callable the run record names, so that a run of the same one need not write it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bound {
-    /// The id, as the record holds it.
-    pub(crate) id: i32,
-    /// Which use of the id.
-    pub(crate) generation: u32,
+/// What a run is of.
+pub(crate) struct Call<'r> {
+    /// The callable.
+    pub(crate) callable: &'r Registration,
+    /// Where it is on the device.
+    pub(crate) placement: &'r Placement,
+    /// The settings, which have been checked.
+    pub(crate) config: &'r RunConfig,
+    /// Sizes of the rings.
+    pub(crate) rings: RingConfig,
 }
 
-/// Carries out a run of a callable that is placed on the device. The settings have been checked.
-pub(crate) fn execute(
-    device: &mut dyn Device,
-    entry: &mut Entry,
-    bound: Bound,
-    rebind: bool,
-    arguments: &mut Arguments<'_>,
-    launch: (&RunConfig, RingConfig),
-) -> RunEnd {
-    let start = Instant::now();
-    let failed = |error: RunError| RunEnd { loaded: false, result: Err(error) };
-    let body = device.run_record();
-    if rebind && let Some(placement) = &entry.placement {
-        placement.bind(body);
+impl Call<'_> {
+    /// Carries out the run.
+    pub(crate) fn carry_out(&self, arguments: &mut dyn TensorSet) -> Result<RunReport, RunError> {
+        let start = Instant::now();
+        let on = self.placement.on();
+        // In turn with all other runs, so nobody else has them.
+        let mut buffers = self.placement.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = *arguments.record();
+        staging::stage(on, self.callable, &mut buffers, arguments, &mut record)?;
+        let outcome = on.device().run(&self.config.launch(self.rings), &mut |body| {
+            if on.rebind(self.placement.identity()) {
+                self.placement.bind(body);
+            }
+            body.orch_args = record;
+        })?;
+        if let Some(fault) = outcome.fault {
+            return Err(RunFault::new(fault.code, fault.text.as_str()).into());
+        }
+        staging::collect(on, self.callable, &buffers, arguments)?;
+        Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed() })
     }
-    announce(body, bound, entry);
-    if let Err(error) = staging::stage(device, &mut entry.buffers, arguments) {
-        return failed(error);
-    }
-
-    let (config, rings) = launch;
-    let outcome = match device.run(&config.launch(rings)) {
-        Ok(outcome) => outcome,
-        Err(error) => return failed(error.into()),
-    };
-    let loaded = outcome.loaded;
-    let result = match outcome.fault {
-        Some(fault) => Err(RunFault::new(fault.code, fault.text.as_str()).into()),
-        None => staging::collect(device, &entry.buffers, arguments)
-            .map(|()| (outcome.tasks, start.elapsed())),
-    };
-    RunEnd { loaded, result }
-}
-
-/// Names the callable in the run record, and says whether the executor has to load it.
-fn announce(body: &mut RuntimeBody, bound: Bound, entry: &Entry) {
-    body.active_callable_id = bound.id;
-    body.register_new_callable_id = u8::from(!entry.loaded);
-    body.extension.callable_generation = bound.generation;
-    body.extension.digest_prefix = entry.digest_prefix;
 }
 
 #[cfg(test)]
@@ -173,7 +143,8 @@ mod tests {
 
     #[test]
     fn settings_outside_the_device_are_refused_with_the_limit() {
-        let facts = DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4 };
+        let facts =
+            DeviceFacts { chip: "a2a3", clusters_max: 24, aicpu_threads_max: 4, callable_ids: 64 };
         let check = |block_dim, aicpu_threads| {
             RunConfig { block_dim, aicpu_threads, ..RunConfig::default() }
                 .check(&facts)

@@ -63,9 +63,14 @@ pub(crate) fn kernel(func_id: i64, source: &str) -> KernelImage {
 
 /// The bytes of an orchestration whose entry has this body.
 pub(crate) fn orchestration(body: &str) -> Vec<u8> {
+    orchestration_with("", body)
+}
+
+/// The bytes of an orchestration with these lines before its entry, which has this body.
+pub(crate) fn orchestration_with(globals: &str, body: &str) -> Vec<u8> {
     let source = format!(
-        "{PRELUDE}\nextern \"C\" void aicpu_orchestration_entry(const Args &args) {{ (void)args; \
-         {body} }}"
+        "{PRELUDE}\n{globals}\nextern \"C\" void aicpu_orchestration_entry(const Args &args) {{ \
+         (void)args; {body} }}"
     );
     cxx_bytes("orchestration", &source)
 }

@@ -4,20 +4,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use goblin::elf::Elf;
+use program::{check, program};
+
+mod program;
 
 fn run(arguments: &[&str]) -> Output {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples");
-    Command::new(env!("CARGO_BIN_EXE_host-runner"))
-        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-command"))
-        .env_remove("PTO_ISA_ROOT")
-        .arg("run")
-        .arg(examples.join("vector_add"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    program().arg("run").arg(examples.join("vector_add")).args(arguments).output().unwrap()
 }
 
 #[test]
@@ -39,8 +35,7 @@ fn the_program_has_what_gdb_looks_for() {
 fn a_run_for_gdb_and_perf_leaves_the_functions_in_the_map() {
     let folder = tempfile::tempdir().unwrap();
     let option = format!("--perf-map={}", folder.path().display());
-    let output = run(&["--gdb", &option, "--rounds", "3"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    check(&run(&["--gdb", &option, "--rounds", "3"]), 0);
     let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()).collect();
     assert_eq!(files.len(), 1);
     let name = files[0].file_name().into_string().unwrap();
@@ -53,8 +48,7 @@ fn a_run_for_gdb_and_perf_leaves_the_functions_in_the_map() {
 
 #[test]
 fn the_log_names_the_build_of_what_comes_and_goes() {
-    let output = run(&["-v"]);
-    let log = String::from_utf8_lossy(&output.stderr);
+    let (_, log) = check(&run(&["-v"]), 0);
     let label = |start: &str| {
         let line = log.lines().find(|line| line.contains(start));
         let line = line.unwrap_or_else(|| panic!("{start:?} is missing in:\n{log}"));
@@ -69,9 +63,8 @@ fn the_log_names_the_build_of_what_comes_and_goes() {
 
 #[test]
 fn a_map_that_cannot_be_written_is_an_error_before_the_first_case() {
-    let output = run(&["--perf-map=/nonexistent/folder"]);
-    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
-    let message = String::from_utf8_lossy(&output.stderr);
+    let (printed, message) = check(&run(&["--perf-map=/nonexistent/folder"]), 1);
+    assert_eq!(printed, "");
     for part in ["cannot open the platform", "for perf; name a folder that can be written"] {
         assert!(message.contains(part), "{part:?} is missing in:\n{message}");
     }

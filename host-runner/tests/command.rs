@@ -5,7 +5,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use program::program;
+
+mod program;
 
 /// A folder with a callable that does nothing, and with a cache of its own.
 fn folder() -> tempfile::TempDir {
@@ -18,25 +22,23 @@ fn folder() -> tempfile::TempDir {
 
 /// Runs the command in `folder`, with the SDK and cache that lie there.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_host-runner"))
+    program()
         .current_dir(folder)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env_remove("CXX")
-        .env_remove("PTO_ISA_ROOT")
         .args(arguments)
         .output()
         .unwrap()
 }
 
 /// Checks exit code and that the message has these parts; returns the standard output.
+#[track_caller]
 fn check(output: &Output, code: i32, parts: &[&str]) -> String {
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}");
+    let (printed, message) = program::check(output, code);
     for part in parts {
         assert!(message.contains(part), "{part:?} is missing in:\n{message}");
     }
-    assert!(!message.contains('\u{1b}'), "no colour in a pipe");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    printed
 }
 
 /// A small SDK below `folder`.
@@ -102,11 +104,7 @@ fn a_missing_compiler_is_exit_code_3_and_says_what_to_do() {
     with_sdk(folder.path());
     let output = run(folder.path(), &["run", ".", "--sdk", "sdk", "--cxx", "/nonexistent/g++"]);
     check(&output, 3, &["cannot start the C++ compiler `/nonexistent/g++`", "--cxx"]);
-    let output = Command::new(env!("CARGO_BIN_EXE_host-runner"))
-        .current_dir(folder.path())
-        .env_clear()
-        .args(["run", "."])
-        .output()
-        .unwrap();
+    let mut bare = program();
+    let output = bare.current_dir(folder.path()).env_clear().args(["run", "."]).output().unwrap();
     check(&output, 3, &["no C++ compiler found", "apt install g++"]);
 }

@@ -7,7 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use program::{check, program};
 use serde_json::Value;
+
+mod program;
 
 /// An orchestration that is complete, and one more function.
 const GOOD: &str = "#include <cstring>\n\
@@ -28,23 +31,7 @@ fn compile(folder: &Path, name: &str, source: &str, flags: &[&str]) -> PathBuf {
 }
 
 fn inspect(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_host-runner"))
-        .current_dir(folder)
-        .env_remove("NO_COLOR")
-        .arg("inspect")
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-/// Checks the exit code; returns what was printed on both streams.
-#[track_caller]
-fn check(output: &Output, code: i32) -> (String, String) {
-    let [printed, message] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert_eq!(output.status.code(), Some(code), "{printed}\n{message}");
-    assert!(!printed.contains('\u{1b}') && !message.contains('\u{1b}'), "no colour in a pipe");
-    (printed, message)
+    program().current_dir(folder).arg("inspect").args(arguments).output().unwrap()
 }
 
 /// The words of the line that starts with `word`.

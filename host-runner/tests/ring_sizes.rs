@@ -4,22 +4,25 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
 use std::path::Path;
-use std::process::Command;
+use std::process::Output;
 
-/// Runs an example with these variables; returns the exit code and all that was printed.
-fn run(example: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+use program::{check, program};
+
+mod program;
+
+/// Runs an example with these variables.
+fn run(example: &str, variables: &[(&str, &str)]) -> Output {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples");
-    let output = Command::new(env!("CARGO_BIN_EXE_host-runner"))
-        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-command"))
-        .env("NO_COLOR", "1")
-        .env_remove("PTO_ISA_ROOT")
-        .envs(variables.iter().copied())
-        .arg("run")
-        .arg(examples.join(example))
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    let mut command = program();
+    command.envs(variables.iter().copied()).arg("run").arg(examples.join(example));
+    command.output().unwrap()
+}
+
+/// Checks the exit code; returns all that was printed.
+#[track_caller]
+fn text(output: &Output, code: i32) -> String {
+    let (printed, message) = check(output, code);
+    printed + &message
 }
 
 #[track_caller]
@@ -45,11 +48,11 @@ fn each_size_reaches_the_executor_and_its_remedy_leads_to_a_run_that_passes() {
         let mut size = smallest.to_owned();
         let mut failures = 0;
         loop {
-            let (code, text) = run("vector_add", &[(variable, &size)]);
-            if code == Some(0) {
+            let output = run("vector_add", &[(variable, &size)]);
+            if output.status.success() {
                 break;
             }
-            assert_eq!(code, Some(1), "{text}");
+            let text = text(&output, 1);
             assert_contains(&text, &[status]);
             let named = text.split_once(&format!("set {variable} to ")).unwrap().1;
             let named = named.split(' ').next().unwrap();
@@ -64,8 +67,8 @@ fn each_size_reaches_the_executor_and_its_remedy_leads_to_a_run_that_passes() {
 
 #[test]
 fn the_smallest_sizes_together_carry_a_graph_that_fits() {
-    let (code, text) = run("mixed_cluster", &[(WINDOW, "4"), (HEAP, "1024"), (POOL, "4")]);
-    assert_eq!(code, Some(0), "{text}");
+    let sizes = [(WINDOW, "4"), (HEAP, "1024"), (POOL, "4")];
+    let text = text(&run("mixed_cluster", &sizes), 0);
     assert!(!text.contains("ignored"), "{text}");
 }
 
@@ -81,12 +84,11 @@ fn sizes_that_make_no_sense_are_ignored_with_a_warning_and_the_defaults_hold() {
         (POOL, "3", "must be at least 4"),
         (POOL, "99999999999999999999", "must be at least 4"),
     ] {
-        let (code, text) = run("vector_add", &[(variable, value)]);
-        assert_eq!(code, Some(0), "{text}");
+        let text = text(&run("vector_add", &[(variable, value)]), 0);
         assert_contains(&text, &[&format!("{variable}={value} is ignored"), rule, "WARN"]);
     }
-    let (code, text) = run("vector_add", &[(WINDOW, ""), (HEAP, "")]);
-    assert!(code == Some(0) && !text.contains("ignored"), "{text}");
+    let text = text(&run("vector_add", &[(WINDOW, ""), (HEAP, "")]), 0);
+    assert!(!text.contains("ignored"), "{text}");
 }
 
 #[test]
@@ -96,8 +98,7 @@ fn sizes_beyond_reason_are_errors_that_name_them() {
         (POOL, "2000000000", ["a dependency pool of 2000000000", "less than 2^30 - 1"]),
         (HEAP, "1152921504606846976", ["no device memory for", "make the rings smaller"]),
     ] {
-        let (code, text) = run("vector_add", &[(variable, value)]);
-        assert_eq!(code, Some(1), "{text}");
+        let text = text(&run("vector_add", &[(variable, value)]), 1);
         assert_contains(&text, &parts);
     }
 }

@@ -7,38 +7,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use program::{check, in_test_environment, program};
 use serde_json::Value;
+
+mod program;
 
 /// The examples that come with the project.
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples")
 }
 
-/// Runs the command with a cache that the tests of this folder share.
 fn run(path: &Path, arguments: &[&str]) -> Output {
     command(path, arguments).output().unwrap()
 }
 
 fn command(path: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-runner"));
+    let mut command = program();
+    command.arg("run").arg(path).args(arguments);
     command
-        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-command"))
-        .env_remove("PTO_ISA_ROOT")
-        .env_remove("NO_COLOR")
-        .arg("run")
-        .arg(path)
-        .args(arguments);
-    command
-}
-
-/// Checks the exit code; returns what was printed on both streams.
-#[track_caller]
-fn check(output: &Output, code: i32) -> (String, String) {
-    let [printed, message] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert_eq!(output.status.code(), Some(code), "{printed}\n{message}");
-    assert!(!printed.contains('\u{1b}') && !message.contains('\u{1b}'), "no colour in a pipe");
-    (printed, message)
 }
 
 /// A folder with a copy of `vector_add` whose manifest is changed.
@@ -308,13 +294,8 @@ fn a_terminal_gets_colour_unless_the_user_wants_none() {
     let on_terminal = |no_color: &str| {
         let program = env!("CARGO_BIN_EXE_host-runner");
         let line = format!("{program} run {}", examples().join("mixed_cluster").display());
-        let mut command = Command::new("script");
-        command
-            .args(["-qec", &line, "/dev/null"])
-            .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("run-command"))
-            .env("TERM", "xterm")
-            .env_remove("PTO_ISA_ROOT")
-            .env_remove("NO_COLOR");
+        let mut command = in_test_environment(Command::new("script"));
+        command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
         if !no_color.is_empty() {
             command.env("NO_COLOR", no_color);
         }

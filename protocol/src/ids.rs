@@ -4,7 +4,7 @@
 //! cannot fail. [`TaskId`] is a plain word of the orchestration ABI and promises nothing.
 
 use crate::layout::layout;
-use crate::limits::{MAX_FUNC_IDS, MAX_REGISTERED_CALLABLE_IDS};
+use crate::limits::{EXTENDED_CALLABLE_IDS, MAX_FUNC_IDS};
 use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -84,7 +84,10 @@ macro_rules! table_id {
 
 table_id! {
     /// Slot of a registered callable, on the host and in the executor (spec callable §1.1).
-    CallableId, "callable id", MAX_REGISTERED_CALLABLE_IDS
+    ///
+    /// Toward a reference peer, and within the C interface, ids end at
+    /// [`MAX_REGISTERED_CALLABLE_IDS`](crate::MAX_REGISTERED_CALLABLE_IDS); who talks to one checks.
+    CallableId, "callable id", EXTENDED_CALLABLE_IDS
 }
 
 table_id! {
@@ -175,8 +178,8 @@ mod tests {
         check(-1, false, false);
         check(0, true, true);
         check(63, true, true);
-        check(64, false, true);
-        check(1023, false, true);
+        check(64, true, true);
+        check(1023, true, true);
         check(1024, false, false);
         check(1 << 32, false, false);
         check(i64::MAX, false, false);
@@ -190,9 +193,9 @@ mod tests {
 
     #[test]
     fn rejected_id_is_reported_with_its_range() {
-        let error = CallableId::new(64).unwrap_err();
-        assert_eq!(error, IdOutOfRange { what: "callable id", value: 64, limit: 64 });
-        assert!(std::format!("{error}").contains("use 0 to 63"));
+        let error = CallableId::new(1024).unwrap_err();
+        assert_eq!(error, IdOutOfRange { what: "callable id", value: 1024, limit: 1024 });
+        assert!(std::format!("{error}").contains("use 0 to 1023"));
     }
 
     #[test]

@@ -60,9 +60,9 @@ pub use layout::{ENUMS, EnumLayout, FieldLayout, LAYOUTS, StructLayout};
 pub use limits::{
     BIND_SYMBOL, CALLABLE_ALIGN, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, CORE_MAX_TENSOR_ARGS,
     DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL, DEP_POOL_DEFAULT, DISPATCH_ARGS,
-    GLOBAL_CONTEXT_ARG, HEAP_ALIGN, HEAP_BYTES_DEFAULT, KERNEL_ENTRY_SYMBOL, LANE_COUNT,
-    LOCAL_CONTEXT_ARG, MAX_CHILDREN, MAX_DEFERRED_CONDITIONS, MAX_EXPLICIT_DEPS, MAX_FUNC_IDS,
-    MAX_REGISTERED_CALLABLE_IDS, MAX_SCALAR_ARGS, MAX_SCOPE_DEPTH, MAX_TENSOR_ARGS,
+    EXTENDED_CALLABLE_IDS, GLOBAL_CONTEXT_ARG, HEAP_ALIGN, HEAP_BYTES_DEFAULT, KERNEL_ENTRY_SYMBOL,
+    LANE_COUNT, LOCAL_CONTEXT_ARG, MAX_CHILDREN, MAX_DEFERRED_CONDITIONS, MAX_EXPLICIT_DEPS,
+    MAX_FUNC_IDS, MAX_REGISTERED_CALLABLE_IDS, MAX_SCALAR_ARGS, MAX_SCOPE_DEPTH, MAX_TENSOR_ARGS,
     MAX_TENSOR_DIMS, MAX_TENSOR_PAIRS, OUTPUT_ALIGN, RING_COUNT, SYMBOL_NAME_BYTES,
     TASK_WINDOW_DEFAULT,
 };
@@ -91,11 +91,12 @@ pub use registers::{
     UnknownWord,
 };
 pub use runtime::{
-    EXTENSION_VERSION, HostApi, RuntimeA2a3, RuntimeA5, RuntimeBody, RuntimeExtension,
-    RuntimeRecord, Task, TensorPair,
+    EXTENSION_VERSION, HostApi, RecordOperation, RuntimeA2a3, RuntimeA5, RuntimeBody,
+    RuntimeExtension, RuntimeRecord, Task, TensorPair,
 };
 pub use shared_memory::{
-    RingFlowControl, SharedMemoryHeader, SharedMemoryRingHeader, reference_region_bytes,
+    RingFlowControl, SharedMemoryHeader, SharedMemoryRingHeader, callable_ids_word,
+    reference_region_bytes,
 };
 pub use status::StatusCode;
 pub use submit::{

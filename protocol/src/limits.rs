@@ -4,8 +4,12 @@
 //! that crosses a boundary: changing one changes the contract. Sources: spec callable §1.1-1.2,
 //! spec trb §2.
 
-/// Callable ids are `0..MAX_REGISTERED_CALLABLE_IDS` (spec callable §1.1).
+/// Callable ids toward a reference peer are `0..MAX_REGISTERED_CALLABLE_IDS` (spec callable §1.1).
 pub const MAX_REGISTERED_CALLABLE_IDS: usize = 64;
+/// Callable ids are `0..EXTENDED_CALLABLE_IDS` at most, between a host and an executor that know of
+/// each other that they are ours; how many an executor has, it says
+/// ([`SharedMemoryHeader::callable_ids`](crate::SharedMemoryHeader::callable_ids)).
+pub const EXTENDED_CALLABLE_IDS: usize = 1024;
 /// Kernel function ids are `0..MAX_FUNC_IDS` (spec callable §1.2).
 pub const MAX_FUNC_IDS: usize = 1024;
 /// Signature slots of a kernel blob (spec callable §1.7).
@@ -65,6 +69,7 @@ pub const BIND_SYMBOL: &str = "framework_bind_runtime";
 pub const KERNEL_ENTRY_SYMBOL: &str = "kernel_entry";
 
 const _: () = {
+    assert!(MAX_REGISTERED_CALLABLE_IDS <= EXTENDED_CALLABLE_IDS);
     assert!(MAX_CHILDREN == MAX_FUNC_IDS);
     assert!(TASK_WINDOW_DEFAULT.is_power_of_two());
     assert!(HEAP_BYTES_DEFAULT.is_power_of_two());

@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 mod extension;
 mod table;
 
-pub use extension::{EXTENSION_VERSION, RuntimeExtension};
+pub use extension::{EXTENSION_VERSION, RecordOperation, RuntimeExtension};
 pub(crate) use table::{RUNTIME_A2A3, RUNTIME_A5};
 
 /// A task of the statically built graph of another runtime; here only because the tables list it.

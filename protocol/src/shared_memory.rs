@@ -12,12 +12,22 @@
 //! | `orchestrator_done`  | orchestrator             | schedulers                |
 //! | `orch_error_code`    | orchestrator             | schedulers; host, at end  |
 //! | `sched_error_*`      | first failing scheduler  | all; host, at end         |
+//! | `callable_ids`       | first thread             | host, at end              |
 //! | everything else      | before the run           | all                       |
+//!
+//! **How many callable ids an executor has.** The reference has 64, and no word to say so (spec
+//! callable §1.1). An executor of ours that finds a valid extension in the run record answers in
+//! `callable_ids`, which lies in what the reference has as padding behind its last field. It is in
+//! the header and not in the run record because the record is the host's to write, and many copies of
+//! it are never read back, while every host reads the header for the status. The word has a mark
+//! in its upper half: a reference executor leaves whatever the host has put there, and a host that
+//! finds no mark, or a number that makes no sense, uses 64 ([`SharedMemoryHeader::callable_ids`]). So does
+//! a host before the first run. A host in the same process asks the executor instead.
 
 use crate::addr::DeviceAddr;
 use crate::layout::layout;
-use crate::limits::RING_COUNT;
-use core::sync::atomic::{AtomicI32, AtomicU64};
+use crate::limits::{EXTENDED_CALLABLE_IDS, MAX_REGISTERED_CALLABLE_IDS, RING_COUNT};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 /// Bytes of one task's descriptor, payload and slot state in the reference (spec trb §3.3).
@@ -102,8 +112,10 @@ pub struct SharedMemoryHeader {
     pub sched_error_code: AtomicI32,
     /// Thread that stored it.
     pub sched_error_thread: AtomicI32,
+    /// Ids that the executor has, as [`callable_ids_word`]; zero from one that does not say.
+    pub callable_ids: AtomicU64,
     /// Written as zero.
-    pub reserved1: [u64; 2],
+    pub reserved1: u64,
 }
 
 layout! {
@@ -112,7 +124,33 @@ layout! {
         rings @ 0, orchestrator_done @ 768, total_size @ 776, graph_output_ptr @ 784,
         graph_output_size @ 792, orch_error_code @ 800, sched_error_bitmap @ 804,
         sched_error_code @ 808, sched_error_thread @ 812,
-    } reserved { reserved0 @ 772, reserved1 @ 816 }
+    } reserved { reserved0 @ 772, callable_ids @ 816, reserved1 @ 824 }
+}
+
+/// "SRXI" in memory order, in the upper half of [`SharedMemoryHeader::callable_ids`].
+const CALLABLE_IDS_MARK: u64 = (u32::from_le_bytes(*b"SRXI") as u64) << 32;
+
+/// Returns the word that says that an executor has `count` callable ids.
+pub const fn callable_ids_word(count: u32) -> u64 {
+    // CAST: widens.
+    CALLABLE_IDS_MARK | count as u64
+}
+
+impl SharedMemoryHeader {
+    /// Returns how many callable ids the executor of the last run has, at least 64 and at most
+    /// [`EXTENDED_CALLABLE_IDS`]; 64 if it has not said so.
+    ///
+    /// For a host that has zeroed the region before its first run, after a run.
+    pub fn callable_ids(&self) -> usize {
+        // ORDERING: Relaxed: the run has ended.
+        let word = self.callable_ids.load(Ordering::Relaxed);
+        let said = usize::try_from(word ^ CALLABLE_IDS_MARK).unwrap_or(usize::MAX);
+        if (MAX_REGISTERED_CALLABLE_IDS..=EXTENDED_CALLABLE_IDS).contains(&said) {
+            said
+        } else {
+            MAX_REGISTERED_CALLABLE_IDS
+        }
+    }
 }
 
 /// Returns the bytes that a reference host allocates for the region, with `window` slots per ring.
@@ -146,6 +184,21 @@ mod tests {
     #[test]
     fn reference_region_has_the_documented_default_size() {
         assert_eq!(reference_region_bytes(16384), Some(195_560_256));
+    }
+
+    #[test]
+    fn callable_ids_are_64_unless_an_executor_of_ours_says_otherwise() {
+        let of = |word| SharedMemoryHeader { callable_ids: word, ..Default::default() };
+        for count in [64, 65, 1024] {
+            let header = of(callable_ids_word(count).into());
+            assert_eq!(header.callable_ids(), count as usize);
+        }
+        let marked = callable_ids_word(0);
+        let foreign =
+            [0, 1024, u64::MAX, 0xA5A5_A5A5_A5A5_A5A5, marked, marked | 63, marked | 1025];
+        for word in foreign {
+            assert_eq!(of(word.into()).callable_ids(), 64, "{word:#x}");
+        }
     }
 
     #[test]

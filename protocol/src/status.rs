@@ -156,6 +156,9 @@ status_codes! {
     CallableQuarantined = 216, "CALLABLE_QUARANTINED",
         "the callable's slot is closed: a thread has not come back from its code",
         "use another callable id, or a fresh device";
+    OperationUnknown = 217, "OPERATION_UNKNOWN",
+        "the record asks for an operation that the executor does not know",
+        "build host and executor from the same version";
 }
 
 impl StatusCode {
@@ -191,12 +194,13 @@ mod tests {
     fn codes_are_frozen() {
         let codes: std::vec::Vec<i32> =
             StatusCode::ALL.iter().map(|status| status.code()).collect();
-        let expected: std::vec::Vec<i32> = (0..=9).chain(100..=103).chain(200..=216).collect();
+        let expected: std::vec::Vec<i32> = (0..=9).chain(100..=103).chain(200..=217).collect();
         assert_eq!(codes, expected);
         assert_eq!(StatusCode::ExplicitFatal.code(), 9);
         assert_eq!(StatusCode::AsyncRegistrationFailed.code(), 103);
         assert_eq!(StatusCode::TooManyCores.code(), 212);
         assert_eq!(StatusCode::CallableQuarantined.code(), 216);
+        assert_eq!(StatusCode::OperationUnknown.code(), 217);
     }
 
     #[test]
@@ -205,7 +209,7 @@ mod tests {
             assert_eq!(StatusCode::from_code(status.code()), Some(status));
             assert_eq!(StatusCode::from_code(-status.code()), Some(status));
         }
-        for unknown in [10, 99, 104, 199, 217, -10, i32::MAX, i32::MIN] {
+        for unknown in [10, 99, 104, 199, 218, -10, i32::MAX, i32::MIN] {
             assert_eq!(StatusCode::from_code(unknown), None, "{unknown}");
         }
     }

@@ -289,6 +289,37 @@ impl Client<'_> {
         self.library.text("simpler_rs_v1_memory_report", self.context)
     }
 
+    /// `simpler_rs_v1_get_counters`.
+    pub fn counters(&self) -> [u64; 8] {
+        type Get = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> c_int;
+        let mut counters = [u64::MAX; 8];
+        // SAFETY: its type; the array has the size that is given.
+        let code = unsafe {
+            let get: Get = self.library.function("simpler_rs_v1_get_counters");
+            get(self.context, counters.as_mut_ptr().cast(), size_of_val(&counters))
+        };
+        assert_eq!(code, 0);
+        counters
+    }
+
+    /// `simpler_rs_v1_submit` on 3 clusters with 4 AICPU threads.
+    pub fn submit(&self, cid: i32, arguments: &ChipStorageTaskArgs) -> Submitted<'_> {
+        type Submit = unsafe extern "C" fn(
+            *mut c_void,
+            i32,
+            *const c_void,
+            c_int,
+            c_int,
+            c_int,
+        ) -> *mut c_void;
+        // SAFETY: its type; tests keep the memory of their tensors.
+        let run = unsafe {
+            let submit: Submit = self.library.function("simpler_rs_v1_submit");
+            submit(self.context, cid, ptr::from_ref(arguments).cast(), 3, 4, 0)
+        };
+        Submitted { library: self.library, run }
+    }
+
     /// `destroy_device_context`; the handle names nothing afterwards.
     pub fn destroy(&self) {
         self.library.of_context("destroy_device_context", self.context)
@@ -298,6 +329,46 @@ impl Client<'_> {
 impl Drop for Client<'_> {
     fn drop(&mut self) {
         self.destroy();
+    }
+}
+
+/// A submitted run, which is freed at the end.
+#[derive(Debug)]
+pub struct Submitted<'l> {
+    library: &'l HostLibrary,
+    /// Its handle; null where it was refused.
+    pub run: *mut c_void,
+}
+
+// SAFETY: the library may be called from any thread.
+unsafe impl Send for Submitted<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Submitted<'_> {}
+
+impl Submitted<'_> {
+    /// `simpler_rs_v1_completion_wait`.
+    pub fn wait(&self, timeout_ms: u64) -> c_int {
+        type Wait = unsafe extern "C" fn(*mut c_void, u64) -> c_int;
+        // SAFETY: its type; tests keep the memory of their tensors.
+        unsafe {
+            self.library.function::<Wait>("simpler_rs_v1_completion_wait")(self.run, timeout_ms)
+        }
+    }
+
+    /// `simpler_rs_v1_completion_poll`.
+    pub fn poll(&self) -> c_int {
+        self.library.of_context("simpler_rs_v1_completion_poll", self.run)
+    }
+
+    /// `simpler_rs_v1_completion_cancel`.
+    pub fn cancel(&self) -> c_int {
+        self.library.of_context("simpler_rs_v1_completion_cancel", self.run)
+    }
+}
+
+impl Drop for Submitted<'_> {
+    fn drop(&mut self) {
+        self.library.of_context("simpler_rs_v1_completion_free", self.run)
     }
 }
 

@@ -16,5 +16,7 @@ mod refusals;
 mod scenarios;
 #[path = "c_library/setting.rs"]
 mod setting;
+#[path = "c_library/submissions.rs"]
+mod submissions;
 #[path = "c_library/symbols.rs"]
 mod symbols;

@@ -27,6 +27,7 @@ const TESTED: &[(StatusCode, &str, &str)] = {
     const LIFE: &str = "tests/tests/life.rs";
     const SLOTS: &str = "aicpu-executor/src/orch_so_table/tests.rs";
     const EXECUTOR: &str = "aicpu-executor/src/executor/tests.rs";
+    const OPERATION: &str = "aicpu-executor/src/executor/operation/tests.rs";
     const SIM: &str = "host-runner/src/device/sim/tests.rs";
     const UNLOADING: &str = "host-runner/src/device/sim/tests/unloading.rs";
     const HANG: &str = "tests/tests/hang.rs";
@@ -62,6 +63,7 @@ const TESTED: &[(StatusCode, &str, &str)] = {
         (Code::DestructorTimeout, UNLOADING, "a_destructor_that_hangs_at_the_end_of_a_run"),
         (Code::CallableBusy, SLOTS, "a_reload_while_the_old_code_runs_is_refused"),
         (Code::CallableQuarantined, SLOTS, "a_constructor_that_is_given_up_on_closes_the_slot"),
+        (Code::OperationUnknown, OPERATION, "an_operation_that_is_not_known_is_a_fault"),
     ]
 };
 

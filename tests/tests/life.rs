@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use aicpu_executor::{ForeignFunction, RunningCall};
 use host_runner::callable::Callable;
-use host_runner::device::LostCause;
+use host_runner::device::{DeviceError, DeviceLost, LostCause};
 use host_runner::run::{RunConfig, RunError};
-use host_runner::worker::{CallableHandle, Worker, WorkerConfig};
+use host_runner::worker::{CallableHandle, RegisterError, UnregisterError, Worker, WorkerConfig};
 use protocol::StatusCode;
 use tests::sources;
-use tests::workers::{Cells, SENTINEL, assert_fault, assert_works, threads};
+use tests::workers::{Cells, SENTINEL, assert_works, threads};
 
 /// What `life.cpp` counts and obeys, in its layout. It stays for ever, as lost code may look at it
 /// at any time.
@@ -75,7 +75,7 @@ impl Life {
     }
 }
 
-/// A worker that gives destructors 300 ms.
+/// A worker that gives constructors and destructors 300 ms.
 fn open() -> Worker {
     let limit = Duration::from_millis(300);
     Worker::open(WorkerConfig::default().with_unload_limit(limit)).unwrap()
@@ -101,11 +101,18 @@ fn run(worker: &Worker, handle: &CallableHandle, config: &RunConfig) -> Result<u
 
 /// The function in which the device was lost, and the whole message.
 #[track_caller]
-fn hanging_function(error: RunError) -> (RunningCall, String) {
-    let text = error.to_string();
-    let RunError::DeviceLost(lost) = error else { panic!("{error:?}") };
-    let LostCause::Function(call) = lost.cause else { panic!("{lost:?}") };
-    (*call, text)
+fn hanging_function(lost: &DeviceLost) -> (RunningCall, String) {
+    let LostCause::Function(call) = &lost.cause else { panic!("{lost:?}") };
+    ((**call).clone(), lost.to_string())
+}
+
+/// How the device was lost to a load.
+#[track_caller]
+fn lost_to_load(error: RegisterError) -> DeviceLost {
+    match error {
+        RegisterError::Load { source: DeviceError::Lost(lost), .. } => lost,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[track_caller]
@@ -115,64 +122,69 @@ fn assert_contains(text: &str, parts: &[&str]) {
     }
 }
 
-#[test]
-fn a_constructor_that_does_not_return_is_named_and_costs_the_device_but_not_the_worker() {
-    for (aicpu_threads, limit) in
-        [(1, "did not end within its limit of 400 ms"), (3, "no progress for 200 ms")]
-    {
-        let (worker, life, neighbour) = (open(), Life::new(), Life::new());
-        let other = worker.register(&neighbour.callable()).unwrap();
-        assert_eq!(run(&worker, &other, &threads(aicpu_threads)).unwrap(), 7);
-        let handle = worker.register(&life.callable()).unwrap();
-        wait_here(&life.0.hold_constructor);
-        let start = Instant::now();
-        let error = run(&worker, &handle, &short(aicpu_threads)).unwrap_err();
-        assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
-        let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
-        let fault = lost.fault.as_ref().unwrap();
-        assert_eq!(fault.code, StatusCode::ConstructorTimeout.code());
-        let (call, text) = hanging_function(error);
-        let ForeignFunction::Constructor { number, count } = call.function else {
-            panic!("{call:?}")
-        };
-        assert_eq!(call.callable, handle.id());
-        assert!(call.label.is_some_and(|label| label.build_id.is_some()), "{call:?}");
-        let named = format!("constructor {number} of {count} of callable 1 (build-id ");
-        assert_contains(&text, &[&named, limit, "has not returned after", "endless loop"]);
-        assert_eq!(life.counts(), [1, 0, 0]);
-
-        // A fresh device takes the place of the lost one while the constructor still waits.
-        assert_works(&worker, &threads(aicpu_threads));
-        assert_eq!(run(&worker, &other, &threads(aicpu_threads)).unwrap(), 7);
-        go_on(&life.0.hold_constructor);
-        assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
-        worker.unregister(&handle).unwrap();
-    }
+#[track_caller]
+fn assert_names_constructor(lost: &DeviceLost, id: usize) {
+    let (call, text) = hanging_function(lost);
+    let ForeignFunction::Constructor { number, count } = call.function else { panic!("{call:?}") };
+    assert_eq!(call.callable.index(), id);
+    assert!(call.label.is_some_and(|label| label.build_id.is_some()), "{call:?}");
+    let named = format!("constructor {number} of {count} of callable {id} (build-id ");
+    assert_contains(&text, &[&named, "has not returned for", "endless loop"]);
 }
 
 #[test]
-fn a_constructor_that_returns_late_ends_the_run_and_device_and_id_are_as_good_as_new() {
-    for aicpu_threads in [1, 3] {
-        let (worker, life) = (open(), Life::new());
-        let memory = worker.allocate(64).unwrap();
-        let handle = worker.register(&life.callable()).unwrap();
-        wait_here(&life.0.hold_constructor);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(900));
-                go_on(&life.0.hold_constructor);
-            });
-            let config = RunConfig { grace: Duration::from_secs(20), ..short(aicpu_threads) };
-            let mut passed = Cells { cells: vec![SENTINEL], ..Cells::default() };
-            let result = passed.run(&worker, &handle, &config);
-            let parts = ["constructor ", " of callable 0 (build-id ", "has not returned after"];
-            assert_fault(result, StatusCode::ConstructorTimeout, &parts);
-        });
-        assert_eq!(life.counts(), [1, 0, 1], "who was lost in it has taken it away");
-        assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
-        assert_eq!(life.counts(), [2, 1, 1]);
-        worker.copy_out(&mut [0; 64], memory).expect("the device was not lost");
+fn a_constructor_that_does_not_return_is_named_and_costs_the_device_but_not_the_worker() {
+    let (worker, life, neighbour) = (open(), Life::new(), Life::new());
+    let other = worker.register(&neighbour.callable()).unwrap();
+    assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
+    wait_here(&life.0.hold_constructor);
+    let start = Instant::now();
+    let lost = lost_to_load(worker.register(&life.callable()).unwrap_err());
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    assert_names_constructor(&lost, 1);
+    assert_eq!((life.counts(), worker.losses()), ([1, 0, 0], 1));
+
+    // A fresh device takes the place of the lost one while the constructor still waits.
+    assert_works(&worker, &threads(1));
+    assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
+    go_on(&life.0.hold_constructor);
+    let handle = worker.register(&life.callable()).unwrap();
+    assert_eq!(handle.id().index(), 1, "the failed registration has given its id back");
+    assert_eq!(run(&worker, &handle, &threads(3)).unwrap(), 7);
+    worker.unregister(&handle).unwrap();
+}
+
+#[test]
+fn a_constructor_that_hangs_on_the_fresh_device_is_named_by_the_run_that_needs_it() {
+    let (worker, life, stuck) = (open(), Life::new(), Life::new());
+    let handle = worker.register(&life.callable()).unwrap();
+    let other = worker.register(&stuck.callable()).unwrap();
+    wait_here(&stuck.0.hold_entry);
+    assert!(matches!(run(&worker, &other, &short(2)), Err(RunError::DeviceLost(_))));
+    wait_here(&life.0.hold_constructor);
+    match run(&worker, &handle, &short(2)) {
+        Err(RunError::Replacement(error)) => assert_names_constructor(&lost_to_load(*error), 0),
+        other => panic!("{other:?}"),
     }
+    go_on(&life.0.hold_constructor);
+    assert_eq!(run(&worker, &handle, &threads(2)).unwrap(), 7);
+    assert_eq!(worker.losses(), 2);
+}
+
+#[test]
+fn a_constructor_within_its_limit_is_waited_for() {
+    let (worker, life) = (open(), Life::new());
+    let memory = worker.allocate(64).unwrap();
+    wait_here(&life.0.hold_constructor);
+    let handle = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(60));
+            go_on(&life.0.hold_constructor);
+        });
+        worker.register(&life.callable()).unwrap()
+    });
+    assert_eq!(run(&worker, &handle, &threads(3)).unwrap(), 7);
+    worker.copy_out(&mut [0; 64], memory).expect("the device was not lost");
 }
 
 #[test]
@@ -185,7 +197,7 @@ fn a_config_function_that_does_not_return_is_told_from_the_entry() {
         let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
         let fault = lost.fault.as_ref().unwrap();
         assert_eq!(fault.code, StatusCode::SchedulerTimeout.code());
-        let (call, text) = hanging_function(error);
+        let (call, text) = hanging_function(lost);
         assert_eq!(call.function, ForeignFunction::Config);
         assert_contains(&text, &["the config function of callable 0 (build-id ", limit]);
         go_on(&life.0.hold_config);
@@ -201,20 +213,22 @@ fn a_destructor_that_does_not_return_ends_the_unregistering_and_costs_the_device
     assert_eq!(run(&worker, &handle, &threads(3)).unwrap(), 7);
     wait_here(&life.0.hold_destructor);
     let start = Instant::now();
-    let (call, text) = hanging_function(worker.unregister(&handle).unwrap_err());
+    let error = worker.unregister(&handle).unwrap_err();
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    let UnregisterError::DeviceLost(lost) = &error else { panic!("{error:?}") };
+    let (call, text) = hanging_function(lost);
     let ForeignFunction::Destructor { number, count } = call.function else { panic!("{call:?}") };
     let named = format!("destructor {number} of {count} of callable 1 (build-id ");
     assert_contains(&text, &[&named, "has not returned for", "endless loop"]);
     assert_eq!(life.counts(), [1, 1, 1]);
 
     // It is unregistered all the same; what else there was is placed on a fresh device.
-    assert!(matches!(worker.unregister(&handle), Err(RunError::StaleHandle(_))));
+    assert!(matches!(worker.unregister(&handle), Err(UnregisterError::StaleCallable(_))));
     assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
     assert_works(&worker, &threads(1));
     let again = worker.register(&life.callable()).unwrap();
     assert_eq!(again.id(), handle.id());
-    assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleHandle(_))));
+    assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleCallable(_))));
     assert_eq!(run(&worker, &again, &threads(1)).unwrap(), 7);
     go_on(&life.0.hold_destructor);
     worker.unregister(&again).unwrap();
@@ -243,7 +257,7 @@ fn closing_a_worker_runs_the_destructors_of_what_is_registered_once() {
     worker.unregister(&handles[0]).unwrap();
     drop(worker);
     let counts = lives.each_ref().map(Life::counts);
-    assert_eq!(counts, [[1, 1, 1], [1, 1, 1], [0, 0, 0]], "the last one was never loaded");
+    assert_eq!(counts, [[1, 1, 1], [1, 1, 1], [1, 0, 1]], "the last one was never run");
 }
 
 #[test]
@@ -258,13 +272,15 @@ fn unregistering_during_a_run_waits_for_its_end_and_the_second_time_is_an_answer
         }
         let unregistering = [(), ()].map(|()| scope.spawn(|| worker.unregister(&handle)));
         std::thread::sleep(Duration::from_millis(50));
-        assert!(unregistering.iter().all(|each| !each.is_finished()));
+        let waiting = unregistering.iter().filter(|each| !each.is_finished()).count();
+        assert_eq!(waiting, 1, "the one that came first waits, the other one is told");
+        assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleCallable(_))));
         assert_eq!(life.counts(), [1, 1, 0]);
         go_on(&life.0.hold_entry);
         assert_eq!(running.join().unwrap().unwrap(), 7);
         let ended = unregistering.map(|each| each.join().unwrap());
         assert_eq!(ended.iter().filter(|each| each.is_ok()).count(), 1, "{ended:?}");
-        let stale = |each: &Result<_, _>| matches!(each, Err(RunError::StaleHandle(_)));
+        let stale = |each: &Result<_, _>| matches!(each, Err(UnregisterError::StaleCallable(_)));
         assert_eq!(ended.iter().filter(|each| stale(each)).count(), 1, "{ended:?}");
     });
     assert_eq!(life.counts(), [1, 1, 1]);

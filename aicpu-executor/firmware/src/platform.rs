@@ -122,6 +122,10 @@ impl Platform for LinuxPlatform {
         SLOTS.slot(id)
     }
 
+    fn callable_slots(&self) -> usize {
+        SLOTS.capacity()
+    }
+
     fn symbols(&self) -> &dyn SymbolResolver {
         &self.symbols
     }

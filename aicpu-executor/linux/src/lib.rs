@@ -11,7 +11,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`slots`] | executable memory for 64 images, warm from one to the next |
+//! | [`slots`] | executable memory, a slot for each callable, warm from one image to the next |
 //! | [`cache`] | cache maintenance by address range |
 //!
 //! `unsafe` is in `slots` (memory by system calls) and `cache` (instructions).

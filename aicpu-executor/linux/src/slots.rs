@@ -1,8 +1,16 @@
-//! The 64 slots of executable memory, one for each callable id.
+//! The slots of executable memory, one for each callable id.
 //!
 //! At the size of an orchestration a load is nearly all kernel time (design loader §0): mapping,
 //! faults, changes of rights, unmapping. So the address space of all slots is taken once, between
 //! guards without any access, and an image goes into memory that is warm from the one before.
+//!
+//! **How many.** 1024 ([`EXTENDED_CALLABLE_IDS`]) slots of 16 MiB are 16 GiB of address space, twice
+//! that with drafts or a second view: nothing on a machine with 47 bits of it, too much under a limit
+//! (`ulimit -v`) or for some small systems. Then there are the protocol's 64, and
+//! [`SlotArena::capacity`] says so. Address space without rights costs neither memory nor commit charge,
+//! and is one mapping until slots are used: then each image has some five to ten, and with
+//! [`WriterView::Hidden`] a descriptor. So how many images can be loaded at one time also depends on
+//! `vm.max_map_count` and `RLIMIT_NOFILE`; the load that finds no more says which call failed.
 //!
 //! ```text
 //!  SlotArena ── slot(id) ──▶ Mutex<Slot> ── CodeMemory ──▶ loader
@@ -34,6 +42,7 @@ mod rights;
 mod sealed_image;
 mod segment_mapping;
 mod slot;
+mod slot_table;
 mod staged;
 mod staging_files;
 mod view;
@@ -42,56 +51,78 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-use aicpu_executor::loader::Protection;
-use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS};
+use aicpu_executor::loader::{MemoryOperation, Protection};
+use protocol::{CallableId, EXTENDED_CALLABLE_IDS, MAX_REGISTERED_CALLABLE_IDS};
 use spin::{Mutex, Once};
 
 pub use config::{ReleasedRights, SlotConfig, SlotMode, WriterView};
-use reservation::Reservation;
 use rights::Rights;
 pub use sealed_image::{FileSlot, SealedImage};
 pub use slot::Slot;
+use slot_table::SlotTable;
 
 use crate::cache;
+
+/// How many slots to ask the system for, until it gives them.
+const COUNTS: [usize; 2] = [EXTENDED_CALLABLE_IDS, MAX_REGISTERED_CALLABLE_IDS];
 
 /// All slots. Address space is taken at the first use, and given back when the arena is dropped.
 #[derive(Debug)]
 pub struct SlotArena {
     config: SlotConfig,
-    reserved: Once<()>,
-    slots: [Mutex<Slot>; MAX_REGISTERED_CALLABLE_IDS],
+    reserved: Once<Reserved>,
+}
+
+/// What the system gave.
+#[derive(Debug)]
+struct Reserved {
+    /// `None` if it gave nothing.
+    slots: Option<SlotTable>,
+    /// Stands for all slots that are not there.
+    missing: Mutex<Slot>,
 }
 
 impl SlotArena {
     /// An arena that has no address space yet.
     #[must_use]
     pub const fn new(config: SlotConfig) -> Self {
-        let slots = [const { Mutex::new(Slot::unreserved()) }; MAX_REGISTERED_CALLABLE_IDS];
-        Self { config, reserved: Once::new(), slots }
+        Self { config, reserved: Once::new() }
     }
 
     /// The slot of a callable id.
     ///
-    /// The first call takes the address space of all slots. If the system does not give it, every
-    /// slot answers [`place`](aicpu_executor::loader::CodeMemory::place) with the reason.
+    /// The first call takes the address space of all slots. Where the system does not give it, or not
+    /// to so many, a slot answers [`place`](aicpu_executor::loader::CodeMemory::place) with the reason.
     pub fn slot(&self, id: CallableId) -> &Mutex<Slot> {
-        self.reserved.call_once(|| self.reserve());
-        // PANIC: a callable id is below the number of slots.
-        &self.slots[id.index()]
+        let reserved = self.reserved();
+        let slot = reserved.slots.as_ref().and_then(|slots| slots.get(id.index()));
+        slot.unwrap_or(&reserved.missing)
     }
 
-    /// Gives each slot its memory, or the reason why there is none.
-    fn reserve(&self) {
-        let mut reservation = Reservation::new(self.config, self.slots.len());
-        if let Err(error) = &reservation {
-            failure::warn(format_args!("no memory for orchestrations: {error}"));
-        }
-        for slot in &self.slots {
-            *slot.lock() = match &mut reservation {
-                Ok(reservation) => reservation.next_slot(),
-                Err(error) => Slot::unavailable(*error),
-            };
-        }
+    /// Returns how many ids have a slot: 1024, or 64 where the system does not give the address space
+    /// of so many. Takes the address space if nothing has done that yet.
+    ///
+    /// Also 64 if it gives none at all: those ids are the protocol's, and each load says the reason.
+    pub fn capacity(&self) -> usize {
+        self.reserved().slots.as_ref().map_or(MAX_REGISTERED_CALLABLE_IDS, SlotTable::count)
+    }
+
+    /// Asks the system, once.
+    fn reserved(&self) -> &Reserved {
+        self.reserved.call_once(|| match SlotTable::reserve(self.config, &COUNTS) {
+            Ok(slots) => {
+                if slots.count() < COUNTS[0] {
+                    let count = slots.count();
+                    failure::warn(format_args!("address space for {count} orchestrations only"));
+                }
+                let beyond = failure::refused(MemoryOperation::Reserve, 0, self.config.slot_bytes);
+                Reserved { slots: Some(slots), missing: Mutex::new(Slot::unavailable(beyond)) }
+            }
+            Err(error) => {
+                failure::warn(format_args!("no memory for orchestrations: {error}"));
+                Reserved { slots: None, missing: Mutex::new(Slot::unavailable(error)) }
+            }
+        })
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Nothing can stop code from outside. What can be done is to say which function it is, to end the
 //! run for everybody else, and to close the slot of a constructor or destructor that hangs.
+//!
+//! A run is blamed only for calls into its own callable: others may be loading or unloading
+//! meanwhile, and whoever started that watches it ([`Executor::running_call_of`]).
 
 use core::fmt;
 
@@ -17,6 +20,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// called at any time, from any thread. It may have returned when the caller looks.
     pub fn running_call(&self) -> Option<RunningCall> {
         self.table.longest_call(&self.platform)
+    }
+
+    /// The same, for one callable: what a thread that loads or unloads it is in.
+    pub fn running_call_of(&self, id: CallableId) -> Option<RunningCall> {
+        self.table.call_of(&self.platform, id)
+    }
+
+    /// The same, for the callable of the run that is under way.
+    pub fn running_call_of_run(&self) -> Option<RunningCall> {
+        self.running_call_of(self.active.get()?)
     }
 
     /// Gives up on a constructor or destructor of a callable that does not return: until it does,
@@ -36,7 +49,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     pub fn report_time_limit(&self, limit_ms: u128) {
         let clause = self.scheduler.deferred.clause();
         let limit = format_args!("the run did not end within its limit of {limit_ms} ms{clause}");
-        match self.running_call() {
+        match self.running_call_of_run() {
             // It may well be waiting for its tasks.
             Some(RunningCall { function: ForeignFunction::Entry, .. }) | None => {
                 self.report_fault(StatusCode::SchedulerTimeout.code(), limit);
@@ -51,19 +64,18 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let milliseconds = setup.stall_us / 1000;
         let code = StatusCode::SchedulerTimeout.code();
         let stall = format_args!("no progress for {milliseconds} ms after {completed} tasks");
-        let deferred = self.scheduler.deferred.sum();
+        let waits_for = self.scheduler.waits_for();
+        let deferred = waits_for.deferred;
         if deferred.held_back > 0 {
             let code = StatusCode::AsyncWaitOverflow.code();
             self.report_fault(code, format_args!("{stall}: {deferred}"));
             return;
         }
-        if self.scheduler.running().first().is_some() {
-            let suspect = self.scheduler.running().suspect();
-            let clause = self.scheduler.deferred.clause();
-            self.report_fault(code, format_args!("{stall}{suspect}{clause}"));
+        if waits_for.suspect.is_some() {
+            self.report_fault(code, format_args!("{stall}{waits_for}"));
             return;
         }
-        match self.running_call() {
+        match self.running_call_of_run() {
             Some(call) if call.function != ForeignFunction::Entry => self.give_up(&call, stall),
             _ if !deferred.is_empty() => {
                 self.report_fault(code, format_args!("{stall}: {deferred}"))

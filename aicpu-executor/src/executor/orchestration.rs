@@ -3,10 +3,10 @@
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
-use protocol::{CallableId, Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
+use protocol::{Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
 
 use super::Executor;
-use super::setup::{Setup, extension};
+use super::setup::Setup;
 use crate::ops::OrchestrationRuntime;
 use crate::orch_so_table::Lease;
 use crate::orchestrator::{Orchestrator, Services};
@@ -29,7 +29,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
         // Held to the end: kernels may still use data of the orchestration when its entry has
         // returned. If unloading was asked for meanwhile, it happens then.
-        let Ok(lease) = self.enter_callable(runtime) else { return };
+        let Ok(lease) = self.enter_callable(runtime, setup) else { return };
         let args = &raw const runtime.body().orch_args;
         if self.check_arguments(runtime, &lease, args).is_err() {
             return;
@@ -72,12 +72,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Enters the callable that the run names, loaded now if it is new.
-    fn enter_callable(&self, runtime: &C::Runtime) -> Result<Lease<'_, P>, i32> {
+    fn enter_callable(&self, runtime: &C::Runtime, setup: &Setup) -> Result<Lease<'_, P>, i32> {
         let body = runtime.body();
-        let id = CallableId::new(i64::from(body.active_callable_id)).map_err(|error| {
-            self.faults.report(StatusCode::CallableIdInvalid.code(), format_args!("{error}"))
-        })?;
-        let generation = extension(body).map(|extension| extension.callable_generation);
+        let generation = setup.callable_generation;
+        let id = self.callable_id(body, generation.is_some(), &self.faults)?;
+        self.active.set(id);
         if body.register_new_callable_id == 0 {
             return self.table.loaded(&self.platform, &self.faults, id, generation);
         }

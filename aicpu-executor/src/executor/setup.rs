@@ -8,7 +8,7 @@ use protocol::{
 use super::Executor;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
-use crate::region::{Region, RegionLayout, RegionSizes, write_refusal};
+use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, write_refusal};
 use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
@@ -24,6 +24,10 @@ pub(super) struct Setup {
     /// The cores; empty if the cores did not come up.
     pub(super) clusters: Clusters,
     pub(super) stall_us: u64,
+    /// Generation of the callable, from a host that has generations.
+    pub(super) callable_generation: Option<u32>,
+    /// What the header says of callable ids.
+    pub(super) callable_ids_word: u64,
     /// Name of the region for `KnownRegion`, if the host keeps regions across runs.
     pub(super) identity: Option<RegionIdentity>,
 }
@@ -42,11 +46,11 @@ pub(super) struct KnownRegion(pub(super) Option<RegionIdentity>);
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Prepares the run: region, ready queues, cores. Faults go to the latch.
-    pub(super) fn set_up(&self, runtime: &C::Runtime) {
+    pub(super) fn set_up(&self, runtime: &C::Runtime, extension: Option<&RuntimeExtension>) {
         // A fault of a run that nobody asked about must not end this one.
         let _stale = self.take_report();
         let body = runtime.body();
-        let Some(mut setup) = self.find_region(body) else {
+        let Some(mut setup) = self.find_region(body, extension) else {
             // SAFETY: the host's pointer, and this thread is alone in the run.
             unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
             return;
@@ -62,7 +66,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.scheduler.start(!is_known);
         // SAFETY: as above.
         unsafe { self.waiting.clear() };
-        setup.region.write_header(&setup.layout, 0, 0);
+        let callable_ids_word = setup.callable_ids_word;
+        let facts = HeaderFacts { callable_ids_word, ..HeaderFacts::default() };
+        setup.region.write_header(&setup.layout, facts);
         let workers = usize::try_from(body.worker_count).unwrap_or(0);
         if !is_known {
             // Only a run that failed leaves anything in them.
@@ -91,13 +97,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Looks at the memory that the host hands over.
-    fn find_region(&self, body: &RuntimeBody) -> Option<Setup> {
+    fn find_region(
+        &self,
+        body: &RuntimeBody,
+        extension: Option<&RuntimeExtension>,
+    ) -> Option<Setup> {
         let or_default = |value: u64, default: u64| if value == 0 { default } else { value };
         let heap_bytes = or_default(body.heap_size, HEAP_BYTES_DEFAULT);
         let refuse = |text: core::fmt::Arguments<'_>| {
             self.faults.report(StatusCode::RegionTooSmall.code(), text);
         };
-        let extension = extension(body);
         let mut sizes = RegionSizes::wanted(body.task_window_size, body.dep_pool_size);
         if extension.is_none() {
             sizes = sizes.within_reference();
@@ -133,6 +142,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             sizes: RingSizes { window: sizes.window, heap_bytes, edges: sizes.edges },
             clusters: Clusters::new(),
             stall_us: or_default(stall_us, STALL_US_DEFAULT),
+            callable_generation: extension.map(|extension| extension.callable_generation),
+            // A reference host finds in its padding what it has always found there.
+            callable_ids_word: extension.map_or(0, |_| {
+                // CAST: at most `EXTENDED_CALLABLE_IDS`.
+                protocol::callable_ids_word(self.callable_capacity() as u32)
+            }),
             identity: extension.map(|extension| RegionIdentity {
                 address,
                 layout,
@@ -140,9 +155,4 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             }),
         })
     }
-}
-
-/// Our part of the run record, if the host knows it.
-pub(super) fn extension(body: &RuntimeBody) -> Option<&RuntimeExtension> {
-    Some(&body.extension).filter(|extension| extension.valid())
 }

@@ -12,7 +12,7 @@ use super::plan::Plan;
 /// A GNU Build-ID, 1 to 64 bytes. Prints as hexadecimal digits, all of them.
 ///
 /// It names a build for logs and debuggers; equal ids do not prove equal files.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BuildId {
     bytes: [u8; MAX_BUILD_ID_BYTES],
     length: u8,

@@ -12,10 +12,10 @@
 use core::mem::transmute;
 
 use protocol::CallableId;
-use spin::Mutex;
 
 use super::call_record::CallRecord;
 use super::entries::{EntryVaddrs, OrchestrationEntries};
+use super::listing::{IsListed, Listing, Place};
 use super::named_code::NamedCode;
 use super::running_call::{ForeignFunction, RunningCall};
 use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
@@ -28,7 +28,7 @@ use crate::platform::{
 
 /// A sealed image and what is registered for it.
 #[derive(Debug)]
-struct LoadedOrchestration {
+pub(super) struct LoadedOrchestration {
     entries: OrchestrationEntries,
     image: LoadedImage,
     unwind: Option<UnwindTables>,
@@ -36,16 +36,31 @@ struct LoadedOrchestration {
     generation: u32,
 }
 
-/// A slot.
+/// What a slot needs at all times; the rest is touched when it is filled.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct SlotState {
+    gate: SlotGate,
+    call: CallRecord,
+    is_listed: IsListed,
+}
+
+impl SlotState {
+    /// Of an empty slot.
+    pub(super) const fn new() -> Self {
+        Self { gate: SlotGate::new(), call: CallRecord::new(), is_listed: IsListed::new() }
+    }
+}
+
+/// A slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot<'t> {
     /// Who may touch what: all the rest is used under its tokens.
-    pub(super) gate: SlotGate,
+    pub(super) gate: &'t SlotGate,
     /// Which function of the code is running.
-    pub(super) call: CallRecord,
+    call: &'t CallRecord,
     /// Listed from the sealing of the image until its destructors have run. The lock is for those
     /// who only look; it is never held while code of the image runs.
-    listed: Mutex<Option<LoadedOrchestration>>,
+    listed: Listing<'t, LoadedOrchestration>,
 }
 
 /// Why a slot was not filled. The memory is given back, or will be by the thread that is lost.
@@ -60,10 +75,20 @@ pub(super) enum FillError {
     GivenUp,
 }
 
-impl Slot {
-    /// An empty slot.
-    pub(super) const fn new() -> Self {
-        Self { gate: SlotGate::new(), call: CallRecord::new(), listed: Mutex::new(None) }
+impl<'t> Slot<'t> {
+    /// The slot with this state.
+    ///
+    /// # Safety
+    ///
+    /// The state has been used with this memory alone, and this memory with the state alone, since
+    /// the state was made.
+    pub(super) const unsafe fn new(
+        state: &'t SlotState,
+        place: &'t Place<LoadedOrchestration>,
+    ) -> Self {
+        // SAFETY: the caller's promise; the flag is part of the state.
+        let listed = unsafe { Listing::new(&state.is_listed, place) };
+        Self { gate: &state.gate, call: &state.call, listed }
     }
 
     /// Puts an image into place and runs its constructors.
@@ -72,13 +97,13 @@ impl Slot {
     ///
     /// [`FillError`]; the slot is empty then.
     #[expect(clippy::result_large_err, reason = "see `commit`; failing is rare")]
-    pub(super) fn fill<'s, P: Platform>(
-        &'s self,
-        filling: Filling<'s>,
+    pub(super) fn fill<P: Platform>(
+        self,
+        filling: Filling<'t>,
         platform: &P,
         id: CallableId,
         (plan, symbols): (&Plan<'_>, &EntryVaddrs),
-    ) -> Result<(Inside<'s>, OrchestrationEntries), FillError> {
+    ) -> Result<(Inside<'t>, OrchestrationEntries), FillError> {
         let committed = commit(plan, &mut *platform.code_memory(id).lock(), platform.symbols());
         let image = match committed {
             Ok(image) => image,
@@ -102,7 +127,7 @@ impl Slot {
         let generation = self.gate.look().generation;
         let orchestration = LoadedOrchestration { entries, image, unwind, generation };
         orchestration.announce(platform, id, plan);
-        *self.listed.lock() = Some(orchestration);
+        self.listed.list(orchestration);
 
         if let Err(error) = self.initialise(&filling, platform) {
             // Constructors before it may have registered destructors with the C library.
@@ -120,11 +145,7 @@ impl Slot {
 
     /// Runs the constructors.
     #[expect(clippy::result_large_err, reason = "see `commit`; failing is rare")]
-    fn initialise<P: Platform>(
-        &self,
-        filling: &Filling<'_>,
-        platform: &P,
-    ) -> Result<(), FillError> {
+    fn initialise<P: Platform>(self, filling: &Filling<'_>, platform: &P) -> Result<(), FillError> {
         for index in 0.. {
             let constructor = self.look_at(|image| nth(image.init_functions(), index));
             let Some((address, count)) = constructor else { break };
@@ -144,7 +165,7 @@ impl Slot {
 
     /// Runs the destructors, also those that the constructors have registered elsewhere, and gives
     /// code and unwind tables back.
-    pub(super) fn finalise<P: Platform>(&self, duty: Emptying<'_>, platform: &P, id: CallableId) {
+    pub(super) fn finalise<P: Platform>(self, duty: Emptying<'_>, platform: &P, id: CallableId) {
         for index in 0.. {
             let destructor = self.look_at(|image| nth(image.fini_functions(), index));
             let Some((address, count)) = destructor else { break };
@@ -161,8 +182,7 @@ impl Slot {
                 log_at!(Error, "a destructor of callable {} {label} threw {text}", id.raw());
             }
         }
-        let unlisted = self.listed.lock().take();
-        if let Some(orchestration) = unlisted {
+        if let Some(orchestration) = self.listed.unlist() {
             orchestration.retract(platform, id);
         }
         platform.code_memory(id).lock().release();
@@ -176,7 +196,7 @@ impl Slot {
     /// As for [`ForeignCall::invoke`]; the caller holds a token of the slot, and no other thread
     /// calls into the slot meanwhile.
     pub(super) unsafe fn call<P: Platform>(
-        &self,
+        self,
         platform: &P,
         function: ForeignFunction,
         call: ForeignCall,
@@ -189,13 +209,13 @@ impl Slot {
     }
 
     /// The functions of the code. Only with a token of the slot.
-    pub(super) fn entries(&self) -> Option<OrchestrationEntries> {
-        self.listed.lock().as_ref().map(|orchestration| orchestration.entries)
+    pub(super) fn entries(self) -> Option<OrchestrationEntries> {
+        self.listed.look(|orchestration| Some(orchestration.entries))
     }
 
     /// The call that is running, with its start in ticks.
     pub(super) fn running<P: Platform>(
-        &self,
+        self,
         platform: &P,
         callable: CallableId,
     ) -> Option<(u64, RunningCall)> {
@@ -203,34 +223,38 @@ impl Slot {
         let function = ForeignFunction::unpack(function)?;
         let ticks = u128::from(platform.ticks().saturating_sub(since));
         let running_us = ticks * 1_000_000 / u128::from(platform.ticks_per_second().max(1));
-        let listed = self.listed.lock();
-        let listed = listed.as_ref();
+        let listed = self.listed.look(|orchestration| {
+            Some((orchestration.address_of(function), *orchestration.image.label()))
+        });
         let call = RunningCall {
             callable,
             function,
-            address: listed.and_then(|orchestration| orchestration.address_of(function)),
-            label: listed.map(|orchestration| *orchestration.image.label()),
+            address: listed.and_then(|(address, _)| address),
+            label: listed.map(|(_, label)| label),
             running_us: u64::try_from(running_us).unwrap_or(u64::MAX),
         };
         Some((since, call))
     }
 
     /// What messages call the code, which others may take away or replace meanwhile.
-    pub(super) fn named(&self, id: CallableId) -> NamedCode {
+    pub(super) fn named(self, id: CallableId) -> NamedCode {
         NamedCode { id, label: self.look_at(|image| Some(*image.label())) }
     }
 
     /// Where the code is, from its sealing until it is on its way out or somebody has given it up.
-    pub(super) fn range(&self, id: CallableId) -> Option<LoadedRange> {
-        let range = self.listed.lock().as_ref()?.range(id);
+    pub(super) fn range(self, id: CallableId) -> Option<LoadedRange> {
+        if self.gate.look().state == State::Empty {
+            return None;
+        }
+        let range = self.listed.look(|orchestration| Some(orchestration.range(id)))?;
         let now = self.gate.look();
         let stays = matches!(now.state, State::Loading | State::Live);
         (stays && now.generation == range.generation).then_some(range)
     }
 
     /// Looks something up in the image.
-    fn look_at<T>(&self, find: impl FnOnce(&LoadedImage) -> Option<T>) -> Option<T> {
-        find(&self.listed.lock().as_ref()?.image)
+    fn look_at<T>(self, find: impl FnOnce(&LoadedImage) -> Option<T>) -> Option<T> {
+        self.listed.look(|orchestration| find(&orchestration.image))
     }
 }
 

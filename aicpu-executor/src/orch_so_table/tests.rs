@@ -16,11 +16,11 @@ use super::*;
 mod elf_numbers;
 #[path = "../../tests/support/image_builder.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the integration tests")]
-mod image_builder;
+pub(crate) mod image_builder;
 #[path = "../../tests/support/image_patch.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the integration tests")]
 mod image_patch;
-mod recorder;
+pub(crate) mod recorder;
 
 use image_builder::TEXT;
 use recorder::{Bench, Event, Recorder, id, range};

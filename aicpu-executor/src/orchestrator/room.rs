@@ -173,10 +173,9 @@ impl Orchestrator {
         services.fatal(
             code,
             format_args!(
-                "ring {ring}: waited for {what}, and no task made progress for {} ms{}{}",
+                "ring {ring}: waited for {what}, and no task made progress for {} ms{}",
                 services.stall_us / 1000,
-                services.scheduler.running().suspect(),
-                services.scheduler.deferred.clause()
+                services.scheduler.waits_for()
             ),
         )
     }

@@ -111,14 +111,13 @@ impl Orchestrator {
             Err(WaitEnd::TimedOut) => Err(services.fatal(
                 StatusCode::TensorWaitTimeout,
                 format_args!(
-                    "an element access waited for {}, and no task made progress for {} ms{}{}",
+                    "an element access waited for {}, and no task made progress for {} ms{}",
                     match until {
                         Until::Completed => "the task that writes it",
                         Until::Unused => "the tasks that use it",
                     },
                     services.stall_us / 1000,
-                    services.scheduler.running().suspect(),
-                    services.scheduler.deferred.clause()
+                    services.scheduler.waits_for()
                 ),
             )),
         }

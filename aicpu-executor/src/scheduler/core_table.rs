@@ -131,18 +131,19 @@ impl Payloads {
     }
 }
 
-/// ": core … is still running the kernel of func_id …", or nothing.
+/// A core that has been given a kernel and has not finished it.
+///
+/// Prints as "core 3 is still running the kernel of func_id 7".
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Suspect(Option<(u16, i32)>);
+pub(crate) struct Suspect {
+    worker: u16,
+    func_id: i32,
+}
 
 impl fmt::Display for Suspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((core, kernel)) => {
-                write!(f, ": core {core} is still running the kernel of func_id {kernel}")
-            }
-            None => Ok(()),
-        }
+        let Self { worker, func_id } = self;
+        write!(f, "core {worker} is still running the kernel of func_id {func_id}")
     }
 }
 
@@ -175,15 +176,11 @@ impl RunningKernels {
         (kernel != 0).then(|| kernel.wrapping_sub(1))
     }
 
-    /// The lowest-numbered core with a kernel: worker and func_id.
-    pub(crate) fn first(&self) -> Option<(u16, i32)> {
+    /// The core that a run which does not move waits for: the lowest-numbered one with a kernel.
+    pub(crate) fn suspect(&self) -> Option<Suspect> {
         // CAST: at most `CORE_LIMIT` cores.
-        (0..CORE_LIMIT as u16).find_map(|worker| Some((worker, self.on(worker)?)))
-    }
-
-    /// The core that a run which does not move waits for, as the end of a message.
-    pub(crate) fn suspect(&self) -> Suspect {
-        Suspect(self.first())
+        (0..CORE_LIMIT as u16)
+            .find_map(|worker| Some(Suspect { worker, func_id: self.on(worker)? }))
     }
 
     /// Forgets everything; between runs.

@@ -40,6 +40,10 @@ extern "C" {
 /* What this variant does not do yet. No status of a run is this number. */
 #define HOST_RUNTIME_NOT_SUPPORTED (-1000)
 
+/* A submitted run has not ended yet, or was cancelled before it began. No status of a run is these either. */
+#define SIMPLER_RS_V1_PENDING (-1001)
+#define SIMPLER_RS_V1_CANCELLED (-1002)
+
 /* Ids of callables are 0 to this, less one. */
 #define HOST_RUNTIME_CALLABLE_IDS 64
 
@@ -67,8 +71,9 @@ size_t get_runtime_size(void);
 int simpler_init(void *ctx, int device_id, int log_level, int log_info_v);
 
 /*
- * Waits for the calls in flight, unregisters what is registered, frees what is allocated, closes the
- * device, and resets get_aicpu_dlopen_count. 0 also without a device. simpler_init may follow.
+ * Waits for the calls in flight, and for a submitted run that has begun; those that have not are refused.
+ * Unregisters what is registered, frees what is allocated, closes the device, and resets
+ * get_aicpu_dlopen_count. 0 also without a device. simpler_init may follow.
  */
 int finalize_device(void *ctx);
 
@@ -94,13 +99,14 @@ int copy_from_device_ctx(void *ctx, void *host_ptr, const void *dev_ptr, size_t 
 /* ---------------------------------------------------------------- callables -- */
 
 /*
- * Registers a ChipCallable blob under callable_id. The blob is copied and never written to. No size is
+ * Registers a ChipCallable blob under callable_id, and has the device load it: the constructors of the
+ * orchestration run now, and runs find everything in place. Does not wait for runs. The blob is copied and never written to. No size is
  * passed, so the blob has to say how long it is: that is checked against the memory that there is, and
  * then all of it is checked. simpler_rs_v1_prepare_callable_sized is the better call.
  *
  * -1, and nothing stays behind: NULL; callable_id outside 0..63, or in use; a blob that is damaged, cut
  * off, larger than 1 GiB, or without an orchestration; func ids outside 0..1023 or given twice; images
- * that cannot be loaded; no room. HOST_RUNTIME_NOT_SUPPORTED from hbg libraries.
+ * that the device does not load, or whose constructors fail; no room. HOST_RUNTIME_NOT_SUPPORTED from hbg libraries.
  *
  * device_id and the binaries are ignored: the executor is in the library.
  */
@@ -134,14 +140,14 @@ int run_prepared(void *ctx, void *runtime, int32_t callable_id, const void *args
                  int enable_dump_tensor, int enable_pmu, const char *output_prefix);
 
 /*
- * Takes a callable away and gives back what it had on the device; its id is free again. 0 also when there
- * is none. -100 where a destructor of the orchestration does not return: the callable is gone all the same.
+ * Takes a callable away and gives back what it had on the device; its id is free again. New runs are
+ * refused at once, those that were accepted before are waited for. 0 also when there is none. -100 where a destructor of the orchestration does not return: the callable is gone all the same.
  */
 int unregister_callable(void *ctx, int32_t callable_id);
 
 /*
- * Counts the first run after each preparation, if the orchestration was loaded for it. Unregistering
- * leaves it, finalize_device resets it. 0 for NULL.
+ * Counts the first run after each preparation, however it ends; runs that are refused do not count.
+ * Unregistering leaves it, finalize_device resets it. 0 for NULL.
  */
 size_t get_aicpu_dlopen_count(void *ctx);
 
@@ -177,6 +183,8 @@ uint32_t simpler_rs_v1_abi_version(void);
 #define SIMPLER_RS_V1_CAN_COPY_DECLARED (UINT64_C(1) << 1)
 /* Memory report and counters. */
 #define SIMPLER_RS_V1_CAN_REPORT (UINT64_C(1) << 2)
+/* Runs can be submitted. */
+#define SIMPLER_RS_V1_CAN_SUBMIT (UINT64_C(1) << 3)
 
 /* What this library can do: bits as above. Bits that are not listed may be set. */
 uint64_t simpler_rs_v1_capabilities(void);
@@ -188,8 +196,11 @@ uint64_t simpler_rs_v1_capabilities(void);
  * variant: "a2a3sim/trb" and the like.
  * last_error: what went wrong in the last call on this context that failed, and what to do about it; for
  *   NULL, or what is no context, in the last call of this thread. Empty before. A call that succeeds leaves it.
- * memory_report: JSON: {"version": 1, "variant", "device", "callables", "total": {"allocations", "bytes",
- *   "kernels"}, "user": {"allocations", "bytes"}}; "device" is null without one, and the rest is missing.
+ * memory_report: JSON: {"version": 1, "variant", "device", "callables", "memory"}. "memory" has "bytes" and
+ *   "high_water_bytes" of the device, "arena_reserved_bytes" (those of "bytes" that are only reserved),
+ *   "holders" (each {"holder", "callable_id", "callable", "allocations", "bytes", "high_water_bytes"}; what
+ *   device_malloc_ctx gave is "user") and "queue" (host memory of submitted runs). Without a device,
+ *   "device" is null and the rest is missing.
  */
 size_t simpler_rs_v1_variant(char *buffer, size_t size);
 size_t simpler_rs_v1_last_error(void *ctx, char *buffer, size_t size);
@@ -201,6 +212,35 @@ size_t simpler_rs_v1_get_runtime_alignment(void);
 /* prepare_callable for a blob of `size` bytes, of which nothing is guessed. */
 int simpler_rs_v1_prepare_callable_sized(void *ctx, int32_t callable_id, const void *callable,
                                          size_t size);
+
+/*
+ * Has a callable run after everything that was called or submitted before, and returns at once with a
+ * handle of the run; NULL where run_prepared would be refused, and where the runs in flight hold too much
+ * memory (1 GiB of arguments). Arguments as for run_prepared: `args` and the host tensors are copied now and
+ * may be changed afterwards; what the run writes is written to the memory of its host tensors by the call
+ * of simpler_rs_v1_completion_wait or _poll that first learns of its success, so that memory has to
+ * stay until then. The handle is the caller's, until simpler_rs_v1_completion_free.
+ */
+void *simpler_rs_v1_submit(void *ctx, int32_t callable_id, const void *args, int block_dim,
+                           int aicpu_thread_num, int device_id);
+
+/* Without limit. */
+#define SIMPLER_RS_V1_NO_TIMEOUT UINT64_MAX
+
+/*
+ * Waits for the end of a submitted run for at most timeout_ms milliseconds; poll does not wait. Any number
+ * of threads may wait, and cancel meanwhile. SIMPLER_RS_V1_PENDING if it has not ended;
+ * SIMPLER_RS_V1_CANCELLED; else as run_prepared, and the same again for every later call. -1 also where its
+ * context was finalized before it began, and for what is no handle of a run.
+ */
+int simpler_rs_v1_completion_wait(void *run, uint64_t timeout_ms);
+int simpler_rs_v1_completion_poll(void *run);
+
+/* Cancels a run that has not begun: 0, also if it was cancelled before. -1: it has begun, or ended. */
+int simpler_rs_v1_completion_cancel(void *run);
+
+/* Ends the handle. The run goes on; what it writes is dropped if nobody has waited. NULL is ignored. */
+void simpler_rs_v1_completion_free(void *run);
 
 /* All host tensors are copied both ways: the reference's rule, and that of a new context. */
 #define SIMPLER_RS_V1_COPY_BOTH_WAYS 0
@@ -221,10 +261,14 @@ int simpler_rs_v1_set_run_limits(void *ctx, uint64_t timeout_ms, uint64_t stall_
 
 /* What was done since simpler_init. Fields are added at the end. */
 typedef struct simpler_rs_v1_counters {
-    uint64_t registrations; /* callables registered */
-    uint64_t loads;         /* orchestrations that the AICPU has loaded */
-    uint64_t runs;          /* runs that succeeded */
-    uint64_t lost_devices;  /* devices given up because code on them did not return */
+    uint64_t registrations;   /* callables registered */
+    uint64_t loads;           /* orchestrations that the AICPU has loaded */
+    uint64_t runs;            /* runs that succeeded */
+    uint64_t lost_devices;    /* devices given up because code on them did not return */
+    uint64_t unregistrations; /* callables unregistered */
+    uint64_t bytes_uploaded;  /* of kernels and orchestrations, to the device */
+    uint64_t hits;            /* kernels and orchestrations that the device had, byte for byte */
+    uint64_t failed_runs;     /* runs that were accepted and did not succeed */
 } simpler_rs_v1_counters;
 
 /*

@@ -12,6 +12,7 @@ pub mod callables;
 pub mod comm;
 pub mod device;
 pub mod extras;
+pub mod submissions;
 
 /// Copies a text into the client's buffer, cut to fit and always ended, and returns the bytes that all
 /// of it needs with its end. With a buffer that is too small the client knows how large to make it.

@@ -12,19 +12,19 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use host_runner::arguments::Arguments;
 use host_runner::callable::Callable;
-use host_runner::run::{RunConfig, RunError};
-use host_runner::worker::{CallableHandle, Worker, WorkerConfig};
+use host_runner::run::RunConfig;
+use host_runner::worker::{CallableHandle, UnregisterError, Worker, WorkerConfig};
 use protocol::callable::parse::ChipCallableView;
 use protocol::{
-    ArgDirection, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, StatusCode,
+    ArgDirection, CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS,
 };
 
 use crate::failure::Failure;
+use crate::submission::Submission;
 use crate::tensors::{ClientArguments, CopyRule};
 use crate::variant::{Runtime, Variant};
 
@@ -56,8 +56,17 @@ struct Attached {
     callables: Mutex<HashMap<c_int, Slot>>,
     /// Bytes of each allocation of the client.
     allocations: Mutex<HashMap<u64, usize>>,
-    /// First runs after a preparation (spec callable §3.6).
-    aicpu_loads: AtomicU64,
+}
+
+/// How a run is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchSize {
+    /// Clusters.
+    pub block_dim: c_int,
+    /// AICPU threads.
+    pub aicpu_threads: c_int,
+    /// The device that the context is attached to.
+    pub device_id: c_int,
 }
 
 /// A use of one of the client's ids.
@@ -81,8 +90,6 @@ struct Prepared {
     handle: CallableHandle,
     /// Directions of the arguments, as far as the callable declares them.
     declared: Vec<ArgDirection>,
-    /// Whether its first run has been counted.
-    is_counted: AtomicBool,
 }
 
 impl Context {
@@ -112,7 +119,6 @@ impl Context {
             worker,
             callables: Mutex::default(),
             allocations: Mutex::default(),
-            aicpu_loads: AtomicU64::new(0),
         });
         Ok(())
     }
@@ -130,12 +136,12 @@ impl Context {
         cid: c_int,
         read: impl FnOnce() -> Result<Callable, Failure>,
     ) -> Result<(), Failure> {
-        check_cid(cid)?;
+        let id = checked_id(cid)?;
         self.check_supported()?;
         self.with_device(|attached| {
             let reservation = attached.reserve(cid)?;
             let callable = read()?;
-            reservation.publish(attached.register(&callable)?);
+            reservation.publish(attached.register(id, &callable)?);
             Ok(())
         })
     }
@@ -148,29 +154,14 @@ impl Context {
     pub(crate) unsafe fn run(
         &self,
         cid: c_int,
-        device_id: c_int,
         record: &ChipStorageTaskArgs,
-        (block_dim, aicpu_threads): (c_int, c_int),
+        launch: LaunchSize,
     ) -> Result<(), Failure> {
         self.check_supported()?;
         self.with_device(|attached| {
-            let prepared = attached.prepared(cid)?;
-            attached.check_device(device_id)?;
-            let settings = self.settings();
-            let count = |what, value| {
-                u32::try_from(value)
-                    .map_err(|_| Failure::refused(format!("{what} is {value}; use at least 1")))
-            };
-            let config = RunConfig {
-                block_dim: count("block_dim", block_dim)?,
-                aicpu_threads: count("aicpu_thread_num", aicpu_threads)?,
-                ..settings.limits
-            };
-            let mut arguments =
-                ClientArguments::check(record, &prepared.declared, settings.copy_rule)?;
+            let (prepared, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             let run = |arguments: &mut Arguments<'_>| {
                 let end = attached.worker.run(&prepared.handle, arguments, &config);
-                attached.count(&prepared, end.as_ref().err());
                 end.map(drop).map_err(|error| Failure::of_run(&error))
             };
             // SAFETY: as the caller promises.
@@ -178,12 +169,65 @@ impl Context {
         })
     }
 
+    /// Has a callable run, and returns at once. Its host tensors are copied now, and written back
+    /// when its end is asked for.
+    ///
+    /// # Safety
+    ///
+    /// Nobody changes or unmaps the memory of the host tensors during the call.
+    pub(crate) unsafe fn submit(
+        &self,
+        cid: c_int,
+        record: &ChipStorageTaskArgs,
+        launch: LaunchSize,
+    ) -> Result<Submission, Failure> {
+        self.check_supported()?;
+        self.with_device(|attached| {
+            let (prepared, config, arguments) = self.accept(attached, cid, record, launch)?;
+            // SAFETY: as the caller promises.
+            let owned = unsafe { arguments.to_owned_arguments()? };
+            let completion = attached
+                .worker
+                .submit(&prepared.handle, owned, &config)
+                .map_err(|error| Failure::of(&error))?;
+            Ok(Submission::new(completion, arguments))
+        })
+    }
+
+    /// Checks all of a run before any of it happens.
+    fn accept(
+        &self,
+        attached: &Attached,
+        cid: c_int,
+        record: &ChipStorageTaskArgs,
+        launch: LaunchSize,
+    ) -> Result<(Arc<Prepared>, RunConfig, ClientArguments), Failure> {
+        let prepared = attached.prepared(cid)?;
+        attached.check_device(launch.device_id)?;
+        let settings = self.settings();
+        let count = |what, value| {
+            u32::try_from(value)
+                .map_err(|_| Failure::refused(format!("{what} is {value}; use at least 1")))
+        };
+        let config = RunConfig {
+            block_dim: count("block_dim", launch.block_dim)?,
+            aicpu_threads: count("aicpu_thread_num", launch.aicpu_threads)?,
+            ..settings.limits
+        };
+        let arguments = ClientArguments::check(record, &prepared.declared, settings.copy_rule)?;
+        Ok((prepared, config, arguments))
+    }
+
     /// Takes a callable away; one that is not there is no error.
     pub(crate) fn unregister(&self, cid: c_int) -> Result<(), Failure> {
         let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
         let Some(attached) = &*attached else { return Ok(()) };
         let Some((prepared, _reservation)) = attached.withdraw(cid) else { return Ok(()) };
-        attached.worker.unregister(&prepared.handle).map_err(|error| Failure::of_run(&error))
+        match attached.worker.unregister(&prepared.handle) {
+            Ok(()) | Err(UnregisterError::StaleCallable(_)) => Ok(()),
+            Err(UnregisterError::DeviceLost(lost)) => Err(Failure::of_run(&lost.into())),
+            Err(error) => Err(Failure::of(&error)),
+        }
     }
 
     /// Allocates device memory.
@@ -218,8 +262,7 @@ impl Context {
     /// First runs after a preparation since the device was opened; 0 without one.
     pub(crate) fn aicpu_loads(&self) -> u64 {
         let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
-        // ORDERING: Acquire: who sees the number sees what the runs that it counts did.
-        attached.as_ref().map_or(0, |attached| attached.aicpu_loads.load(Ordering::Acquire))
+        attached.as_ref().map_or(0, |attached| attached.worker.counters().aicpu_dlopen_count)
     }
 
     /// What is set for later runs.
@@ -296,42 +339,18 @@ impl Attached {
         Some((prepared, Reservation { attached: self, cid }))
     }
 
-    fn register(&self, callable: &Callable) -> Result<Prepared, Failure> {
-        let handle = self.worker.register(callable).map_err(|error| Failure::of(&error))?;
+    fn register(&self, id: CallableId, callable: &Callable) -> Result<Prepared, Failure> {
+        let handle = self.worker.register_as(id, callable).map_err(|error| Failure::of(&error))?;
         let declared = ChipCallableView::parse(callable.blob())
             .map(|view| view.signature().iter().collect())
             .unwrap_or_default();
-        Ok(Prepared { handle, declared, is_counted: AtomicBool::new(false) })
+        Ok(Prepared { handle, declared })
     }
 
     fn prepared(&self, cid: c_int) -> Result<Arc<Prepared>, Failure> {
         match lock(&self.callables).get(&cid) {
             Some(Slot::Prepared(prepared)) => Ok(Arc::clone(prepared)),
             _ => Err(Failure::refused(format!("callable_id={cid} not prepared"))),
-        }
-    }
-
-    /// Counts the first run after a preparation, if the orchestration was there for it.
-    fn count(&self, prepared: &Prepared, error: Option<&RunError>) {
-        let is_loaded = match error {
-            None => true,
-            Some(RunError::Fault(fault)) => !matches!(
-                fault.code,
-                Some(
-                    StatusCode::LoadFailed
-                        | StatusCode::EntryMissing
-                        | StatusCode::ConstructorTimeout
-                        | StatusCode::CallableNotLoaded
-                        | StatusCode::StaleCallable
-                        | StatusCode::CallableQuarantined
-                )
-            ),
-            Some(_) => false,
-        };
-        // ORDERING: Relaxed: the flag decides who counts, and orders nothing.
-        if is_loaded && !prepared.is_counted.swap(true, Ordering::Relaxed) {
-            // ORDERING: Release: see `Context::aicpu_loads`.
-            self.aicpu_loads.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -353,13 +372,13 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// Checks an id against the protocol's range.
-fn check_cid(cid: c_int) -> Result<(), Failure> {
+/// An id of the client, which is the device's too, in the range of the reference.
+fn checked_id(cid: c_int) -> Result<CallableId, Failure> {
     let limit = MAX_REGISTERED_CALLABLE_IDS;
-    if usize::try_from(cid).is_ok_and(|cid| cid < limit) {
-        return Ok(());
-    }
-    Err(Failure::refused(format!("callable_id={cid} is not in 0..{limit}")))
+    CallableId::new(cid.into())
+        .ok()
+        .filter(|id| id.index() < limit)
+        .ok_or_else(|| Failure::refused(format!("callable_id={cid} is not in 0..{limit}")))
 }
 
 /// Locks what no panic leaves half changed.

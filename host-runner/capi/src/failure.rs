@@ -18,6 +18,12 @@ pub const REFUSED: c_int = -1;
 /// What this library does not do yet; no status of the executor has this number.
 pub const NOT_SUPPORTED: c_int = -1000;
 
+/// The run has not ended yet.
+pub const PENDING: c_int = -1001;
+
+/// The run was cancelled before it began.
+pub const CANCELLED: c_int = -1002;
+
 /// Why a call did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -50,6 +56,7 @@ impl Failure {
             // anything else has failed all the same.
             RunError::Fault(fault) if fault.status < 0 => fault.status,
             RunError::DeviceLost(lost) => lost_code(lost),
+            RunError::Cancelled => CANCELLED,
             _ => REFUSED,
         };
         Self { code, text: with_causes(error) }
@@ -106,8 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn no_status_has_the_number_of_what_is_not_supported() {
-        assert!(StatusCode::ALL.iter().all(|status| -status.code() != NOT_SUPPORTED));
+    fn no_status_has_a_number_of_the_library() {
+        let own = [NOT_SUPPORTED, PENDING, CANCELLED];
+        assert!(StatusCode::ALL.iter().all(|status| !own.contains(&-status.code())));
     }
 
     #[test]

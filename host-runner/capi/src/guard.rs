@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::handles;
+use crate::handles::CONTEXTS;
 
 thread_local! {
     /// The text of the last failure of this thread, whatever context it was in.
@@ -68,7 +68,7 @@ pub(crate) fn with_context<T: Answer>(
     body: impl FnOnce(&Context) -> Result<T, Failure>,
 ) -> T {
     call(|| {
-        let context = handles::find(handle).ok_or_else(|| no_context(handle))?;
+        let context = CONTEXTS.find(handle).ok_or_else(|| no_context(handle))?;
         caught(|| body(&context)).inspect_err(|failure| context.note(failure))
     })
 }
@@ -133,17 +133,17 @@ mod tests {
     #[test]
     fn a_panic_in_a_call_becomes_its_failure_value_and_a_text() {
         let variant = Variant { platform: PlatformName::A2a3Sim, runtime: Runtime::Trb };
-        let context = handles::publish(Context::new(variant)).unwrap();
+        let context = CONTEXTS.publish(std::sync::Arc::new(Context::new(variant)));
         let code: c_int = with_context(context, |_| panic!("injected {}", 7));
         assert_eq!(code, -1);
-        let kept = handles::find(context).unwrap().last_error();
+        let kept = CONTEXTS.find(context).unwrap().last_error();
         assert!(kept.contains("defect") && kept.contains("injected 7"), "{kept}");
         assert_eq!(last_of_thread(), kept);
         let address: *mut c_void = with_context(context, |_| panic!("again"));
         assert!(address.is_null());
         // The context goes on working.
         assert_eq!(with_context::<c_int>(context, |context| context.init(0).map(|()| 0)), 0);
-        handles::withdraw(context);
+        CONTEXTS.withdraw(context);
     }
 
     #[test]

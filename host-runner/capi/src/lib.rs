@@ -10,8 +10,9 @@
 //! |---|---|
 //! | [`c_functions`] | the functions, as C sees them; `include/host_runtime.h` is their documentation |
 //! | `guard` | panics and failures become values; the text of the last one |
-//! | `handles` | contexts by handle |
+//! | `handles` | contexts and submitted runs by handle |
 //! | [`context`] | a worker with the client's ids and pointers |
+//! | `submission` | a run that nobody waits for, until somebody asks |
 //! | `client_memory` | whether memory of the client can be read or written |
 //! | [`blob`], [`tensors`] | callables and arguments behind pointers |
 //! | [`failure`] | numbers and texts of what went wrong |
@@ -31,5 +32,6 @@ mod guard;
 mod handles;
 mod library;
 mod log;
+mod submission;
 pub mod tensors;
 pub mod variant;

@@ -14,7 +14,7 @@ macro_rules! library {
 
         use std::ffi::{c_char, c_int, c_void};
 
-        use $crate::c_functions::{callables, comm, device, extras};
+        use $crate::c_functions::{callables, comm, device, extras, submissions};
 
         $crate::export! {
             fn create_device_context() -> *mut c_void { device::create(VARIANT) }
@@ -140,6 +140,27 @@ macro_rules! library {
             ) -> c_int {
                 callables::prepare_sized(ctx, cid, callable, size)
             }
+            fn simpler_rs_v1_submit(
+                ctx: *mut c_void,
+                callable_id: i32,
+                args: *const c_void,
+                block_dim: c_int,
+                aicpu_threads: c_int,
+                device_id: c_int,
+            ) -> *mut c_void {
+                let launch = callables::LaunchSize { block_dim, aicpu_threads, device_id };
+                submissions::submit(ctx, callable_id, args, launch)
+            }
+            fn simpler_rs_v1_completion_wait(run: *mut c_void, timeout_ms: u64) -> c_int {
+                submissions::wait(run, timeout_ms)
+            }
+            fn simpler_rs_v1_completion_poll(run: *mut c_void) -> c_int {
+                submissions::wait(run, 0)
+            }
+            fn simpler_rs_v1_completion_cancel(run: *mut c_void) -> c_int {
+                submissions::cancel(run)
+            }
+            fn simpler_rs_v1_completion_free(run: *mut c_void) -> () { submissions::free(run) }
             fn simpler_rs_v1_set_copy_rule(ctx: *mut c_void, rule: c_int) -> c_int {
                 extras::set_copy_rule(ctx, rule)
             }

@@ -9,7 +9,7 @@
 use std::ffi::c_void;
 use std::ops::Range;
 
-use host_runner::arguments::{Arguments, TensorArgument, TensorData};
+use host_runner::arguments::{Arguments, OwnedArguments, OwnedData, TensorArgument, TensorData};
 use protocol::{ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DataType, DeviceAddr};
 
 use crate::client_memory::{self, Access};
@@ -108,6 +108,71 @@ impl ClientArguments {
         // SAFETY: as the caller promises; nothing is lent any more.
         unsafe { self.write_back() };
         Ok(value)
+    }
+
+    /// A copy of the arguments, with memory of its own.
+    ///
+    /// # Safety
+    ///
+    /// Nobody changes or unmaps the memory of the tensors meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Arguments that the worker refuses, and no memory for the copy.
+    pub(crate) unsafe fn to_owned_arguments(&self) -> Result<OwnedArguments, Failure> {
+        let mut owned = OwnedArguments::new();
+        for (place, dtype, shape) in &self.tensors {
+            let data = match place {
+                Place::Device(address) => OwnedData::Device(*address),
+                Place::Host { memory, use_, .. } => {
+                    let start = std::ptr::with_exposed_provenance(memory.start);
+                    // SAFETY: as the caller promises.
+                    let bytes = unsafe { client_memory::copy("a tensor", start, memory.len())? };
+                    match use_ {
+                        Use::Read => OwnedData::In(bytes.into()),
+                        Use::Fill => OwnedData::Out(bytes),
+                        Use::Change => OwnedData::InOut(bytes),
+                    }
+                }
+            };
+            owned.push_tensor(data, *dtype, shape).map_err(|error| Failure::of(&error))?;
+        }
+        for scalar in &self.scalars {
+            owned.push_scalar(*scalar).map_err(|error| Failure::of(&error))?;
+        }
+        Ok(owned)
+    }
+
+    /// Writes what a run wrote into the client's memory, in the order of the tensors.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads, changes or unmaps the memory of the tensors meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Memory that cannot be written to any more; nothing has been written then.
+    pub(crate) unsafe fn take_back(&self, owned: &OwnedArguments) -> Result<(), Failure> {
+        let written = || {
+            let places = self.tensors.iter().map(|(place, ..)| place);
+            places.zip(owned.tensors()).enumerate().filter_map(|(index, pair)| match pair {
+                (Place::Host { memory, .. }, OwnedData::Out(bytes) | OwnedData::InOut(bytes)) => {
+                    Some((index, memory.start, bytes))
+                }
+                _ => None,
+            })
+        };
+        for (index, start, bytes) in written() {
+            let start = std::ptr::with_exposed_provenance(start);
+            client_memory::check(&format!("tensor {index}"), start, bytes.len(), Access::Write)?;
+        }
+        for (_, start, bytes) in written() {
+            let start = std::ptr::with_exposed_provenance_mut::<u8>(start);
+            // SAFETY: writable, as was just found, and of that size, as the run's own copy was made
+            // from it.
+            unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+        Ok(())
     }
 
     /// Gives each tensor that shares bytes with one that is written a copy of its own: no two

@@ -7,6 +7,7 @@ use aicpu_executor::{Fault, RunningCall};
 use protocol::{DeviceAddr, FuncId};
 
 use super::image::ImageError;
+use super::load::LoadFault;
 
 /// A request that device memory cannot meet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,9 @@ pub enum MemoryError {
         /// Bytes.
         bytes: usize,
     },
+    /// The device was lost.
+    #[error("the device was lost, and its memory with it; open another one")]
+    Gone,
 }
 
 /// Why a kernel cannot be loaded.
@@ -62,13 +66,16 @@ pub enum KernelError {
     },
     /// There is no device memory for its record.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(MemoryError),
     /// No loaded kernel has this address.
     #[error("no kernel is loaded at {address}")]
     Unknown {
         /// The address given.
         address: DeviceAddr,
     },
+    /// The device was lost.
+    #[error("the device was lost, and its kernels with it; open another one")]
+    Gone,
 }
 
 /// Why a device will not be able to load an orchestration.
@@ -121,7 +128,7 @@ pub enum LostCause {
     Executor,
 }
 
-/// The device did not come back from a run, or from unloading.
+/// The device did not come back from a run, from loading, or from unloading.
 ///
 /// Code of the user is still running on it, so nothing of it can be given back; the worker makes a
 /// new one for the next run.
@@ -172,15 +179,18 @@ impl std::error::Error for DeviceLost {}
 pub enum DeviceError {
     /// Its memory.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    Memory(MemoryError),
     /// A kernel.
     #[error(transparent)]
-    Kernel(#[from] KernelError),
+    Kernel(KernelError),
+    /// It cannot load an orchestration.
+    #[error(transparent)]
+    Load(#[from] LoadFault),
     /// It hangs.
     #[error(transparent)]
     Lost(#[from] DeviceLost),
-    /// It was lost in an earlier run.
-    #[error("the device was lost in an earlier run; open another one")]
+    /// It was lost in an earlier call, or in one of another thread.
+    #[error("the device was lost in an earlier call; open another one")]
     Gone,
     /// The system refused something that the device needs.
     #[error("the system refuses what the device needs: {what}")]
@@ -190,6 +200,13 @@ pub enum DeviceError {
         /// Its reason.
         #[source]
         source: std::io::Error,
+    },
+    /// It is not the caller's turn, and never will be: the worker is being closed, or the call was
+    /// made from within a run of it.
+    #[error("the device is not to be had: {reason}")]
+    NoTurn {
+        /// Why not.
+        reason: String,
     },
     /// A launch that asks for more than the device has, or for nothing.
     #[error("{value} {what} are out of range; this device has 1 to {max}")]
@@ -212,4 +229,31 @@ pub enum DeviceError {
         /// Dependency edges per ring, as given.
         dep_pool: u64,
     },
+}
+
+impl From<MemoryError> for DeviceError {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Gone => Self::Gone,
+            error => Self::Memory(error),
+        }
+    }
+}
+
+impl From<KernelError> for DeviceError {
+    fn from(error: KernelError) -> Self {
+        match error {
+            KernelError::Gone => Self::Gone,
+            error => Self::Kernel(error),
+        }
+    }
+}
+
+impl From<MemoryError> for KernelError {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Gone => Self::Gone,
+            error => Self::Memory(error),
+        }
+    }
 }

@@ -7,30 +7,47 @@
 //!                                                                └─ kernels   threads of a pool
 //! ```
 //!
-//! All of it is resident: a run creates no thread, opens no library, and maps no memory. Where
-//! user code does not return from a run or from unloading, the device cannot be taken apart while that code still
+//! All of it is resident: a run creates no thread, opens no library, and maps no memory. Loading and
+//! unloading have an AICPU thread of their own, so they work while a run is in flight. Where
+//! user code does not return, the device cannot be taken apart while that code still
 //! uses it: it is marked lost and left in memory for good, and the worker makes another one.
 //!
+//! # Locks
+//!
+//! | lock | guards | held while user code runs |
+//! |---|---|---|
+//! | `site` | run record, arenas, the AICPU threads of runs: one run at a time | of the run |
+//! | `loader` | the thread that loads and unloads: one order at a time | of the order, up to the limit |
+//! | `Kernels` | the table of kernels | no: who wants what is being loaded waits for it, unlocked |
+//! | `DeviceMemory` | the table of allocations | no, and not while bytes are copied |
+//! | one of each allocation | copies of the host | no |
+//! | `Ledger` | the books | no |
+//!
+//! A thread takes them in this order, the next while it holds the one before at most: `site` or
+//! `loader`, never both, then `Kernels` or `DeviceMemory`, then `Ledger`. `lost` is a flag that is
+//! set before the tables are closed, and looked at with `site` or `loader` held.
+//!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `aicpu_threads`, `platform`.
+//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`, `platform`.
 
 use std::mem::ManuallyDrop;
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
-use protocol::{CallableId, Chip, DeviceAddr, HandshakeRecord, RuntimeBody, RuntimeRecord};
-use zerocopy::FromZeros;
+use protocol::{
+    CallableId, Chip, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, RuntimeRecord,
+};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
-    Device, DeviceError, DeviceFacts, DeviceLost, DeviceUsage, KernelError, Launch, MemoryError,
-    OrchestrationError, RingConfig, SharedMemory, Side, image,
+    Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
+    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
+    image,
 };
 
 use crate::code_listing::CodeLister;
@@ -46,10 +63,13 @@ pub mod event;
 pub mod guarded_call;
 pub mod kernel_hooks;
 pub mod kernels;
+pub mod load_trace;
+mod loading;
 pub mod memory;
 pub mod order;
 pub mod platform;
 pub mod registers;
+pub mod run_site;
 pub mod run_state;
 #[cfg(test)]
 pub(crate) mod test_objects;
@@ -57,36 +77,36 @@ pub mod turns;
 mod watch;
 
 use aicpu_threads::{AicpuThreads, Program};
-use core::identity;
-use engine::{Engine, SimExecutor};
+use engine::Engine;
 use kernels::Kernels;
-use memory::{Arenas, DeviceMemory};
-use order::{Order, RunRecord};
+use memory::DeviceMemory;
+use order::{Order, Pointer};
+use run_site::RunSite;
 use turns::{Interleaving, Turns};
 
-/// How long unloading may take unless the host says otherwise. Destructors give memory back, which
-/// takes microseconds.
+/// How long loading or unloading may take unless the host says otherwise. Constructors and
+/// destructors take memory and give it back, which takes microseconds.
 pub const UNLOAD_LIMIT_DEFAULT: Duration = Duration::from_secs(5);
 
 /// A simulated chip.
 #[derive(Debug)]
 pub struct SimDevice<C: Chip> {
     parts: ManuallyDrop<Parts<C>>,
-    lost: bool,
-    /// How long unloading may take before the device is given up.
+    lost: AtomicBool,
+    /// How long loading or unloading may take before the device is given up.
     unload_limit: Duration,
 }
 
 /// What a simulated chip consists of. The order of the fields is the order in which they go.
 struct Parts<C: Chip> {
+    /// The threads of runs. Used with `site` locked.
     aicpu: AicpuThreads<Order<C>>,
+    /// The thread that loads and unloads.
+    loader: Mutex<AicpuThreads<Order<C>>>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
     memory: DeviceMemory,
-    arenas: Arenas,
-    record: Box<C::Runtime>,
-    /// Number of the last run; never 0.
-    run_number: NonZeroU32,
+    site: Mutex<RunSite<C>>,
 }
 
 impl<C: Chip> SimDevice<C> {
@@ -108,30 +128,28 @@ impl<C: Chip> SimDevice<C> {
         // Here, so that no later step waits for the system's loader.
         ResidentSymbols::open();
         let system = |what| move |source| DeviceError::System { what, source };
-        let engine = Engine::<C>::start(interleaving_seed)
+        let memory = DeviceMemory::default();
+        let ledger = memory.ledger();
+        let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))
             .map_err(|error| system("threads for the simulated cores")(error.into()))?;
         let program: Program<Order<C>> = {
             let engine = Arc::clone(&engine);
             Arc::new(move |order| engine.carry_out(order))
         };
-        let aicpu = AicpuThreads::start(C::MAX_AICPU_THREADS, &program)
-            .inspect_err(|_refused| engine.pool().stop())
-            .map_err(system("AICPU threads"))?;
-        let parts = Parts {
-            aicpu,
-            engine,
-            kernels: Kernels::default(),
-            memory: DeviceMemory::default(),
-            arenas: Arenas::default(),
-            record: empty_record::<C>(),
-            // Any: it only has to differ from one run to the next.
-            run_number: NonZeroU32::MIN,
+        let threads = |name, count| {
+            AicpuThreads::start(name, count, &program)
+                .inspect_err(|_refused| engine.pool().stop())
+                .map_err(system("AICPU threads"))
         };
+        let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS)?;
+        let loader = Mutex::new(threads("sim-loader", 1)?);
+        let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
+        let parts = Parts { aicpu, loader, engine, kernels: Kernels::default(), memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
-        Ok(Self { parts, lost: false, unload_limit })
+        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit })
     }
 
-    /// The same with another limit for unloading, at most [`TIMEOUT_MAX`]; zero is
+    /// The same with another limit for loading and unloading, at most [`TIMEOUT_MAX`]; zero is
     /// [`UNLOAD_LIMIT_DEFAULT`].
     #[must_use]
     pub fn with_unload_limit(mut self, limit: Duration) -> Self {
@@ -141,22 +159,43 @@ impl<C: Chip> SimDevice<C> {
         self
     }
 
-    /// Marks the device as lost and puts what user code still uses out of everybody's reach.
+    /// Whether code of the user has not returned.
+    fn is_lost(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release stores below. It is no more than early news: the
+        // tables refuse by themselves.
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Marks the device as lost in a run, and puts what user code still uses out of everybody's
+    /// reach.
     ///
     /// Memory, kernels and run record are left where they are, for good, and empty ones take their
     /// place: later calls find nothing in them, and get the errors for that.
-    fn lose(&mut self) {
-        self.lost = true;
-        std::mem::forget(std::mem::take(&mut self.parts.memory));
-        std::mem::forget(std::mem::take(&mut self.parts.kernels));
-        std::mem::forget(std::mem::replace(&mut self.parts.record, empty_record::<C>()));
+    fn lose(&self, site: &mut RunSite<C>) {
+        // ORDERING: Release: see `is_lost`.
+        self.lost.store(true, Ordering::Release);
+        self.parts.memory.lose();
+        self.parts.kernels.lose();
+        site.lose();
+    }
+
+    /// Marks the device as lost outside a run. Constructors and destructors of an orchestration
+    /// know nothing of tensors and kernels, so these stay in reach of a run that is in flight.
+    fn close(&self) {
+        // ORDERING: Release: see `is_lost`.
+        self.lost.store(true, Ordering::Release);
+        self.parts.memory.close();
+        self.parts.kernels.close();
+    }
+
+    /// What a run has for itself; waits for the run in flight.
+    fn site(&self) -> MutexGuard<'_, RunSite<C>> {
+        // The record is written anew where it matters before each run.
+        self.parts.site.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the device can carry out this launch.
     fn check(&self, launch: &Launch) -> Result<(), DeviceError> {
-        if self.lost {
-            return Err(DeviceError::Gone);
-        }
         let DeviceFacts { clusters_max, aicpu_threads_max, .. } = self.facts();
         let within = |what, value, max| {
             let valid = (1..=max).contains(&value);
@@ -167,69 +206,6 @@ impl<C: Chip> SimDevice<C> {
     }
 }
 
-impl<C: Chip> Parts<C> {
-    /// Fills what the device itself knows of the run record.
-    fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
-        let rings = launch.rings;
-        let RingConfig { task_window, dep_pool, .. } = rings;
-        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
-            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
-        let heap = match rings.heap_bytes {
-            0 => protocol::HEAP_BYTES_DEFAULT,
-            bytes => bytes,
-        };
-        let size = |bytes: u64| {
-            usize::try_from(bytes).map_err(|_| MemoryError::Exhausted { bytes: usize::MAX })
-        };
-        let arenas = self.arenas.prepare(size(region)?, size(heap)?)?;
-
-        let clusters = launch.clusters as usize;
-        let body = self.record.body_mut();
-        // CAST: a chip has at most a few hundred cores and a handful of threads.
-        body.worker_count = launch.clusters as i32 * 3;
-        body.sche_cpu_num = launch.aicpu_threads as i32;
-        body.task_window_size = task_window;
-        body.heap_size = rings.heap_bytes;
-        body.dep_pool_size = dep_pool;
-        body.gm_sm_ptr = arenas.shared;
-        body.gm_heap_ptr = arenas.heap;
-        body.extension.region_generation = arenas.generation;
-        self.run_number = self.run_number.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        body.extension.run_number = self.run_number.get();
-        // CAST: 2^64 microseconds are more than half a million years.
-        body.extension.stall_timeout_us = launch.stall_timeout.as_micros() as u64;
-        body.extension = body.extension.sealed();
-
-        for (index, handshake) in self.record.workers().iter().enumerate() {
-            reset(handshake);
-            if let Some(identity) = identity(index, clusters) {
-                // ORDERING: Relaxed: starting the run publishes it.
-                handshake.core_type().store(identity.kind as i32, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A run record without a callable.
-fn empty_record<C: Chip>() -> Box<C::Runtime> {
-    let mut record = Box::new(C::Runtime::new_zeroed());
-    *record.body_mut() = RuntimeBody::default();
-    record
-}
-
-/// Clears a bring-up record.
-fn reset(handshake: &impl HandshakeRecord) {
-    // ORDERING: Relaxed: no run is in flight; starting one publishes these stores.
-    handshake.aicpu_ready().store(0, Ordering::Relaxed);
-    handshake.aicore_done().store(0, Ordering::Relaxed);
-    handshake.task().store(0, Ordering::Relaxed);
-    handshake.core_type().store(0, Ordering::Relaxed);
-    handshake.physical_core_id().store(0, Ordering::Relaxed);
-    handshake.aicpu_regs_ready().store(0, Ordering::Relaxed);
-    handshake.aicore_regs_ready().store(0, Ordering::Relaxed);
-}
-
 impl<C: Chip> Device for SimDevice<C> {
     fn facts(&self) -> DeviceFacts {
         DeviceFacts {
@@ -237,42 +213,44 @@ impl<C: Chip> Device for SimDevice<C> {
             // CAST: a chip has at most a few hundred cores and a handful of threads.
             clusters_max: C::MAX_CLUSTERS as u32,
             aicpu_threads_max: C::MAX_AICPU_THREADS as u32,
+            callable_ids: MAX_REGISTERED_CALLABLE_IDS,
         }
     }
 
     fn usage(&self) -> DeviceUsage {
-        DeviceUsage {
-            allocations: self.parts.memory.allocation_count(),
-            bytes: self.parts.memory.allocated_bytes(),
-            kernels: self.parts.kernels.count(),
-        }
+        let (allocations, bytes) = self.parts.memory.usage();
+        DeviceUsage { allocations, bytes, kernels: self.parts.kernels.count() }
     }
 
-    fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, MemoryError> {
-        self.parts.memory.allocate(bytes)
+    fn memory_report(&self) -> DeviceMemoryReport {
+        self.parts.memory.report()
     }
 
-    fn free(&mut self, address: DeviceAddr) -> Result<(), MemoryError> {
+    fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError> {
+        self.parts.memory.allocate(bytes, holder)
+    }
+
+    fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.free(address)
     }
 
-    fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+    fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
         self.parts.memory.copy_in(to, from)
     }
 
     fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
-        self.parts.memory.check_range(address, bytes)
+        self.parts.memory.place(address, bytes).map(|_place| ())
     }
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
     }
 
-    fn attach(&mut self, memory: Arc<SharedMemory>, side: Side) {
+    fn attach(&self, memory: Arc<SharedMemory>, side: Side) {
         self.parts.memory.attach(memory, side);
     }
 
-    fn detach(&mut self, address: DeviceAddr) {
+    fn detach(&self, address: DeviceAddr) {
         self.parts.memory.detach(address);
     }
 
@@ -289,36 +267,38 @@ impl<C: Chip> Device for SimDevice<C> {
         if names.is_empty() { Ok(()) } else { Err(OrchestrationError::Unresolved { names }) }
     }
 
-    fn load_kernel(&mut self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
-        let Parts { kernels, memory, .. } = &mut *self.parts;
-        kernels.load(kernel, memory)
+    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
+        self.parts.kernels.load(kernel, &self.parts.memory)
     }
 
-    fn unload_kernel(&mut self, record: DeviceAddr) -> Result<(), KernelError> {
-        let Parts { kernels, memory, .. } = &mut *self.parts;
-        kernels.unload(record, memory)
+    fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError> {
+        self.parts.kernels.unload(record, &self.parts.memory)
     }
 
-    fn unload_orchestration(&mut self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
+    fn load_orchestration(&self, load: &OrchestrationLoad<'_>) -> Result<(), DeviceError> {
+        self.load(load)
+    }
+
+    fn unload_orchestration(&self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
         self.unload(Order::Unload { id, generation })
     }
 
     fn loaded_code(&self) -> Vec<LoadedRange> {
         let mut ranges = Vec::new();
-        if !self.lost {
+        if !self.is_lost() {
             self.parts.engine.executor().loaded_ranges(|range| ranges.push(range));
         }
         ranges
     }
 
-    fn list_code(&mut self, lister: Arc<CodeLister>) {
+    fn list_code(&self, lister: Arc<CodeLister>) {
         if lister.lists_for_gdb() {
             self.parts.kernels.keep_files();
         }
         self.parts.engine.executor().platform().list_code(lister);
     }
 
-    fn throw_trace(&mut self) -> Vec<u64> {
+    fn throw_trace(&self) -> Vec<u64> {
         let thrown = self.parts.engine.executor().platform().take_thrown();
         thrown.map(|trace| trace.addresses().to_vec()).unwrap_or_default()
     }
@@ -327,22 +307,29 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.engine.pool().turns().map(Turns::interleaving)
     }
 
-    fn run_record(&mut self) -> &mut RuntimeBody {
-        self.parts.record.body_mut()
-    }
-
-    fn run(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceError> {
+    fn run(
+        &self,
+        launch: &Launch,
+        fill: &mut dyn FnMut(&mut RuntimeBody),
+    ) -> Result<RunOutcome, DeviceError> {
+        let mut site = self.site();
+        if self.is_lost() {
+            return Err(DeviceError::Gone);
+        }
+        fill(site.record.body_mut());
         self.check(launch)?;
-        self.parts.prepare(launch)?;
-        let _of_an_earlier_run = self.parts.engine.executor().platform().take_thrown();
-        let Parts { aicpu, engine, record, .. } = &*self.parts;
+        site.prepare(launch)?;
+        let Parts { aicpu, engine, .. } = &*self.parts;
+        let _of_an_earlier_run = engine.executor().platform().take_thrown();
         let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
+        let record = &*site.record;
         // SAFETY: (all three) the record stays in its box and is not written until `finish` has
-        // seen everybody back; otherwise the device is lost, and then it stays for good.
+        // seen everybody back, as the site is locked; otherwise the device is lost, and then it
+        // stays for good.
         let run = unsafe {
-            engine.set_record(&raw const **record);
+            engine.set_record(&raw const *record);
             engine.pool().begin_run(record, clusters);
-            Order::Run(RunRecord::new(&raw const **record))
+            Order::Run(Pointer::new(&raw const *record))
         };
         if let Some(turns) = engine.pool().turns() {
             turns.begin(threads);
@@ -351,12 +338,12 @@ impl<C: Chip> Device for SimDevice<C> {
         let outcome = match self.finish(launch) {
             Ok(outcome) => outcome,
             Err(lost) => {
-                self.lose();
+                self.lose(&mut site);
                 return Err(lost.into());
             }
         };
         // SAFETY: null names no record.
-        unsafe { self.parts.engine.set_record(std::ptr::null()) };
+        unsafe { engine.set_record(std::ptr::null()) };
         Ok(outcome)
     }
 }
@@ -366,7 +353,7 @@ impl<C: Chip> Drop for SimDevice<C> {
         if let Err(lost) = self.unload(Order::UnloadAll) {
             tracing::warn!(%lost, "a destructor hangs while the device is closed");
         }
-        if self.lost {
+        if self.is_lost() {
             // User code is still running on this device's threads and uses its memory, its
             // kernels and its records. Nothing can stop it from outside, so all of it stays, on
             // purpose, until the process ends.

@@ -8,22 +8,30 @@
 //!  bytes ──▶ (length, hash) ──▶ contents with both ──▶ compare in full ──▶ same one, or a new one
 //! ```
 //!
-//! A Build-ID names a build, not a file: stripping and patching keep it, and its author may choose
-//! it. It is kept for messages, and two contents with the same one are worth a warning.
+//! A Build-ID is no part of that search. It could only come before the hash, as a cheaper first key,
+//! and it is not cheaper: reading it takes 0.3 µs, which is the hash of 15 KB or half that of 31 KB.
+//! A new content needs the hash in any case, and without it images whose author gives them all one
+//! Build-ID would be compared with one another in full. So the Build-ID is read of new contents only,
+//! and what it leads to is a warning about different contents with the same one (`namesakes`).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use protocol::build_id::find_build_id;
+use aicpu_executor::loader::BuildId;
 use twox_hash::XxHash3_128;
+
+use super::build_id;
+use namesakes::Namesakes;
+
+mod namesakes;
 
 /// One content of a [`ContentIndex`]; never given twice by the same index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentId(u64);
 
 /// Under what a content is looked for. Equal keys do not prove equal contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentKey {
     /// Length, in bytes.
     pub bytes: usize,
@@ -75,7 +83,7 @@ impl ContentHash for Xxh3 {
 pub struct Content {
     bytes: Arc<[u8]>,
     key: ContentKey,
-    build_id: Option<Box<[u8]>>,
+    build_id: Option<BuildId>,
 }
 
 impl Content {
@@ -89,9 +97,9 @@ impl Content {
         self.key
     }
 
-    /// The GNU Build-ID, if it is an ELF image with one of at least eight bytes.
-    pub fn build_id(&self) -> Option<&[u8]> {
-        self.build_id.as_deref()
+    /// The GNU Build-ID, if it is an ELF image with one.
+    pub const fn build_id(&self) -> Option<BuildId> {
+        self.build_id
     }
 }
 
@@ -100,14 +108,20 @@ impl Content {
 pub struct ContentIndex<H = Xxh3> {
     by_key: HashMap<ContentKey, Vec<ContentId>>,
     contents: HashMap<ContentId, Content>,
+    namesakes: Namesakes,
     next: u64,
     hash: std::marker::PhantomData<H>,
 }
 
 impl<H> Default for ContentIndex<H> {
     fn default() -> Self {
-        let (by_key, contents) = (HashMap::new(), HashMap::new());
-        Self { by_key, contents, next: 0, hash: std::marker::PhantomData }
+        Self {
+            by_key: HashMap::new(),
+            contents: HashMap::new(),
+            namesakes: Namesakes::default(),
+            next: 0,
+            hash: std::marker::PhantomData,
+        }
     }
 }
 
@@ -130,27 +144,22 @@ impl<H: ContentHash> ContentIndex<H> {
         if let Some(id) = self.find_keyed(key, bytes) {
             return id;
         }
-        let build_id = find_build_id(bytes).map(Into::into);
-        let content = Content { bytes: bytes.into(), key, build_id };
-        if let Some(other) = self.same_build(&content) {
+        let id = ContentId(self.next);
+        self.next += 1;
+        let build_id = build_id::read(bytes);
+        if let Some(build_id) = build_id
+            && let Some(other) = self.namesakes.add(build_id, id, key)
+        {
             tracing::warn!(
-                build_id = %Hex(content.build_id().unwrap_or_default()),
+                %build_id,
                 content = %key,
-                other = %other.key,
+                %other,
                 "two different images have the same Build-ID; they are kept apart"
             );
         }
-        let id = ContentId(self.next);
-        self.next += 1;
         self.by_key.entry(key).or_default().push(id);
-        self.contents.insert(id, content);
+        self.contents.insert(id, Content { bytes: bytes.into(), key, build_id });
         id
-    }
-
-    /// A content with the same Build-ID.
-    fn same_build(&self, new: &Content) -> Option<&Content> {
-        new.build_id.as_ref()?;
-        self.contents.values().find(|other| other.build_id == new.build_id)
     }
 
     /// A kept content.
@@ -167,6 +176,9 @@ impl<H: ContentHash> ContentIndex<H> {
                 self.by_key.remove(&content.key);
             }
         }
+        if let Some(build_id) = &content.build_id {
+            self.namesakes.remove(build_id, id);
+        }
         Some(content)
     }
 
@@ -178,15 +190,6 @@ impl<H: ContentHash> ContentIndex<H> {
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.contents.is_empty()
-    }
-}
-
-/// Shows bytes in hexadecimal.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -1,13 +1,12 @@
-//! Orchestration images on the device, shared by equal bytes.
+//! Orchestration images on a device, shared by equal bytes.
 
 use std::collections::HashMap;
 
 use protocol::DeviceAddr;
 
-use crate::device::{Device, MemoryError};
+use crate::device::{Device, Holder, MemoryError};
 
 use super::content::{ContentId, ContentIndex};
-use super::free_quietly;
 
 /// One image.
 #[derive(Debug)]
@@ -16,7 +15,16 @@ struct Image {
     references: usize,
 }
 
-/// All images of a registry.
+/// An image that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Where it is.
+    pub address: DeviceAddr,
+    /// Whether it was there before.
+    pub was_there: bool,
+}
+
+/// All images of a device.
 #[derive(Debug, Default)]
 pub struct Orchestrations {
     contents: ContentIndex,
@@ -29,33 +37,32 @@ impl Orchestrations {
     /// # Errors
     ///
     /// [`MemoryError`]; nothing stays behind then.
-    pub fn upload(
-        &mut self,
-        device: &mut dyn Device,
-        bytes: &[u8],
-    ) -> Result<DeviceAddr, MemoryError> {
+    pub fn upload(&mut self, device: &dyn Device, bytes: &[u8]) -> Result<Uploaded, MemoryError> {
         let content = self.contents.insert(bytes);
         if let Some(image) = self.images.get_mut(&content) {
             image.references += 1;
-            return Ok(image.address);
+            return Ok(Uploaded { address: image.address, was_there: true });
         }
         let address = copy_to(device, bytes).inspect_err(|_refused| {
             self.contents.remove(content);
         })?;
         self.images.insert(content, Image { address, references: 1 });
-        Ok(address)
+        Ok(Uploaded { address, was_there: false })
     }
 
-    /// Gives one reference to the image at `address` back.
-    pub fn give_back(&mut self, device: &mut dyn Device, address: DeviceAddr) {
+    /// Gives one reference to the image at `address` back; true if it was the last, and the memory
+    /// is the caller's to free.
+    #[must_use]
+    pub fn give_back(&mut self, address: DeviceAddr) -> bool {
         let found = self.images.iter_mut().find(|(_, image)| image.address == address);
-        let Some((&content, image)) = found else { return };
+        let Some((&content, image)) = found else { return false };
         image.references -= 1;
-        if image.references == 0 {
-            self.images.remove(&content);
-            self.contents.remove(content);
-            free_quietly(device, address);
+        if image.references > 0 {
+            return false;
         }
+        self.images.remove(&content);
+        self.contents.remove(content);
+        true
     }
 
     /// Number of distinct images.
@@ -65,10 +72,10 @@ impl Orchestrations {
 }
 
 /// Copies bytes to memory of their own.
-fn copy_to(device: &mut dyn Device, bytes: &[u8]) -> Result<DeviceAddr, MemoryError> {
-    let address = device.allocate(bytes.len())?;
+fn copy_to(device: &dyn Device, bytes: &[u8]) -> Result<DeviceAddr, MemoryError> {
+    let address = device.allocate(bytes.len(), Holder::Orchestration)?;
     if let Err(error) = device.copy_in(address, bytes) {
-        free_quietly(device, address);
+        device.free(address)?;
         return Err(error);
     }
     Ok(address)

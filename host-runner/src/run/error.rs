@@ -5,7 +5,8 @@ use std::time::Duration;
 use protocol::{ArgsError, StatusCode};
 
 use crate::device::{DeviceError, DeviceLost, MemoryError};
-use crate::registry::{RegisterError, StaleHandle, UnregisterError};
+use crate::registry::{RegisterError, StaleCallable};
+use crate::run_queue::TurnRefused;
 
 /// Why a run did not succeed. The caller's outputs are untouched, and the next run works.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +15,21 @@ pub enum RunError {
     /// The handle is of another worker.
     #[error("the handle is of another worker; register the callable with this one")]
     ForeignHandle,
-    /// The handle names nothing.
+    /// The registration has ended.
     #[error(transparent)]
-    StaleHandle(#[from] StaleHandle),
+    StaleCallable(#[from] StaleCallable),
+    /// It was cancelled before it began.
+    #[error("the run was cancelled before it began")]
+    Cancelled,
+    /// The worker was closed before the run began.
+    #[error("the worker was closed before the run began")]
+    Closed,
+    /// The run broke off: a defect of this library; or its result was taken before.
+    #[error("the run ended without a result; if nobody has taken it before, this is a defect")]
+    Abandoned,
+    /// It was called from a run of the same worker, whose end it would wait for.
+    #[error("a run cannot wait for another one of its worker; submit it instead")]
+    FromRun,
     /// More clusters than there are, or none.
     #[error("block_dim {value} is out of range; this device has 1 to {max} clusters")]
     BlockDim {
@@ -69,11 +82,11 @@ impl From<DeviceError> for RunError {
     }
 }
 
-impl From<UnregisterError> for RunError {
-    fn from(error: UnregisterError) -> Self {
-        match error {
-            UnregisterError::StaleHandle(stale) => Self::StaleHandle(stale),
-            UnregisterError::DeviceLost(lost) => Self::DeviceLost(lost),
+impl From<TurnRefused> for RunError {
+    fn from(refused: TurnRefused) -> Self {
+        match refused {
+            TurnRefused::Closed => Self::Closed,
+            TurnRefused::Reentered => Self::FromRun,
         }
     }
 }

@@ -4,56 +4,49 @@
 //! device tensors pass through (spec trb §14.6). Each host tensor has a buffer on the device that
 //! is kept for the next run and replaced only if it is too small.
 
-use protocol::{ChipStorageTaskArgs, ContinuousTensor};
+use protocol::{ArgDirection, ChipStorageTaskArgs};
 
-use crate::arguments::{Arguments, TensorArgument, TensorData};
-use crate::device::Device;
-use crate::registry::{Buffer, free_quietly};
+use crate::arguments::{Place, TensorSet};
+use crate::device::Holder;
+use crate::registry::{Buffer, OpenDevice, Registration};
 
 use super::RunError;
 
-/// Fills the run record's arguments and copies in what the callable reads.
+/// Copies in what the callable reads, and writes into `record` where each tensor is.
+///
+/// `record` is a copy of the arguments' own.
 ///
 /// # Errors
 ///
-/// [`RunError::Memory`] and [`RunError::Arguments`]; buffers that were made stay for the next run.
+/// [`RunError::Memory`]; buffers that were made stay for the next run.
 pub(super) fn stage(
-    device: &mut dyn Device,
+    on: &OpenDevice,
+    callable: &Registration,
     buffers: &mut Vec<Buffer>,
-    arguments: &Arguments<'_>,
+    arguments: &dyn TensorSet,
+    record: &mut ChipStorageTaskArgs,
 ) -> Result<(), RunError> {
-    let tensors = arguments.tensors();
-    if buffers.len() < tensors.len() {
-        buffers.resize(tensors.len(), Buffer::default());
-    }
-    let mut record = ChipStorageTaskArgs::new();
-    for (argument, buffer) in tensors.iter().zip(buffers) {
-        let mut tensor = describe(argument);
-        let (bytes, input) = match &argument.data {
-            TensorData::Device(address) => {
+    for (index, tensor) in record.tensors.iter_mut().enumerate() {
+        let Some(place) = arguments.place(index) else { break };
+        match place {
+            Place::Device(address) => {
                 // The arguments have checked the shape; a size beyond 64 bits is in no allocation.
                 let bytes = tensor.byte_len().ok().and_then(|bytes| usize::try_from(bytes).ok());
-                device.check_range(*address, bytes.unwrap_or(usize::MAX))?;
-                tensor.data = address.raw();
-                tensor.child_memory = 1;
-                record.push_tensor(tensor)?;
-                continue;
+                on.device().check_range(address, bytes.unwrap_or(usize::MAX))?;
             }
-            TensorData::In(bytes) => (bytes.len(), Some(&**bytes)),
-            TensorData::InOut(bytes) => (bytes.len(), Some(&**bytes)),
-            TensorData::Out(bytes) => (bytes.len(), None),
-        };
-        fit(device, buffer, bytes)?;
-        if let Some(input) = input {
-            device.copy_in(buffer.address, input)?;
+            Place::Host(bytes, direction) => {
+                if buffers.len() <= index {
+                    buffers.resize(index + 1, Buffer::default());
+                }
+                let buffer = &mut buffers[index];
+                fit(on, callable, buffer, bytes.len())?;
+                if direction.unwrap_or_else(|| callable.direction(index)) != ArgDirection::Out {
+                    on.device().copy_in(buffer.address, bytes)?;
+                }
+                tensor.data = buffer.address.raw();
+            }
         }
-        tensor.data = buffer.address.raw();
-        record.push_tensor(tensor)?;
     }
-    for &scalar in arguments.scalars() {
-        record.push_scalar(scalar)?;
-    }
-    device.run_record().orch_args = record;
     Ok(())
 }
 
@@ -63,34 +56,35 @@ pub(super) fn stage(
 ///
 /// [`RunError::Memory`].
 pub(super) fn collect(
-    device: &dyn Device,
+    on: &OpenDevice,
+    callable: &Registration,
     buffers: &[Buffer],
-    arguments: &mut Arguments<'_>,
+    arguments: &mut dyn TensorSet,
 ) -> Result<(), RunError> {
-    for (argument, buffer) in arguments.tensors_mut().iter_mut().zip(buffers) {
-        if let TensorData::Out(bytes) | TensorData::InOut(bytes) = &mut argument.data {
-            device.copy_out(bytes, buffer.address)?;
+    for (index, buffer) in buffers.iter().enumerate() {
+        let Some(Place::Host(_, direction)) = arguments.place(index) else { continue };
+        if direction.unwrap_or_else(|| callable.direction(index)) == ArgDirection::In {
+            continue;
+        }
+        if let Some(bytes) = arguments.writable(index) {
+            on.device().copy_out(bytes, buffer.address)?;
         }
     }
     Ok(())
 }
 
 /// Makes the buffer large enough.
-fn fit(device: &mut dyn Device, buffer: &mut Buffer, bytes: usize) -> Result<(), RunError> {
+fn fit(
+    on: &OpenDevice,
+    callable: &Registration,
+    buffer: &mut Buffer,
+    bytes: usize,
+) -> Result<(), RunError> {
     if !buffer.address.is_null() && buffer.capacity >= bytes {
         return Ok(());
     }
-    free_quietly(device, core::mem::take(buffer).address);
-    *buffer = Buffer { address: device.allocate(bytes)?, capacity: bytes };
+    on.free(core::mem::take(buffer).address);
+    let address = on.device().allocate(bytes, Holder::Tensors(callable.id()))?;
+    *buffer = Buffer { address, capacity: bytes };
     Ok(())
-}
-
-/// Shape and type of a tensor as the record holds them; the arguments have checked the shape.
-fn describe(argument: &TensorArgument<'_>) -> ContinuousTensor {
-    let mut tensor = ContinuousTensor { dtype: argument.dtype as u8, ..Default::default() };
-    for (to, from) in tensor.shapes.iter_mut().zip(&argument.shape) {
-        *to = *from;
-        tensor.ndims += 1;
-    }
-    tensor
 }

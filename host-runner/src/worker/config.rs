@@ -13,13 +13,31 @@ pub struct WorkerConfig {
     pub platform: PlatformName,
     /// Sizes of the rings of every run; the default is the executor's.
     pub rings: RingConfig,
-    /// How long unloading an orchestration may take before the device is given up: its destructors
-    /// are code of the user. Zero is 5 seconds.
+    /// How long loading or unloading an orchestration may take before the device is given up: its
+    /// constructors and destructors are code of the user. Zero is 5 seconds.
     pub unload_limit: Duration,
     /// Whom loaded code is shown to; the default is nobody.
     pub code_listing: CodeListing,
     /// Which interleaving the simulator's threads go through; the default is what the machine makes of it.
     pub interleaving_seed: Option<u64>,
+    /// How many bytes of arguments runs in flight may hold together; zero is
+    /// [`IN_FLIGHT_BYTES_DEFAULT`]. Runs that their caller waits for hold nothing.
+    pub in_flight_bytes: u64,
+    /// When the device is opened.
+    pub device_start: DeviceStart,
+}
+
+/// How many bytes of arguments runs in flight may hold unless the user says otherwise: 1 GiB.
+pub const IN_FLIGHT_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// When the device of a worker is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceStart {
+    /// With the worker, so that opening the worker says what is wrong.
+    #[default]
+    AtOnce,
+    /// When something needs it first: a registration, memory, facts.
+    AtFirstUse,
 }
 
 impl WorkerConfig {
@@ -52,6 +70,26 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_interleaving_seed(self, interleaving_seed: Option<u64>) -> Self {
         Self { interleaving_seed, ..self }
+    }
+
+    /// The same with another limit for what runs in flight hold.
+    #[must_use]
+    pub fn with_in_flight_bytes(self, in_flight_bytes: u64) -> Self {
+        Self { in_flight_bytes, ..self }
+    }
+
+    /// The same with the device opened at another time.
+    #[must_use]
+    pub fn with_device_start(self, device_start: DeviceStart) -> Self {
+        Self { device_start, ..self }
+    }
+
+    /// How many bytes runs in flight may hold.
+    pub(super) fn in_flight_limit(&self) -> u64 {
+        match self.in_flight_bytes {
+            0 => IN_FLIGHT_BYTES_DEFAULT,
+            given => given,
+        }
     }
 
     /// Checks the ring sizes (spec trb §2.4); 0 is the default of each.

@@ -6,8 +6,9 @@
 
 use protocol::StatusCode;
 
-use super::{CodeLocation, State};
+use super::CodeLocation;
 use crate::device::sim::guarded_call::demangled;
+use crate::registry::{OpenDevice, Registry};
 use crate::run::RunError;
 
 /// Functions that are named.
@@ -15,33 +16,30 @@ const FUNCTIONS_MAX: usize = 4;
 /// What failed assertions call; it says nothing about where they failed.
 const ASSERTION_HELPER: &str = "simpler::assertion_failed";
 
-impl State {
-    /// Adds to the fault of an exception that left an orchestration through which of its functions
-    /// it came, the innermost first. Functions that the compiler has inlined are not among them.
-    pub(super) fn name_throw_site(&mut self, error: &mut RunError) {
-        let RunError::Fault(fault) = error else { return };
-        let Some(device) = self.device.as_mut() else { return };
-        if fault.code != Some(StatusCode::EntryException) {
-            return;
-        }
-        let trace = device.throw_trace();
-        let loaded = device.loaded_code();
-        let place = |returns_to: u64| {
-            // The call is before the address that it returns to, maybe at the function's end.
-            let address = returns_to.checked_sub(1)?;
-            let range = loaded.iter().find(|range| range.contains(address))?;
-            let (name, image) = self.registry.image(range.id, range.generation)?;
-            CodeLocation::find(range, name, image, address).symbol
-        };
-        let names = trace.into_iter().filter_map(place).map(|symbol| {
-            // Behind a dot the compiler says which part or copy of a function it is.
-            demangled(symbol.split('.').next().unwrap_or_default())
-        });
-        let names: Vec<String> =
-            names.filter(|name| !name.starts_with(ASSERTION_HELPER)).take(FUNCTIONS_MAX).collect();
-        if !names.is_empty() {
-            fault.text.push_str(", thrown in ");
-            fault.text.push_str(&names.join(", called by "));
-        }
+/// Adds to the fault of an exception that left an orchestration through which of its functions it
+/// came, the innermost first. Functions that the compiler has inlined are not among them.
+pub(super) fn name(error: &mut RunError, on: &OpenDevice, registry: &Registry) {
+    let RunError::Fault(fault) = error else { return };
+    if fault.code != Some(StatusCode::EntryException) {
+        return;
+    }
+    let trace = on.device().throw_trace();
+    let loaded = on.device().loaded_code();
+    let place = |returns_to: u64| {
+        // The call is before the address that it returns to, maybe at the function's end.
+        let address = returns_to.checked_sub(1)?;
+        let range = loaded.iter().find(|range| range.contains(address))?;
+        let callable = registry.find_loaded(range.id, range.generation)?;
+        CodeLocation::find(range, callable.name(), callable.image(), address).symbol
+    };
+    let names = trace.into_iter().filter_map(place).map(|symbol| {
+        // Behind a dot the compiler says which part or copy of a function it is.
+        demangled(symbol.split('.').next().unwrap_or_default())
+    });
+    let names: Vec<String> =
+        names.filter(|name| !name.starts_with(ASSERTION_HELPER)).take(FUNCTIONS_MAX).collect();
+    if !names.is_empty() {
+        fault.text.push_str(", thrown in ");
+        fault.text.push_str(&names.join(", called by "));
     }
 }

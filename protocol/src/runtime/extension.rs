@@ -3,16 +3,37 @@
 //! It lies in the 56 bytes of padding after the record's last field, where a reference peer does
 //! not look and leaves whatever was there. Hence magic, version and checksum: an executor uses the
 //! extension only where [`RuntimeExtension::valid`], and otherwise acts as the reference would.
+//!
+//! The reference loads an orchestration inside the first run that needs it (spec callable §5.2
+//! step 3), so that a failed load is a failed run (§7 H2). Between our host and our executor a record
+//! can also ask for the load, or the unloading, alone ([`RecordOperation`]).
 
 use crate::build_id::fnv1a;
 use crate::layout::check_layout;
+use crate::wire_enum::{UnknownValue, wire_enum};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// "SRX1" in memory order.
 const MAGIC: u32 = u32::from_le_bytes(*b"SRX1");
 
 /// Version of the extension that this crate writes and accepts.
-pub const EXTENSION_VERSION: u16 = 1;
+///
+/// 2 has `operation` where 1 had a field that nobody read: an executor that knows 1 alone would take
+/// a record that asks for a load for a run.
+pub const EXTENSION_VERSION: u16 = 2;
+
+wire_enum! {
+    /// What a run record asks the executor for.
+    pub enum RecordOperation: u16 {
+        /// The run, as every record of a reference host does.
+        Run = 0 => "RUN",
+        /// Load the orchestration of `active_callable_id`, and nothing else: region, cores and
+        /// arguments of the record are not looked at.
+        Load = 1 => "LOAD",
+        /// Unload the orchestration of `active_callable_id`, and nothing else.
+        Unload = 2 => "UNLOAD",
+    }
+}
 
 /// Identity of the callable and settings of the run. Written by the host, read once by the AICPU.
 #[repr(C)]
@@ -24,8 +45,8 @@ pub struct RuntimeExtension {
     pub magic: u32,
     /// Set by [`sealed`](Self::sealed).
     pub version: u16,
-    /// Written as zero.
-    pub flags: u16,
+    /// Number of a [`RecordOperation`].
+    pub operation: u16,
     /// Counts reuses of the callable's slot; another value there is a stale callable.
     pub callable_generation: u32,
     /// Counts the allocations of the shared memory region; a new one must be initialised whole.
@@ -44,7 +65,7 @@ pub struct RuntimeExtension {
 }
 
 check_layout!(RuntimeExtension, size 56, align 8 {
-    magic @ 0, version @ 4, flags @ 6, callable_generation @ 8, region_generation @ 12,
+    magic @ 0, version @ 4, operation @ 6, callable_generation @ 8, region_generation @ 12,
     digest_prefix @ 16, stall_timeout_us @ 24, run_number @ 32, reserved @ 36,
     checksum @ 48,
 });
@@ -64,6 +85,15 @@ impl RuntimeExtension {
         self.magic == MAGIC
             && self.version == EXTENSION_VERSION
             && self.checksum == self.expected_checksum()
+    }
+
+    /// Returns what the record asks for.
+    ///
+    /// # Errors
+    ///
+    /// The number, where it is no operation that this crate knows.
+    pub fn operation(&self) -> Result<RecordOperation, UnknownValue> {
+        RecordOperation::try_from(self.operation)
     }
 
     fn expected_checksum(&self) -> u64 {
@@ -91,7 +121,7 @@ mod tests {
         let sealed = sample().sealed();
         assert!(sealed.valid());
         assert_eq!(sealed.callable_generation, 3);
-        assert_eq!(&sealed.as_bytes()[..6], b"SRX1\x01\x00");
+        assert_eq!(&sealed.as_bytes()[..6], b"SRX1\x02\x00");
     }
 
     #[test]
@@ -99,6 +129,26 @@ mod tests {
         assert!(!RuntimeExtension::default().valid());
         assert!(!sample().valid());
         assert!(!RuntimeExtension::read_from_bytes(&[0xCD; 56]).unwrap().valid());
+    }
+
+    #[test]
+    fn an_extension_of_the_version_before_is_not_valid() {
+        let mut older = sample().sealed();
+        older.version = 1;
+        older.checksum = older.expected_checksum();
+        assert!(!older.valid());
+    }
+
+    #[test]
+    fn operations_have_their_numbers_and_other_numbers_are_none() {
+        assert_eq!(sample().operation(), Ok(RecordOperation::Run));
+        let of = |operation| RuntimeExtension { operation, ..sample() }.operation();
+        assert_eq!(of(1), Ok(RecordOperation::Load));
+        assert_eq!(of(2), Ok(RecordOperation::Unload));
+        for unknown in [3, 0x100, u16::MAX] {
+            let error = UnknownValue { what: "RecordOperation", value: i64::from(unknown) };
+            assert_eq!(of(unknown), Err(error));
+        }
     }
 
     #[test]

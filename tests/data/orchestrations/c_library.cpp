@@ -1,6 +1,8 @@
 // What clients of the C library pass: every argument that a run can have.
 #include "cells.h"
 
+#define FUNC_WAIT_FOR_FLAG 6
+
 extern "C" {
 
 PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
@@ -26,6 +28,16 @@ void writes_all_and_may_fail(const ChipStorageTaskArgs &orch_args) {
     if (orch_args.scalar(0) != 0) {
         rt_report_fatal(PTO2_ERROR_EXPLICIT_ORCH_FATAL, "asked to fail");
     }
+}
+
+// One task, which waits for a flag and then writes 1 to the first cell.
+// Arguments: out; address of the flag.
+void waits_for_flag(const ChipStorageTaskArgs &orch_args) {
+    Tensor out = from_tensor_arg(orch_args.tensor(0));
+    Arg args;
+    args.add_inout(out);
+    args.add_scalar(orch_args.scalar(0));
+    rt_submit_aiv_task(FUNC_WAIT_FOR_FLAG, args);
 }
 
 }  // extern "C"

@@ -149,10 +149,10 @@ impl House<'_> {
         };
         let opened = self.open.insert(opened);
         if let Some((_, handle)) = opened.handles.iter().find(|(name, _)| *name == program) {
-            return Ok((&opened.worker, *handle));
+            return Ok((&opened.worker, handle.clone()));
         }
         let handle = opened.worker.register(self.ensemble.callable(program)?)?;
-        opened.handles.push((program, handle));
+        opened.handles.push((program, handle.clone()));
         Ok((&opened.worker, handle))
     }
 }

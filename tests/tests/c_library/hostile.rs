@@ -10,7 +10,7 @@ use libloading::os::unix::Library;
 use protocol::ChipCallable;
 use tests::c_library::{Client, HostLibrary};
 
-use crate::setting::{CHIPS, Floats, GOLDEN, vector_add, with_client};
+use crate::setting::{CHIPS, Floats, GOLDEN, held, vector_add, with_client};
 
 const PAGE: usize = 4096;
 
@@ -87,7 +87,7 @@ fn a_blob_that_is_cut_off_anywhere_is_refused() {
     with_client(|client| {
         let blob = vector_add(CHIPS[0].1);
         let edge = AtTheEdge::new(blob.len());
-        let before = client.memory_report();
+        let before = held(client);
         let header = size_of::<ChipCallable>();
         let near = [0, 1, 8, 260, 328, 4428, header - 1, header, header + 1, blob.len() - 1];
         let step = blob.len() / 200;
@@ -95,7 +95,7 @@ fn a_blob_that_is_cut_off_anywhere_is_refused() {
             let code = client.prepare_at(9, edge.put(&blob[..length]));
             assert_eq!(code, -1, "{length} of {} bytes", blob.len());
         }
-        assert_eq!(client.memory_report(), before);
+        assert_eq!(held(client), before);
         works(client, &edge, &blob);
     });
 }

@@ -6,7 +6,7 @@ use std::ptr;
 use protocol::{ChipStorageTaskArgs, DataType};
 use tests::c_library::{Client, HostLibrary, REFERENCE_FUNCTIONS, arguments, tensor};
 
-use crate::setting::{CHIPS, Floats, GOLDEN, cells, vector_add, with_client};
+use crate::setting::{CHIPS, Floats, GOLDEN, cells, held, vector_add, with_client};
 
 /// Handles that are no context, and are not followed.
 fn wrong_handles() -> [*mut c_void; 4] {
@@ -92,7 +92,7 @@ fn before_init_every_call_that_needs_a_device_says_so() {
 fn preparing_is_refused_for_ids_out_of_range_and_in_use_and_for_what_is_no_callable() {
     with_client(|client| {
         let blob = vector_add(CHIPS[0].1);
-        let before = client.memory_report();
+        let before = held(client);
         for cid in [-1, 64, 1024, i32::MIN, i32::MAX] {
             assert_refused(client, client.prepare(cid, &blob), "0..64");
             assert_eq!(client.unregister(cid), 0, "unregistering has no range");
@@ -101,7 +101,7 @@ fn preparing_is_refused_for_ids_out_of_range_and_in_use_and_for_what_is_no_calla
         let mut empty = blob.clone();
         empty[260..264].fill(0);
         assert_refused(client, client.prepare(0, &empty), "empty");
-        assert_eq!(client.memory_report(), before, "nothing stays behind");
+        assert_eq!(held(client), before, "nothing stays behind");
         assert_eq!((client.prepare(0, &blob), client.prepare(63, &blob)), (0, 0));
         assert_refused(client, client.prepare(63, &blob), "prepared already");
         Floats::run_and_check(client, 63, GOLDEN);
@@ -222,11 +222,11 @@ fn device_memory_is_copied_within_bounds_only_and_freed_once() {
         bytes.fill(0);
         assert_eq!(client.copy(from, here, memory, 16), 0);
         assert_eq!((bytes[..16].to_vec(), bytes[16]), (vec![7; 16], 0));
-        let before = client.memory_report();
+        let before = held(client);
         for wrong in [ptr::null_mut(), here, memory.wrapping_byte_add(8), ptr::dangling_mut()] {
             client.free(wrong);
         }
-        assert_eq!(client.memory_report(), before);
+        assert_eq!(held(client), before);
         client.free(memory);
         client.free(memory);
         assert_eq!(client.copy(from, here, memory, 16), -1);

@@ -2,7 +2,7 @@
 
 use tests::c_library::{Client, HostLibrary};
 
-use crate::setting::{CHIPS, Floats, GOLDEN, vector_add};
+use crate::setting::{CHIPS, Floats, GOLDEN, held, vector_add};
 
 /// Runs a scenario on both chips, with a context of its own and the blob of the chip.
 fn on_both_chips(scenario: impl Fn(&Client<'_>, &[u8])) {
@@ -99,12 +99,12 @@ fn f_a_callable_without_its_entry_is_not_prepared_and_not_counted() {
         blob[264..328].fill(0);
         blob[264..272].copy_from_slice(b"no_entry");
         blob[328] = 8;
-        let before = client.memory_report();
+        let before = held(&client);
         assert_eq!(client.prepare(0, &blob), -1);
         let text = client.last_error();
         assert!(text.contains("no_entry"), "{text}");
         assert_eq!(client.run(0, &Floats::new().record()), -1);
-        assert_eq!((client.loads(), client.memory_report()), ((0, 0), before));
+        assert_eq!((client.loads(), held(&client)), ((0, 0), before));
         assert_eq!(client.prepare(0, &vector_add(platform)), 0);
         Floats::run_and_check(&client, 0, GOLDEN);
     }

@@ -16,6 +16,21 @@ pub(crate) fn with_client(test: impl FnOnce(&Client<'_>)) {
     test(&library.attach());
 }
 
+/// Allocations and bytes of each holder that has any.
+pub(crate) fn held(client: &Client<'_>) -> Vec<(String, u64, u64)> {
+    let report: serde_json::Value = serde_json::from_str(&client.memory_report()).unwrap();
+    let holders = report["memory"]["holders"].as_array().unwrap();
+    let holder = |it: &serde_json::Value| {
+        let number = |key: &str| it[key].as_u64().unwrap();
+        (it["holder"].as_str().unwrap().to_owned(), number("allocations"), number("bytes"))
+    };
+    // Arenas are mapped by the first run and stay.
+    let is_held = |(name, allocations, _): &(String, u64, u64)| {
+        *allocations > 0 && name != "run arenas" && name != "code"
+    };
+    holders.iter().map(holder).filter(is_held).collect()
+}
+
 /// The callable of the reference's scenarios: f = (a + b + 1)(a + b + 2) + (a + b), on floats.
 pub(crate) fn vector_add(platform: PlatformName) -> Vec<u8> {
     sources::example_for(platform, "vector_add").1.blob().to_vec()
@@ -62,6 +77,12 @@ impl Floats {
             square
         };
         arguments(&[square(&mut self.a), square(&mut self.b), square(&mut self.f)], &[])
+    }
+
+    /// Overwrites the inputs, which a submitted run has copied.
+    pub(crate) fn forget_inputs(&mut self) {
+        self.a.fill(-1.0);
+        self.b.fill(-1.0);
     }
 
     /// Runs a callable and checks that every element of the output is `expected`.

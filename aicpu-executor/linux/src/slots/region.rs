@@ -43,6 +43,16 @@ impl Region {
         Self::own(start, bytes)
     }
 
+    /// Takes memory that can be read and written, all zero; pages come when they are touched.
+    pub(super) fn zeroed(bytes: usize) -> io::Result<Self> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        note(Call::Map);
+        // SAFETY: as above.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), bytes, access, flags) }?;
+        Self::own(start, bytes)
+    }
+
     /// Takes address space for drafts: private memory, without any rights, of which neither a child
     /// process nor a core dump has any use.
     pub(super) fn drafts(bytes: usize) -> io::Result<Self> {

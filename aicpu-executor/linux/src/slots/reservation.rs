@@ -41,24 +41,44 @@ enum Views {
     Staged(Pieces),
 }
 
+impl Views {
+    /// How many slots are left in it.
+    const fn count(&self) -> usize {
+        let (Self::DualMapped { code, .. }
+        | Self::Written { code, .. }
+        | Self::Anonymous(code)
+        | Self::Staged(code)) = self;
+        code.left()
+    }
+}
+
 impl Reservation {
-    /// Reserves `count` slots in the mode that is asked for, or the first that works.
+    /// Reserves slots in the mode that is asked for, or the first that works: as many as the first of
+    /// `counts` says for which the system gives the address space.
     ///
     /// # Errors
     ///
-    /// The error of the last mode that the configuration allows; its length is the address space
-    /// that was asked for.
-    pub(super) fn new(config: SlotConfig, count: usize) -> Result<Self, MemoryError> {
+    /// The error of the last mode that the configuration allows, for the last of `counts`; its length
+    /// is the address space that was asked for.
+    pub(super) fn new(config: SlotConfig, counts: &[usize]) -> Result<Self, MemoryError> {
         if !config.is_valid() {
             return Err(refused(MemoryOperation::Reserve, 0, config.slot_bytes));
         }
         let views = match config.mode {
-            SlotMode::Auto => first_that_works(&config, count),
-            SlotMode::DualMapped => shared(&config, count),
-            SlotMode::Anonymous => private(&config, count).map(Views::Anonymous),
-            SlotMode::Staged => private(&config, count).map(Views::Staged),
-        };
-        Ok(Self { config, views: views?, is_arena: count > 1, next: 0 })
+            SlotMode::Auto => first_that_works(&config, counts),
+            SlotMode::DualMapped => most(counts, |count| shared(&config, count)),
+            SlotMode::Anonymous => {
+                most(counts, |count| private(&config, count).map(Views::Anonymous))
+            }
+            SlotMode::Staged => most(counts, |count| private(&config, count).map(Views::Staged)),
+        }?;
+        let is_arena = views.count() > 1;
+        Ok(Self { config, views, is_arena, next: 0 })
+    }
+
+    /// Returns how many slots have not been cut off yet.
+    pub(super) const fn count(&self) -> usize {
+        self.views.count()
     }
 
     /// Cuts off the next slot.
@@ -100,19 +120,36 @@ pub(super) fn mapped_slot(config: &SlotConfig) -> Result<Slot, MemoryError> {
     Ok(Slot::new(Backing::Mapped(Mapped::new(view)), config.slot_bytes))
 }
 
-/// Decides on a mode: the first whose memory can be had and may run code.
-fn first_that_works(config: &SlotConfig, count: usize) -> Result<Views, MemoryError> {
-    let (write, execute) = (Protection::READ | Protection::WRITE, Protection::EXECUTE);
-    let failed = failed(Pieces::region_bytes(count, config.slot_bytes));
-    let dual = shared(config, count).and_then(|views| match &views {
-        Views::DualMapped { code, .. } => {
-            code.try_rights(&[execute]).map(|()| views).map_err(&failed)
+/// Tries counts in order until one works; the error is that of the last.
+fn most<T>(
+    counts: &[usize],
+    attempt: impl Fn(usize) -> Result<T, MemoryError>,
+) -> Result<T, MemoryError> {
+    let mut last = Err(refused(MemoryOperation::Reserve, 0, 0));
+    for count in counts {
+        last = attempt(*count);
+        if last.is_ok() {
+            break;
         }
-        _ => Ok(views),
+    }
+    last
+}
+
+/// Decides on a mode: the first whose memory can be had and may run code. Fewer slots in a better mode
+/// come before more in another.
+fn first_that_works(config: &SlotConfig, counts: &[usize]) -> Result<Views, MemoryError> {
+    let (write, execute) = (Protection::READ | Protection::WRITE, Protection::EXECUTE);
+    let bytes = |pieces: &Pieces| Pieces::region_bytes(pieces.left(), config.slot_bytes);
+    let dual = most(counts, |count| match shared(config, count)? {
+        Views::DualMapped { code, writer } => match code.try_rights(&[execute]) {
+            Ok(()) => Ok(Views::DualMapped { code, writer }),
+            Err(error) => Err(failed(bytes(&code))(error)),
+        },
+        views => Ok(views),
     });
     dual.or_else(|error| {
-        let pieces = private(config, count)?;
-        match pieces.try_rights(&[write, execute]).map_err(&failed) {
+        let pieces = most(counts, |count| private(config, count))?;
+        match pieces.try_rights(&[write, execute]).map_err(failed(bytes(&pieces))) {
             Ok(()) => {
                 warn(format_args!("orchestrations get private memory, not two views: {error}"));
                 Ok(Views::Anonymous(pieces))
@@ -127,7 +164,7 @@ fn first_that_works(config: &SlotConfig, count: usize) -> Result<Views, MemoryEr
 }
 
 /// The error of a call about `bytes` bytes of address space.
-fn failed(bytes: usize) -> impl Fn(Errno) -> MemoryError {
+pub(super) fn failed(bytes: usize) -> impl Fn(Errno) -> MemoryError {
     move |error| MemoryError {
         os_error: error.raw_os_error(),
         ..refused(MemoryOperation::Reserve, 0, bytes)

@@ -67,7 +67,7 @@ impl Slot {
     ///
     /// The system does not give the address space, or none of the allowed modes works.
     pub fn standalone(config: SlotConfig) -> Result<Self, MemoryError> {
-        let mut reservation = Reservation::new(config, 1)?;
+        let mut reservation = Reservation::new(config, &[1])?;
         Ok(reservation.next_slot())
     }
 
@@ -79,11 +79,6 @@ impl Slot {
     /// A slot without memory, and the reason.
     pub(super) const fn unavailable(error: MemoryError) -> Self {
         Self::new(Backing::Unavailable(error), usize::MAX)
-    }
-
-    /// A slot whose memory is still to be reserved.
-    pub(super) const fn unreserved() -> Self {
-        Self::unavailable(refused(MemoryOperation::Reserve, 0, 0))
     }
 
     /// Returns how images get into this slot; `None` if there is no memory for it.

@@ -277,6 +277,11 @@ impl Pieces {
         Self { rest: region, left: count, slot_bytes, lead }
     }
 
+    /// Returns how many slots have not been cut off yet.
+    pub(super) const fn left(&self) -> usize {
+        self.left
+    }
+
     /// Tells whether the system allows these rights, one after the other, on this memory.
     pub(super) fn try_rights(&self, steps: &[Protection]) -> io::Result<()> {
         self.rest.try_rights(steps)

@@ -4,7 +4,7 @@ use std::boxed::Box;
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::vec::Vec;
 
-use protocol::{CallableId, DeviceAddr, RuntimeBody, StatusCode};
+use protocol::{CallableId, ConditionWord, DeviceAddr, RuntimeBody, StatusCode};
 use spin::Mutex;
 
 use super::image_builder::{BUILD_ID, SPAN, TestImage};
@@ -19,9 +19,12 @@ use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, Unwin
 /// Where images seem to be.
 pub(super) const BASE: u64 = 0x7000_0000;
 
+/// How many callables the platform has memory for.
+pub(crate) const CALLABLE_SLOTS: usize = 128;
+
 /// What was done, in order. Functions are given by their address as linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Placed,
     Sealed,
     Released,
@@ -39,7 +42,7 @@ pub(super) enum Event {
 
 /// The memory of one slot.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     bytes: Option<Vec<u8>>,
     /// The next placement is refused.
     pub(super) is_full: bool,
@@ -83,8 +86,10 @@ impl CodeMemory for Memory {
 type Behaviour<'t> = Box<dyn Fn(Event) -> Result<i32, ExceptionText> + Send + Sync + 't>;
 
 /// The platform.
-pub(super) struct Recorder<'t> {
+pub(crate) struct Recorder<'t> {
     pub(super) memory: Mutex<Memory>,
+    /// Memory of all other callables.
+    others: Mutex<Memory>,
     events: StdMutex<Vec<Event>>,
     behaviour: Behaviour<'t>,
 }
@@ -101,18 +106,19 @@ impl<'t> Recorder<'t> {
         Self::with_behaviour(|_| Ok(0))
     }
 
-    pub(super) fn with_behaviour(
+    pub(crate) fn with_behaviour(
         behaviour: impl Fn(Event) -> Result<i32, ExceptionText> + Send + Sync + 't,
     ) -> Self {
         Self {
             memory: Mutex::default(),
+            others: Mutex::default(),
             events: StdMutex::default(),
             behaviour: Box::new(behaviour),
         }
     }
 
     /// What was done since the last call of this.
-    pub(super) fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<Event> {
         self.collect();
         core::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -146,19 +152,23 @@ impl Platform for Recorder<'_> {
     fn ticks_per_second(&self) -> u64 {
         1_000_000
     }
-    fn register_block(&self, _: u32) -> Option<RegisterBlock> {
-        None
+    fn register_block(&self, core: u32) -> Option<RegisterBlock> {
+        Some(RegisterBlock(u64::from(core) + 1))
     }
     fn read_register(&self, _: RegisterBlock, _: usize) -> u32 {
-        0
+        // Cores that are never given anything leave at once.
+        ConditionWord::EXITED.raw()
     }
     fn write_register(&self, _: RegisterBlock, _: usize, _: u32) {}
     fn notify_core(&self, _: usize) {}
     fn relax(&self, _: u32) {}
     fn invalidate_cache(&self, _: u64, _: usize) {}
     fn clean_cache(&self, _: u64, _: usize) {}
-    fn code_memory(&self, _: CallableId) -> &Mutex<Memory> {
-        &self.memory
+    fn code_memory(&self, callable: CallableId) -> &Mutex<Memory> {
+        if callable == id() { &self.memory } else { &self.others }
+    }
+    fn callable_slots(&self) -> usize {
+        CALLABLE_SLOTS
     }
     fn symbols(&self) -> &dyn SymbolResolver {
         self
@@ -171,12 +181,12 @@ impl Platform for Recorder<'_> {
     }
 
     fn code_loaded(&self, code: &LoadedCode<'_>) {
-        assert_eq!(code.range, range(code.range.generation));
+        assert_eq!(code.range, LoadedRange { id: code.range.id, ..range(code.range.generation) });
         assert_eq!(code.plan.build_id(), Some(&BUILD_ID[..]));
         self.record(Event::Announced(code.range.generation));
     }
     fn code_unloading(&self, gone: &LoadedRange) {
-        assert_eq!(*gone, range(gone.generation));
+        assert_eq!(*gone, LoadedRange { id: gone.id, ..range(gone.generation) });
         self.record(Event::Withdrawn(gone.generation));
     }
 
@@ -196,15 +206,19 @@ impl Platform for Recorder<'_> {
 
 /// A device's table, and what runs need: bytes of an image and a fault latch.
 pub(super) struct Bench {
-    pub(super) table: OrchSoTable,
+    pub(super) table: Box<OrchSoTable>,
     pub(super) faults: FaultLatch,
     pub(super) image: Vec<u8>,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
-        let (table, faults) = (OrchSoTable::new(), FaultLatch::new());
-        Self { table, faults, image: TestImage::new(Machine::native()).bytes }
+        let mut place = Box::<OrchSoTable>::new_uninit();
+        // SAFETY: a box of that size.
+        unsafe { OrchSoTable::init_in_place(place.as_mut_ptr()) };
+        // SAFETY: it has been initialised.
+        let table = unsafe { place.assume_init() };
+        Self { table, faults: FaultLatch::new(), image: TestImage::new(Machine::native()).bytes }
     }
 
     /// A run that brings the image.
@@ -234,13 +248,8 @@ impl Bench {
         image: &[u8],
         entry: &[u8],
     ) -> Result<Lease<'t, Recorder<'p>>, i32> {
-        let mut body = RuntimeBody {
-            dev_orch_so_addr: DeviceAddr::new(image.as_ptr().expose_provenance() as u64),
-            dev_orch_so_size: image.len() as u64,
-            ..RuntimeBody::default()
-        };
-        body.device_orch_func_name[..entry.len()].copy_from_slice(entry);
-        body.device_orch_config_name[..6].copy_from_slice(b"config");
+        let mut body = RuntimeBody::default();
+        bring_along(&mut body, image, entry);
         // SAFETY: the bytes are there for the whole call.
         unsafe { self.table.load(platform, &self.faults, id(), &body, generation) }
     }
@@ -270,8 +279,16 @@ impl Bench {
     }
 }
 
+/// Makes a record bring an image that has an entry of this name.
+pub(crate) fn bring_along(body: &mut RuntimeBody, image: &[u8], entry: &[u8]) {
+    body.dev_orch_so_addr = DeviceAddr::new(image.as_ptr().expose_provenance() as u64);
+    body.dev_orch_so_size = image.len() as u64;
+    body.device_orch_func_name[..entry.len()].copy_from_slice(entry);
+    body.device_orch_config_name[..6].copy_from_slice(b"config");
+}
+
 /// The callable of the tests.
-pub(super) fn id() -> CallableId {
+pub(crate) fn id() -> CallableId {
     CallableId::new(5).expect("an id")
 }
 

@@ -47,6 +47,11 @@ impl Notice {
     pub(crate) fn is_empty(&self) -> bool {
         self.subtasks == 0 && self.held_back == 0
     }
+
+    /// It, as the end of a message that is about something else.
+    pub(crate) fn clause(self) -> Clause {
+        Clause(self)
+    }
 }
 
 impl fmt::Display for Notice {
@@ -132,6 +137,9 @@ impl Notices {
         const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
         // ORDERING: Relaxed: see `publish`.
         let naming = self.naming.load(Ordering::Relaxed);
+        if naming == 0 {
+            return 0;
+        }
         let now = |(thread, notice): (usize, &Mutex<Notice>)| {
             if naming & (1 << thread) == 0 {
                 return None;
@@ -144,7 +152,7 @@ impl Notices {
 
     /// All notices together, as the end of a message.
     pub(crate) fn clause(&self) -> Clause {
-        Clause(self.sum())
+        self.sum().clause()
     }
 
     /// Takes all notices down; between runs.

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use protocol::{ChipStorageTaskArgs, OUTPUT_PREFIX_BYTES};
 
+pub use crate::context::LaunchSize;
 use crate::failure::Failure;
 use crate::guard::with_context;
 use crate::{blob, client_memory};
@@ -19,17 +20,6 @@ pub struct Diagnostics {
     pub pmu: c_int,
     /// Where their output goes: NUL-terminated, or null.
     pub output_prefix: *const c_char,
-}
-
-/// How a run is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LaunchSize {
-    /// Clusters.
-    pub block_dim: c_int,
-    /// AICPU threads.
-    pub aicpu_threads: c_int,
-    /// The device that the context is attached to.
-    pub device_id: c_int,
 }
 
 /// `prepare_callable`.
@@ -88,9 +78,8 @@ pub unsafe fn run(
             unsafe { client_memory::read("the arguments", arguments)? };
         // SAFETY: as the caller promises.
         unsafe { mention(diagnostics)? };
-        let size = (launch.block_dim, launch.aicpu_threads);
         // SAFETY: as the caller promises.
-        unsafe { context.run(cid, launch.device_id, &record, size)? };
+        unsafe { context.run(cid, &record, launch)? };
         Ok(0)
     })
 }

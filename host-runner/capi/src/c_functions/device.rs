@@ -1,6 +1,7 @@
 //! Contexts, and memory of their devices (spec callable §2).
 
 use std::ffi::{c_int, c_void};
+use std::sync::Arc;
 
 use protocol::DeviceAddr;
 
@@ -8,15 +9,15 @@ use crate::client_memory::{self, Access};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::guard::{call, keep_panics_quiet, no_context, with_context};
+use crate::handles::CONTEXTS;
+use crate::log;
 use crate::variant::Variant;
-use crate::{handles, log};
 
 /// `create_device_context`.
 pub fn create(variant: Variant) -> *mut c_void {
     call(|| {
         keep_panics_quiet();
-        handles::publish(Context::new(variant))
-            .ok_or_else(|| Failure::refused("all context handles have been used"))
+        Ok(CONTEXTS.publish(Arc::new(Context::new(variant))))
     })
 }
 
@@ -27,7 +28,7 @@ pub fn destroy(context: *mut c_void) {
     }
     call(|| {
         // Whoever is in a call on it holds it too; the last one closes the device.
-        let context = handles::withdraw(context).ok_or_else(|| no_context(context))?;
+        let context = CONTEXTS.withdraw(context).ok_or_else(|| no_context(context))?;
         context.finalize();
         Ok(())
     });

@@ -11,7 +11,7 @@ use crate::client_memory::{self, Access};
 use crate::context::Counters;
 use crate::failure::Failure;
 use crate::guard::{call, last_of_thread, with_context};
-use crate::handles;
+use crate::handles::CONTEXTS;
 use crate::tensors::CopyRule;
 use crate::variant::{Runtime, Variant};
 
@@ -24,11 +24,13 @@ pub const CAPABILITY_RUN: u64 = 1 << 0;
 pub const CAPABILITY_DECLARED_COPIES: u64 = 1 << 1;
 /// Memory report and counters.
 pub const CAPABILITY_REPORTS: u64 = 1 << 2;
+/// Runs can be submitted.
+pub const CAPABILITY_SUBMIT: u64 = 1 << 3;
 
 /// `simpler_rs_v1_capabilities`.
 pub fn capabilities(variant: Variant) -> u64 {
     let run = match variant.runtime {
-        Runtime::Trb => CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES,
+        Runtime::Trb => CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_SUBMIT,
         Runtime::Hbg => 0,
     };
     run | CAPABILITY_REPORTS
@@ -52,7 +54,7 @@ pub unsafe fn variant(variant: Variant, buffer: *mut c_char, bytes: usize) -> us
 pub unsafe fn last_error(context: *mut c_void, buffer: *mut c_char, bytes: usize) -> usize {
     call(|| {
         // Not `with_context`: asking for the last error is none, and changes nothing.
-        let text = match handles::find(context) {
+        let text = match CONTEXTS.find(context) {
             Some(context) => context.last_error(),
             None => last_of_thread(),
         };

@@ -20,6 +20,14 @@ pub struct Counters {
     pub runs: u64,
     /// Devices given up because code on them did not return.
     pub lost_devices: u64,
+    /// Callables unregistered.
+    pub unregistrations: u64,
+    /// Bytes of kernels and orchestrations that were copied to the device.
+    pub bytes_uploaded: u64,
+    /// Kernels and orchestrations that the device had already, byte for byte.
+    pub hits: u64,
+    /// Runs that were accepted and did not succeed.
+    pub failed_runs: u64,
 }
 
 impl Context {
@@ -33,6 +41,10 @@ impl Context {
             loads: counters.loads,
             runs: counters.runs,
             lost_devices: attached.worker.losses(),
+            unregistrations: counters.unregistrations,
+            bytes_uploaded: counters.bytes_uploaded,
+            hits: counters.hits,
+            failed_runs: counters.failed_runs,
         }
     }
 
@@ -43,22 +55,13 @@ impl Context {
         let Some(attached) = &*attached else {
             return json!({ "version": 1, "variant": variant, "device": null }).to_string();
         };
-        let usage = attached.worker.usage();
-        let allocations = lock(&attached.allocations);
+        let held = attached.worker.memory_report();
         json!({
             "version": 1,
             "variant": variant,
             "device": attached.device_id,
             "callables": lock(&attached.callables).len(),
-            "total": {
-                "allocations": usage.allocations,
-                "bytes": usage.bytes,
-                "kernels": usage.kernels,
-            },
-            "user": {
-                "allocations": allocations.len(),
-                "bytes": allocations.values().sum::<usize>(),
-            },
+            "memory": held,
         })
         .to_string()
     }

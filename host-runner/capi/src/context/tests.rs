@@ -29,7 +29,10 @@ fn a_context_stays_with_its_device_until_it_is_finalized() {
     assert_eq!((context.init(3), context.init(3)), (Ok(()), Ok(())));
     assert!(context.init(4).unwrap_err().text.contains("device 3"));
     let address = context.allocate(100).unwrap();
-    assert!(context.memory_report().contains(r#""user":{"allocations":1,"bytes":100}"#));
+    let report: serde_json::Value = serde_json::from_str(&context.memory_report()).unwrap();
+    let holders = report["memory"]["holders"].as_array().unwrap();
+    let user = holders.iter().find(|it| it["holder"] == "user").unwrap();
+    assert_eq!((&user["allocations"], &user["bytes"]), (&1.into(), &100.into()));
     context.finalize();
     context.finalize();
     assert_eq!(context.init(4), Ok(()));
@@ -67,8 +70,9 @@ fn what_hbg_does_not_do_yet_has_a_number_of_its_own() {
     let refused = context.prepare(0, no_blob).unwrap_err();
     assert_eq!(refused.code, crate::failure::NOT_SUPPORTED);
     assert!(refused.text.contains("hbg"), "{}", refused.text);
+    let launch = LaunchSize { block_dim: 1, aicpu_threads: 1, device_id: 0 };
     // SAFETY: the record names no tensor.
-    let run = unsafe { context.run(0, 0, &ChipStorageTaskArgs::new(), (1, 1)) };
+    let run = unsafe { context.run(0, &ChipStorageTaskArgs::new(), launch) };
     assert_eq!(run.unwrap_err().code, crate::failure::NOT_SUPPORTED);
     assert!(context.allocate(64).is_ok());
 }

@@ -32,6 +32,7 @@ fn add_one(arguments: &mut Arguments<'_>) -> String {
             TensorData::Out(_) => 'f',
             TensorData::InOut(_) => 'c',
             TensorData::Device(_) => 'd',
+            TensorData::Declared(_) => '?',
         });
         if let Some(bytes) = arguments.writable(index) {
             for cell in bytes.chunks_exact_mut(4) {

@@ -1,6 +1,6 @@
 //! The AICPU threads of a device: resident, asleep between orders.
 //!
-//! An order (a run, or unloading) is a generation: the caller publishes it with the number of threads
+//! An order (a run, a load, or unloading) is a generation: the caller publishes it with the number of threads
 //! that take part, each of them carries it out once and reports back. The caller waits with a
 //! deadline; a thread that does not come back stays where it is, and the device around it is given
 //! up.
@@ -65,12 +65,13 @@ pub struct Ended {
 }
 
 impl<O: Copy + Send + 'static> AicpuThreads<O> {
-    /// Starts `count` threads, which wait for the first order.
+    /// Starts `count` threads, which wait for the first order. The system shows them as `name`, with
+    /// a number.
     ///
     /// # Errors
     ///
     /// The system's error where it refuses a thread.
-    pub fn start(count: usize, program: &Program<O>) -> std::io::Result<Self> {
+    pub fn start(name: &str, count: usize, program: &Program<O>) -> std::io::Result<Self> {
         let state = State {
             generation: 0,
             order: None,
@@ -90,7 +91,7 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
             let shared = Arc::clone(&threads.shared);
             let program = Arc::clone(program);
             let body = move || serve(index, &shared, &program);
-            let builder = std::thread::Builder::new().name(format!("sim-aicpu-{index}"));
+            let builder = std::thread::Builder::new().name(format!("{name}-{index}"));
             // On failure, dropping `threads` stops those that are there.
             threads.threads.push(builder.spawn(body)?);
         }
@@ -190,7 +191,7 @@ mod tests {
             runs.fetch_add(1, Ordering::SeqCst);
             0
         });
-        let threads = AicpuThreads::start(4, &program).unwrap();
+        let threads = AicpuThreads::start("test", 4, &program).unwrap();
         static RUNS: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
         for (participants, runs) in [1, 4, 2, 3, 1].into_iter().zip(&RUNS) {
             threads.begin(runs, participants);
@@ -205,7 +206,7 @@ mod tests {
             assert!(order != 1, "ordered to panic");
             order
         });
-        let threads = AicpuThreads::start(2, &program).unwrap();
+        let threads = AicpuThreads::start("test", 2, &program).unwrap();
         for (order, status, panicked) in [(-9, -9, false), (1, 0, true), (0, 0, false)] {
             threads.begin(order, 2);
             assert_eq!(threads.wait(soon()), Ok(Ended { status, panicked }));
@@ -224,7 +225,7 @@ mod tests {
             }
             0
         });
-        let threads = AicpuThreads::start(3, &program).unwrap();
+        let threads = AicpuThreads::start("test", 3, &program).unwrap();
         threads.begin((), 3);
         let stuck = threads.wait(Instant::now() + Duration::from_millis(50));
         assert_eq!(stuck, Err(Stuck { threads: 2 }));

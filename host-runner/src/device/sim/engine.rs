@@ -4,15 +4,18 @@
 //! throws reports to the executor. Both directions meet here.
 
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aicpu_executor::Executor;
+use aicpu_executor::{Executor, Fault};
 use protocol::{Chip, CoreCallable, FuncId, RuntimeBody, RuntimeRecord, StatusCode};
 
 use super::core::{CoreFault, FaultReceiver};
 use super::core_pool::{CorePool, PoolError};
+use super::load_trace;
+use super::memory::Ledger;
 use super::platform::SimPlatform;
+use crate::device::ThrowTrace;
 
 /// The executor of a simulated device.
 pub type SimExecutor<C> = Executor<C, SimPlatform<C>>;
@@ -23,19 +26,25 @@ pub struct Engine<C: Chip> {
     pool: Arc<CorePool<C>>,
     /// The run record of the run in flight, to find func ids by; null between runs.
     record: AtomicPtr<C::Runtime>,
+    /// What came of the last load.
+    load_fault: Mutex<Option<(Fault, Option<ThrowTrace>)>>,
 }
 
 impl<C: Chip> Engine<C> {
-    /// Starts the cores and makes an executor for them. With a seed, they take turns in runs.
+    /// Starts the cores and makes an executor for them, whose code goes into the books. With a seed,
+    /// they take turns in runs.
     ///
     /// # Errors
     ///
     /// [`PoolError`].
-    pub fn start(interleaving_seed: Option<u64>) -> Result<Arc<Self>, PoolError> {
+    pub fn start(
+        interleaving_seed: Option<u64>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Arc<Self>, PoolError> {
         let pool = CorePool::<C>::start(interleaving_seed)?;
-        let executor = boxed_executor(SimPlatform::new(Arc::clone(&pool)));
+        let executor = boxed_executor(SimPlatform::new(Arc::clone(&pool), ledger));
         let record = AtomicPtr::new(core::ptr::null_mut());
-        let engine = Arc::new(Self { executor, pool, record });
+        let engine = Arc::new(Self { executor, pool, record, load_fault: Mutex::default() });
         let receiver: Arc<dyn FaultReceiver> = Arc::<Self>::clone(&engine);
         engine.pool.report_faults_to(Arc::downgrade(&receiver));
         Ok(engine)
@@ -59,6 +68,21 @@ impl<C: Chip> Engine<C> {
     pub unsafe fn set_record(&self, record: *const C::Runtime) {
         // ORDERING: Release pairs with the Acquire load in `func_id_of`.
         self.record.store(record.cast_mut(), Ordering::Release);
+    }
+
+    /// Says what came of a load; on the thread that has carried it out.
+    pub fn set_load_fault(&self, fault: Option<Fault>) {
+        let fault = fault.map(|fault| {
+            let thrown = load_trace::of_fault(&fault);
+            (fault, thrown)
+        });
+        *self.load_fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// Why the last load failed, and where it threw; the next call gives nothing. To be asked between
+    /// two loads.
+    pub fn take_load_fault(&self) -> Option<(Fault, Option<ThrowTrace>)> {
+        self.load_fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The func id under which the run in flight has the kernel with this entry.

@@ -4,12 +4,21 @@
 //! different kernels (spec callable §7.1 H3). Equal bytes, compared in full, are loaded once and
 //! counted. What the AICPU gets is the address of a copy of the kernel's record in device memory,
 //! with the address of its entry filled in; the caller's bytes stay as they are.
+//!
+//! Loading and unloading run code of the user (constructors, destructors), so the table is not
+//! locked meanwhile. A kernel that is being loaded has a place in the table: who wants the same
+//! bytes waits for it, and everybody else goes on.
+//!
+//! ```text
+//!  load ─▶ place taken ─▶ opened, record written ─▶ published ─▶ counted ─▶ taken out ─▶ closed
+//!               ▲             └ failure: place given up, the first who waits tries for itself
+//! ```
 
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fs::File;
 use std::mem::offset_of;
-use std::sync::Arc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use libloading::os::unix::Library;
 use protocol::callable::parse::CoreCallableView;
@@ -18,9 +27,10 @@ use protocol::{CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL};
 use super::anonymous_library::{self, OpenError};
 use super::guarded_call::guarded;
 use super::kernel_hooks::{self, REGISTER_HOOKS_SYMBOL, RegisterHooks};
-use super::memory::DeviceMemory;
-use crate::device::KernelError;
+use super::memory::{Access, DeviceMemory};
 use crate::device::image;
+use crate::device::{Holder, KernelError, MemoryError};
+use crate::registry::content::{ContentId, ContentIndex};
 
 /// One loaded kernel.
 #[derive(Debug)]
@@ -34,20 +44,30 @@ struct Kernel {
     references: usize,
 }
 
+#[derive(Debug, Default)]
+struct Table {
+    /// The bytes of whole records, with the entry's address as zero.
+    contents: ContentIndex,
+    /// What was loaded from each of them; `None` while it is being loaded.
+    kernels: HashMap<ContentId, Option<Kernel>>,
+    by_record: HashMap<DeviceAddr, ContentId>,
+    keeps_files: bool,
+    access: Access,
+}
+
 /// All loaded kernels.
 #[derive(Debug, Default)]
 pub struct Kernels {
-    /// By the bytes of the whole record, with the entry's address as zero.
-    by_bytes: HashMap<Arc<[u8]>, Kernel>,
-    by_record: HashMap<DeviceAddr, Arc<[u8]>>,
-    keeps_files: bool,
+    table: Mutex<Table>,
+    /// A place was filled or given up, or the table was closed.
+    changed: Condvar,
 }
 
 impl Kernels {
     /// Keeps the files of kernels that are loaded from now on open, one descriptor each, so that a
     /// debugger that comes later can read them.
-    pub fn keep_files(&mut self) {
-        self.keeps_files = true;
+    pub fn keep_files(&self) {
+        self.table().keeps_files = true;
     }
 
     /// Loads a kernel, or takes another reference to one with the same bytes.
@@ -56,17 +76,18 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// [`KernelError`]; nothing stays behind then.
+    /// [`KernelError`]; nothing stays behind then. [`KernelError::Gone`] once they are
+    /// [closed](Self::close).
     pub fn load(
-        &mut self,
+        &self,
         kernel: &CoreCallableView<'_>,
-        memory: &mut DeviceMemory,
+        memory: &DeviceMemory,
     ) -> Result<DeviceAddr, KernelError> {
         let bytes = with_entry(kernel.blob, 0);
-        if let Some(kernel) = self.by_bytes.get_mut(bytes.as_slice()) {
-            kernel.references += 1;
-            return Ok(kernel.record);
-        }
+        let claim = match self.claim(&bytes)? {
+            Claimed::Loaded(record) => return Ok(record),
+            Claimed::Place(claim) => claim,
+        };
         image::check(kernel.binary, KERNEL_ENTRY_SYMBOL)?;
         // SAFETY: the user registers the kernel to run it in this process; it has been checked.
         let (library, file) = unsafe { anonymous_library::open("kernel", kernel.binary) }?;
@@ -75,45 +96,151 @@ impl Kernels {
         let entry = entry.map_err(loader_error)?.into_raw();
         register_hooks(&library)?;
 
-        let record = memory.allocate(bytes.len())?;
+        let record = memory.allocate(bytes.len(), Holder::Kernel)?;
         // CAST: usize is 64 bits on the supported targets. Exposed: cores call it by number.
         let resolved = with_entry(&bytes, entry.expose_provenance() as u64);
-        if let Err(error) = memory.copy_in(record, &resolved) {
-            memory.free(record)?;
-            return Err(error.into());
+        let published = memory
+            .copy_in(record, &resolved)
+            .map_err(KernelError::from)
+            .and_then(|()| claim.publish(library, file, record));
+        if published.is_err() {
+            give_up_record(memory, record);
         }
-        let bytes: Arc<[u8]> = bytes.into();
-        self.by_record.insert(record, Arc::clone(&bytes));
-        let _file = self.keeps_files.then_some(file);
-        self.by_bytes.insert(bytes, Kernel { _library: library, _file, record, references: 1 });
-        Ok(record)
+        published.map(|()| record)
     }
 
-    /// Gives back one reference; the last one unloads the kernel. No run may be in flight.
+    /// Takes a reference to what is loaded, or the place of what is not.
+    fn claim(&self, bytes: &[u8]) -> Result<Claimed<'_>, KernelError> {
+        let mut table = self.table();
+        loop {
+            if table.access != Access::Open {
+                return Err(KernelError::Gone);
+            }
+            let content = table.contents.insert(bytes);
+            match table.kernels.get_mut(&content) {
+                Some(Some(kernel)) => {
+                    kernel.references += 1;
+                    return Ok(Claimed::Loaded(kernel.record));
+                }
+                Some(None) => {
+                    table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
+                }
+                None => {
+                    table.kernels.insert(content, None);
+                    return Ok(Claimed::Place(Claim { kernels: self, content }));
+                }
+            }
+        }
+    }
+
+    /// Gives back one reference; the last one unloads the kernel, which no run may use.
     ///
     /// # Errors
     ///
-    /// [`KernelError::Unknown`].
-    pub fn unload(
-        &mut self,
-        record: DeviceAddr,
-        memory: &mut DeviceMemory,
-    ) -> Result<(), KernelError> {
+    /// [`KernelError::Unknown`], and [`KernelError::Gone`] once they are [lost](Self::lose).
+    pub fn unload(&self, record: DeviceAddr, memory: &DeviceMemory) -> Result<(), KernelError> {
         let unknown = KernelError::Unknown { address: record };
-        let Some(bytes) = self.by_record.get(&record) else { return Err(unknown) };
-        let Some(kernel) = self.by_bytes.get_mut(bytes) else { return Err(unknown) };
-        kernel.references -= 1;
-        if kernel.references == 0 {
-            self.by_bytes.remove(bytes);
-            self.by_record.remove(&record);
-            memory.free(record)?;
+        let mut table = self.table();
+        if table.access == Access::Gone {
+            return Err(KernelError::Gone);
         }
-        Ok(())
+        let Some(&content) = table.by_record.get(&record) else { return Err(unknown) };
+        let Some(Some(kernel)) = table.kernels.get_mut(&content) else { return Err(unknown) };
+        kernel.references -= 1;
+        if kernel.references > 0 {
+            return Ok(());
+        }
+        let kernel = table.kernels.remove(&content);
+        table.contents.remove(content);
+        table.by_record.remove(&record);
+        drop(table);
+        // Its destructors run here.
+        drop(kernel);
+        Ok(memory.free(record)?)
     }
 
     /// Number of distinct kernels that are loaded.
     pub fn count(&self) -> usize {
-        self.by_bytes.len()
+        self.table().by_record.len()
+    }
+
+    /// Loads nothing any more.
+    pub fn close(&self) {
+        self.change_access(|table| table.access = table.access.max(Access::Closed));
+    }
+
+    /// Leaves everything where it is for good, out of everybody's reach: cores may be in it.
+    pub fn lose(&self) {
+        self.change_access(|table| {
+            let gone = Table { access: Access::Gone, ..Table::default() };
+            std::mem::forget(std::mem::replace(table, gone));
+        });
+    }
+
+    fn change_access(&self, change: impl FnOnce(&mut Table)) {
+        change(&mut self.table());
+        self.changed.notify_all();
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // The table is valid at every step that could panic.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What somebody who wants a kernel gets.
+enum Claimed<'k> {
+    /// Its record; a reference was taken.
+    Loaded(DeviceAddr),
+    /// The duty to load it.
+    Place(Claim<'k>),
+}
+
+/// A place in the table; given up unless it is filled.
+struct Claim<'k> {
+    kernels: &'k Kernels,
+    content: ContentId,
+}
+
+impl Claim<'_> {
+    /// Fills the place.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Gone`], and the library is closed, where nothing is loaded any more.
+    fn publish(self, library: Library, file: File, record: DeviceAddr) -> Result<(), KernelError> {
+        let mut table = self.kernels.table();
+        if table.access != Access::Open {
+            drop(table);
+            return Err(KernelError::Gone);
+        }
+        let _file = table.keeps_files.then_some(file);
+        let kernel = Kernel { _library: library, _file, record, references: 1 };
+        table.kernels.insert(self.content, Some(kernel));
+        table.by_record.insert(record, self.content);
+        Ok(())
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut table = self.kernels.table();
+        // Of a table that was lost meanwhile nothing is in this one.
+        if let Some(None) = table.kernels.get(&self.content) {
+            table.kernels.remove(&self.content);
+            table.contents.remove(self.content);
+        }
+        drop(table);
+        self.kernels.changed.notify_all();
+    }
+}
+
+/// Frees the record of a kernel that is not loaded after all.
+fn give_up_record(memory: &DeviceMemory, record: DeviceAddr) {
+    match memory.free(record) {
+        // The memory is out of reach, and the record with it.
+        Ok(()) | Err(MemoryError::Gone) => {}
+        Err(error) => tracing::error!(%error, "the record of a kernel is not in device memory"),
     }
 }
 

@@ -3,63 +3,136 @@
 //! Device addresses are addresses of this process, but they are looked up in the table of live
 //! allocations before anything is copied: a wrong one is an error, not a crash. Arenas are mapped
 //! once and touched lazily; they stay as long as the device, so that a run allocates nothing.
+//!
+//! The table is locked to look something up, never while bytes are copied. Whoever has looked up
+//! an allocation keeps it: freed meanwhile, it goes away when the last of them has done with it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::DeviceAddr;
 
-use crate::device::{MemoryError, SharedMemory, Side};
+use crate::device::{DeviceMemoryReport, Holder, MemoryError, SharedMemory, Side};
 
 mod arena;
+mod ledger;
 
 pub use arena::{Arena, ArenaAddresses, Arenas};
+pub use ledger::Ledger;
 
 /// Alignment of every allocation, in bytes: a cache line, and what every record asks for.
 pub const ALLOCATION_ALIGN: usize = 64;
 
-/// One live allocation.
+/// One allocation, freed with the last reference to it.
 #[derive(Debug)]
 struct Allocation {
     start: NonNull<u8>,
     layout: Layout,
-}
-
-// SAFETY: the allocation is owned by its table; nothing about it is bound to a thread.
-unsafe impl Send for Allocation {}
-
-/// The table of live allocations.
-#[derive(Debug, Default)]
-pub struct DeviceMemory {
-    live: BTreeMap<u64, Allocation>,
-    /// Memory that other devices use too, by address.
-    attached: BTreeMap<u64, (Arc<SharedMemory>, Side)>,
-    /// Bytes of both that are this device's own.
+    /// As they were asked for.
     bytes: usize,
+    holder: Holder,
+    /// Held by the one thread of the host that copies.
+    copying: Mutex<()>,
 }
 
-impl DeviceMemory {
-    /// Allocates `bytes` zeroed bytes at a multiple of [`ALLOCATION_ALIGN`].
-    ///
-    /// An allocation of 0 bytes has an address of its own, like any other.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryError::Exhausted`].
-    pub fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, MemoryError> {
+// SAFETY: the bytes are owned by this value, and nothing about them is bound to a thread. The host
+// touches them with `copying` held.
+unsafe impl Send for Allocation {}
+// SAFETY: as above.
+unsafe impl Sync for Allocation {}
+
+impl Allocation {
+    fn new(bytes: usize, holder: Holder) -> Result<Self, MemoryError> {
         let exhausted = MemoryError::Exhausted { bytes };
         let Ok(layout) = Layout::from_size_align(bytes.max(1), ALLOCATION_ALIGN) else {
             return Err(exhausted);
         };
         // SAFETY: the size is not zero.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(exhausted)?;
+        Ok(Self { start, layout, bytes, holder, copying: Mutex::new(()) })
+    }
+
+    fn copying(&self) -> MutexGuard<'_, ()> {
+        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout, and freed once, here.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// A range of memory that has been looked up. The memory stays as long as this does.
+#[derive(Debug)]
+pub struct Place(Found);
+
+#[derive(Debug)]
+enum Found {
+    /// Offset and length are inside the allocation.
+    Own { allocation: Arc<Allocation>, offset: usize },
+    /// As above.
+    Attached { memory: Arc<SharedMemory>, offset: usize },
+}
+
+/// What can still be done with the memory and the kernels of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Access {
+    /// Everything.
+    #[default]
+    Open,
+    /// Nothing is added any more; what is there can be reached.
+    Closed,
+    /// Nothing can be reached.
+    Gone,
+}
+
+/// Live allocations and attached memory.
+#[derive(Debug, Default)]
+struct Table {
+    live: BTreeMap<u64, Arc<Allocation>>,
+    /// Memory that other devices use too, by address.
+    attached: BTreeMap<u64, (Arc<SharedMemory>, Side)>,
+    /// Bytes of both that are this device's own.
+    bytes: usize,
+    access: Access,
+}
+
+/// The memory of a device.
+#[derive(Debug, Default)]
+pub struct DeviceMemory {
+    table: Mutex<Table>,
+    ledger: Arc<Ledger>,
+}
+
+impl DeviceMemory {
+    /// The books, for memory of the device that is not in the table.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Allocates `bytes` zeroed bytes at a multiple of [`ALLOCATION_ALIGN`].
+    ///
+    /// An allocation of 0 bytes has an address of its own, like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Exhausted`], and [`MemoryError::Gone`] once it is [closed](Self::close).
+    pub fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError> {
+        let allocation = Allocation::new(bytes, holder)?;
         // CAST: usize is 64 bits on the supported targets. The address is exposed because the
         // AICPU and the kernels get it as a number.
-        let address = start.as_ptr().expose_provenance() as u64;
-        self.live.insert(address, Allocation { start, layout });
-        self.bytes += layout.size();
+        let address = allocation.start.as_ptr().expose_provenance() as u64;
+        let mut table = self.table();
+        if table.access != Access::Open {
+            return Err(MemoryError::Gone);
+        }
+        table.live.insert(address, Arc::new(allocation));
+        table.bytes += bytes;
+        self.ledger.take(holder, bytes);
         Ok(DeviceAddr::new(address))
     }
 
@@ -67,13 +140,16 @@ impl DeviceMemory {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::UnknownAddress`] where no live allocation starts at `address`.
-    pub fn free(&mut self, address: DeviceAddr) -> Result<(), MemoryError> {
-        let allocation =
-            self.live.remove(&address.raw()).ok_or(MemoryError::UnknownAddress { address })?;
-        self.bytes -= allocation.layout.size();
-        // SAFETY: allocated above with this layout, and taken out of the table: freed once.
-        unsafe { dealloc(allocation.start.as_ptr(), allocation.layout) };
+    /// [`MemoryError::UnknownAddress`] where no live allocation starts at `address`, and
+    /// [`MemoryError::Gone`] once it is [lost](Self::lose).
+    pub fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
+        let mut table = self.reachable()?;
+        let allocation = table.live.remove(&address.raw());
+        let allocation = allocation.ok_or(MemoryError::UnknownAddress { address })?;
+        table.bytes -= allocation.bytes;
+        self.ledger.give_back(allocation.holder, allocation.bytes);
+        drop(table);
+        drop(allocation);
         Ok(())
     }
 
@@ -81,105 +157,145 @@ impl DeviceMemory {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
-    pub fn copy_in(&mut self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
-        if let Some((memory, offset)) = self.attached_at(to) {
-            return memory.copy_in(offset, from);
+    /// [`MemoryError::OutOfRange`], and [`MemoryError::Gone`] once it is [lost](Self::lose).
+    pub fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        match self.place(to, from.len())?.0 {
+            Found::Attached { memory, offset } => memory.copy_in(offset, from),
+            Found::Own { allocation, offset } => {
+                let _alone = allocation.copying();
+                // SAFETY: `place` checked the range, which stays as long as the reference; no other
+                // thread of the host is copying, and the caller sees to it that no run or load uses
+                // the range meanwhile (`Device`).
+                unsafe {
+                    let to = allocation.start.add(offset).as_ptr();
+                    to.copy_from_nonoverlapping(from.as_ptr(), from.len());
+                }
+                Ok(())
+            }
         }
-        let to = self.resolve(to, from.len())?;
-        // SAFETY: `resolve` checked the range; it is live, and no run is in flight while the
-        // device is borrowed exclusively.
-        unsafe { to.as_ptr().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
-        Ok(())
     }
 
     /// Copies from the device to `to`.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
+    /// As [`copy_in`](Self::copy_in).
     pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
-        if let Some((memory, offset)) = self.attached_at(from) {
-            return memory.copy_out(offset, to);
+        match self.place(from, to.len())?.0 {
+            Found::Attached { memory, offset } => memory.copy_out(offset, to),
+            Found::Own { allocation, offset } => {
+                let _alone = allocation.copying();
+                // SAFETY: as in `copy_in`; allocations are zeroed, so every byte is initialised.
+                unsafe {
+                    let from = allocation.start.add(offset).as_ptr();
+                    from.copy_to_nonoverlapping(to.as_mut_ptr(), to.len());
+                }
+                Ok(())
+            }
         }
-        let from = self.resolve(from, to.len())?;
-        // SAFETY: as in `copy_in`; allocations are zeroed, so every byte is initialised.
-        unsafe { from.as_ptr().copy_to_nonoverlapping(to.as_mut_ptr(), to.len()) };
-        Ok(())
     }
 
-    /// Keeps memory that other devices use too, as long as kernels of this one may.
-    pub fn attach(&mut self, memory: Arc<SharedMemory>, side: Side) {
+    /// Keeps memory that other devices use too, as long as kernels of this one may; not once it is
+    /// [closed](Self::close).
+    pub fn attach(&self, memory: Arc<SharedMemory>, side: Side) {
         let address = memory.address();
         self.detach(address);
-        if side == Side::Own {
-            self.bytes += memory.byte_len();
+        let mut table = self.table();
+        if table.access != Access::Open {
+            return;
         }
-        self.attached.insert(address.raw(), (memory, side));
+        if side == Side::Own {
+            table.bytes += memory.byte_len();
+            self.ledger.take(Holder::Window, memory.byte_len());
+        }
+        table.attached.insert(address.raw(), (memory, side));
     }
 
     /// Gives attached memory up; nothing happens where none starts at `address`.
-    pub fn detach(&mut self, address: DeviceAddr) {
-        if let Some((memory, Side::Own)) = self.attached.remove(&address.raw()) {
-            self.bytes -= memory.byte_len();
+    pub fn detach(&self, address: DeviceAddr) {
+        let mut table = self.table();
+        let Some((memory, side)) = table.attached.remove(&address.raw()) else { return };
+        if side == Side::Own {
+            table.bytes -= memory.byte_len();
+            self.ledger.give_back(Holder::Window, memory.byte_len());
         }
+        drop(table);
+        drop(memory);
     }
 
-    /// Checks that a range lies inside one live allocation, or inside memory that is attached.
+    /// Looks up a range that lies inside one live allocation, or inside memory that is attached.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
-    pub fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
-        if let Some((memory, offset)) = self.attached_at(address) {
-            let fits = offset.checked_add(bytes).is_some_and(|end| end <= memory.byte_len());
-            return if fits { Ok(()) } else { Err(MemoryError::OutOfRange { address, bytes }) };
-        }
-        self.resolve(address, bytes).map(|_| ())
-    }
-
-    /// Number of live allocations, attached memory of this device included.
-    pub fn allocation_count(&self) -> usize {
-        let own = self.attached.values().filter(|(_, side)| *side == Side::Own);
-        self.live.len() + own.count()
-    }
-
-    /// Bytes in live allocations, attached memory of this device included.
-    pub fn allocated_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// The attached memory that has this address, and the distance from its start.
-    fn attached_at(&self, address: DeviceAddr) -> Option<(&SharedMemory, usize)> {
-        let (&start, (memory, _)) = self.attached.range(..=address.raw()).next_back()?;
-        let offset = usize::try_from(address.raw() - start).ok()?;
-        (offset < memory.byte_len()).then_some((&**memory, offset))
-    }
-
-    /// Pointer to a range that is inside one live allocation.
-    fn resolve(&self, address: DeviceAddr, bytes: usize) -> Result<NonNull<u8>, MemoryError> {
-        let out_of_range = MemoryError::OutOfRange { address, bytes };
-        let Some((&start, allocation)) = self.live.range(..=address.raw()).next_back() else {
-            return Err(out_of_range);
+    /// As [`copy_in`](Self::copy_in).
+    pub fn place(&self, address: DeviceAddr, bytes: usize) -> Result<Place, MemoryError> {
+        let table = self.reachable()?;
+        let fits = |offset: usize, length: usize| {
+            offset.checked_add(bytes).is_some_and(|end| end <= length)
         };
-        // CAST: usize is 64 bits on the supported targets.
-        let offset = (address.raw() - start) as usize;
-        match offset.checked_add(bytes) {
-            Some(end) if end <= allocation.layout.size() => {
-                // SAFETY: the offset is inside the allocation.
-                Ok(unsafe { allocation.start.add(offset) })
-            }
-            _ => Err(out_of_range),
+        let found = match table.attached_at(address) {
+            Some((memory, offset)) => fits(offset, memory.byte_len())
+                .then(|| Found::Attached { memory: Arc::clone(memory), offset }),
+            None => table
+                .live_at(address)
+                .filter(|(allocation, offset)| fits(*offset, allocation.bytes))
+                .map(|(it, offset)| Found::Own { allocation: Arc::clone(it), offset }),
+        };
+        found.map(Place).ok_or(MemoryError::OutOfRange { address, bytes })
+    }
+
+    /// Live allocations and their bytes, attached memory of this device included.
+    pub fn usage(&self) -> (usize, usize) {
+        let table = self.table();
+        let own = table.attached.values().filter(|(_, side)| *side == Side::Own);
+        (table.live.len() + own.count(), table.bytes)
+    }
+
+    /// Who holds what; nothing once it is [lost](Self::lose).
+    pub fn report(&self) -> DeviceMemoryReport {
+        match self.reachable() {
+            Ok(_table) => self.ledger.report(),
+            Err(_gone) => DeviceMemoryReport::default(),
         }
+    }
+
+    /// Allocates and attaches nothing any more.
+    pub fn close(&self) {
+        let mut table = self.table();
+        table.access = table.access.max(Access::Closed);
+    }
+
+    /// Leaves everything where it is for good, out of everybody's reach: code of the user may still
+    /// use it.
+    pub fn lose(&self) {
+        let gone = Table { access: Access::Gone, ..Table::default() };
+        std::mem::forget(std::mem::replace(&mut *self.table(), gone));
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // The table is valid at every step that could panic.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The table, unless it is out of reach.
+    fn reachable(&self) -> Result<MutexGuard<'_, Table>, MemoryError> {
+        let table = self.table();
+        if table.access == Access::Gone { Err(MemoryError::Gone) } else { Ok(table) }
     }
 }
 
-impl Drop for DeviceMemory {
-    fn drop(&mut self) {
-        for allocation in core::mem::take(&mut self.live).into_values() {
-            // SAFETY: allocated with this layout and no longer in the table.
-            unsafe { dealloc(allocation.start.as_ptr(), allocation.layout) };
-        }
+impl Table {
+    /// The attached memory that has this address, and the distance from its start.
+    fn attached_at(&self, address: DeviceAddr) -> Option<(&Arc<SharedMemory>, usize)> {
+        let (&start, (memory, _)) = self.attached.range(..=address.raw()).next_back()?;
+        let offset = usize::try_from(address.raw() - start).ok()?;
+        (offset < memory.byte_len()).then_some((memory, offset))
+    }
+
+    /// The last allocation that starts at or before an address, and the distance from its start.
+    fn live_at(&self, address: DeviceAddr) -> Option<(&Arc<Allocation>, usize)> {
+        let (&start, allocation) = self.live.range(..=address.raw()).next_back()?;
+        Some((allocation, usize::try_from(address.raw() - start).ok()?))
     }
 }
 
@@ -189,8 +305,8 @@ mod tests {
 
     #[test]
     fn bytes_come_back_and_freeing_gives_everything_back() {
-        let mut memory = DeviceMemory::default();
-        let address = memory.allocate(100).unwrap();
+        let memory = DeviceMemory::default();
+        let address = memory.allocate(100, Holder::User).unwrap();
         assert!(address.is_aligned_to(64));
         let mut back = [1; 100];
         memory.copy_out(&mut back, address).unwrap();
@@ -198,47 +314,47 @@ mod tests {
         memory.copy_in(address.checked_add(90).unwrap(), &[7; 10]).unwrap();
         memory.copy_out(&mut back, address).unwrap();
         assert_eq!((back[89], back[90], back[99]), (0, 7, 7));
-        assert_eq!((memory.allocation_count(), memory.allocated_bytes()), (1, 100));
+        assert_eq!(memory.usage(), (1, 100));
         memory.free(address).unwrap();
-        assert_eq!((memory.allocation_count(), memory.allocated_bytes()), (0, 0));
+        assert_eq!(memory.usage(), (0, 0));
     }
 
     #[test]
     fn copies_that_leave_an_allocation_are_refused() {
-        let mut memory = DeviceMemory::default();
-        let address = memory.allocate(64).unwrap();
-        let check = |memory: &mut DeviceMemory, at: u64, bytes: usize| {
+        let memory = DeviceMemory::default();
+        let address = memory.allocate(64, Holder::User).unwrap();
+        let check = |memory: &DeviceMemory, at: u64, bytes: usize| {
             let expected = MemoryError::OutOfRange { address: DeviceAddr::new(at), bytes };
             assert_eq!(memory.copy_in(DeviceAddr::new(at), &vec![0; bytes]), Err(expected));
         };
         let past = MemoryError::OutOfRange { address, bytes: 65 };
-        assert_eq!(memory.check_range(address, 64), Ok(()));
-        assert_eq!(memory.check_range(address, 65), Err(past));
-        check(&mut memory, address.raw(), 65);
-        check(&mut memory, address.raw() + 64, 1);
-        check(&mut memory, address.raw() - 1, 1);
-        check(&mut memory, 0, 1);
-        check(&mut memory, u64::MAX, 8);
+        assert_eq!(memory.place(address, 64).map(|_| ()), Ok(()));
+        assert_eq!(memory.place(address, 65).map(|_| ()), Err(past));
+        check(&memory, address.raw(), 65);
+        check(&memory, address.raw() + 64, 1);
+        check(&memory, address.raw() - 1, 1);
+        check(&memory, 0, 1);
+        check(&memory, u64::MAX, 8);
     }
 
     #[test]
     fn freeing_twice_or_in_the_middle_is_an_error_that_changes_nothing() {
-        let mut memory = DeviceMemory::default();
-        let address = memory.allocate(64).unwrap();
+        let memory = DeviceMemory::default();
+        let address = memory.allocate(64, Holder::User).unwrap();
         let middle = address.checked_add(8).unwrap();
         assert_eq!(memory.free(middle), Err(MemoryError::UnknownAddress { address: middle }));
-        assert_eq!(memory.allocation_count(), 1);
+        assert_eq!(memory.usage().0, 1);
         memory.free(address).unwrap();
         assert_eq!(memory.free(address), Err(MemoryError::UnknownAddress { address }));
     }
 
     #[test]
     fn sizes_that_no_machine_has_are_refused() {
-        let mut memory = DeviceMemory::default();
+        let memory = DeviceMemory::default();
         for bytes in [usize::MAX, isize::MAX as usize] {
-            assert_eq!(memory.allocate(bytes), Err(MemoryError::Exhausted { bytes }));
+            assert_eq!(memory.allocate(bytes, Holder::User), Err(MemoryError::Exhausted { bytes }));
         }
-        let first = memory.allocate(0).unwrap();
-        assert_ne!(first, memory.allocate(0).unwrap());
+        let first = memory.allocate(0, Holder::User).unwrap();
+        assert_ne!(first, memory.allocate(0, Holder::User).unwrap());
     }
 }

@@ -1,13 +1,15 @@
 //! What the AICPU threads of a device are ordered to do.
 
-use protocol::{CallableId, Chip};
+use protocol::{CallableId, Chip, RuntimeBody};
 
 use super::engine::Engine;
 
 /// An order.
 pub enum Order<C: Chip> {
     /// Take part in the run of this record.
-    Run(RunRecord<C::Runtime>),
+    Run(Pointer<C::Runtime>),
+    /// Load the orchestration of this record; a fault is left with the engine. For one thread.
+    Load(Pointer<RuntimeBody>),
     /// Unload an orchestration. For one thread.
     Unload {
         /// Its callable.
@@ -27,25 +29,25 @@ impl<C: Chip> Clone for Order<C> {
 
 impl<C: Chip> Copy for Order<C> {}
 
-/// The record of a run, as the threads get it.
+/// A record, as the threads get it.
 ///
 /// # Invariants
 ///
 /// It is there until the order has ended, or for ever.
-pub struct RunRecord<R>(*const R);
+pub struct Pointer<R>(*const R);
 
-impl<R> Clone for RunRecord<R> {
+impl<R> Clone for Pointer<R> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<R> Copy for RunRecord<R> {}
+impl<R> Copy for Pointer<R> {}
 
 // SAFETY: only a shared reference is made of it, and `R: Sync`.
-unsafe impl<R: Sync> Send for RunRecord<R> {}
+unsafe impl<R: Sync> Send for Pointer<R> {}
 
-impl<R> RunRecord<R> {
+impl<R> Pointer<R> {
     /// Names a record.
     ///
     /// # Safety
@@ -61,11 +63,17 @@ impl<C: Chip> Engine<C> {
     /// What an AICPU thread does with an order. Returns 0 or a negative status.
     pub fn carry_out(&self, order: Order<C>) -> i32 {
         match order {
-            Order::Run(RunRecord(record)) => {
+            Order::Run(Pointer(record)) => {
                 let pool = self.pool();
                 let _turn = pool.turns().map(|turns| turns.enter(pool));
                 // SAFETY: the order has not ended, for this thread is in it (invariant).
                 self.executor().execute(unsafe { &*record })
+            }
+            Order::Load(Pointer(body)) => {
+                // SAFETY: the order has not ended, for this thread is in it (invariant).
+                let loaded = self.executor().load(unsafe { &*body });
+                self.set_load_fault(loaded.err());
+                0
             }
             Order::Unload { id, generation } => {
                 let outcome = self.executor().unload(id, Some(generation));

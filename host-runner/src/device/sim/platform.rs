@@ -17,8 +17,11 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::guarded_call::guarded;
 use super::guarded_call::trace::{self, Trace};
+use super::load_trace;
+use super::memory::Ledger;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
+use crate::device::Holder;
 use crate::device::resident_symbols::ResidentSymbols;
 
 /// Polls that only pause the processor.
@@ -42,34 +45,38 @@ const LISTED_SLOTS: SlotConfig = SlotConfig { mode: SlotMode::Anonymous, ..SLOTS
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
     symbols: &'static ResidentSymbols,
-    /// Made when the first orchestration is loaded.
+    /// Made when the first orchestration is loaded, or the number of callables is asked for.
     slots: OnceLock<SlotArena>,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
-    /// Through which calls the first exception came that left an orchestration, since it was taken.
+    /// Where loaded code is booked.
+    ledger: Arc<Ledger>,
+    /// Through which calls the first exception came that left an orchestration in a run, since it
+    /// was taken.
     thrown: Mutex<Option<Trace>>,
 }
 
 impl<C: Chip> SimPlatform<C> {
-    /// The machine around `pool`.
-    pub fn new(pool: Arc<CorePool<C>>) -> Self {
+    /// The machine around `pool`, with the books of the device's memory.
+    pub fn new(pool: Arc<CorePool<C>>, ledger: Arc<Ledger>) -> Self {
         Self {
             pool,
             symbols: ResidentSymbols::open(),
             slots: OnceLock::new(),
             lister: OnceLock::new(),
+            ledger,
             thrown: Mutex::new(None),
         }
     }
 
-    /// Through which calls the first exception came that has left code of an orchestration since the
-    /// last call of this, the innermost first; `None` without one.
+    /// Through which calls the first exception came that has left code of an orchestration in a run
+    /// since the last call of this, the innermost first; `None` without one.
     pub fn take_thrown(&self) -> Option<Trace> {
         self.thrown.lock().take()
     }
 
     /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
-    /// loaded; the first call counts.
+    /// loaded, and before the executor is asked for its capacity; the first call counts.
     pub fn list_code(&self, lister: Arc<CodeLister>) {
         // The only error is that there is one already.
         let _first = self.lister.set(lister);
@@ -77,6 +84,14 @@ impl<C: Chip> SimPlatform<C> {
 }
 
 impl<C: Chip> SimPlatform<C> {
+    /// The executable memory, by now of the kind that goes with the lister.
+    fn slots(&self) -> &SlotArena {
+        self.slots.get_or_init(|| {
+            let is_listed = self.lister.get().is_some();
+            SlotArena::new(if is_listed { LISTED_SLOTS } else { SLOTS })
+        })
+    }
+
     /// Lets others go on, if threads take turns; false if the calling thread does not.
     ///
     /// Inlined: without a seed it is one branch that never changes.
@@ -149,11 +164,11 @@ impl<C: Chip> Platform for SimPlatform<C> {
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
 
     fn code_memory(&self, id: CallableId) -> &Mutex<Slot> {
-        let slots = self.slots.get_or_init(|| {
-            let is_listed = self.lister.get().is_some();
-            SlotArena::new(if is_listed { LISTED_SLOTS } else { SLOTS })
-        });
-        slots.slot(id)
+        self.slots().slot(id)
+    }
+
+    fn callable_slots(&self) -> usize {
+        self.slots().capacity()
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
@@ -176,12 +191,15 @@ impl<C: Chip> Platform for SimPlatform<C> {
     }
 
     fn code_loaded(&self, code: &LoadedCode<'_>) {
+        self.ledger.take(Holder::Code, code.range.span);
+        load_trace::note(code.range);
         if let Some(lister) = self.lister.get() {
             lister.loaded(code);
         }
     }
 
     fn code_unloading(&self, range: &LoadedRange) {
+        self.ledger.give_back(Holder::Code, range.span);
         if let Some(lister) = self.lister.get() {
             lister.unloading(range);
         }
@@ -190,7 +208,9 @@ impl<C: Chip> Platform for SimPlatform<C> {
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         // SAFETY: the caller's promise.
         guarded(|| unsafe { call.invoke() }).map_err(|text| {
-            self.thrown.lock().get_or_insert_with(trace::last);
+            if is_of_run(call) {
+                self.thrown.lock().get_or_insert_with(trace::last);
+            }
             let mut kept = ExceptionText::new();
             for character in text.chars() {
                 if kept.write_char(character).is_err() {
@@ -200,6 +220,12 @@ impl<C: Chip> Platform for SimPlatform<C> {
             kept
         })
     }
+}
+
+/// Whether a run makes this call, and not a load or an unload that may be going on beside it: what
+/// constructors throw is for `load_trace`.
+fn is_of_run(call: ForeignCall) -> bool {
+    !matches!(call, ForeignCall::Initialiser(_) | ForeignCall::Finaliser(_))
 }
 
 /// Start of the tables.

@@ -5,12 +5,14 @@ use std::sync::atomic::AtomicI32;
 use protocol::{A2a3, A5, StatusCode};
 
 use super::*;
-use crate::arguments::Arguments;
 use crate::device::RingConfig;
-use crate::registry::Registry;
-use crate::run::{self, Bound, RunConfig, RunError};
-use crate::test_callables::{callable, kernel, orchestration, storing};
+use crate::test_callables::{callable, kernel, orchestration, store_kernel};
+use placed::{Placed, int_at};
 
+mod loading;
+mod placed;
+mod report;
+mod together;
 mod unloading;
 
 const RINGS: RingConfig = RingConfig { task_window: 16, heap_bytes: 1 << 16, dep_pool: 0 };
@@ -26,30 +28,24 @@ fn launch() -> Launch {
     }
 }
 
-/// Registers a callable of one output and one scalar, and runs it once.
-fn register_and_run<C: Chip>(
-    device: &mut SimDevice<C>,
-    callable: &crate::callable::Callable,
-    config: &RunConfig,
-) -> Result<i32, RunError> {
-    let mut registry = Registry::default();
-    let (id, generation) = registry.register(device, "test", callable.blob()).unwrap();
-    let entry = registry.entry(id, generation).unwrap();
-    let bound = Bound { id: id.raw(), generation };
-    let mut output = [0_i32];
-    let mut arguments = Arguments::new();
-    arguments.push_output(&mut output, &[1]).unwrap();
-    arguments.push_scalar(41).unwrap();
-    let end = run::execute(device, entry, bound, true, &mut arguments, (config, RINGS));
-    end.result.map(|_| output[0])
+/// The callable under id 0, ready to be run.
+fn loaded<C: Chip>(device: &SimDevice<C>, callable: &crate::callable::Callable) -> Placed {
+    let placed = Placed::new(device, 0, callable);
+    placed.load(device).unwrap();
+    placed
 }
 
 fn runs_on_all_its_cores<C: Chip>(clusters: u32, threads: u32) {
-    let mut device = SimDevice::<C>::open().unwrap();
+    let device = SimDevice::<C>::open().unwrap();
     let facts = device.facts();
     assert_eq!((facts.clusters_max, facts.aicpu_threads_max), (clusters, threads));
-    let config = RunConfig { block_dim: clusters, aicpu_threads: threads, ..RunConfig::default() };
-    assert_eq!(register_and_run(&mut device, &storing(1), &config).unwrap(), 42);
+    let launch = Launch { clusters, aicpu_threads: threads, ..launch() };
+    let output = device.allocate(4, Holder::User).unwrap();
+    let body = "store(0, args.scalars[0], args.scalars[1]);";
+    let storing = callable(orchestration(body), vec![store_kernel(0, 1)]);
+    let storing = loaded(&device, &storing);
+    let outcome = storing.run(&device, &[output.raw(), 41], &launch).unwrap();
+    assert_eq!((outcome.fault, int_at(&device, output)), (None, 42));
 }
 
 #[test]
@@ -68,26 +64,20 @@ fn counting() -> crate::callable::Callable {
 
 /// A launch starts more threads than a run has places; they come during the run and after it.
 fn surplus_threads_change_nothing<C: Chip>() {
-    let mut device = SimDevice::<C>::open().unwrap();
-    let mut registry = Registry::default();
-    let (id, generation) = registry.register(&mut device, "test", counting().blob()).unwrap();
-    let bound = Bound { id: id.raw(), generation };
+    let device = SimDevice::<C>::open().unwrap();
+    let counting = loaded(&device, &counting());
     let counter = AtomicI32::new(0);
     let address = counter.as_ptr().expose_provenance() as u64;
     for run in 1..=60 {
         let places = 1 + run as usize % C::MAX_AICPU_THREADS;
-        let entry = registry.entry(id, generation).unwrap();
-        let mut arguments = Arguments::new();
-        arguments.push_scalar(address).unwrap();
-        let config =
-            RunConfig { block_dim: 1, aicpu_threads: places as u32, ..RunConfig::default() };
-        let end = run::execute(&mut device, entry, bound, true, &mut arguments, (&config, RINGS));
-        entry.loaded |= end.loaded;
-        end.result.unwrap();
+        // CAST: a handful.
+        let launch = Launch { aicpu_threads: places as u32, ..launch() };
+        assert_eq!(counting.run(&device, &[address], &launch).unwrap().fault, None);
         assert_eq!(counter.load(Ordering::SeqCst), run);
 
         // As many as to fill the places of a run and more, with the record of the run that is over.
-        let (engine, record) = (&device.parts.engine, &*device.parts.record);
+        let (engine, site) = (&device.parts.engine, device.site());
+        let record = &*site.record;
         std::thread::scope(|scope| {
             let late = |_| scope.spawn(|| engine.executor().execute(record));
             let threads: Vec<_> = (0..C::LAUNCHED_AICPU_THREADS).map(late).collect();
@@ -107,27 +97,23 @@ fn surplus_threads_that_come_late_change_nothing_on_either_chip() {
 
 #[test]
 fn surplus_threads_that_come_with_the_others_are_sent_away() {
-    let mut device = SimDevice::<A2a3>::open().unwrap();
-    let mut registry = Registry::default();
-    let (id, generation) = registry.register(&mut device, "test", counting().blob()).unwrap();
+    let device = SimDevice::<A2a3>::open().unwrap();
+    let counting = loaded(&device, &counting());
     let counter = AtomicI32::new(0);
-    let entry = registry.entry(id, generation).unwrap();
-    let mut arguments = Arguments::new();
-    arguments.push_scalar(counter.as_ptr().expose_provenance() as u64).unwrap();
-    let config = RunConfig { block_dim: 2, aicpu_threads: 2, ..RunConfig::default() };
-    let bound = Bound { id: id.raw(), generation };
-    run::execute(&mut device, entry, bound, true, &mut arguments, (&config, RINGS)).result.unwrap();
-    // What the device does for a run, with a launch of more threads than the run has places.
     let launch = Launch { clusters: 2, aicpu_threads: 2, ..launch() };
+    let address = counter.as_ptr().expose_provenance() as u64;
+    assert_eq!(counting.run(&device, &[address], &launch).unwrap().fault, None);
+    // What the device does for a run, with a launch of more threads than the run has places.
     for run in 2..=50 {
-        device.parts.prepare(&launch).unwrap();
-        device.parts.record.body_mut().register_new_callable_id = 0;
-        let Parts { aicpu, engine, record, .. } = &*device.parts;
+        let mut site = device.site();
+        site.prepare(&launch).unwrap();
+        let record = &*site.record;
+        let Parts { aicpu, engine, .. } = &*device.parts;
         // SAFETY: the record is not written until the threads are back.
         let order = unsafe {
-            engine.set_record(&raw const **record);
+            engine.set_record(&raw const *record);
             engine.pool().begin_run(record, 2);
-            Order::Run(RunRecord::new(&raw const **record))
+            Order::Run(Pointer::new(&raw const *record))
         };
         aicpu.begin(order, A2a3::MAX_AICPU_THREADS);
         let outcome = device.finish(&launch).unwrap();
@@ -138,9 +124,9 @@ fn surplus_threads_that_come_with_the_others_are_sent_away() {
 
 #[test]
 fn launches_that_no_device_can_carry_out_are_refused() {
-    let mut device = SimDevice::<A2a3>::open().unwrap();
-    let mut check = |launch: Launch, part: &str| {
-        let text = device.run(&launch).unwrap_err().to_string();
+    let device = SimDevice::<A2a3>::open().unwrap();
+    let check = |launch: Launch, part: &str| {
+        let text = device.run(&launch, &mut |_| {}).unwrap_err().to_string();
         assert!(text.contains(part), "{text}");
     };
     check(Launch { clusters: 0, ..launch() }, "0 clusters");
@@ -155,8 +141,8 @@ fn launches_that_no_device_can_carry_out_are_refused() {
 
 #[test]
 fn a_run_without_a_callable_is_a_fault() {
-    let mut device = SimDevice::<A2a3>::open().unwrap();
-    let outcome = device.run(&launch()).unwrap();
+    let device = SimDevice::<A2a3>::open().unwrap();
+    let outcome = device.run(&launch(), &mut |_| {}).unwrap();
     let fault = outcome.fault.unwrap();
     assert_eq!(StatusCode::from_code(fault.code), Some(StatusCode::CallableIdInvalid));
 }
@@ -166,16 +152,16 @@ fn a_lost_device_keeps_what_is_in_use_and_refuses_everything() {
     let endless = "#include <time.h>\nextern \"C\" void kernel_entry(long *) { \
                    for (;;) { timespec pause{0, 1000000}; nanosleep(&pause, nullptr); } }";
     let stuck = callable(orchestration("store(0, 8, 1);"), vec![kernel(0, endless)]);
-    let mut device = SimDevice::<A2a3>::open().unwrap();
-    let address = device.allocate(8).unwrap();
+    let device = SimDevice::<A2a3>::open().unwrap();
+    let address = device.allocate(8, Holder::User).unwrap();
     let short = Duration::from_millis(200);
-    let config = RunConfig { block_dim: 1, timeout: short, grace: short, ..RunConfig::default() };
-    let lost = register_and_run(&mut device, &stuck, &config);
-    assert!(matches!(lost, Err(RunError::DeviceLost(_))), "{lost:?}");
+    let stuck = loaded(&device, &stuck);
+    let lost = stuck.run(&device, &[], &Launch { timeout: short, grace: short, ..launch() });
+    assert!(matches!(lost, Err(DeviceError::Lost(_))), "{lost:?}");
 
-    assert!(matches!(device.run(&launch()), Err(DeviceError::Gone)));
-    assert_eq!(device.free(address), Err(MemoryError::UnknownAddress { address }));
+    assert!(matches!(device.run(&launch(), &mut |_| {}), Err(DeviceError::Gone)));
+    assert_eq!(device.free(address), Err(MemoryError::Gone));
     assert_eq!(device.usage(), DeviceUsage::default());
-    device.run_record().worker_count = 7;
+    assert_eq!(device.memory_report(), DeviceMemoryReport::default());
     drop(device);
 }

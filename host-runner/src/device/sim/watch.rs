@@ -1,9 +1,9 @@
-//! Watching the AICPU threads of a device: until they come back, or until it is clear that they do
+//! Watching the AICPU threads of a run: until they come back, or until it is clear that they do
 //! not, and in what they hang.
 //!
 //! ```text
-//!  run:     begin ─▶ time limit ─▶ fault ─▶ grace ─┬▶ all back: the fault is the outcome
-//!  unload:  begin ─▶ unload limit ─────────────────┴▶ stuck: the device is lost, the cause named
+//!  begin ─▶ time limit ─▶ fault ─▶ grace ─┬▶ all back: the fault is the outcome
+//!                                         └▶ stuck: the device is lost, the cause named
 //! ```
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,6 @@ use aicpu_executor::{ForeignFunction, RunOutcome};
 use protocol::Chip;
 
 use super::core::Busy;
-use super::order::Order;
 use super::{Parts, SimDevice};
 use crate::device::{DeviceLost, Launch, LostCause};
 
@@ -21,7 +20,7 @@ const REPORT_AGAIN: Duration = Duration::from_millis(10);
 
 impl<C: Chip> SimDevice<C> {
     /// Waits for everything that the run has set in motion.
-    pub(super) fn finish(&mut self, launch: &Launch) -> Result<RunOutcome, DeviceLost> {
+    pub(super) fn finish(&self, launch: &Launch) -> Result<RunOutcome, DeviceLost> {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let executor = engine.executor();
         let end = Instant::now() + launch.timeout;
@@ -48,7 +47,7 @@ impl<C: Chip> SimDevice<C> {
                 Some(busy) if Duration::from_nanos(busy.nanoseconds) >= launch.grace => {
                     self.hanging_kernel(busy)
                 }
-                _ => match executor.running_call() {
+                _ => match executor.running_call_of_run() {
                     Some(call) if call.function != ForeignFunction::Entry => {
                         LostCause::Function(Box::new(call))
                     }
@@ -69,33 +68,5 @@ impl<C: Chip> SimDevice<C> {
             func_id: self.parts.engine.func_id_of(busy.function),
             running: Duration::from_nanos(busy.nanoseconds),
         }
-    }
-
-    /// Has an AICPU thread unload, because destructors are code of the user and may never return.
-    /// The device is lost then, and marked so.
-    pub(super) fn unload(&mut self, order: Order<C>) -> Result<(), DeviceLost> {
-        if self.lost {
-            return Ok(());
-        }
-        let Parts { aicpu, engine, .. } = &*self.parts;
-        aicpu.begin(order, 1);
-        let ended = aicpu.wait(Instant::now() + self.unload_limit).or_else(|stuck| {
-            let call = engine.executor().running_call();
-            match call.filter(|call| engine.executor().quarantine(call.callable)) {
-                Some(destructor) => Err(LostCause::Function(Box::new(destructor))),
-                // It has returned at the last moment: the rest is no code of the user.
-                None => aicpu.wait(Instant::now() + self.unload_limit).map_err(|_| {
-                    tracing::error!(?stuck, "unloading hangs outside the code of the user");
-                    LostCause::Executor
-                }),
-            }
-        });
-        let cause = match ended {
-            Ok(ended) if ended.panicked => LostCause::Executor,
-            Ok(_) => return Ok(()),
-            Err(cause) => cause,
-        };
-        self.lose();
-        Err(DeviceLost { cause, fault: None })
     }
 }

@@ -95,10 +95,7 @@ fn a_run_writes_the_functions_it_loads_into_the_map_for_perf() {
     };
     let fields: Vec<_> = maps.lines().find(holds).unwrap().split_whitespace().collect();
     assert_eq!((fields[1], &fields[4..]), ("r-xp", &["0"][..]), "{fields:?}");
-    let listed = || {
-        let state = worker.state();
-        state.opening.lister.as_ref().map(|lister| lister.listed_for_gdb())
-    };
+    let listed = || worker.shared.lister.as_ref().map(|lister| lister.listed_for_gdb());
     assert_eq!(listed(), Some(1));
     worker.unregister(&handle).unwrap();
     assert_eq!(listed(), Some(0), "off the list before it goes");

@@ -263,6 +263,55 @@ fn the_memory_goes_with_the_slot_wherever_that_was_moved_to() {
 }
 
 #[test]
+fn there_is_a_slot_for_every_id_and_those_that_are_not_used_cost_nothing() {
+    let name = "life::there_is_a_slot_for_every_id_and_those_that_are_not_used_cost_nothing";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let program = program(11);
+    for config in all_ways() {
+        let before = mappings().len();
+        let arena = SlotArena::new(config);
+        assert_eq!(arena.capacity(), 1024, "{config:?}");
+        assert!(mappings().len() <= before + 4, "{config:?}");
+        let raws = [0, 63, 64, 1023];
+        let bases = raws.map(|raw| {
+            let id = CallableId::new(raw).unwrap();
+            load(&mut *arena.slot(id).lock(), &program.plan()).unwrap()
+        });
+        for pair in bases.windows(2) {
+            assert!(pair[0] + (16 << 20) < pair[1], "{config:?}: {bases:x?}");
+        }
+        assert!(bases.iter().all(|base| call(base + program.starts[0] as u64) == 11));
+        assert!(mappings().len() <= before + 4 + raws.len() * 16, "{config:?}");
+        drop(arena);
+        assert_eq!(mappings().len(), before, "{config:?}");
+    }
+}
+
+#[test]
+fn threads_that_ask_at_the_same_time_make_each_slot_once() {
+    for _ in 0..40 {
+        let arena = SlotArena::new(SlotConfig { slot_bytes: 64 << 10, ..SlotConfig::DEFAULT });
+        let (last, start) = (arena.capacity() - 1, std::sync::Barrier::new(3));
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (arena, start) = (&arena, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    for step in 0..50_i64 {
+                        arena.slot(CallableId::new(3 * step + thread).unwrap());
+                    }
+                });
+            }
+        });
+        // A slot that is made twice takes the memory of another.
+        let last = CallableId::new(i64::try_from(last).unwrap()).unwrap();
+        assert_eq!(arena.slot(last).lock().mode(), Some(SlotMode::DualMapped));
+    }
+}
+
+#[test]
 fn the_first_mode_is_the_dual_mapping_on_this_system() {
     let arena = SlotArena::default();
     let modes: BTreeSet<String> =

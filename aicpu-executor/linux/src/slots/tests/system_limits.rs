@@ -48,11 +48,38 @@ fn address_space_that_cannot_be_had_is_an_error_with_its_size() {
         let bytes = (128 << 10) + 64 * ((16 << 20) + (64 << 10));
         let error = failed(MemoryOperation::Reserve, bytes, Errno::NOMEM);
         assert_eq!(run(config, &program), Err(error), "{config:?}");
+        assert_eq!(SlotArena::new(config).capacity(), 64);
         assert!(error.to_string().contains("0x40420000 bytes"), "{error}");
         // One slot alone has room.
         let mut slot = Slot::standalone(config).unwrap();
         let base = load(&mut slot, &program.plan()).unwrap();
         assert_eq!(call(base + program.starts[0] as u64), 6);
+    }
+}
+
+#[test]
+fn address_space_for_fewer_slots_makes_fewer_ids_and_no_worse_mode() {
+    let name = "system_limits::address_space_for_fewer_slots_makes_fewer_ids_and_no_worse_mode";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    // Enough for one view of 1024 slots, and for two of 64.
+    limit(Resource::As, 20 << 30);
+    let program = program(9);
+    for config in all_ways().into_iter().take(2).chain([SlotConfig::DEFAULT]) {
+        let arena = SlotArena::new(config);
+        assert_eq!(arena.capacity(), 64, "{config:?}");
+        let slot = |raw| arena.slot(CallableId::new(raw).unwrap()).lock();
+        assert_eq!(slot(63).mode(), Some(SlotMode::DualMapped));
+        let base = load(&mut *slot(63), &program.plan()).unwrap();
+        assert_eq!(call(base + program.starts[0] as u64), 9);
+        for beyond in [64, 1023] {
+            let error = MemoryError {
+                os_error: 0,
+                ..failed(MemoryOperation::Reserve, 16 << 20, Errno::PERM)
+            };
+            assert_eq!(slot(beyond).place(&program.plan()), Err(error));
+        }
     }
 }
 

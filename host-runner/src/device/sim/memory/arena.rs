@@ -5,12 +5,14 @@
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use protocol::{DeviceAddr, RING_COUNT};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;
 
-use crate::device::MemoryError;
+use super::Ledger;
+use crate::device::{Holder, MemoryError};
 
 /// One mapping, zero until touched.
 #[derive(Debug)]
@@ -79,6 +81,7 @@ struct Sizes {
 pub struct Arenas {
     mapped: Option<(Sizes, Arena, Arena)>,
     generation: u32,
+    ledger: Arc<Ledger>,
 }
 
 /// Where the arenas of a run are.
@@ -93,6 +96,11 @@ pub struct ArenaAddresses {
 }
 
 impl Arenas {
+    /// No arenas yet; what will be mapped goes into these books.
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, ..Self::default() }
+    }
+
     /// Arenas of exactly these sizes: those of the last run if they are, else new ones.
     ///
     /// # Errors
@@ -109,8 +117,13 @@ impl Arenas {
         let sizes = Sizes { shared, heap };
         if self.mapped.as_ref().is_none_or(|(mapped, ..)| *mapped != sizes) {
             // First give back, then map: both together may be more than the machine has.
-            self.mapped = None;
+            if let Some((old, ..)) = self.mapped.take() {
+                self.ledger.give_back(Holder::RunArena, old.shared);
+                self.ledger.give_back(Holder::RunArena, old.heap);
+            }
             self.mapped = Some((sizes, Arena::map(shared)?, Arena::map(heap)?));
+            self.ledger.take(Holder::RunArena, shared);
+            self.ledger.take(Holder::RunArena, heap);
             self.generation = self.generation.wrapping_add(1);
         }
         match &self.mapped {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aicpu_executor::{ForeignFunction, UnloadOutcome};
 
+use super::super::engine::SimExecutor;
 use super::*;
 use crate::device::LostCause;
 
@@ -25,7 +26,7 @@ fn counting() -> crate::callable::Callable {
         static Object object{reinterpret_cast<volatile uint32_t *>(args.scalars[0])}; \
         object.steps[0] = object.steps[0] + 1; \
         while (object.steps[1]) nanosleep(&pause, nullptr); \
-        store(0, args.tensors[0].data, 7);";
+        store(0, args.scalars[1], 7);";
     callable(orchestration(body), vec![storing_kernel()])
 }
 
@@ -35,29 +36,26 @@ fn storing_kernel() -> crate::callable::KernelImage {
 
 /// Runs the callable while `meanwhile` is done as soon as its entry has begun; returns the output.
 fn run_and(
-    device: &mut SimDevice<A2a3>,
+    device: &SimDevice<A2a3>,
     steps: &'static Steps,
-    config: &RunConfig,
+    launch: &Launch,
     meanwhile: impl FnOnce(&SimExecutor<A2a3>, CallableId, u32) + Send,
-) -> Result<i32, RunError> {
-    let (mut registry, callable) = (Registry::default(), counting());
-    let (id, generation) = registry.register(device, "test", callable.blob()).unwrap();
+) -> Result<i32, DeviceError> {
+    let placed = loaded(device, &counting());
+    let output = device.allocate(4, Holder::User).unwrap();
     let engine = Arc::clone(&device.parts.engine);
     std::thread::scope(|scope| {
+        let placed = &placed;
         scope.spawn(move || {
             while steps.entered.load(Ordering::SeqCst) == 0 {
                 std::thread::yield_now();
             }
-            meanwhile(engine.executor(), id, generation);
+            meanwhile(engine.executor(), placed.id, placed.generation);
         });
-        let entry = registry.entry(id, generation).unwrap();
-        let bound = Bound { id: id.raw(), generation };
-        let mut output = [0_i32];
-        let mut arguments = Arguments::new();
-        arguments.push_output(&mut output, &[1]).unwrap();
-        arguments.push_scalar(std::ptr::from_ref(steps).expose_provenance() as u64).unwrap();
-        let end = run::execute(device, entry, bound, true, &mut arguments, (config, RINGS));
-        end.result.map(|_| output[0])
+        let address = std::ptr::from_ref(steps).expose_provenance() as u64;
+        let outcome = placed.run(device, &[address, output.raw()], launch)?;
+        assert_eq!(outcome.fault, None);
+        Ok(int_at(device, output))
     })
 }
 
@@ -65,17 +63,17 @@ fn steps() -> &'static Steps {
     Box::leak(Box::default())
 }
 
-fn short(aicpu_threads: u32) -> RunConfig {
-    RunConfig { block_dim: 1, aicpu_threads, ..RunConfig::default() }
+fn on_threads(aicpu_threads: u32) -> Launch {
+    Launch { aicpu_threads, ..launch() }
 }
 
 #[test]
 fn unloading_during_a_run_is_deferred_to_its_end_and_done_once() {
     for aicpu_threads in [1, 3] {
-        let (mut device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
+        let (device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
         steps.hold_entry.store(1, Ordering::SeqCst);
         let output =
-            run_and(&mut device, steps, &short(aicpu_threads), |executor, id, generation| {
+            run_and(&device, steps, &on_threads(aicpu_threads), |executor, id, generation| {
                 let call = executor.running_call().unwrap();
                 assert_eq!((call.callable, call.function), (id, ForeignFunction::Entry));
                 let stale = UnloadOutcome::Stale { loaded: generation };
@@ -98,22 +96,22 @@ fn unloading_during_a_run_is_deferred_to_its_end_and_done_once() {
 
 #[test]
 fn a_destructor_that_hangs_at_the_end_of_a_run_is_named_by_the_run() {
-    let (mut device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
+    let (device, steps) = (SimDevice::<A2a3>::open().unwrap(), steps());
     steps.hold_destructor.store(1, Ordering::SeqCst);
     steps.hold_entry.store(1, Ordering::SeqCst);
     let (timeout, grace) = (Duration::from_millis(500), Duration::from_millis(300));
-    let config = RunConfig { timeout, grace, ..short(2) };
-    let lost = run_and(&mut device, steps, &config, |executor, id, generation| {
+    let launch_of_it = Launch { timeout, grace, ..on_threads(2) };
+    let lost = run_and(&device, steps, &launch_of_it, |executor, id, generation| {
         assert_eq!(executor.unload(id, Some(generation)), UnloadOutcome::Deferred);
         steps.hold_entry.store(0, Ordering::SeqCst);
     });
-    let Err(RunError::DeviceLost(lost)) = lost else { panic!("{lost:?}") };
+    let Err(DeviceError::Lost(lost)) = lost else { panic!("{lost:?}") };
     let LostCause::Function(call) = &lost.cause else { panic!("{lost:?}") };
     assert!(matches!(call.function, ForeignFunction::Destructor { .. }), "{call}");
     let fault = lost.fault.as_ref().unwrap();
     assert_eq!(fault.code, StatusCode::DestructorTimeout.code(), "{fault:?}");
     assert_eq!(steps.destroyed.load(Ordering::SeqCst), 1);
-    assert!(matches!(device.run(&launch()), Err(DeviceError::Gone)));
+    assert!(matches!(device.run(&launch(), &mut |_| {}), Err(DeviceError::Gone)));
     assert_eq!(device.unload_orchestration(CallableId::new(0).unwrap(), 1), Ok(()));
     steps.hold_destructor.store(0, Ordering::SeqCst);
 }

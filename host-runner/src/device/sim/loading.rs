@@ -1,0 +1,105 @@
+//! Loading and unloading orchestrations, on a thread that may be lost.
+//!
+//! Constructors and destructors are code of the user and may never return. So an AICPU thread of
+//! their own runs them, and whoever gave the order watches it:
+//!
+//! ```text
+//!  begin ─▶ limit ─┬▶ back: done, or a fault of the load
+//!                  └▶ stuck: the slot is closed, the device is lost, the cause named
+//! ```
+//!
+//! A run that is in flight meanwhile has nothing to do with it. It goes on to its end, its outputs
+//! can be read, and only then the loss shows: nothing new starts on the device.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Instant;
+
+use protocol::{CallableId, Chip};
+
+use super::aicpu_threads::AicpuThreads;
+use super::order::{Order, Pointer};
+use super::{Parts, SimDevice};
+use crate::device::{
+    DeviceError, DeviceLost, Holder, LoadFault, LostCause, MemoryError, OrchestrationLoad,
+};
+
+impl<C: Chip> SimDevice<C> {
+    /// Has the loader's thread load an orchestration.
+    pub(super) fn load(&self, load: &OrchestrationLoad<'_>) -> Result<(), DeviceError> {
+        let address = load.address;
+        let bytes = usize::try_from(load.bytes)
+            .map_err(|_| MemoryError::OutOfRange { address, bytes: usize::MAX })?;
+        let Parts { engine, memory, .. } = &*self.parts;
+        let loader = self.loader();
+        if self.is_lost() {
+            return Err(DeviceError::Gone);
+        }
+        // Both stay until the thread is back: the image even if somebody frees it.
+        let (image, body) = (memory.place(address, bytes)?, Box::new(load.body()));
+        memory.ledger().restart(Holder::Tensors(load.id));
+        // SAFETY: the body stays where it is until the thread is back, or for ever.
+        let order = Order::Load(unsafe { Pointer::new(&raw const *body) });
+        if let Err(lost) = self.carry_out(&loader, order, Some(load.id)) {
+            std::mem::forget((image, body));
+            return Err(lost.into());
+        }
+        match engine.take_load_fault() {
+            Some((fault, thrown)) => Err(LoadFault::new(load.id, &fault, thrown).into()),
+            // A run has lost it meanwhile.
+            None if self.is_lost() => Err(DeviceError::Gone),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the loader's thread unload; of a lost device nothing is.
+    pub(super) fn unload(&self, order: Order<C>) -> Result<(), DeviceLost> {
+        let loader = self.loader();
+        if self.is_lost() {
+            return Ok(());
+        }
+        let id = match order {
+            Order::Unload { id, .. } => Some(id),
+            _ => None,
+        };
+        self.carry_out(&loader, order, id)
+    }
+
+    /// The thread that loads and unloads; waits for its last order.
+    fn loader(&self) -> MutexGuard<'_, AicpuThreads<Order<C>>> {
+        // The thread is as it was, whatever happened to somebody who watched it.
+        self.parts.loader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the thread carry out an order, which calls code of `id`, or of any callable. The device is
+    /// lost where it does not come back, and marked so.
+    fn carry_out(
+        &self,
+        loader: &AicpuThreads<Order<C>>,
+        order: Order<C>,
+        id: Option<CallableId>,
+    ) -> Result<(), DeviceLost> {
+        let executor = self.parts.engine.executor();
+        loader.begin(order, 1);
+        let ended = loader.wait(Instant::now() + self.unload_limit).or_else(|stuck| {
+            let call = match id {
+                Some(id) => executor.running_call_of(id),
+                None => executor.running_call(),
+            };
+            match call.filter(|call| executor.quarantine(call.callable)) {
+                Some(call) => Err(LostCause::Function(Box::new(call))),
+                // It has returned at the last moment: the rest is no code of the user.
+                None => loader.wait(Instant::now() + self.unload_limit).map_err(|_| {
+                    tracing::error!(?stuck, "loading hangs outside the code of the user");
+                    LostCause::Executor
+                }),
+            }
+        });
+        let cause = match ended {
+            Ok(ended) if ended.panicked => LostCause::Executor,
+            Ok(_) => return Ok(()),
+            Err(cause) => cause,
+        };
+        self.close();
+        Err(DeviceLost { cause, fault: None })
+    }
+}

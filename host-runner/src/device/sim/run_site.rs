@@ -1,0 +1,100 @@
+//! The run record of a device and the arenas of its runs: what one run at a time has for itself.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use protocol::{Chip, HandshakeRecord, RuntimeBody, RuntimeRecord};
+use zerocopy::FromZeros;
+
+use super::core::identity;
+use super::engine::SimExecutor;
+use super::memory::{Arenas, Ledger};
+use crate::device::{DeviceError, Launch, MemoryError, RingConfig};
+
+/// What a run has for itself.
+pub struct RunSite<C: Chip> {
+    arenas: Arenas,
+    /// As the last run left it.
+    pub record: Box<C::Runtime>,
+    /// Number of the last run; never 0.
+    number: NonZeroU32,
+}
+
+impl<C: Chip> RunSite<C> {
+    /// Without arenas, and with a run record that names no callable.
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        // Any number: it only has to differ from one run to the next.
+        Self { arenas: Arenas::new(ledger), record: empty_record::<C>(), number: NonZeroU32::MIN }
+    }
+
+    /// Leaves the record where it is, for good: threads may still look at it.
+    pub fn lose(&mut self) {
+        std::mem::forget(std::mem::replace(&mut self.record, empty_record::<C>()));
+    }
+
+    /// Fills what the device itself knows of the run record.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Rings`] and [`DeviceError::Memory`].
+    pub fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
+        let rings = launch.rings;
+        let RingConfig { task_window, dep_pool, .. } = rings;
+        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
+            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
+        let heap = match rings.heap_bytes {
+            0 => protocol::HEAP_BYTES_DEFAULT,
+            bytes => bytes,
+        };
+        let size = |bytes: u64| {
+            usize::try_from(bytes).map_err(|_| MemoryError::Exhausted { bytes: usize::MAX })
+        };
+        let arenas = self.arenas.prepare(size(region)?, size(heap)?)?;
+
+        let clusters = launch.clusters as usize;
+        let body = self.record.body_mut();
+        // CAST: a chip has at most a few hundred cores and a handful of threads.
+        body.worker_count = launch.clusters as i32 * 3;
+        body.sche_cpu_num = launch.aicpu_threads as i32;
+        body.task_window_size = task_window;
+        body.heap_size = rings.heap_bytes;
+        body.dep_pool_size = dep_pool;
+        body.gm_sm_ptr = arenas.shared;
+        body.gm_heap_ptr = arenas.heap;
+        body.extension.region_generation = arenas.generation;
+        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        body.extension.run_number = self.number.get();
+        // CAST: 2^64 microseconds are more than half a million years.
+        body.extension.stall_timeout_us = launch.stall_timeout.as_micros() as u64;
+        body.extension = body.extension.sealed();
+
+        for (index, handshake) in self.record.workers().iter().enumerate() {
+            reset(handshake);
+            if let Some(identity) = identity(index, clusters) {
+                // ORDERING: Relaxed: starting the run publishes it.
+                handshake.core_type().store(identity.kind as i32, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run record without a callable.
+fn empty_record<C: Chip>() -> Box<C::Runtime> {
+    let mut record = Box::new(C::Runtime::new_zeroed());
+    *record.body_mut() = RuntimeBody::default();
+    record
+}
+
+/// Clears a bring-up record.
+fn reset(handshake: &impl HandshakeRecord) {
+    // ORDERING: Relaxed: no run is in flight; starting one publishes these stores.
+    handshake.aicpu_ready().store(0, Ordering::Relaxed);
+    handshake.aicore_done().store(0, Ordering::Relaxed);
+    handshake.task().store(0, Ordering::Relaxed);
+    handshake.core_type().store(0, Ordering::Relaxed);
+    handshake.physical_core_id().store(0, Ordering::Relaxed);
+    handshake.aicpu_regs_ready().store(0, Ordering::Relaxed);
+    handshake.aicore_regs_ready().store(0, Ordering::Relaxed);
+}

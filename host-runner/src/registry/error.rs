@@ -1,0 +1,138 @@
+//! Why a callable cannot be registered, or not be unregistered.
+
+use aicpu_executor::loader::ImageLabel;
+use protocol::{CallableId, FuncId, WireError};
+
+use crate::device::{DeviceError, DeviceLost, KernelError, MemoryError, OrchestrationError};
+
+/// Why a callable cannot be registered. Nothing of it stays behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The blob is damaged.
+    #[error("the callable's blob is damaged")]
+    Blob(#[from] WireError),
+    /// All ids are taken.
+    #[error("all {limit} callable ids are in use; unregister a callable first")]
+    Full {
+        /// Number of ids.
+        limit: usize,
+    },
+    /// The id that was asked for is beyond what the device has.
+    #[error("callable id {id} is out of range: this device has 0 to {max}", max = limit.saturating_sub(1))]
+    IdOutOfRange {
+        /// As given.
+        id: CallableId,
+        /// Number of ids.
+        limit: usize,
+    },
+    /// The id that was asked for is taken.
+    #[error(
+        "callable id {id} is in use{}; unregister it first, or take another id",
+        name.as_ref().map(|name| format!(" by `{name}`")).unwrap_or_default()
+    )]
+    IdInUse {
+        /// As given.
+        id: CallableId,
+        /// Who has it; `None` while another registration or unregistration of it is under way.
+        name: Option<String>,
+    },
+    /// The orchestration cannot be loaded.
+    #[error("the orchestration of callable `{name}` {image} cannot be loaded")]
+    Orchestration {
+        /// Name of the callable.
+        name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
+        /// Why.
+        #[source]
+        source: OrchestrationError,
+    },
+    /// A kernel cannot be loaded.
+    #[error("the kernel of func_id {func_id} of callable `{name}` {image} cannot be loaded")]
+    Kernel {
+        /// Name of the callable.
+        name: String,
+        /// The kernel.
+        func_id: FuncId,
+        /// Which build of it.
+        image: Box<ImageLabel>,
+        /// Why.
+        #[source]
+        source: KernelError,
+    },
+    /// The device has no room for it.
+    #[error("the device has no room for the orchestration of callable `{name}` {image}")]
+    Memory {
+        /// Name of the callable.
+        name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
+        /// Why.
+        #[source]
+        source: MemoryError,
+    },
+    /// The device has not loaded it.
+    #[error("the device has not loaded the orchestration of callable `{name}` {image}")]
+    Load {
+        /// Name of the callable.
+        name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
+        /// What it says.
+        #[source]
+        source: DeviceError,
+    },
+    /// There is no device to register it on.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+impl RegisterError {
+    /// Whether code of the callable did not return, which has cost the device.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Load { source: DeviceError::Lost(_), .. })
+    }
+
+    /// Whether the device was lost meanwhile, to something else.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Load { source, .. } | Self::Device(source) => matches!(source, DeviceError::Gone),
+            Self::Memory { source, .. } => matches!(source, MemoryError::Gone),
+            Self::Kernel { source, .. } => matches!(source, KernelError::Gone),
+            _ => false,
+        }
+    }
+}
+
+/// A handle of a registration that has ended: `StaleCallable`, as the device calls it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the handle names callable {id} of generation {generation}, which is not registered any more; \
+     use the handle of its last registration"
+)]
+pub struct StaleCallable {
+    /// The id.
+    pub id: CallableId,
+    /// Which use of it.
+    pub generation: u32,
+}
+
+/// Why unregistering did not go smoothly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnregisterError {
+    /// The handle is of another worker.
+    #[error("the handle is of another worker; unregister the callable there")]
+    ForeignHandle,
+    /// It is not registered any more.
+    #[error(transparent)]
+    StaleCallable(#[from] StaleCallable),
+    /// A destructor of the orchestration does not return. The callable is not registered any more;
+    /// nothing can be given back to the device, which is given up.
+    #[error(transparent)]
+    DeviceLost(#[from] DeviceLost),
+    /// It was called from a run of the same worker, whose end it would wait for.
+    #[error("a run cannot wait for its own end; unregister from another thread")]
+    FromRun,
+}

@@ -1,0 +1,157 @@
+//! A device that callables are on, with what they share there.
+//!
+//! A worker replaces a device that it has lost. What was placed on the lost one belongs to it and
+//! goes with it, so each placement holds the device that it is on.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use protocol::DeviceAddr;
+use protocol::callable::parse::CoreCallableView;
+
+use super::orchestrations::{Orchestrations, Uploaded};
+use super::placement::Identity;
+use crate::device::{Device, Holder, KernelError, MemoryError};
+
+/// A device and what the callables on it share.
+pub struct OpenDevice {
+    device: Box<dyn Device>,
+    orchestrations: Mutex<Orchestrations>,
+    /// References to each kernel record, to tell uploads from hits.
+    kernels: Mutex<HashMap<DeviceAddr, usize>>,
+    /// What the run record names, so that a run of the same callable need not write it again.
+    bound: Mutex<Option<Identity>>,
+    /// What users have allocated, and may free.
+    allocated: Mutex<HashSet<DeviceAddr>>,
+    is_lost: AtomicBool,
+}
+
+impl OpenDevice {
+    /// Takes a device that nothing is on.
+    pub fn new(device: Box<dyn Device>) -> Self {
+        Self {
+            device,
+            orchestrations: Mutex::default(),
+            kernels: Mutex::default(),
+            bound: Mutex::default(),
+            allocated: Mutex::default(),
+            is_lost: AtomicBool::new(false),
+        }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &dyn Device {
+        &*self.device
+    }
+
+    /// Notes that the device did not come back: nothing needs to be given back to it.
+    pub fn lose(&self) {
+        // ORDERING: Relaxed: who does not see it yet gives back what the device does not know any
+        // more, which does no harm.
+        self.is_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the device did not come back.
+    pub fn is_lost(&self) -> bool {
+        // ORDERING: Relaxed: see `lose`.
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Makes a kernel resident, or takes another reference to it.
+    pub(super) fn load_kernel(
+        &self,
+        kernel: &CoreCallableView<'_>,
+    ) -> Result<Uploaded, KernelError> {
+        let address = self.device.load_kernel(kernel)?;
+        let mut kernels = locked(&self.kernels);
+        let references = kernels.entry(address).or_default();
+        *references += 1;
+        Ok(Uploaded { address, was_there: *references > 1 })
+    }
+
+    /// Takes back [`load_kernel`](Self::load_kernel).
+    pub(super) fn unload_kernel(&self, record: DeviceAddr) {
+        let mut kernels = locked(&self.kernels);
+        if let Some(references) = kernels.get_mut(&record) {
+            *references -= 1;
+            if *references == 0 {
+                kernels.remove(&record);
+            }
+        }
+        drop(kernels);
+        if let Err(error) = self.device.unload_kernel(record)
+            && !self.is_lost()
+        {
+            tracing::error!(%error, "a kernel of the registry is not loaded");
+        }
+    }
+
+    /// Uploads the image of an orchestration, or takes another reference to it.
+    pub(super) fn upload(&self, image: &[u8]) -> Result<Uploaded, MemoryError> {
+        locked(&self.orchestrations).upload(self.device(), image)
+    }
+
+    /// Takes back [`upload`](Self::upload).
+    pub(super) fn give_back(&self, image: DeviceAddr) {
+        let mut orchestrations = locked(&self.orchestrations);
+        // Freed under the lock: nobody finds the image between the two.
+        if orchestrations.give_back(image) {
+            self.free(image);
+        }
+    }
+
+    /// Frees what is known to be allocated; null is nothing.
+    pub(crate) fn free(&self, address: DeviceAddr) {
+        if !address.is_null()
+            && let Err(error) = self.device.free(address)
+            && !self.is_lost()
+        {
+            tracing::error!(%error, "the registry holds an address that the device does not know");
+        }
+    }
+
+    /// Notes what the run record names from now on; whether it named something else before.
+    pub(crate) fn rebind(&self, identity: Identity) -> bool {
+        locked(&self.bound).replace(identity) != Some(identity)
+    }
+
+    /// Allocates memory for the user.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`].
+    pub(crate) fn allocate(&self, bytes: usize) -> Result<DeviceAddr, MemoryError> {
+        let address = self.device.allocate(bytes, Holder::User)?;
+        locked(&self.allocated).insert(address);
+        Ok(address)
+    }
+
+    /// Frees memory of the user, and no other.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::UnknownAddress`].
+    pub(crate) fn free_of_user(&self, address: DeviceAddr) -> Result<(), MemoryError> {
+        if !locked(&self.allocated).remove(&address) {
+            return Err(MemoryError::UnknownAddress { address });
+        }
+        self.device.free(address)
+    }
+
+    /// Number of distinct orchestration images on it.
+    pub fn image_count(&self) -> usize {
+        locked(&self.orchestrations).count()
+    }
+}
+
+impl std::fmt::Debug for OpenDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenDevice").field("is_lost", &self.is_lost()).finish_non_exhaustive()
+    }
+}
+
+/// Nothing panics between two changes that belong together.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

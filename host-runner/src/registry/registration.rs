@@ -1,0 +1,159 @@
+//! One registered callable: what it is, where it is, and who is in.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aicpu_executor::loader::ImageLabel;
+use protocol::callable::parse::ChipCallableView;
+use protocol::{ArgDirection, CallableId, WireError};
+
+use super::content::ContentKey;
+use super::lease_gate::LeaseGate;
+use super::open_device::OpenDevice;
+use super::placement::{Identity, Placement, Traffic};
+use super::{RegisterError, StaleCallable, build_id};
+use crate::callable::Callable;
+use crate::completion::Completer;
+use crate::device::DeviceLost;
+
+/// How an unregistration ended, for those who wait for it.
+pub type Unregistered = Result<(), DeviceLost>;
+
+/// A registered callable.
+#[derive(Debug)]
+pub struct Registration {
+    name: String,
+    identity: Identity,
+    /// Which build its orchestration is, for messages.
+    label: ImageLabel,
+    blob: Arc<[u8]>,
+    directions: Box<[ArgDirection]>,
+    gate: LeaseGate,
+    has_run: AtomicBool,
+    /// `None` after it was given back.
+    placement: Mutex<Option<Placement>>,
+    /// Who is told when it has been given back.
+    end: Mutex<Option<Completer<Unregistered>>>,
+}
+
+impl Registration {
+    /// Describes a callable that is on no device yet.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the blob.
+    pub(super) fn new(
+        callable: &Callable,
+        id: CallableId,
+        generation: u32,
+    ) -> Result<Self, WireError> {
+        let view = ChipCallableView::parse(callable.blob())?;
+        let digest_prefix = ContentKey::of(callable.blob()).prefix();
+        Ok(Self {
+            name: callable.name().to_owned(),
+            identity: Identity { id, generation, digest_prefix },
+            label: build_id::label(view.orchestration()),
+            directions: view.signature().iter().collect(),
+            blob: callable.blob().into(),
+            gate: LeaseGate::default(),
+            has_run: AtomicBool::new(false),
+            placement: Mutex::default(),
+            end: Mutex::default(),
+        })
+    }
+
+    /// The name in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The id.
+    pub fn id(&self) -> CallableId {
+        self.identity.id
+    }
+
+    /// Which use of the id.
+    pub fn generation(&self) -> u32 {
+        self.identity.generation
+    }
+
+    /// Which build its orchestration is.
+    pub fn label(&self) -> &ImageLabel {
+        &self.label
+    }
+
+    /// What the callable declares to do with the tensor at `index`; what it does not declare may be
+    /// read and written.
+    pub fn direction(&self, index: usize) -> ArgDirection {
+        match self.directions.get(index) {
+            None | Some(ArgDirection::Scalar) => ArgDirection::InOut,
+            Some(declared) => *declared,
+        }
+    }
+
+    /// The orchestration's bytes.
+    pub fn image(&self) -> &[u8] {
+        ChipCallableView::parse(&self.blob).map(|view| view.orchestration()).unwrap_or_default()
+    }
+
+    /// Who is in, and whether anybody may still come.
+    pub(crate) fn gate(&self) -> &LeaseGate {
+        &self.gate
+    }
+
+    /// What a handle of it is told when it has ended.
+    pub fn stale(&self) -> StaleCallable {
+        StaleCallable { id: self.id(), generation: self.generation() }
+    }
+
+    /// Notes a run; true for the first one.
+    pub(crate) fn note_run(&self) -> bool {
+        // ORDERING: Relaxed: a count; only its exactness matters.
+        !self.has_run.load(Ordering::Relaxed) && !self.has_run.swap(true, Ordering::Relaxed)
+    }
+
+    /// Makes sure that the callable is on this device, and hands out where, and what it took if it
+    /// was not there. Called in turn with runs, or before it is published.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`], where it was on another device before and cannot be put on this one.
+    pub(crate) fn place_on(
+        &self,
+        on: &Arc<OpenDevice>,
+    ) -> Result<(MutexGuard<'_, Option<Placement>>, Option<Traffic>), RegisterError> {
+        let mut placement = self.placement();
+        let is_there = placement.as_ref().is_some_and(|it| Arc::ptr_eq(it.on(), on));
+        if is_there {
+            return Ok((placement, None));
+        }
+        // What was on the device before goes with that device.
+        *placement = None;
+        let view = ChipCallableView::parse(&self.blob)?;
+        let placed = Placement::place(on, self.identity, &self.name, &view)?;
+        let traffic = placed.traffic();
+        *placement = Some(placed);
+        Ok((placement, Some(traffic)))
+    }
+
+    /// Takes it off its device, if it is on one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Placement::remove`].
+    pub(crate) fn remove(&self) -> Unregistered {
+        let placement = self.placement().take();
+        placement.map_or(Ok(()), Placement::remove)
+    }
+
+    /// The placement, for as long as nobody else needs it.
+    pub(crate) fn placement(&self) -> MutexGuard<'_, Option<Placement>> {
+        self.placement.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is told when it has been given back. Held while it is retired, so that whoever gives it
+    /// back finds the one who asked.
+    pub(crate) fn end(&self) -> MutexGuard<'_, Option<Completer<Unregistered>>> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,53 @@
+//! The user's memory on the device.
+//!
+//! Allocating does not wait for runs. Freeing and copying take their turn with them, in the order of
+//! the calls: what a run that was called or submitted before uses does not change under it.
+
+use protocol::DeviceAddr;
+
+use super::Worker;
+use crate::device::DeviceError;
+
+impl Worker {
+    /// Allocates device memory for `TensorData::Device`, zeroed and aligned to 64 bytes.
+    ///
+    /// It is gone where the device is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`].
+    pub fn allocate(&self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
+        Ok(self.shared.devices.ensure()?.allocate(bytes)?)
+    }
+
+    /// Frees what [`allocate`](Self::allocate) returned, and nothing else: not what belongs to a
+    /// callable, and not what was freed before.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Memory`], and [`DeviceError::NoTurn`] from within a run.
+    pub fn free(&self, address: DeviceAddr) -> Result<(), DeviceError> {
+        let (_turn, on) = self.shared.device_in_turn()?;
+        Ok(on.free_of_user(address)?)
+    }
+
+    /// Copies `from` to device memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`free`](Self::free); a range must lie inside one allocation.
+    pub fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), DeviceError> {
+        let (_turn, on) = self.shared.device_in_turn()?;
+        Ok(on.device().copy_in(to, from)?)
+    }
+
+    /// Copies from device memory to `to`.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_in`](Self::copy_in).
+    pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), DeviceError> {
+        let (_turn, on) = self.shared.device_in_turn()?;
+        Ok(on.device().copy_out(to, from)?)
+    }
+}

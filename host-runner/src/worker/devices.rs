@@ -1,0 +1,107 @@
+//! The device of a worker, and the one that takes its place after it was lost.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use protocol::{A2a3, A5, Chip};
+
+use crate::code_listing::CodeLister;
+use crate::device::sim::SimDevice;
+use crate::device::{Device, DeviceError};
+use crate::platform_name::PlatformName;
+use crate::registry::OpenDevice;
+
+/// How a device is opened, and again after it was lost.
+pub(super) type Opener = Box<dyn Fn() -> Result<Box<dyn Device>, DeviceError> + Send + Sync>;
+
+/// The device of a worker.
+pub(super) struct Devices {
+    open: Opener,
+    /// `None` before the first use, after a loss until the next use, and when the worker is closed.
+    current: Mutex<Option<Arc<OpenDevice>>>,
+    losses: AtomicU64,
+}
+
+impl Devices {
+    /// Opens nothing yet.
+    pub(super) fn new(open: Opener) -> Self {
+        Self { open, current: Mutex::default(), losses: AtomicU64::new(0) }
+    }
+
+    /// The device, opened now if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be opened.
+    pub(super) fn ensure(&self) -> Result<Arc<OpenDevice>, DeviceError> {
+        let mut current = self.lock();
+        if let Some(open) = &*current {
+            return Ok(Arc::clone(open));
+        }
+        let open = Arc::new(OpenDevice::new((self.open)()?));
+        *current = Some(Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// The device, if there is one.
+    pub(super) fn current(&self) -> Option<Arc<OpenDevice>> {
+        self.lock().clone()
+    }
+
+    /// Gives a device up that did not come back; the next use opens another one.
+    pub(super) fn forget(&self, lost: &Arc<OpenDevice>) {
+        lost.lose();
+        let mut current = self.lock();
+        if current.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
+            *current = None;
+            // ORDERING: Release: who sees the number sees that what was on the device is gone.
+            self.losses.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Closes the device.
+    pub(super) fn close(&self) {
+        let device = self.lock().take();
+        drop(device);
+    }
+
+    /// How many devices were lost so far.
+    pub(super) fn losses(&self) -> u64 {
+        // ORDERING: Acquire: see `forget`.
+        self.losses.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<OpenDevice>>> {
+        // Nothing panics between two changes that belong together.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the device of a platform is opened.
+pub(super) fn opener(
+    platform: PlatformName,
+    unload_limit: Duration,
+    interleaving_seed: Option<u64>,
+    lister: Option<Arc<CodeLister>>,
+) -> Opener {
+    Box::new(move || {
+        let device: Box<dyn Device> = match platform {
+            PlatformName::A2a3Sim => simulator::<A2a3>(unload_limit, interleaving_seed)?,
+            PlatformName::A5Sim => simulator::<A5>(unload_limit, interleaving_seed)?,
+        };
+        if let Some(lister) = &lister {
+            device.list_code(Arc::clone(lister));
+        }
+        Ok(device)
+    })
+}
+
+/// The simulator of a chip.
+fn simulator<C: Chip>(
+    unload_limit: Duration,
+    interleaving_seed: Option<u64>,
+) -> Result<Box<dyn Device>, DeviceError> {
+    let device = SimDevice::<C>::open_with_seed(interleaving_seed)?;
+    Ok(Box::new(device.with_unload_limit(unload_limit)))
+}

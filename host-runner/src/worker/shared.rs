@@ -1,0 +1,252 @@
+//! What a worker, its handles and its submitted runs share.
+//!
+//! ```text
+//!  run:        lease ──▶ turn ──▶ device ──▶ placement ──▶ run ──▶ turn ends ──▶ lease ends
+//!  unregister: retire ──────────────────────────────────────────────────────────────┴▶ give back
+//! ```
+//!
+//! A lease is taken when a run is accepted, so an unregistration waits for what was accepted before
+//! it, and refuses what comes after it. Lock order: end of a registration, its placement, the
+//! device's own; none of them is held while a turn is waited for.
+
+use std::sync::Arc;
+
+use protocol::{CallableId, StatusCode};
+
+use super::counters::Counting;
+use super::devices::Devices;
+use super::{UnregisterError, WorkerConfig, throw_site};
+use crate::arguments::TensorSet;
+use crate::callable::Callable;
+use crate::code_listing::CodeLister;
+use crate::completion::Completion;
+use crate::device::DeviceError;
+use crate::registry::lease_gate::Retired;
+use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
+use crate::run::{Call, RunConfig, RunError, RunReport};
+use crate::run_queue::{RunQueue, Turn};
+
+/// Devices on which a registration is tried: the second one where the first was lost meanwhile.
+const DEVICES_TRIED: usize = 2;
+
+/// What a worker, its handles and its submitted runs share.
+pub(super) struct Shared {
+    pub(super) config: WorkerConfig,
+    /// Whom loaded code is shown to, if anybody.
+    pub(super) lister: Option<Arc<CodeLister>>,
+    pub(super) devices: Devices,
+    pub(super) registry: Registry,
+    pub(super) queue: RunQueue,
+    pub(super) counting: Counting,
+}
+
+/// The right to run a callable, which stays where it is meanwhile.
+pub(super) struct Lease {
+    shared: Arc<Shared>,
+    callable: Arc<Registration>,
+}
+
+impl Shared {
+    /// Registers a callable, under the smallest free id unless the caller wants another.
+    pub(super) fn register(
+        &self,
+        wanted: Option<CallableId>,
+        callable: &Callable,
+    ) -> Result<Arc<Registration>, RegisterError> {
+        for _ in 1..DEVICES_TRIED {
+            match self.register_once(wanted, callable) {
+                Err(error) if error.is_gone() => {}
+                end => return end,
+            }
+        }
+        self.register_once(wanted, callable)
+    }
+
+    fn register_once(
+        &self,
+        wanted: Option<CallableId>,
+        callable: &Callable,
+    ) -> Result<Arc<Registration>, RegisterError> {
+        let on = self.devices.ensure()?;
+        let reservation = self.registry.reserve(wanted, on.device().facts().callable_ids)?;
+        let (id, generation) = (reservation.id(), reservation.generation());
+        if let Some(lister) = &self.lister {
+            lister.name(id, generation, callable.name());
+        }
+        let filled = reservation.fill(&on, callable).inspect_err(|error| {
+            if let Some(lister) = &self.lister {
+                lister.forget(id, generation);
+            }
+            if error.is_lost() || error.is_gone() {
+                self.devices.forget(&on);
+            }
+        });
+        let (registration, traffic) = filled?;
+        Counting::count(&self.counting.registrations);
+        self.counting.placed(traffic);
+        tracing::info!(
+            "registered callable {id} {:?} {}, generation {generation}",
+            registration.name(),
+            registration.label()
+        );
+        Ok(registration)
+    }
+
+    /// Takes a lease of a callable for a run.
+    pub(super) fn lease(self: &Arc<Self>, callable: &Arc<Registration>) -> Result<Lease, RunError> {
+        if !callable.gate().enter() {
+            return Err(callable.stale().into());
+        }
+        Ok(Lease { shared: Arc::clone(self), callable: Arc::clone(callable) })
+    }
+
+    /// Lets nobody run a callable any more, and has it given back once the last run has ended: now,
+    /// on this thread, where none is in.
+    pub(super) fn begin_unregister(
+        &self,
+        callable: &Registration,
+    ) -> Result<Completion<Unregistered>, UnregisterError> {
+        let (completion, completer) = Completion::new(|_given_up| Ok(()));
+        // It goes on from here: nobody cancels it.
+        let _has_started = completer.start();
+        let mut end = callable.end();
+        match callable.gate().retire() {
+            Retired::Before => Err(callable.stale().into()),
+            Retired::AfterRuns => {
+                *end = Some(completer);
+                Ok(completion)
+            }
+            Retired::Now => {
+                *end = Some(completer);
+                drop(end);
+                self.give_back(callable);
+                Ok(completion)
+            }
+        }
+    }
+
+    /// As [`begin_unregister`](Self::begin_unregister), where nobody is left to be told.
+    pub(super) fn unregister_unwanted(&self, callable: &Registration) {
+        if callable.gate().retire() == Retired::Now {
+            self.give_back(callable);
+        }
+    }
+
+    /// Takes a retired callable off the device and frees its id. Called once, by whoever the gate
+    /// tells to.
+    fn give_back(&self, callable: &Registration) {
+        let on = callable.placement().as_ref().map(|placement| Arc::clone(placement.on()));
+        let removed = callable.remove();
+        if let (Err(_), Some(on)) = (&removed, &on) {
+            self.devices.forget(on);
+        }
+        if let Some(lister) = &self.lister {
+            lister.forget(callable.id(), callable.generation());
+        }
+        self.registry.release(callable);
+        Counting::count(&self.counting.unregistrations);
+        let (id, name, label) = (callable.id(), callable.name(), callable.label());
+        tracing::info!("unregistered callable {id} {name:?} {label}");
+        if let Some(end) = callable.end().take() {
+            end.complete(removed);
+        }
+    }
+
+    /// Carries out a run in its turn.
+    pub(super) fn carry_out(
+        &self,
+        _turn: &Turn<'_>,
+        lease: &Lease,
+        arguments: &mut dyn TensorSet,
+        config: &RunConfig,
+    ) -> Result<RunReport, RunError> {
+        let end = self.run_on_device(&lease.callable, arguments, config);
+        let counter = match &end {
+            Ok(_) => &self.counting.runs,
+            Err(_) => &self.counting.failed_runs,
+        };
+        Counting::count(counter);
+        end
+    }
+
+    fn run_on_device(
+        &self,
+        callable: &Registration,
+        arguments: &mut dyn TensorSet,
+        config: &RunConfig,
+    ) -> Result<RunReport, RunError> {
+        let on = self.devices.ensure().map_err(RunError::from)?;
+        config.check(&on.device().facts())?;
+        let (mut placement, placed) = callable.place_on(&on).map_err(|error| {
+            if error.is_lost() || error.is_gone() {
+                self.devices.forget(&on);
+            }
+            RunError::Replacement(Box::new(error))
+        })?;
+        if let Some(traffic) = placed {
+            self.counting.placed(traffic);
+        }
+        let Some(place) = placement.as_ref() else { return Err(callable.stale().into()) };
+        if callable.note_run() {
+            Counting::count(&self.counting.first_runs);
+        }
+        let call = Call { callable, placement: place, config, rings: self.config.rings };
+        let mut end = call.carry_out(arguments);
+        if let Err(error) = &mut end {
+            throw_site::name(error, &on, &self.registry);
+            match error {
+                RunError::DeviceLost(_) | RunError::Device(DeviceError::Gone) => {
+                    self.devices.forget(&on);
+                }
+                // The executor does not have what it has acknowledged: have it load again.
+                RunError::Fault(fault)
+                    if matches!(
+                        fault.code,
+                        Some(StatusCode::CallableNotLoaded | StatusCode::StaleCallable)
+                    ) =>
+                {
+                    *placement = None;
+                }
+                _ => {}
+            }
+        }
+        end
+    }
+
+    /// Ends everything: what waits is refused, what runs ends first, and then everything is given
+    /// back to the device, and the device to the system.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        for callable in self.registry.all() {
+            if let Err(lost) = callable.remove() {
+                tracing::warn!(%lost, "a destructor hangs while the worker is closed");
+                break;
+            }
+        }
+        self.devices.close();
+    }
+
+    /// The device, in turn with runs: what they use does not change meanwhile.
+    pub(super) fn device_in_turn(&self) -> Result<(Turn<'_>, Arc<OpenDevice>), DeviceError> {
+        let turn = self
+            .queue
+            .turn()
+            .map_err(|refused| DeviceError::NoTurn { reason: refused.to_string() })?;
+        Ok((turn, self.devices.ensure()?))
+    }
+}
+
+impl Lease {
+    /// What it is a lease of a callable of.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.callable.gate().leave() {
+            self.shared.give_back(&self.callable);
+        }
+    }
+}

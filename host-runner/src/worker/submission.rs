@@ -1,0 +1,154 @@
+//! Runs that the caller does not wait for: accepted at once, carried out in order.
+//!
+//! ```text
+//!  submit ── lease, bytes ──▶ run queue ── turn ──▶ run ──▶ Completion: report and arguments
+//!     └─ refused: arguments come back   └─ cancelled, closed: Completion says so
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::counters::Counting;
+use super::handle::CallableHandle;
+use super::shared::Lease;
+use crate::arguments::OwnedArguments;
+use crate::completion::{Completion, Unfinished};
+use crate::run::{RunConfig, RunError, RunReport};
+use crate::run_queue::{Job, Refusal, Refused};
+
+/// A run that was submitted and has succeeded.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RunOutput {
+    /// What it did.
+    pub report: RunReport,
+    /// Its arguments; what the callable wrote is in them.
+    pub arguments: OwnedArguments,
+}
+
+/// A run that was submitted: its completion gives the output, or why there is none.
+pub type RunCompletion = Completion<Result<RunOutput, RunError>>;
+
+/// A run that was not accepted, with its arguments as they were given.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+#[non_exhaustive]
+pub struct SubmitError {
+    /// Why not.
+    #[source]
+    pub why: SubmitRefusal,
+    /// The arguments.
+    pub arguments: Box<OwnedArguments>,
+}
+
+/// Why a run was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitRefusal {
+    /// What is in flight holds too much memory.
+    #[error(
+        "no room for a run of {need} bytes: runs in flight hold {held} of {limit} bytes; wait for \
+         one of them, or raise the worker's limit"
+    )]
+    Full {
+        /// Bytes of this run.
+        need: u64,
+        /// Bytes that runs in flight hold.
+        held: u64,
+        /// Bytes that they may hold together.
+        limit: u64,
+    },
+    /// It could not be accepted alone either.
+    #[error(
+        "a run of {need} bytes is more than all runs in flight may hold, {limit} bytes; raise the \
+         worker's limit, or keep tensors on the device"
+    )]
+    TooLarge {
+        /// Bytes of this run.
+        need: u64,
+        /// Bytes that all runs in flight may hold together.
+        limit: u64,
+    },
+    /// The system refuses the thread that carries out submitted runs.
+    #[error("the thread that carries out submitted runs cannot be started")]
+    Thread(#[source] std::io::Error),
+    /// The handle names nothing to run, or the worker is being closed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// Submits a run of a lease. `wait` is how long to wait for room; `None` is not at all.
+pub(super) fn submit(
+    handle: &CallableHandle,
+    arguments: OwnedArguments,
+    config: &RunConfig,
+    wait: Option<Duration>,
+) -> Result<RunCompletion, SubmitError> {
+    let shared = handle.shared();
+    let refused =
+        |why: SubmitRefusal, arguments| SubmitError { why, arguments: Box::new(arguments) };
+    let lease = match shared.lease(handle.callable()) {
+        Ok(lease) => lease,
+        Err(error) => return Err(refused(error.into(), arguments)),
+    };
+    let bytes = arguments.host_bytes();
+    let config = *config;
+    // Left here for the job, and for the caller if the job is refused.
+    let left = Arc::new(Mutex::new(Some(arguments)));
+    let taken = {
+        let left = Arc::clone(&left);
+        move || left.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    };
+    let (completion, completer) = Completion::new(|why| {
+        Err(match why {
+            Unfinished::Cancelled => RunError::Cancelled,
+            Unfinished::NeverStarted => RunError::Closed,
+            Unfinished::Abandoned | Unfinished::Taken => RunError::Abandoned,
+        })
+    });
+    let of_job = taken.clone();
+    let job: Job = Box::new(move |turn| {
+        if !completer.start() {
+            return;
+        }
+        let mut arguments = of_job();
+        let lease: Lease = lease;
+        let end = lease.shared().carry_out(&turn, &lease, &mut arguments, &config);
+        // Both are over for whoever learns of the end.
+        drop(turn);
+        drop(lease);
+        completer.complete(end.map(|report| RunOutput { report, arguments }));
+    });
+    let accepted = match wait {
+        None => shared.queue.submit(bytes, job),
+        Some(limit) => shared.queue.submit_within(bytes, job, limit),
+    };
+    let ticket = match accepted {
+        Ok(ticket) => ticket,
+        Err(Refused { why, job }) => {
+            // With it go its lease and its hold on the arguments.
+            drop(job);
+            return Err(refused(why.into(), taken()));
+        }
+    };
+    let of = Arc::downgrade(shared);
+    completion.on_cancel(move || {
+        if let Some(shared) = of.upgrade() {
+            Counting::count(&shared.counting.failed_runs);
+            shared.queue.forget(ticket);
+        }
+    });
+    Ok(completion)
+}
+
+impl From<Refusal> for SubmitRefusal {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Full { need, held, limit } => Self::Full { need, held, limit },
+            Refusal::TooLarge { need, limit } => Self::TooLarge { need, limit },
+            Refusal::Closed => Self::Run(RunError::Closed),
+            Refusal::Reentered => Self::Run(RunError::FromRun),
+            Refusal::NoDriver(error) => Self::Thread(error),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the sequences register: callables of one source that differ in image, entry or kernel, and
+//! callables that cannot be registered.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use host_runner::callable::{Callable, KernelImage};
+use protocol::CoreType;
+use protocol::callable::parse::ChipCallableView;
+use tests::sources;
+
+/// A callable whose output says that it was this one. All images have one length and one Build-ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Program {
+    /// The number that is written into the image.
+    pub(crate) image: u64,
+    /// Which entry of the image, 1 or 2.
+    pub(crate) entry: u64,
+    /// Which kernel has func id 0: the one that fills downwards, or the one that fills upwards.
+    pub(crate) downwards: bool,
+}
+
+/// Images of one source.
+pub(crate) const IMAGES: u64 = 3;
+
+/// How much device memory the parts of a program take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// Its image.
+    pub(crate) image: usize,
+    /// The kernel that fills; it differs in `downwards`.
+    pub(crate) fills: usize,
+    /// The kernel that throws, the same in all programs.
+    pub(crate) throws: usize,
+}
+
+/// All programs, built once.
+static PROGRAMS: LazyLock<HashMap<Program, (Callable, Sizes)>> = LazyLock::new(|| {
+    let built = |program: Program| {
+        let callable = program.build();
+        let view = ChipCallableView::parse(callable.blob()).expect("a whole blob");
+        let kernels: Vec<_> = view.children().map(|(_, kernel)| kernel.blob.len()).collect();
+        let image = view.orchestration().len();
+        (program, (callable, Sizes { image, fills: kernels[0], throws: kernels[1] }))
+    };
+    let all = (0..IMAGES * 4).map(|number| Program {
+        image: number / 4,
+        entry: 1 + number % 2,
+        downwards: number % 4 >= 2,
+    });
+    all.map(built).collect()
+});
+
+impl Program {
+    /// The callable.
+    pub(crate) fn callable(self) -> &'static Callable {
+        &PROGRAMS[&self].0
+    }
+
+    /// What it takes on the device.
+    pub(crate) fn sizes(self) -> &'static Sizes {
+        &PROGRAMS[&self].1
+    }
+
+    /// What run number `run` since it was loaded leaves in `count` cells.
+    pub(crate) fn output(self, run: u64, count: usize) -> Vec<u64> {
+        let first = self.image * 100_000_000 + self.entry * 10_000_000 + run * 1000;
+        let cell = |i| if self.downwards { first - i } else { first + i };
+        (0..count as u64).map(cell).collect()
+    }
+
+    fn build(self) -> Callable {
+        let fills = if self.downwards { "fill_down" } else { "fill" };
+        let kernels = vec![vector_kernel(0, fills), vector_kernel(1, "throws")];
+        let entry = ["first_entry", "second_entry"][self.entry as usize - 1];
+        let builder = Callable::builder(witness(self.image)).name("witness").entry(entry);
+        sources::packed(builder, kernels)
+    }
+}
+
+fn vector_kernel(func_id: i64, name: &str) -> KernelImage {
+    sources::kernel(func_id, CoreType::Aiv, name)
+}
+
+/// `witness.cpp` with a number written into its image.
+fn witness(number: u64) -> Vec<u8> {
+    let mut image = sources::orchestration("witness");
+    let mark = 0x5717_0E55_0FA1_1A5E_u64.to_le_bytes();
+    let places: Vec<_> = (0..image.len() - 16).filter(|at| image[*at..][..8] == mark).collect();
+    let [place] = places[..] else { panic!("one mark, not {places:?}") };
+    image[place + 8..][..8].copy_from_slice(&number.to_le_bytes());
+    image
+}
+
+/// What keeps a callable from being registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Flaw {
+    /// The orchestration is a text.
+    NotElf,
+    /// Half of its image is missing.
+    Truncated,
+    /// It is for another machine.
+    OtherMachine,
+    /// Its entry is not there.
+    MissingEntry,
+    /// It calls a function that nobody has.
+    MissingImport,
+    /// The second kernel is a text.
+    KernelNotElf,
+    /// The second kernel has no entry.
+    KernelWithoutEntry,
+    /// The second kernel throws while it is loaded.
+    KernelThrows,
+}
+
+impl Flaw {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::NotElf,
+        Self::Truncated,
+        Self::OtherMachine,
+        Self::MissingEntry,
+        Self::MissingImport,
+        Self::KernelNotElf,
+        Self::KernelWithoutEntry,
+        Self::KernelThrows,
+    ];
+
+    /// Whether a kernel, that of func id 1, is at fault.
+    pub(crate) const fn is_in_kernel(self) -> bool {
+        matches!(self, Self::KernelNotElf | Self::KernelWithoutEntry | Self::KernelThrows)
+    }
+
+    /// A callable with the flaw. All else is that of a good one.
+    pub(crate) fn callable(self) -> Callable {
+        let mut image = witness(1);
+        let mut entry = "first_entry";
+        let mut kernel = vector_kernel(1, "throws");
+        match self {
+            Self::NotElf => image = b"#!/bin/sh\n".to_vec(),
+            Self::Truncated => image.truncate(image.len() / 2),
+            Self::OtherMachine => image[18] = 40,
+            Self::MissingEntry => entry = "third_entry",
+            Self::MissingImport => {
+                image = sources::orchestration("missing_import");
+                entry = "aicpu_orchestration_entry";
+            }
+            Self::KernelNotElf => kernel.binary = b"#!/bin/sh\n".to_vec(),
+            Self::KernelWithoutEntry => kernel = vector_kernel(1, "no_entry"),
+            Self::KernelThrows => kernel = vector_kernel(1, "throws_while_loading"),
+        }
+        let builder = Callable::builder(image).name("flawed").entry(entry);
+        sources::packed(builder, vec![vector_kernel(0, "fill"), kernel])
+    }
+}
