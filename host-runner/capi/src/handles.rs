@@ -5,6 +5,7 @@
 //! and handles of two kinds, or of two libraries in one process, always differ.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -51,8 +52,8 @@ impl<T> Table<T> {
             let serial = self.published.fetch_add(1, Ordering::Relaxed) & ((1 << SERIAL_BITS) - 1);
             // CAST: the supported targets have 64 bits.
             let handle = (base | serial << PAGE_BITS) as usize;
-            if !live.contains_key(&handle) {
-                live.insert(handle, thing);
+            if let Entry::Vacant(place) = live.entry(handle) {
+                place.insert(thing);
                 return std::ptr::without_provenance_mut(handle);
             }
         }

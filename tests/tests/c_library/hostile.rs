@@ -153,7 +153,7 @@ fn pointers_into_nothing_are_refused() {
         let edge = AtTheEdge::new(blob.len());
         let end = edge.put(&blob).wrapping_byte_add(blob.len());
         for address in
-            [1, 2, 3, 4095, 0xDEAD_BEEF_000, 1 << 47, 1 << 63, usize::MAX - 8, usize::MAX]
+            [1, 2, 3, 4095, 0xDEAD_BEEF_0000, 1 << 47, 1 << 63, usize::MAX - 8, usize::MAX]
         {
             assert_eq!(client.prepare_at(9, ptr::without_provenance(address)), -1, "{address:#x}");
             assert_eq!(client.run_at(9, ptr::without_provenance(address), 3, 4, 0), -1);
