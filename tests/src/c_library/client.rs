@@ -35,9 +35,16 @@ impl<'l> Client<'l> {
 
     /// `simpler_init`, with the levels that clients use by default.
     pub fn init(&self, device_id: c_int) -> c_int {
+        self.init_with(device_id, 1, 5)
+    }
+
+    /// `simpler_init`.
+    pub fn init_with(&self, device_id: c_int, level: c_int, info_v: c_int) -> c_int {
         type Init = unsafe extern "C" fn(*mut c_void, c_int, c_int, c_int) -> c_int;
         // SAFETY: its type.
-        unsafe { self.library.function::<Init>("simpler_init")(self.context, device_id, 1, 5) }
+        unsafe {
+            self.library.function::<Init>("simpler_init")(self.context, device_id, level, info_v)
+        }
     }
 
     /// `finalize_device`.

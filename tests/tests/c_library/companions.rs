@@ -33,9 +33,10 @@ fn init_sets_levels_and_device_and_the_log_goes_to_the_clients_sink() {
     type SetSink = unsafe extern "C" fn(Option<Sink>, *mut c_void);
     let process = Library::this();
     // SAFETY: the types in the headers.
-    let (level, device, set_sink) = unsafe {
+    let (level, tier, device, set_sink) = unsafe {
         (
             *process.get::<Get>(b"simpler_rs_log_v1_level").unwrap(),
+            *process.get::<Get>(b"simpler_rs_log_v1_info_v").unwrap(),
             *process.get::<Get>(b"simpler_rs_sim_context_v1_device").unwrap(),
             *process.get::<SetSink>(b"simpler_rs_log_v1_set_sink").unwrap(),
         )
@@ -46,9 +47,11 @@ fn init_sets_levels_and_device_and_the_log_goes_to_the_clients_sink() {
     unsafe { set_sink(Some(collect), std::ptr::without_provenance_mut(42)) };
     // SAFETY: any thread may ask.
     unsafe { assert_eq!((client.init(-3), device()), (-1, -1)) };
-    assert_eq!(client.init(6), 0);
+    // SAFETY: as above. What fails leaves the levels as they are.
+    unsafe { assert_eq!((client.init_with(-3, 0, 0), level(), tier()), (-1, 1, 5)) };
+    assert_eq!(client.init_with(6, 1, 3), 0);
     // SAFETY: as above.
-    unsafe { assert_eq!((level(), device()), (1, 6)) };
+    unsafe { assert_eq!((level(), tier(), device()), (1, 3, 6)) };
     let blob = vector_add(host_runner::worker::PlatformName::A5Sim);
     assert_eq!(client.prepare(0, &blob), 0);
     assert_eq!((client.unregister(0), client.finalize()), (0, 0));

@@ -166,6 +166,26 @@ fn arguments_that_make_no_sense_are_refused_by_name() {
     });
 }
 
+/// Not a refusal: nothing of a client's has to be aligned (spec callable §7.1, H14).
+#[test]
+fn records_and_tensors_may_lie_at_any_address() {
+    with_client(|client| {
+        assert_eq!(client.prepare(0, cells("chains_all", Vec::new()).blob()), 0);
+        for shift in 0..8 {
+            let mut bytes = vec![0u8; 8 + 4 * 8];
+            bytes[shift..shift + 8].copy_from_slice(&5u64.to_le_bytes());
+            let mut cell = tensor(DataType::Uint64, &mut [0u64; 4]);
+            cell.data = bytes[shift..].as_mut_ptr().expose_provenance() as u64;
+            let record = arguments(&[cell], &[]);
+            let mut shifted = vec![0; shift];
+            shifted.extend_from_slice(zerocopy::IntoBytes::as_bytes(&record));
+            let at = shifted[shift..].as_ptr().cast();
+            assert_eq!(client.run_at(0, at, 3, 4, 0), 0, "{}", client.last_error());
+            assert_eq!(bytes[shift..shift + 8], 20u64.to_le_bytes());
+        }
+    });
+}
+
 #[test]
 fn device_tensors_have_to_be_inside_one_live_allocation() {
     with_client(|client| {
