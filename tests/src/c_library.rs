@@ -112,10 +112,9 @@ impl HostLibrary {
         unsafe {
             let ask: Ask = self.function(name);
             let mut buffer = vec![0xEE; ask(context, ptr::null_mut(), 0)];
-            if buffer.is_empty() {
+            if buffer.is_empty() || ask(context, buffer.as_mut_ptr().cast(), buffer.len()) == 0 {
                 return String::new();
             }
-            ask(context, buffer.as_mut_ptr().cast(), buffer.len());
             // With other threads about, the text may be another one by now.
             let end = buffer.iter().position(|byte| *byte == 0).expect("the text is ended");
             buffer.truncate(end);

@@ -3,7 +3,7 @@
 //! All that this library asks of `host-runner` is asked here.
 //!
 //! ```text
-//!  created ── init ──▶ attached: Worker, callables by the client's id, allocations ── finalize ──▶ as created
+//!  created ── init ──▶ attached: Worker, callables by the client's id ── finalize ──▶ as created
 //! ```
 //!
 //! Any thread may call anything at any time (spec callable §7.3, R13). Calls that need the device share
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use host_runner::arguments::Arguments;
 use host_runner::callable::Callable;
+use host_runner::device::{DeviceError, MemoryError};
 use host_runner::run::RunConfig;
 use host_runner::worker::{CallableHandle, UnregisterError, Worker, WorkerConfig};
 use protocol::callable::parse::ChipCallableView;
@@ -54,8 +55,6 @@ struct Attached {
     device_id: c_int,
     worker: Worker,
     callables: Mutex<HashMap<c_int, Slot>>,
-    /// Bytes of each allocation of the client.
-    allocations: Mutex<HashMap<u64, usize>>,
 }
 
 /// How a run is carried out.
@@ -114,12 +113,7 @@ impl Context {
         }
         let worker = Worker::open(WorkerConfig::new(self.variant.platform))
             .map_err(|error| Failure::of(&error))?;
-        *attached = Some(Attached {
-            device_id,
-            worker,
-            callables: Mutex::default(),
-            allocations: Mutex::default(),
-        });
+        *attached = Some(Attached { device_id, worker, callables: Mutex::default() });
         Ok(())
     }
 
@@ -232,20 +226,14 @@ impl Context {
 
     /// Allocates device memory.
     pub(crate) fn allocate(&self, bytes: usize) -> Result<DeviceAddr, Failure> {
-        self.with_device(|attached| {
-            let address = attached.worker.allocate(bytes).map_err(|error| Failure::of(&error))?;
-            lock(&attached.allocations).insert(address.raw(), bytes);
-            Ok(address)
-        })
+        self.with_device(|it| it.worker.allocate(bytes).map_err(|error| Failure::of(&error)))
     }
 
     /// Frees what [`allocate`](Self::allocate) returned; anything else is left alone.
     pub(crate) fn free(&self, address: DeviceAddr) -> Result<(), Failure> {
-        self.with_device(|attached| {
-            if lock(&attached.allocations).remove(&address.raw()).is_none() {
-                return Ok(());
-            }
-            attached.worker.free(address).map_err(|error| Failure::of(&error))
+        self.with_device(|attached| match attached.worker.free(address) {
+            Ok(()) | Err(DeviceError::Memory(MemoryError::UnknownAddress { .. })) => Ok(()),
+            Err(error) => Err(Failure::of(&error)),
         })
     }
 

@@ -97,6 +97,12 @@ mod tests {
     }
 
     #[test]
+    fn handles_of_two_kinds_differ() {
+        let of_kind = |kind| Table::new(kind).publish(Arc::new(()));
+        assert_ne!(of_kind(0), of_kind(1));
+    }
+
+    #[test]
     fn numbers_begin_again_and_leave_out_those_in_use() {
         let table = Table::new(1);
         let first = table.publish(Arc::new(1));

@@ -9,12 +9,12 @@ PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) 
     return PTO2OrchestrationConfig{.expected_arg_count = 1};
 }
 
-// Each tensor becomes three times itself plus the next one plus its number, in order.
+// Each tensor becomes three times itself plus the one before it, as that is by then, plus its number; the
+// first is the one before itself.
 // Arguments: any number of tensors of one length.
 void chains_all(const ChipStorageTaskArgs &orch_args) {
-    const int count = orch_args.tensor_count();
-    for (int i = 0; i < count; ++i) {
-        append(from_tensor_arg(orch_args.tensor((i + 1) % count)),
+    for (int i = 0; i < orch_args.tensor_count(); ++i) {
+        append(from_tensor_arg(orch_args.tensor(i > 0 ? i - 1 : 0)),
                from_tensor_arg(orch_args.tensor(i)), static_cast<uint64_t>(i));
     }
 }

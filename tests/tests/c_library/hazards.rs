@@ -98,9 +98,10 @@ fn h5_sixty_four_tensors_are_copied_both_ways_and_cost_nothing_run_for_run() {
             let mut tensors: Vec<[u64; 3]> = (0..count).map(|index| [index, 7, 1 << 40]).collect();
             let mut expected = tensors.clone();
             for index in 0..expected.len() {
-                let next = expected[(index + 1) % expected.len()];
-                for (cell, next) in expected[index].iter_mut().zip(next) {
-                    *cell = 3 * *cell + next + index as u64;
+                let before = expected[index.saturating_sub(1)];
+                for (cell, before) in expected[index].iter_mut().zip(before) {
+                    let next = cell.wrapping_mul(3).wrapping_add(before);
+                    *cell = next.wrapping_add(index as u64);
                 }
             }
             let records: Vec<_> =

@@ -109,7 +109,8 @@ fn what_run_prepared_refuses_is_not_submitted_and_wrong_handles_are_errors() {
 #[test]
 fn unregistering_waits_for_runs_and_finalizing_refuses_those_that_have_not_begun() {
     with_client(|client| {
-        assert_eq!(client.prepare(0, &vector_add(CHIPS[0].1)), 0);
+        let blob = vector_add(CHIPS[0].1);
+        assert_eq!(client.prepare(0, &blob), 0);
         prepare_waiting(client);
         let (flag, mut cells) = (Flag::new(), [SENTINEL]);
         let first = client.submit(1, &waiting(&mut cells, &flag));
@@ -124,7 +125,7 @@ fn unregistering_waits_for_runs_and_finalizing_refuses_those_that_have_not_begun
             assert!(!unregistered.is_finished(), "its run is in flight");
             // Refused at once, and the id is not free yet.
             assert_eq!(
-                (client.run(1, &waiting(&mut [0], &flag)), client.prepare(1, &[0; 9000])),
+                (client.run(1, &waiting(&mut [0], &flag)), client.prepare(1, &blob)),
                 (-1, -1)
             );
             let finalized = scope.spawn(|| client.finalize());
