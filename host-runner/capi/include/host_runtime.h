@@ -21,8 +21,8 @@
  *   be read or written is noticed and refused; that it is the caller's and that nobody changes it during
  *   the call is the caller's promise.
  * - Every function may be called from any thread at any time. Calls on one context share its device: runs
- *   and copies take turns, the others do not wait for them. finalize_device and destroy_device_context
- *   wait for calls in flight.
+ *   and copies take turns, the others do not wait for them. simpler_init, finalize_device and
+ *   destroy_device_context wait for calls in flight, and calls that come meanwhile wait for them.
  * - Nothing is thrown, and nothing ends the process: not even a defect in the library, which is -1 with
  *   a text. User code is different: on a simulator, kernels and orchestrations run in this process, so one
  *   that follows a null pointer still ends it.
@@ -244,7 +244,10 @@ void simpler_rs_v1_completion_free(void *run);
 
 /* All host tensors are copied both ways: the reference's rule, and that of a new context. */
 #define SIMPLER_RS_V1_COPY_BOTH_WAYS 0
-/* What the blob declares as IN is not copied back, what it declares as OUT is not copied to the device. */
+/*
+ * What the blob declares as IN is not copied back, what it declares as OUT is not copied to the device: parts
+ * of it that the callable does not write come back as zeros, or as an earlier run left them.
+ */
 #define SIMPLER_RS_V1_COPY_DECLARED 1
 
 /* Sets the copy rule of later runs on this context. -1 for a rule that there is none of. */

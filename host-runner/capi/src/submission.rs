@@ -9,13 +9,14 @@
 
 use std::ffi::c_int;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use host_runner::worker::RunCompletion;
 
-use crate::failure::{Failure, PENDING};
+use crate::context::lock;
+use crate::failure::{CANCELLED, Failure, PENDING};
 use crate::tensors::ClientArguments;
 
 /// A submitted run.
@@ -87,9 +88,7 @@ impl Submission {
     pub(crate) fn cancel(&self) -> Result<(), Failure> {
         let is_cancelled = match &*lock(&self.state) {
             State::Running(running) => running.0.cancel(),
-            State::Ended(end) => {
-                matches!(end, Err(failure) if failure.code == crate::failure::CANCELLED)
-            }
+            State::Ended(end) => matches!(end, Err(failure) if failure.code == CANCELLED),
         };
         if is_cancelled {
             return Ok(());
@@ -125,8 +124,3 @@ impl Submission {
 
 /// The answer of a call that has nothing else to say.
 pub(crate) const DONE: c_int = 0;
-
-/// Locks what no panic leaves half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

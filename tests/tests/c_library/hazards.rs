@@ -173,6 +173,24 @@ fn h8_a_failed_run_leaves_every_tensor_as_it_was() {
     });
 }
 
+/// Constructors run when a callable is prepared; those that throw are found then.
+#[test]
+fn h11_an_exception_out_of_a_constructor_is_a_refusal_that_leaves_nothing() {
+    with_client(|client| {
+        let callable = Callable::builder(sources::orchestration("constructor_throws"));
+        let callable = callable.entry("aicpu_orchestration_entry").build().unwrap();
+        let before = held(client);
+        for _ in 0..3 {
+            assert_eq!(client.prepare(0, callable.blob()), -1);
+            let text = client.last_error();
+            assert!(text.contains("constructor"), "{text}");
+            assert_eq!(held(client), before);
+        }
+        assert_eq!(client.prepare(0, &vector_add(CHIPS[0].1)), 0);
+        Floats::run_and_check(client, 0, GOLDEN);
+    });
+}
+
 /// What the reference never gives back (spec callable §7.1, H4, H12, H13): preparing, running and
 /// unregistering leaves the device as it was.
 #[test]
