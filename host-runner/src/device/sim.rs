@@ -39,9 +39,7 @@ use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
-use protocol::{
-    CallableId, Chip, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, RuntimeRecord,
-};
+use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody, RuntimeRecord};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
@@ -213,7 +211,7 @@ impl<C: Chip> Device for SimDevice<C> {
             // CAST: a chip has at most a few hundred cores and a handful of threads.
             clusters_max: C::MAX_CLUSTERS as u32,
             aicpu_threads_max: C::MAX_AICPU_THREADS as u32,
-            callable_ids: MAX_REGISTERED_CALLABLE_IDS,
+            callable_ids: self.parts.engine.executor().callable_capacity(),
         }
     }
 
