@@ -50,6 +50,7 @@ pub mod memory;
 pub mod order;
 pub mod platform;
 pub mod registers;
+mod resident_executor;
 pub mod run_state;
 #[cfg(test)]
 pub(crate) mod test_objects;
