@@ -28,7 +28,8 @@
 //! set before the tables are closed, and looked at with `site` or `loader` held.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`, `platform`.
+//! `engine`, `resident_executor`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`,
+//! `loading`, `platform`.
 
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,6 +68,7 @@ pub mod memory;
 pub mod order;
 pub mod platform;
 pub mod registers;
+mod resident_executor;
 pub mod run_site;
 pub mod run_state;
 #[cfg(test)]
