@@ -28,7 +28,8 @@
 //! set before the tables are closed, and looked at with `site` or `loader` held.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`, `platform`.
+//! `engine`, `resident_executor`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`,
+//! `loading`, `platform`.
 
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,9 +40,7 @@ use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
-use protocol::{
-    CallableId, Chip, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, RuntimeRecord,
-};
+use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody, RuntimeRecord};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
@@ -69,6 +68,7 @@ pub mod memory;
 pub mod order;
 pub mod platform;
 pub mod registers;
+mod resident_executor;
 pub mod run_site;
 pub mod run_state;
 #[cfg(test)]
@@ -213,7 +213,7 @@ impl<C: Chip> Device for SimDevice<C> {
             // CAST: a chip has at most a few hundred cores and a handful of threads.
             clusters_max: C::MAX_CLUSTERS as u32,
             aicpu_threads_max: C::MAX_AICPU_THREADS as u32,
-            callable_ids: MAX_REGISTERED_CALLABLE_IDS,
+            callable_ids: self.parts.engine.executor().callable_capacity(),
         }
     }
 
