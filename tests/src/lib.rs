@@ -8,6 +8,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot be set up may end")]
 
+pub mod c_library;
 pub mod flag;
 pub mod process;
 pub mod sources;

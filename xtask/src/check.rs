@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo};
-use crate::{bench, examples, firmware, instrumented, readme, scenes, test_suite, tidy};
+use crate::{bench, dist, examples, firmware, instrumented, readme, scenes, test_suite, tidy};
 
 /// How a check that did not fail ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,11 @@ const CHECKS: &[Check] = &[
         name: "examples",
         purpose: "every example on the simulator, over thread counts and block dims",
         run: || passed(examples::run_all()),
+    },
+    Check {
+        name: "dist",
+        purpose: "the C libraries of all variants, and what they export",
+        run: || passed(dist::check()),
     },
     Check {
         name: "readme",

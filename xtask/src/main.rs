@@ -13,10 +13,12 @@
 //! | `fuzz TARGET` | a fuzz target for a while; its seeds are built first |
 //! | `asan` | the loader's tests with the address sanitizer |
 //! | `bench NAME` | what something costs, in release; a table, and JSON if asked for |
+//! | `dist` | the C libraries of all variants with their headers, in release |
 //! | `build-aicpu` | the shared object for the AICPU, for this machine and for aarch64 |
 
 mod bench;
 mod check;
+mod dist;
 mod examples;
 mod firmware;
 mod instrumented;
@@ -57,7 +59,7 @@ enum Command {
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
     /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
-    /// scenes, seeds, examples, readme, bench, deny.
+    /// scenes, seeds, examples, dist, readme, bench, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
@@ -103,6 +105,13 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Builds the C libraries of all variants in release and puts them into a folder, with headers:
+    /// {a2a3,a5}/sim/{trb,hbg}/libhost_runtime.so, lib, include.
+    Dist {
+        /// The folder.
+        #[arg(long, value_name = "DIR", default_value = "dist")]
+        out: PathBuf,
+    },
     /// Builds and links the shared object for the AICPU.
     BuildAicpu,
 }
@@ -128,6 +137,7 @@ fn main() -> ExitCode {
         Command::Bench { name, json, quick, rest } => {
             bench::run(&name, json.as_deref(), quick, &rest)
         }
+        Command::Dist { out } => dist::build(&out),
         Command::BuildAicpu => firmware::build_all(),
     };
     report(outcome)

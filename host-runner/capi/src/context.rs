@@ -1,0 +1,390 @@
+//! What is behind a context handle: a worker, and the client's own ids and pointers.
+//!
+//! All that this library asks of `host-runner` is asked here.
+//!
+//! ```text
+//!  created ── init ──▶ attached: Worker, callables by the client's id, allocations ── finalize ──▶ as created
+//! ```
+//!
+//! Any thread may call anything at any time (spec callable §7.3, R13). Calls that need the device share
+//! it; init and finalize have it alone, so finalize waits for the runs in flight, and those end because
+//! every run has a time limit.
+
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use host_runner::arguments::Arguments;
+use host_runner::callable::Callable;
+use host_runner::run::RunConfig;
+use host_runner::worker::{CallableHandle, UnregisterError, Worker, WorkerConfig};
+use protocol::callable::parse::ChipCallableView;
+use protocol::{
+    ArgDirection, CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS,
+};
+
+use crate::failure::Failure;
+use crate::submission::Submission;
+use crate::tensors::{ClientArguments, CopyRule};
+use crate::variant::{Runtime, Variant};
+
+mod report;
+
+pub use report::Counters;
+
+/// One context of a client.
+#[derive(Debug)]
+pub struct Context {
+    variant: Variant,
+    attached: RwLock<Option<Attached>>,
+    settings: Mutex<Settings>,
+    last_error: Mutex<String>,
+}
+
+/// What the client has set for later runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Settings {
+    pub(crate) copy_rule: CopyRule,
+    pub(crate) limits: RunConfig,
+}
+
+/// A device, and what the client has on it.
+#[derive(Debug)]
+struct Attached {
+    device_id: c_int,
+    worker: Worker,
+    callables: Mutex<HashMap<c_int, Slot>>,
+    /// Bytes of each allocation of the client.
+    allocations: Mutex<HashMap<u64, usize>>,
+}
+
+/// How a run is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchSize {
+    /// Clusters.
+    pub block_dim: c_int,
+    /// AICPU threads.
+    pub aicpu_threads: c_int,
+    /// The device that the context is attached to.
+    pub device_id: c_int,
+}
+
+/// A use of one of the client's ids.
+#[derive(Debug, Clone)]
+enum Slot {
+    /// On its way in or out.
+    Moving,
+    Prepared(Arc<Prepared>),
+}
+
+/// An id whose callable is on its way; free again when this is dropped.
+#[derive(Debug)]
+struct Reservation<'a> {
+    attached: &'a Attached,
+    cid: c_int,
+}
+
+/// A callable that can be run.
+#[derive(Debug)]
+struct Prepared {
+    handle: CallableHandle,
+    /// Directions of the arguments, as far as the callable declares them.
+    declared: Vec<ArgDirection>,
+}
+
+impl Context {
+    /// A context without a device.
+    pub fn new(variant: Variant) -> Self {
+        Self {
+            variant,
+            attached: RwLock::new(None),
+            settings: Mutex::default(),
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// Opens the device. The second time, the device has to be the same.
+    pub(crate) fn init(&self, device_id: c_int) -> Result<(), Failure> {
+        if device_id < 0 {
+            return Err(Failure::refused(format!("device {device_id} is none; use 0 or more")));
+        }
+        let mut attached = self.attached.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(attached) = &*attached {
+            return attached.check_device(device_id);
+        }
+        let worker = Worker::open(WorkerConfig::new(self.variant.platform))
+            .map_err(|error| Failure::of(&error))?;
+        *attached = Some(Attached {
+            device_id,
+            worker,
+            callables: Mutex::default(),
+            allocations: Mutex::default(),
+        });
+        Ok(())
+    }
+
+    /// Closes the device after the runs in flight and gives everything back that is left on it.
+    pub(crate) fn finalize(&self) {
+        // Dropped before the lock is given back: a device of the same number may be opened then.
+        let mut attached = self.attached.write().unwrap_or_else(PoisonError::into_inner);
+        drop(attached.take());
+    }
+
+    /// Registers a callable under the client's id; nothing stays behind if that fails.
+    pub(crate) fn prepare(
+        &self,
+        cid: c_int,
+        read: impl FnOnce() -> Result<Callable, Failure>,
+    ) -> Result<(), Failure> {
+        let id = checked_id(cid)?;
+        self.check_supported()?;
+        self.with_device(|attached| {
+            let reservation = attached.reserve(cid)?;
+            let callable = read()?;
+            reservation.publish(attached.register(id, &callable)?);
+            Ok(())
+        })
+    }
+
+    /// Runs a callable and waits for its end.
+    ///
+    /// # Safety
+    ///
+    /// As [`ClientArguments::lend`] for the tensors that the record names.
+    pub(crate) unsafe fn run(
+        &self,
+        cid: c_int,
+        record: &ChipStorageTaskArgs,
+        launch: LaunchSize,
+    ) -> Result<(), Failure> {
+        self.check_supported()?;
+        self.with_device(|attached| {
+            let (prepared, config, mut arguments) = self.accept(attached, cid, record, launch)?;
+            let run = |arguments: &mut Arguments<'_>| {
+                let end = attached.worker.run(&prepared.handle, arguments, &config);
+                end.map(drop).map_err(|error| Failure::of_run(&error))
+            };
+            // SAFETY: as the caller promises.
+            unsafe { arguments.lend(run) }
+        })
+    }
+
+    /// Has a callable run, and returns at once. Its host tensors are copied now, and written back
+    /// when its end is asked for.
+    ///
+    /// # Safety
+    ///
+    /// Nobody changes or unmaps the memory of the host tensors during the call.
+    pub(crate) unsafe fn submit(
+        &self,
+        cid: c_int,
+        record: &ChipStorageTaskArgs,
+        launch: LaunchSize,
+    ) -> Result<Submission, Failure> {
+        self.check_supported()?;
+        self.with_device(|attached| {
+            let (prepared, config, arguments) = self.accept(attached, cid, record, launch)?;
+            // SAFETY: as the caller promises.
+            let owned = unsafe { arguments.to_owned_arguments()? };
+            let completion = attached
+                .worker
+                .submit(&prepared.handle, owned, &config)
+                .map_err(|error| Failure::of(&error))?;
+            Ok(Submission::new(completion, arguments))
+        })
+    }
+
+    /// Checks all of a run before any of it happens.
+    fn accept(
+        &self,
+        attached: &Attached,
+        cid: c_int,
+        record: &ChipStorageTaskArgs,
+        launch: LaunchSize,
+    ) -> Result<(Arc<Prepared>, RunConfig, ClientArguments), Failure> {
+        let prepared = attached.prepared(cid)?;
+        attached.check_device(launch.device_id)?;
+        let settings = self.settings();
+        let count = |what, value| {
+            u32::try_from(value)
+                .map_err(|_| Failure::refused(format!("{what} is {value}; use at least 1")))
+        };
+        let config = RunConfig {
+            block_dim: count("block_dim", launch.block_dim)?,
+            aicpu_threads: count("aicpu_thread_num", launch.aicpu_threads)?,
+            ..settings.limits
+        };
+        let arguments = ClientArguments::check(record, &prepared.declared, settings.copy_rule)?;
+        Ok((prepared, config, arguments))
+    }
+
+    /// Takes a callable away; one that is not there is no error.
+    pub(crate) fn unregister(&self, cid: c_int) -> Result<(), Failure> {
+        let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(attached) = &*attached else { return Ok(()) };
+        let Some((prepared, _reservation)) = attached.withdraw(cid) else { return Ok(()) };
+        match attached.worker.unregister(&prepared.handle) {
+            Ok(()) | Err(UnregisterError::StaleCallable(_)) => Ok(()),
+            Err(UnregisterError::DeviceLost(lost)) => Err(Failure::of_run(&lost.into())),
+            Err(error) => Err(Failure::of(&error)),
+        }
+    }
+
+    /// Allocates device memory.
+    pub(crate) fn allocate(&self, bytes: usize) -> Result<DeviceAddr, Failure> {
+        self.with_device(|attached| {
+            let address = attached.worker.allocate(bytes).map_err(|error| Failure::of(&error))?;
+            lock(&attached.allocations).insert(address.raw(), bytes);
+            Ok(address)
+        })
+    }
+
+    /// Frees what [`allocate`](Self::allocate) returned; anything else is left alone.
+    pub(crate) fn free(&self, address: DeviceAddr) -> Result<(), Failure> {
+        self.with_device(|attached| {
+            if lock(&attached.allocations).remove(&address.raw()).is_none() {
+                return Ok(());
+            }
+            attached.worker.free(address).map_err(|error| Failure::of(&error))
+        })
+    }
+
+    /// Copies bytes to device memory.
+    pub(crate) fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), Failure> {
+        self.with_device(|it| it.worker.copy_in(to, from).map_err(|error| Failure::of(&error)))
+    }
+
+    /// Copies bytes from device memory.
+    pub(crate) fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), Failure> {
+        self.with_device(|it| it.worker.copy_out(to, from).map_err(|error| Failure::of(&error)))
+    }
+
+    /// First runs after a preparation since the device was opened; 0 without one.
+    pub(crate) fn aicpu_loads(&self) -> u64 {
+        let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
+        attached.as_ref().map_or(0, |attached| attached.worker.counters().aicpu_dlopen_count)
+    }
+
+    /// What is set for later runs.
+    pub(crate) fn settings(&self) -> Settings {
+        *lock(&self.settings)
+    }
+
+    /// Changes what is set for later runs.
+    pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut lock(&self.settings));
+    }
+
+    /// Keeps the text of a failure.
+    pub(crate) fn note(&self, failure: &Failure) {
+        lock(&self.last_error).clone_from(&failure.text);
+    }
+
+    /// The text of the last failure; empty before the first.
+    pub(crate) fn last_error(&self) -> String {
+        lock(&self.last_error).clone()
+    }
+
+    /// Whether callables of this library can be prepared and run.
+    fn check_supported(&self) -> Result<(), Failure> {
+        match self.variant.runtime {
+            Runtime::Trb => Ok(()),
+            Runtime::Hbg => Err(Failure::not_supported(format!(
+                "{}: graphs that the host builds are not supported yet; use the library of trb",
+                self.variant
+            ))),
+        }
+    }
+
+    /// Does something with the device, which stays open meanwhile.
+    fn with_device<T>(
+        &self,
+        body: impl FnOnce(&Attached) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
+        match &*attached {
+            Some(attached) => body(attached),
+            None => Err(Failure::refused("the context has no device; call simpler_init first")),
+        }
+    }
+}
+
+impl Attached {
+    fn check_device(&self, device_id: c_int) -> Result<(), Failure> {
+        let own = self.device_id;
+        if device_id == own {
+            return Ok(());
+        }
+        let text = format!("the context is attached to device {own}, not to {device_id}");
+        Err(Failure::refused(text))
+    }
+
+    /// Takes an id, so that no other call can.
+    fn reserve(&self, cid: c_int) -> Result<Reservation<'_>, Failure> {
+        let mut callables = lock(&self.callables);
+        if callables.contains_key(&cid) {
+            let text = format!("callable_id={cid} is prepared already; unregister it first");
+            return Err(Failure::refused(text));
+        }
+        callables.insert(cid, Slot::Moving);
+        Ok(Reservation { attached: self, cid })
+    }
+
+    /// Takes a callable out of the table; its id stays taken as long as the reservation.
+    fn withdraw(&self, cid: c_int) -> Option<(Arc<Prepared>, Reservation<'_>)> {
+        let mut callables = lock(&self.callables);
+        let slot = callables.get_mut(&cid)?;
+        let Slot::Prepared(prepared) = slot.clone() else { return None };
+        *slot = Slot::Moving;
+        Some((prepared, Reservation { attached: self, cid }))
+    }
+
+    fn register(&self, id: CallableId, callable: &Callable) -> Result<Prepared, Failure> {
+        let handle = self.worker.register_as(id, callable).map_err(|error| Failure::of(&error))?;
+        let declared = ChipCallableView::parse(callable.blob())
+            .map(|view| view.signature().iter().collect())
+            .unwrap_or_default();
+        Ok(Prepared { handle, declared })
+    }
+
+    fn prepared(&self, cid: c_int) -> Result<Arc<Prepared>, Failure> {
+        match lock(&self.callables).get(&cid) {
+            Some(Slot::Prepared(prepared)) => Ok(Arc::clone(prepared)),
+            _ => Err(Failure::refused(format!("callable_id={cid} not prepared"))),
+        }
+    }
+}
+
+impl Reservation<'_> {
+    /// Lets the callable be run under the id.
+    fn publish(self, prepared: Prepared) {
+        let slot = Slot::Prepared(Arc::new(prepared));
+        lock(&self.attached.callables).insert(self.cid, slot);
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut callables = lock(&self.attached.callables);
+        if matches!(callables.get(&self.cid), Some(Slot::Moving)) {
+            callables.remove(&self.cid);
+        }
+    }
+}
+
+/// An id of the client, which is the device's too, in the range of the reference.
+fn checked_id(cid: c_int) -> Result<CallableId, Failure> {
+    let limit = MAX_REGISTERED_CALLABLE_IDS;
+    CallableId::new(cid.into())
+        .ok()
+        .filter(|id| id.index() < limit)
+        .ok_or_else(|| Failure::refused(format!("callable_id={cid} is not in 0..{limit}")))
+}
+
+/// Locks what no panic leaves half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

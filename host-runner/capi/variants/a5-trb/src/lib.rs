@@ -1,0 +1,3 @@
+//! `libhost_runtime.so` for the simulator of a5, runtime trb; all of it is in `host-runtime`.
+
+host_runtime::library!(A5Sim, Trb);

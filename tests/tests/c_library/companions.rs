@@ -1,0 +1,65 @@
+//! The libraries that clients open around it: log and context of the simulator.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::Mutex;
+
+use libloading::os::unix::Library;
+use tests::c_library::{HostLibrary, open_companions};
+
+use crate::setting::vector_add;
+
+/// What the sink was told.
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+unsafe extern "C" fn collect(
+    level: c_int,
+    _: c_int,
+    origin: *const c_char,
+    text: *const c_char,
+    user: *mut c_void,
+) {
+    assert_eq!(user.addr(), 42);
+    // SAFETY: the header says that both are ended.
+    let (origin, text) = unsafe { (CStr::from_ptr(origin), CStr::from_ptr(text)) };
+    let line = format!("{level} {} {}", origin.to_string_lossy(), text.to_string_lossy());
+    LINES.lock().unwrap().push(line);
+}
+
+#[test]
+fn init_sets_levels_and_device_and_the_log_goes_to_the_clients_sink() {
+    open_companions();
+    type Get = unsafe extern "C" fn() -> c_int;
+    type Sink = unsafe extern "C" fn(c_int, c_int, *const c_char, *const c_char, *mut c_void);
+    type SetSink = unsafe extern "C" fn(Option<Sink>, *mut c_void);
+    let process = Library::this();
+    // SAFETY: the types in the headers.
+    let (level, device, set_sink) = unsafe {
+        (
+            *process.get::<Get>(b"simpler_rs_log_v1_level").unwrap(),
+            *process.get::<Get>(b"simpler_rs_sim_context_v1_device").unwrap(),
+            *process.get::<SetSink>(b"simpler_rs_log_v1_set_sink").unwrap(),
+        )
+    };
+    let library = HostLibrary::open("a5_trb");
+    let client = library.create();
+    // SAFETY: the sink is a function of this program.
+    unsafe { set_sink(Some(collect), std::ptr::without_provenance_mut(42)) };
+    // SAFETY: any thread may ask.
+    unsafe { assert_eq!((client.init(-3), device()), (-1, -1)) };
+    assert_eq!(client.init(6), 0);
+    // SAFETY: as above.
+    unsafe { assert_eq!((level(), device()), (1, 6)) };
+    let blob = vector_add(host_runner::worker::PlatformName::A5Sim);
+    assert_eq!(client.prepare(0, &blob), 0);
+    assert_eq!((client.unregister(0), client.finalize()), (0, 0));
+    // SAFETY: as above; no sink needs nothing.
+    unsafe {
+        assert_eq!(device(), -1);
+        set_sink(None, std::ptr::null_mut());
+    }
+    let lines = LINES.lock().unwrap();
+    let said = |part: &str| {
+        lines.iter().any(|line| line.starts_with("1 host_runner") && line.contains(part))
+    };
+    assert!(said("registered callable") && said("unregistered"), "{lines:?}");
+}
