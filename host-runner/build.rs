@@ -1,4 +1,4 @@
-//! Generates the table of SDK files that the binary carries.
+//! Generates the table of SDK files that the binary carries, and names its loader.
 //!
 //! The headers, the kernel stub and the support translation unit live in `../sdk`. An installed
 //! `host-runner` must compile user code anywhere, so their bytes are embedded. This script walks
@@ -6,6 +6,7 @@
 //! `OUT_DIR/sdk_files.rs`; `compile/sdk.rs` includes it and unpacks it on first use.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -34,7 +35,34 @@ fn main() -> io::Result<()> {
             .expect("writing to a String cannot fail");
     }
     table.push_str("]\n");
-    fs::write(out.join("sdk_files.rs"), table)
+    fs::write(out.join("sdk_files.rs"), table)?;
+    println!("cargo::rustc-env=LOADER_SOURCES={:016x}", loader_sources(&manifest)?);
+    Ok(())
+}
+
+/// A digest of the sources that decide which images the host lets pass: a verdict of another
+/// loader must not be taken for one of this. Nobody has to remember to raise a number.
+fn loader_sources(manifest: &Path) -> io::Result<u64> {
+    let loader = manifest.parent().expect("a workspace member has a parent");
+    let loader = loader.join("aicpu-executor/src/loader");
+    let checks = manifest.join("src/device");
+    let mut files = vec![
+        loader.with_extension("rs"),
+        checks.join("image.rs"),
+        checks.join("orchestration_check.rs"),
+    ];
+    for file in &files {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    println!("cargo::rerun-if-changed={}", loader.display());
+    collect(&loader, &mut files)?;
+    files.sort();
+    // Keyed with zeros, so that it is the same in every build.
+    let mut digest = DefaultHasher::new();
+    for file in files {
+        fs::read(file)?.hash(&mut digest);
+    }
+    Ok(digest.finish())
 }
 
 /// Adds every file below `folder`; hidden files are editors' leftovers and stay out.

@@ -16,6 +16,7 @@ use crate::code_listing::CodeLister;
 
 pub mod error;
 pub mod image;
+pub mod orchestration_check;
 pub mod resident_symbols;
 pub mod shared_memory;
 #[expect(

@@ -18,6 +18,7 @@ use crate::callable::Callable;
 use crate::code_listing::CodeLister;
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
+use crate::image_cache::ImageCache;
 use crate::registry::{Registry, UnregisterError};
 use crate::run::{self, Bound};
 
@@ -83,6 +84,7 @@ struct Opening {
     lister: Option<Arc<CodeLister>>,
     /// Which interleaving runs go through.
     interleaving_seed: Option<u64>,
+    image_cache: Option<Arc<ImageCache>>,
 }
 
 /// What changes with every call.
@@ -107,9 +109,9 @@ impl Worker {
         config.check()?;
         crate::log::forward();
         let lister = CodeLister::open(&config.code_listing)?;
-        let WorkerConfig { unload_limit, interleaving_seed, .. } = config;
-        let opening =
-            Opening { platform: config.platform, unload_limit, lister, interleaving_seed };
+        let WorkerConfig { platform, unload_limit, interleaving_seed, .. } = config;
+        let image_cache = config.image_cache.clone();
+        let opening = Opening { platform, unload_limit, lister, interleaving_seed, image_cache };
         let device = opening.device()?;
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed: only the number matters.
@@ -306,7 +308,8 @@ impl Opening {
     /// The simulator of a chip.
     fn simulator<C: Chip>(&self) -> Result<Box<dyn Device>, DeviceError> {
         let device = SimDevice::<C>::open_with_seed(self.interleaving_seed)?;
-        Ok(Box::new(device.with_unload_limit(self.unload_limit)))
+        let device = device.with_unload_limit(self.unload_limit);
+        Ok(Box::new(device.with_image_cache(self.image_cache.clone())))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a worker is opened with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
+use crate::image_cache::ImageCache;
 use crate::platform_name::PlatformName;
 
 /// What a worker is opened with.
@@ -20,6 +22,8 @@ pub struct WorkerConfig {
     pub code_listing: CodeListing,
     /// Which interleaving the simulator's threads go through; the default is what the machine makes of it.
     pub interleaving_seed: Option<u64>,
+    /// Where verdicts on orchestrations are kept for later processes; the default is nowhere.
+    pub image_cache: Option<Arc<ImageCache>>,
 }
 
 impl WorkerConfig {
@@ -44,6 +48,13 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_code_listing(self, code_listing: CodeListing) -> Self {
         Self { code_listing, ..self }
+    }
+
+    /// The same with verdicts on orchestrations taken from a cache and kept there
+    /// ([`crate::image_cache`]).
+    #[must_use]
+    pub fn with_image_cache(self, image_cache: Option<Arc<ImageCache>>) -> Self {
+        Self { image_cache, ..self }
     }
 
     /// The same with the threads of a simulated device taking turns in runs, one at a time, in an

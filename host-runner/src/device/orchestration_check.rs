@@ -1,0 +1,85 @@
+//! Whether a device of this machine can load an orchestration.
+//!
+//! Two questions, asked apart because their answers last differently. What an image is made of
+//! depends on its bytes, and can be kept for the next process ([`crate::image_cache`]); which names
+//! are offered depends on the libraries of this process.
+
+use aicpu_executor::loader::{Import, Machine, PlanLimits, SymbolResolver, SymbolVersion, plan};
+
+use super::resident_symbols::ResidentSymbols;
+use super::{OrchestrationError, image};
+use crate::image_cache::{ImageCache, PlannedImage, PlannedImport};
+
+/// Digest of the sources of the loader and of these checks, made when the program was built.
+const LOADER_SOURCES: &str = env!("LOADER_SOURCES");
+
+/// What a verdict depends on besides the image: loader, machine and page size.
+pub fn planner() -> String {
+    let page_bytes = rustix::param::page_size();
+    format!("loader {LOADER_SOURCES}, {:?}, pages of {page_bytes} bytes", Machine::native())
+}
+
+/// Checks that the image can be loaded, and that what it imports is offered.
+///
+/// # Errors
+///
+/// [`OrchestrationError`].
+pub fn check(
+    image: &[u8],
+    entry: &str,
+    cache: Option<&ImageCache>,
+) -> Result<(), OrchestrationError> {
+    match cache {
+        Some(cache) => check_imports(&*cache.planned(image, entry, || planned(image, entry))?),
+        None => check_imports(&planned(image, entry)?),
+    }
+}
+
+/// Checks and plans the image.
+///
+/// # Errors
+///
+/// [`OrchestrationError`], but for missing names.
+pub fn planned(image: &[u8], entry: &str) -> Result<PlannedImage, OrchestrationError> {
+    image::check(image, entry)?;
+    let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
+    let plan = plan(image, Machine::native(), &limits).map_err(OrchestrationError::Plan)?;
+    let function = plan
+        .exported_function(entry.as_bytes())
+        .map_err(|reason| OrchestrationError::Entry { symbol: entry.to_owned(), reason })?;
+    let owned = |import: Import<'_>| PlannedImport {
+        name: import.name.to_vec(),
+        weak: import.weak,
+        version: import.version.map(|version| version.name.to_vec()),
+    };
+    Ok(PlannedImage {
+        entry: function.vaddr,
+        // CAST: usize is at most 64 bits.
+        span: plan.span() as u64,
+        build_id: plan.build_id().map(<[u8]>::to_vec),
+        imports: plan.imports().map(owned).collect(),
+    })
+}
+
+/// Checks that this process offers the names that the image cannot do without.
+fn check_imports(planned: &PlannedImage) -> Result<(), OrchestrationError> {
+    let symbols = ResidentSymbols::open();
+    let missing = |import: &Import<'_>| !import.weak && symbols.resolve(import).is_none();
+    let names: Vec<String> = planned
+        .imports
+        .iter()
+        .map(as_import)
+        .filter(missing)
+        .map(|import| import.to_string())
+        .collect();
+    if names.is_empty() { Ok(()) } else { Err(OrchestrationError::Unresolved { names }) }
+}
+
+/// A kept import as the loader asks for it.
+fn as_import(import: &PlannedImport) -> Import<'_> {
+    Import {
+        name: &import.name,
+        weak: import.weak,
+        version: import.version.as_deref().map(|name| SymbolVersion { name }),
+    }
+}
