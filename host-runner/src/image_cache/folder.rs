@@ -218,3 +218,6 @@ fn files_of(folder: &OwnedFd) -> Vec<KeptFile> {
         .filter_map(|entry| file(OsStr::from_bytes(entry.file_name().to_bytes())))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
