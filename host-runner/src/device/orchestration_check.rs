@@ -83,3 +83,78 @@ fn as_import(import: &PlannedImport) -> Import<'_> {
         version: import.version.as_deref().map(|name| SymbolVersion { name }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::DEFAULT_ENTRY_SYMBOL;
+
+    use super::*;
+    use crate::device::ImageError;
+    use crate::test_callables::orchestration;
+
+    /// The caches of two processes, as far as memory goes, and the folder that they share.
+    fn caches() -> (tempfile::TempDir, [ImageCache; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || ImageCache::open(&folder.path().join("images")).unwrap();
+        let caches = [open(), open()];
+        (folder, caches)
+    }
+
+    #[test]
+    fn a_kept_verdict_says_what_planning_says() {
+        let image = orchestration("std::memcpy((void *)args.tensors, &args, args.scalar_count);");
+        let (_folder, [first, second]) = caches();
+        for cache in [None, Some(&first), Some(&second)] {
+            assert!(check(&image, DEFAULT_ENTRY_SYMBOL, cache).is_ok());
+        }
+        assert_eq!((first.counters().plans, second.counters().plans), (1, 0));
+        let never = || Err("planned again");
+        let kept = second.planned(&image, DEFAULT_ENTRY_SYMBOL, never).unwrap();
+        let found = planned(&image, DEFAULT_ENTRY_SYMBOL).unwrap();
+        assert_eq!(*kept, found);
+        let elf = goblin::elf::Elf::parse(&image).unwrap();
+        let entry = elf
+            .dynsyms
+            .iter()
+            .find(|each| elf.dynstrtab.get_at(each.st_name) == Some(DEFAULT_ENTRY_SYMBOL))
+            .unwrap();
+        assert_eq!(found.entry, entry.st_value);
+        let name = |import: &PlannedImport| String::from_utf8(import.name.clone()).unwrap();
+        let names: Vec<String> = found.imports.iter().map(name).collect();
+        assert!(names.contains(&"memcpy".to_owned()) && found.span >= 4096, "{names:?}");
+    }
+
+    #[test]
+    fn names_are_looked_for_in_each_process_whatever_is_kept() {
+        let body = "extern void nobody_offers_this(); nobody_offers_this();";
+        let image = orchestration(body);
+        let (_folder, [first, second]) = caches();
+        for cache in [None, Some(&first), Some(&second)] {
+            let refused = check(&image, DEFAULT_ENTRY_SYMBOL, cache);
+            let Err(OrchestrationError::Unresolved { names }) = refused else {
+                panic!("{refused:?}")
+            };
+            assert_eq!(names, ["_Z18nobody_offers_thisv"]);
+        }
+        assert_eq!((first.counters().plans, second.counters().plans), (1, 0));
+    }
+
+    #[test]
+    fn refusals_are_the_same_with_and_without_a_cache() {
+        let image = orchestration("");
+        let (_folder, [first, second]) = caches();
+        let mut changed = image.clone();
+        // The file offset of the program headers.
+        changed[32] = 0x41;
+        for cache in [None, Some(&first), Some(&second)] {
+            let refused = check(&image, "absent", cache);
+            let Err(OrchestrationError::Image(ImageError::MissingSymbol { symbol })) = refused
+            else {
+                panic!("{refused:?}")
+            };
+            assert_eq!(symbol, "absent");
+            assert!(check(&changed, DEFAULT_ENTRY_SYMBOL, cache).is_err());
+        }
+        assert_eq!((first.counters().plans, second.counters().plans), (2, 2));
+    }
+}
