@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_kept_verdict_says_what_planning_says() {
-        let image = orchestration("std::memcpy((void *)args.tensors, &args, args.scalar_count);");
+        let image = orchestration("timespec now; clock_gettime(CLOCK_MONOTONIC, &now);");
         let (_folder, [first, second]) = caches();
         for cache in [None, Some(&first), Some(&second)] {
             assert!(check(&image, DEFAULT_ENTRY_SYMBOL, cache).is_ok());
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(found.entry, entry.st_value);
         let name = |import: &PlannedImport| String::from_utf8(import.name.clone()).unwrap();
         let names: Vec<String> = found.imports.iter().map(name).collect();
-        assert!(names.contains(&"memcpy".to_owned()) && found.span >= 4096, "{names:?}");
+        assert!(names.contains(&"clock_gettime".to_owned()) && found.span >= 4096, "{names:?}");
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
             let Err(OrchestrationError::Unresolved { names }) = refused else {
                 panic!("{refused:?}")
             };
-            assert_eq!(names, ["_Z18nobody_offers_thisv"]);
+            assert_eq!(names, ["nobody_offers_this"]);
         }
         assert_eq!((first.counters().plans, second.counters().plans), (1, 0));
     }
