@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A **verdict** ([`PlannedImage`]) says that an image passed the checks of the host, and what it
-//! imports. It is bound to the exact bytes by their SHA-256, to the version of the loader, to the
-//! machine and to the page size; whether the imports are offered is asked in each process.
+//! imports. It is bound to the exact bytes by their SHA-256, to the sources that the loader and the
+//! compiler front of this program were built from, to the machine and to the page size; whether the imports are offered is asked in each process.
 //!
 //! # What it can not do
 //!

@@ -10,13 +10,15 @@ use super::resident_symbols::ResidentSymbols;
 use super::{OrchestrationError, image};
 use crate::image_cache::{ImageCache, PlannedImage, PlannedImport};
 
-/// Digest of the sources of the loader and of these checks, made when the program was built.
-const LOADER_SOURCES: &str = env!("LOADER_SOURCES");
+/// Digest of the sources of the loader, of these checks, and of what compiles and packs; made when
+/// the program was built.
+const DECIDING_SOURCES: &str = env!("DECIDING_SOURCES");
 
-/// What a verdict depends on besides the image: loader, machine and page size.
+/// What an entry of the image cache depends on besides bytes: version of the program as far as it
+/// decides anything, machine and page size.
 pub fn planner() -> String {
     let page_bytes = rustix::param::page_size();
-    format!("loader {LOADER_SOURCES}, {:?}, pages of {page_bytes} bytes", Machine::native())
+    format!("sources {DECIDING_SOURCES}, {:?}, pages of {page_bytes} bytes", Machine::native())
 }
 
 /// Checks that the image can be loaded, and that what it imports is offered.
