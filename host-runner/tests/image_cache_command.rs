@@ -212,6 +212,42 @@ fn whatever_a_callable_is_made_of_is_noticed_when_it_changes() {
 }
 
 #[test]
+fn a_shared_object_among_sources_is_noticed_when_it_changes_and_alone_is_read_each_time() {
+    let bench = Bench::new();
+    let link = |code: &str| {
+        bench.write("kernel.cpp", &format!("extern \"C\" void kernel_entry(long *) {{ {code} }}"));
+        let mut compiler = Command::new("g++");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(bench.path("kernel.so"));
+        assert!(compiler.arg(bench.path("kernel.cpp")).status().unwrap().success());
+    };
+    link("");
+    let mixed = MANIFEST.replace("source = \"kernel.cpp\"", "so = \"kernel.so\"");
+    bench.write("callable.toml", &mixed);
+    assert_eq!(bench.run(0).1, first());
+    assert_second(bench.run(0));
+    link("asm(\"nop\");");
+    assert_eq!(bench.run(0).1, first());
+    assert_second(bench.run(0));
+
+    let source = bench.path("orchestration.cpp");
+    let mut compiler = Command::new("g++");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(bench.path("orchestration.so")).arg(source);
+    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
+    compiler
+        .arg("-I")
+        .arg(support.join("include"))
+        .arg(support.join("src/orchestration_support.cpp"));
+    assert!(compiler.status().unwrap().success());
+    let images = mixed.replace("source = \"orchestration.cpp\"", "so = \"orchestration.so\"");
+    bench.write("callable.toml", &images);
+    let starts = bench.starts();
+    // Only the verdict is looked for.
+    assert_eq!(bench.run(0).1, counted(0, 1, 0, 1, 1));
+    assert_eq!(bench.run(0).1, counted(1, 0, 0, 0, 0));
+    assert_eq!(bench.starts(), starts);
+}
+
+#[test]
 fn damage_is_told_with_the_path_passed_by_and_put_right() {
     let bench = Bench::new();
     bench.run(0);
