@@ -20,6 +20,7 @@ pub(crate) mod failing;
 pub mod image;
 pub mod load;
 pub mod memory_report;
+pub mod orchestration_check;
 pub mod resident_symbols;
 pub mod shared_memory;
 #[expect(
