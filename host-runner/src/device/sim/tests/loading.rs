@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU32;
 
 use aicpu_executor::ForeignFunction;
+use aicpu_executor::loader::{Machine, PlanLimits, plan};
 
 use super::placed::{Placed, int_at};
 use super::*;
