@@ -7,11 +7,16 @@
 //! The oracles, the images and the records are those of the tests, included here by path. A target
 //! panics if a parser does, or if something that was accepted does not keep its promises.
 
+mod kept;
 pub mod patches;
 mod protocol_tests;
 mod seed;
+#[allow(dead_code, reason = "used in full where it comes from")]
+#[path = "../../host-runner/src/source_file.rs"]
+pub mod source_file;
 mod support;
 
+pub use kept::image_cache;
 pub use protocol_tests::{args_blob, build_id, call_config, callable_blob};
 pub use seed::seeds;
 

@@ -1,16 +1,26 @@
 //! From a manifest to a callable: compiles what is source, reads what is image, packs both.
 //!
+//! ```text
+//!  manifest ── kept ──▶ what was built before, if nothing of it has changed ──▶ callable
+//!          └── else ──▶ compile, read, pack ──▶ keep ─────────────────────────────┘
+//! ```
+//!
 //! Apart from `compile`, which knows no manifest, and from `callable`, which knows no files; this
 //! is where the two meet.
 
+use std::io;
 use std::path::PathBuf;
-use std::{fs, io};
 
 use protocol::ArgDirection;
 
 use crate::callable::{Callable, CallableError, KernelImage};
 use crate::compile::{BuiltImage, CodeKind, CompileError, CompileJob, Toolchain};
 use crate::manifest::{Case, Code, Manifest};
+use crate::source_file::SourceFile;
+
+mod kept;
+
+pub use kept::KeptBuilds;
 
 /// Why a manifest did not become a callable.
 #[derive(Debug, thiserror::Error)]
@@ -66,14 +76,42 @@ pub fn callable(
     toolchain: impl FnOnce() -> Result<Toolchain, CompileError>,
     on_built: &(dyn Fn(usize, &BuiltImage) + Sync),
 ) -> Result<Callable, BuildError> {
+    kept_callable(manifest, None, toolchain, on_built)
+}
+
+/// The same, or what was kept of an earlier build, if nothing of that has changed: then nothing is
+/// compiled, read, packed or planned, and `toolchain` is not asked for.
+///
+/// # Errors
+///
+/// [`BuildError`].
+pub fn kept_callable(
+    manifest: &Manifest,
+    kept: Option<&KeptBuilds<'_>>,
+    toolchain: impl FnOnce() -> Result<Toolchain, CompileError>,
+    on_built: &(dyn Fn(usize, &BuiltImage) + Sync),
+) -> Result<Callable, BuildError> {
+    if let Some(callable) = kept.and_then(|kept| kept.find(manifest)) {
+        return Ok(callable);
+    }
     let jobs = jobs(manifest);
     let built = if jobs.is_empty() { Vec::new() } else { toolchain()?.build(&jobs, on_built)? };
     let mut built = built.into_iter();
+    // What the callable is made of, as long as all of it is known.
+    let mut files = kept.map(|_| Vec::new());
     let mut images = units(manifest).map(|(code, _)| match code {
         // There is an image for each source, in this order.
-        Code::Source(_) => Ok(built.next().map(|image| image.bytes).unwrap_or_default()),
+        Code::Source(_) => {
+            let image = built.next();
+            let sources = image.as_ref().and_then(|image| image.sources.clone());
+            files = files.take().zip(sources).map(|(all, more)| [all, more].concat());
+            Ok(image.map(|image| image.bytes).unwrap_or_default())
+        }
         Code::SharedObject(path) => {
-            fs::read(path).map_err(|source| BuildError::ReadImage { path: path.clone(), source })
+            let failed = |source| BuildError::ReadImage { path: path.clone(), source };
+            let (file, bytes) = SourceFile::read(path).map_err(failed)?;
+            files.iter_mut().for_each(|all| all.push(file.clone()));
+            Ok::<_, BuildError>(bytes)
         }
     });
     let orchestration = images.next().transpose()?.unwrap_or_default();
@@ -82,7 +120,7 @@ pub fn callable(
         .entry(&manifest.orchestration.entry)
         .config(&manifest.orchestration.config)
         .signature(signature(&manifest.cases));
-    for (kernel, binary) in manifest.kernels.iter().zip(images) {
+    for (kernel, binary) in manifest.kernels.iter().zip(&mut images) {
         builder = builder.kernel(KernelImage {
             func_id: kernel.func_id,
             core_type: kernel.core_type,
@@ -90,7 +128,12 @@ pub fn callable(
             name: kernel.name.clone(),
         });
     }
-    Ok(builder.build()?)
+    drop(images);
+    let callable = builder.build()?;
+    if let (Some(kept), Some(files)) = (kept, files) {
+        kept.keep(manifest, &callable, files);
+    }
+    Ok(callable)
 }
 
 /// Orchestration and kernels, in this order.

@@ -58,6 +58,15 @@ impl Callable {
         Ok(Self { name, blob, kernels: Vec::new() })
     }
 
+    /// Takes a blob that a builder made of parts with these names.
+    pub(crate) fn built(
+        name: String,
+        kernels: Vec<KernelName>,
+        blob: Vec<u8>,
+    ) -> Result<Self, WireError> {
+        Ok(Self { name, kernels, ..Self::from_blob(blob)? })
+    }
+
     /// The name in messages.
     #[must_use]
     pub fn name(&self) -> &str {

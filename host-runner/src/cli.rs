@@ -145,11 +145,11 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) sdk: Option<PathBuf>,
 
-    /// Where compiled code and the unpacked SDK are kept
+    /// Where compiled code, built callables and the unpacked SDK are kept
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 
-    /// Compile everything anew and keep nothing compiled
+    /// Compile and plan everything anew and keep nothing of it
     #[arg(long)]
     pub(crate) no_cache: bool,
 

@@ -6,27 +6,30 @@
 //! ```
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use host_runner::build;
+use host_runner::build::{self, KeptBuilds};
 use host_runner::callable::Callable;
 use host_runner::case_data::CaseData;
 use host_runner::compare::Tolerance;
-use host_runner::compile::{CompileError, Compiler, Reuse, Toolchain, ToolchainConfig};
+use host_runner::compile::{
+    CompileError, Compiler, Reuse, Toolchain, ToolchainConfig, ToolchainFacts, ToolchainKey,
+};
+use host_runner::image_cache::ImageCache;
 use host_runner::manifest::{Case, Manifest};
 use host_runner::run::RunConfig;
 use host_runner::worker::{PlatformName, Worker, WorkerConfig};
-use tempfile::TempDir;
 
+use self::cache_folder::CacheFolder;
 use self::failure::Failure;
 use self::progress::Progress;
 use self::run::{PreparedCase, Registered, run_case};
 use crate::cli::{Environment, RunArguments};
 use crate::report::{self, Colour};
 
+mod cache_folder;
 mod failure;
 pub(crate) mod inspect;
 mod progress;
@@ -45,11 +48,14 @@ pub(crate) fn run(
         .into_iter()
         .map(|case| prepare(case, arguments))
         .collect::<Result<Vec<_>, _>>()?;
-    let callable = build(&manifest, arguments, environment)?;
+    let kept = CacheFolder::choose(arguments, environment)?;
+    let images = kept.image_cache(arguments.no_cache);
+    let callable = build(&manifest, arguments, environment, &kept, images.as_deref())?;
 
     let config = WorkerConfig::new(arguments.platform)
         .with_rings(environment.rings)
-        .with_code_listing(arguments.code_listing());
+        .with_code_listing(arguments.code_listing())
+        .with_image_cache(images.clone());
     let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
     let handle = worker.register(&callable).map_err(|error| Failure::Register(Box::new(error)))?;
     let target = Registered { worker: &worker, handle: &handle };
@@ -61,7 +67,9 @@ pub(crate) fn run(
         let result = run_case(&target, case, arguments.rounds, &|| progress.advance());
         progress.finish();
         if arguments.json {
-            write_out(&format!("{}\n", report::json_line(arguments.platform, &result)))?;
+            let counters = images.as_deref().map(ImageCache::counters);
+            let line = report::json_line(arguments.platform, &result, counters);
+            write_out(&format!("{line}\n"))?;
         }
         results.push(result);
     }
@@ -128,19 +136,30 @@ fn prepare(case: &Case, arguments: &RunArguments) -> Result<PreparedCase, Failur
     Ok(PreparedCase { name: case.name.clone(), data, config, tolerances })
 }
 
-/// Compiles and packs the callable, with a progress bar.
+/// Takes the callable from the cache, or compiles and packs it, with a progress bar.
 fn build(
     manifest: &Manifest,
     arguments: &RunArguments,
     environment: &Environment,
+    folder: &CacheFolder,
+    images: Option<&ImageCache>,
 ) -> Result<Callable, Failure> {
     let jobs = build::jobs(manifest);
-    let wanted = arguments.cache_dir.clone().or_else(|| environment.cache_dir.clone());
-    let (cache_dir, _temporary) = cache_folder(wanted)?;
+    let toolchain_key = ToolchainKey::of(&ToolchainFacts {
+        compiler: arguments.cxx.as_deref().or(environment.cxx.as_deref()),
+        search_path: &environment.search_path,
+        chip: arguments.platform.chip(),
+        sdk: arguments.sdk.as_deref(),
+        cache_dir: &folder.path,
+        isa_root: environment.isa_root.as_deref(),
+    });
+    let kept = images.zip(toolchain_key);
+    let kept = kept.map(|(cache, toolchain)| KeptBuilds { cache, toolchain });
     let progress = Progress::start("compiling", jobs.len() as u64);
-    let callable = build::callable(
+    let callable = build::kept_callable(
         manifest,
-        || toolchain(arguments, environment, cache_dir),
+        kept.as_ref(),
+        || toolchain(arguments, environment, folder.path.clone()),
         &|index, image| {
             let source = jobs[index].source.display();
             tracing::info!("{} {source}", if image.is_cached { "unchanged" } else { "compiled" });
@@ -149,20 +168,6 @@ fn build(
     );
     progress.finish();
     callable.map_err(Failure::Build)
-}
-
-/// The folder for compiled code and the unpacked SDK: the one wanted, or where there is none or it
-/// cannot be written a temporary one, which ends with the second value.
-fn cache_folder(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), Failure> {
-    if let Some(folder) = wanted {
-        let writable = fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
-        match writable {
-            Ok(_) => return Ok((folder, None)),
-            Err(error) => tracing::warn!("nothing is kept in {}: {error}", folder.display()),
-        }
-    }
-    let temporary = tempfile::tempdir().map_err(Failure::Output)?;
-    Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
 /// The compiler that the user wants, or the newest there is.

@@ -20,6 +20,7 @@ use protocol::ChipName;
 
 use self::cache::Cache;
 use self::step::{Step, StepOutput};
+use crate::source_file::SourceFile;
 
 mod cache;
 mod compiler;
@@ -30,11 +31,15 @@ mod file;
 mod flags;
 mod sdk;
 mod step;
+mod toolchain_key;
 
 pub use self::compiler::Compiler;
 pub use self::error::CompileError;
 pub use self::flags::CodeKind;
 pub use self::sdk::Sdk;
+pub use self::toolchain_key::{ToolchainFacts, ToolchainKey};
+
+pub(crate) use self::digest::DigestFields;
 
 /// One source to build.
 #[derive(Clone, Debug)]
@@ -54,6 +59,9 @@ pub struct BuiltImage {
     pub bytes: Vec<u8>,
     /// Whether it came from the cache, without a compile.
     pub is_cached: bool,
+    /// The sources and headers that they were made of; `None` where they changed meanwhile, or
+    /// nothing is kept.
+    pub sources: Option<Vec<SourceFile>>,
 }
 
 /// What a [`Toolchain`] works with.
@@ -140,7 +148,7 @@ impl Toolchain {
         jobs: &[CompileJob],
         on_done: &(dyn Fn(usize, &BuiltImage) + Sync),
     ) -> Result<Vec<BuiltImage>, CompileError> {
-        self.cache.forget_digests();
+        self.cache.forget_sources();
         let results = Mutex::new(Vec::new());
         let next = AtomicUsize::new(0);
         let is_failed = AtomicBool::new(false);
@@ -177,24 +185,23 @@ impl Toolchain {
             job.include_dirs.iter().map(|folder| absolute(folder)).collect::<Result<_, _>>()?;
         let family = self.compiler.family();
         let folder = self.sdk.folder();
-        let support;
-        let step = match job.kind {
+        let (flags, support) = match job.kind {
             CodeKind::Orchestration => {
-                support = self.support_object()?;
-                Step {
-                    source: &source,
-                    flags: flags::orchestration_flags(family, folder, &include_dirs),
-                    support: Some((&support.bytes, folder.join(sdk::SUPPORT_SOURCE))),
-                }
+                let flags = flags::orchestration_flags(family, folder, &include_dirs);
+                (flags, Some(self.support_object()?))
             }
             CodeKind::Kernel(core_type) => {
                 let isa = self.isa_root.as_deref();
-                let flags = flags::kernel_flags(family, core_type, folder, isa, &include_dirs);
-                Step { source: &source, flags, support: None }
+                (flags::kernel_flags(family, core_type, folder, isa, &include_dirs), None)
             }
         };
-        let StepOutput { bytes, is_cached } = self.run(step)?;
-        Ok(BuiltImage { bytes, is_cached })
+        let support_file = folder.join(sdk::SUPPORT_SOURCE);
+        let linked = support.as_ref().map(|support| (support.bytes.as_slice(), support_file));
+        let built = self.run(Step { source: &source, flags, support: linked })?;
+        let support_sources = support.map_or(Some(Vec::new()), |support| support.sources);
+        let both = built.sources.zip(support_sources);
+        let sources = both.map(|(own, support)| [own, support].concat());
+        Ok(BuiltImage { bytes: built.bytes, is_cached: built.is_cached, sources })
     }
 
     /// The object of the SDK's support source. It is a step of its own, so that all orchestrations
@@ -213,7 +220,7 @@ impl Toolchain {
 }
 
 /// Makes a path absolute and, if it exists, free of links.
-fn absolute(path: &Path) -> Result<PathBuf, CompileError> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CompileError> {
     if let Ok(found) = fs::canonicalize(path) {
         return Ok(found);
     }

@@ -20,6 +20,7 @@ pub(crate) mod failing;
 pub mod image;
 pub mod load;
 pub mod memory_report;
+pub mod orchestration_check;
 pub mod resident_symbols;
 pub mod shared_memory;
 #[expect(
@@ -207,8 +208,8 @@ pub trait Device: Send + Sync {
     /// Where the code of each orchestration is that the AICPU has loaded.
     fn loaded_code(&self) -> Vec<LoadedRange>;
 
-    /// Has code that is loaded shown to debuggers and profilers. To be called before the first run;
-    /// the first call counts. A device whose code is not in this process has nothing to show.
+    /// Has code that is loaded shown to debuggers and profilers. To be called before the first load and
+    /// before [`facts`](Self::facts), which decide where code will be; the first call counts. A device whose code is not in this process has nothing to show.
     fn list_code(&self, _lister: Arc<CodeLister>) {}
 
     /// Return addresses of the calls through which the exception came that ended the last run, the

@@ -20,6 +20,7 @@
 //! | [`number`], [`float16`] | single elements of any type                |
 //! | [`worker`]    | the API: register a callable once, run it by handle  |
 //! | [`registry`]  | what is registered, and where it is on the device    |
+//! | [`image_cache`] | built callables and planned images, for the next process |
 //! | [`run`]       | one run: settings, staging of tensors, outcome       |
 //! | [`completion`] | the result of a run that was submitted, to wait for |
 //! | [`inspect`]   | what the loader would do with a shared object        |
@@ -53,6 +54,8 @@ pub mod device;
 #[cfg(not(loom))]
 pub mod float16;
 #[cfg(not(loom))]
+pub mod image_cache;
+#[cfg(not(loom))]
 pub mod inspect;
 #[cfg(not(loom))]
 pub mod log;
@@ -69,6 +72,8 @@ pub mod registry;
 #[cfg(not(loom))]
 pub mod run;
 mod run_queue;
+#[cfg(not(loom))]
+pub mod source_file;
 #[cfg(all(test, not(loom)))]
 mod test_callables;
 #[cfg(not(loom))]

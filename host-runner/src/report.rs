@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use host_runner::image_cache::CacheCounters;
 use host_runner::inspect::Inspection;
 use host_runner::platform_name::PlatformName;
 use serde::Serialize;
@@ -154,6 +155,9 @@ struct JsonCase<'a> {
     tasks: u64,
     loads: u64,
     run_ns: Option<RunTimes>,
+    /// What the image cache has done so far; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<CacheCounters>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<JsonError<'a>>,
 }
@@ -166,7 +170,11 @@ struct JsonError<'a> {
 }
 
 /// The JSON object of a case, without a newline.
-pub(crate) fn json_line(platform: PlatformName, result: &CaseResult) -> String {
+pub(crate) fn json_line(
+    platform: PlatformName,
+    result: &CaseResult,
+    cache: Option<CacheCounters>,
+) -> String {
     let code = match &result.outcome {
         Outcome::Passed { .. } => None,
         Outcome::Mismatched { .. } => Some("mismatch"),
@@ -180,6 +188,7 @@ pub(crate) fn json_line(platform: PlatformName, result: &CaseResult) -> String {
         tasks: result.tasks,
         loads: result.loads,
         run_ns: RunTimes::of(&result.times),
+        cache,
         error: code.map(|code| JsonError { code, message: problems(result).join("; ") }),
     })
 }
@@ -194,6 +203,7 @@ pub(crate) fn json_failure(platform: PlatformName, code: &str, message: &str) ->
         tasks: 0,
         loads: 0,
         run_ns: None,
+        cache: None,
         error: Some(JsonError { code, message: message.to_owned() }),
     })
 }

@@ -79,8 +79,7 @@ impl Worker {
     /// [`WorkerError`].
     pub fn open(config: WorkerConfig) -> Result<Self, WorkerError> {
         let lister = CodeLister::open(&config.code_listing)?;
-        let WorkerConfig { platform, unload_limit, interleaving_seed, .. } = config;
-        let open = devices::opener(platform, unload_limit, interleaving_seed, lister.clone());
+        let open = devices::opener(&config, lister.clone());
         Self::with_opener(config, lister, open)
     }
 

@@ -78,6 +78,9 @@ fn json_has_these_fields_and_no_others() {
     assert_eq!((printed.lines().count(), message.as_str()), (1, ""));
     let mut object: Value = serde_json::from_str(&printed).unwrap();
     let mut times = object["run_ns"].take();
+    let cache = object.as_object_mut().unwrap().remove("cache").unwrap();
+    let fields: Vec<&String> = cache.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["corrupt", "evicted", "hits", "misses", "plans", "written"]);
     let expected = r#"{"case": "default", "platform": "a2a3sim", "ok": true, "rounds": 20, "tasks": 5, "loads": 1,
                        "run_ns": null}"#;
     assert_eq!(object, serde_json::from_str::<Value>(expected).unwrap());

@@ -24,7 +24,6 @@ const TESTED: &[(StatusCode, &str, &str)] = {
     const GRAPHS: &str = "tests/tests/graphs.rs";
     const BAD_INPUT: &str = "tests/tests/bad_input.rs";
     const HERE: &str = "tests/tests/error_matrix.rs";
-    const LIFE: &str = "tests/tests/life.rs";
     const SLOTS: &str = "aicpu-executor/src/orch_so_table/tests.rs";
     const EXECUTOR: &str = "aicpu-executor/src/executor/tests.rs";
     const OPERATION: &str = "aicpu-executor/src/executor/operation/tests.rs";
@@ -59,7 +58,11 @@ const TESTED: &[(StatusCode, &str, &str)] = {
         (Code::KernelException, BAD_INPUT, "an_exception_out_of_a_kernel_arrives_with_its_text"),
         (Code::StaleCallable, SLOTS, "a_stale_handle_neither_runs_nor_unloads_the_code"),
         (Code::TooManyCores, EXECUTOR, "silent_cores_and_impossible_thread_counts_are_named"),
-        (Code::ConstructorTimeout, LIFE, "a_constructor_that_does_not_return_is_named"),
+        (
+            Code::ConstructorTimeout,
+            OPERATION,
+            "a_constructor_that_hangs_in_a_load_is_named_and_given_up_on_and_no_run_hears_of_it",
+        ),
         (Code::DestructorTimeout, UNLOADING, "a_destructor_that_hangs_at_the_end_of_a_run"),
         (Code::CallableBusy, SLOTS, "a_reload_while_the_old_code_runs_is_refused"),
         (Code::CallableQuarantined, SLOTS, "a_constructor_that_is_given_up_on_closes_the_slot"),

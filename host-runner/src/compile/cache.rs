@@ -25,6 +25,7 @@ use std::time::SystemTime;
 
 use super::digest::{Digest, DigestFields};
 use super::file::{read, write_atomically};
+use crate::source_file::{FileStamp, SourceFile};
 
 /// Raised when the meaning of an entry changes; older entries are then not found.
 const LAYOUT_VERSION: &[u8] = b"simpler-rs compile cache 1";
@@ -34,19 +35,19 @@ const LAYOUT_VERSION: &[u8] = b"simpler-rs compile cache 1";
 pub(super) struct Cache {
     /// The folder of the entries; `None` keeps nothing.
     folder: Option<PathBuf>,
-    /// Digests of files read so far; headers are shared by most sources of a build.
-    digests: Mutex<HashMap<PathBuf, Option<Digest>>>,
+    /// Files read so far; headers are shared by most sources of a build.
+    sources: Mutex<HashMap<PathBuf, Option<SourceFile>>>,
 }
 
 impl Cache {
     /// Opens the cache in `folder`, which need not exist yet.
     pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, digests: Mutex::default() }
+        Self { folder, sources: Mutex::default() }
     }
 
-    /// Forgets the digests of files, so that edits since the last build are seen.
-    pub(super) fn forget_digests(&self) {
-        self.digests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Forgets what was read of files, so that edits since the last build are seen.
+    pub(super) fn forget_sources(&self) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Starts a base key.
@@ -54,32 +55,37 @@ impl Cache {
         DigestFields::default().field(LAYOUT_VERSION)
     }
 
-    /// Returns the output that was kept for this base key, if nothing it was made of has changed.
-    pub(super) fn lookup(&self, base: &Digest) -> Option<Vec<u8>> {
+    /// Returns the output that was kept for this base key, if nothing it was made of has changed,
+    /// and what it was made of.
+    pub(super) fn lookup(&self, base: &Digest) -> Option<(Vec<u8>, Vec<SourceFile>)> {
         let list = read(&self.list_path(base)?).ok()?;
-        let files = decode_list(&list)?;
-        let entry = read(&self.built_path(&self.full_key(base, &files)?)?).ok()?;
+        let sources = self.sources(&decode_list(&list)?)?;
+        let entry = read(&self.built_path(&full_key(base, &sources))?).ok()?;
         let (digest, output) = entry.split_at_checked(Digest::BYTES)?;
-        (Digest::of(output).bytes() == digest).then(|| output.to_vec())
+        (Digest::of(output).bytes() == digest).then(|| (output.to_vec(), sources))
     }
 
     /// Keeps an output that was made from `files` by a compile that began at `started`.
     ///
     /// A file that has changed since then may or may not be what the compiler saw, so nothing is
-    /// kept. Returns whether the output was kept.
+    /// kept. Returns the files as they were read for that, if the output was kept.
     pub(super) fn store(
         &self,
         base: &Digest,
         files: &[PathBuf],
         output: &[u8],
         started: SystemTime,
-    ) -> bool {
-        let unchanged = |file: &PathBuf| {
-            fs::metadata(file).and_then(|data| data.modified()).is_ok_and(|time| time <= started)
+    ) -> Option<Vec<SourceFile>> {
+        // Another step of this build may have read it, before the compiler did.
+        let unchanged = |file: &SourceFile| {
+            let data = fs::metadata(&file.path);
+            data.is_ok_and(|data| {
+                FileStamp::of(&data) == file.stamp
+                    && data.modified().is_ok_and(|time| time <= started)
+            })
         };
-        let key = self.full_key(base, files).filter(|_| files.iter().all(unchanged));
-        let paths = key.and_then(|key| Some((self.built_path(&key)?, self.list_path(base)?)));
-        let Some((built, list)) = paths else { return false };
+        let sources = self.sources(files).filter(|sources| sources.iter().all(unchanged))?;
+        let (built, list) = (self.built_path(&full_key(base, &sources))?, self.list_path(base)?);
         let mut entry = Digest::of(output).bytes().to_vec();
         entry.extend_from_slice(output);
         // The list comes last: it is what makes the entry findable.
@@ -88,29 +94,24 @@ impl Cache {
         if let Err(error) = &written {
             tracing::warn!(%error, "the compile cache cannot be written, so nothing is kept");
         }
-        written.is_ok()
+        written.is_ok().then_some(sources)
     }
 
-    /// The full key of a base key, or `None` if a file cannot be read.
-    fn full_key(&self, base: &Digest, files: &[PathBuf]) -> Option<Digest> {
-        let mut fields = DigestFields::default().field(base.bytes());
-        for file in files {
-            let digest = self.file_digest(file)?;
-            fields = fields.field(file.as_os_str().as_encoded_bytes()).field(digest.bytes());
-        }
-        Some(fields.finish())
+    /// The files as they are now, or `None` if one cannot be read.
+    fn sources(&self, files: &[PathBuf]) -> Option<Vec<SourceFile>> {
+        files.iter().map(|file| self.source(file)).collect()
     }
 
-    /// The digest of a file as it is now, read at most once between calls of `forget_digests`.
-    fn file_digest(&self, file: &Path) -> Option<Digest> {
-        let known = self.digests.lock().unwrap_or_else(PoisonError::into_inner).get(file).copied();
-        if let Some(digest) = known {
-            return digest;
+    /// A file as it is now, read at most once between calls of `forget_sources`.
+    fn source(&self, file: &Path) -> Option<SourceFile> {
+        let known = self.sources.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned();
+        if let Some(source) = known {
+            return source;
         }
-        let digest = read(file).ok().map(|bytes| Digest::of(&bytes));
-        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-        digests.insert(file.to_owned(), digest);
-        digest
+        let source = SourceFile::read(file).ok().map(|(source, _)| source);
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.insert(file.to_owned(), source.clone());
+        source
     }
 
     /// Where the list of a base key is kept.
@@ -122,6 +123,15 @@ impl Cache {
     fn built_path(&self, full: &Digest) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join("built").join(full.hex()))
     }
+}
+
+/// The full key of a base key.
+fn full_key(base: &Digest, sources: &[SourceFile]) -> Digest {
+    let mut fields = DigestFields::default().field(base.bytes());
+    for file in sources {
+        fields = fields.field(file.path.as_os_str().as_encoded_bytes()).field(&file.digest);
+    }
+    fields.finish()
 }
 
 /// Writes the paths one after the other, each ended by a NUL, which no path can hold.
@@ -156,12 +166,15 @@ mod tests {
         let base = Digest::of(b"base");
         let cache = Cache::new(Some(folder.path().join("cache")));
         let files = std::slice::from_ref(&header);
-        assert!(cache.store(&base, files, b"output", SystemTime::now() + Duration::from_secs(1)));
+        let later = SystemTime::now() + Duration::from_secs(1);
+        let kept = cache.store(&base, files, b"output", later).unwrap();
+        assert_eq!(kept[0].path, header);
         (folder, header, base)
     }
 
     fn lookup(folder: &tempfile::TempDir, base: &Digest) -> Option<Vec<u8>> {
-        Cache::new(Some(folder.path().join("cache"))).lookup(base)
+        let found = Cache::new(Some(folder.path().join("cache"))).lookup(base);
+        found.map(|(output, _)| output)
     }
 
     #[test]
@@ -202,14 +215,24 @@ mod tests {
         let cache = Cache::new(Some(folder.path().join("cache")));
         let before = SystemTime::now() - Duration::from_secs(60);
         let files = [header];
-        assert!(!cache.store(&Digest::of(b"base"), &files, b"output", before));
+        assert_eq!(cache.store(&Digest::of(b"base"), &files, b"output", before), None);
         assert_eq!(cache.lookup(&Digest::of(b"base")), None);
+    }
+
+    #[test]
+    fn a_file_changed_after_another_step_read_it_keeps_nothing() {
+        let (folder, header, base) = stored();
+        let cache = Cache::new(Some(folder.path().join("cache")));
+        assert!(cache.lookup(&base).is_some());
+        fs::write(&header, "changed, then compiled").unwrap();
+        let later = SystemTime::now() + Duration::from_secs(1);
+        assert_eq!(cache.store(&Digest::of(b"other"), &[header], b"output", later), None);
     }
 
     #[test]
     fn a_cache_without_a_folder_keeps_nothing() {
         let cache = Cache::new(None);
-        assert!(!cache.store(&Digest::of(b"base"), &[], b"output", SystemTime::now()));
+        assert_eq!(cache.store(&Digest::of(b"base"), &[], b"output", SystemTime::now()), None);
         assert_eq!(cache.lookup(&Digest::of(b"base")), None);
     }
 
@@ -219,6 +242,6 @@ mod tests {
         let blocked = folder.path().join("file");
         fs::write(&blocked, "").unwrap();
         let cache = Cache::new(Some(blocked));
-        assert!(!cache.store(&Digest::of(b"base"), &[], b"output", SystemTime::now()));
+        assert_eq!(cache.store(&Digest::of(b"base"), &[], b"output", SystemTime::now()), None);
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error::CompileError;
+use super::toolchain_key::NamedProgram;
 
 /// A C++ compiler that has answered `--version`.
 #[derive(Clone, Debug)]
@@ -36,12 +37,7 @@ impl Compiler {
     /// [`CompileError::CompilerStart`] if it does not start, [`CompileError::CompilerVersion`] if
     /// it does not answer `--version`.
     pub fn named(command: &str) -> Result<Self, CompileError> {
-        let words = if Path::new(command).is_file() {
-            vec![OsString::from(command)]
-        } else {
-            command.split_whitespace().map(OsString::from).collect()
-        };
-        Self::probe(words)
+        Self::probe(words_of(command))
     }
 
     /// Takes the newest compiler in the folders of `search_path` (the value of PATH).
@@ -111,6 +107,33 @@ impl Compiler {
         }
         Ok(compiler)
     }
+}
+
+/// The words of a command; the path of a file is one word.
+fn words_of(command: &str) -> Vec<OsString> {
+    if Path::new(command).is_file() {
+        return vec![OsString::from(command)];
+    }
+    command.split_whitespace().map(OsString::from).collect()
+}
+
+/// The command of the compiler that is meant, and its file; `None` where there is no such file, or
+/// the command has several words.
+pub(super) fn find_program(command: Option<&str>, search_path: &OsStr) -> Option<NamedProgram> {
+    let Some(command) = command else {
+        let program = newest_program(search_path)?;
+        return Some((program.clone().into_os_string(), program));
+    };
+    let words = words_of(command);
+    let [word] = &words[..] else { return None };
+    // As the system looks for it: a word without a folder is on the search path.
+    let program = if word.as_encoded_bytes().contains(&b'/') {
+        PathBuf::from(word)
+    } else {
+        let folders: Vec<PathBuf> = std::env::split_paths(search_path).collect();
+        first(&folders, &word.to_string_lossy())?
+    };
+    Some((word.clone(), program))
 }
 
 /// The best compiler in the folders of `search_path`.

@@ -54,6 +54,11 @@ impl Sdk {
         unpack(EMBEDDED, root)
     }
 
+    /// The folder of the built-in SDK below `root`, whether it is unpacked or not.
+    pub(super) fn embedded_folder(root: &Path) -> PathBuf {
+        folder_of(EMBEDDED, root)
+    }
+
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -66,12 +71,7 @@ fn unpack(files: &[(&str, &[u8])], root: &Path) -> Result<Sdk, CompileError> {
     if files.is_empty() {
         return Err(CompileError::SdkNotEmbedded);
     }
-    let mut fields = DigestFields::default();
-    for (name, bytes) in files {
-        fields = fields.field(name.as_bytes()).field(bytes);
-    }
-    let digits = fields.finish().hex();
-    let folder = root.join(format!("sdk-{}", &digits[..FOLDER_DIGITS]));
+    let folder = folder_of(files, root);
     for (name, bytes) in files {
         let path = folder.join(name);
         if !read(&path).is_ok_and(|present| present == *bytes) {
@@ -79,6 +79,16 @@ fn unpack(files: &[(&str, &[u8])], root: &Path) -> Result<Sdk, CompileError> {
         }
     }
     Sdk::at(&folder)
+}
+
+/// Where files are unpacked below `root`.
+fn folder_of(files: &[(&str, &[u8])], root: &Path) -> PathBuf {
+    let mut fields = DigestFields::default();
+    for (name, bytes) in files {
+        fields = fields.field(name.as_bytes()).field(bytes);
+    }
+    let digits = fields.finish().hex();
+    root.join(format!("sdk-{}", &digits[..FOLDER_DIGITS]))
 }
 
 #[cfg(test)]

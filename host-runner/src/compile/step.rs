@@ -19,6 +19,7 @@ use super::dependencies::parse_dependencies;
 use super::digest::Digest;
 use super::error::CompileError;
 use super::file::read;
+use crate::source_file::SourceFile;
 
 /// Lines of the compiler's output that an error message repeats.
 const ERROR_LINES_MAX: usize = 12;
@@ -41,6 +42,9 @@ pub(super) struct StepOutput {
     pub(super) bytes: Vec<u8>,
     /// Whether they came from the cache.
     pub(super) is_cached: bool,
+    /// The source and the headers that they were made of, as they were read for the cache; `None`
+    /// where the cache keeps nothing of it.
+    pub(super) sources: Option<Vec<SourceFile>>,
 }
 
 impl Step<'_> {
@@ -52,8 +56,8 @@ impl Step<'_> {
         scratch: &Path,
     ) -> Result<StepOutput, CompileError> {
         let key = self.key(compiler)?;
-        if let Some(bytes) = cache.lookup(&key) {
-            return Ok(StepOutput { bytes, is_cached: true });
+        if let Some((bytes, sources)) = cache.lookup(&key) {
+            return Ok(StepOutput { bytes, is_cached: true, sources: Some(sources) });
         }
         let cannot_write = |source| CompileError::Write { path: scratch.to_owned(), source };
         fs::create_dir_all(scratch).map_err(cannot_write)?;
@@ -61,8 +65,8 @@ impl Step<'_> {
         let folder = folder.map_err(cannot_write)?;
         let started = SystemTime::now();
         let (bytes, files) = self.compile(compiler, folder.path())?;
-        cache.store(&key, &files, &bytes, started);
-        Ok(StepOutput { bytes, is_cached: false })
+        let sources = cache.store(&key, &files, &bytes, started);
+        Ok(StepOutput { bytes, is_cached: false, sources })
     }
 
     /// The base key: all that determines the output, but for the headers.

@@ -28,7 +28,8 @@
 //! set before the tables are closed, and looked at with `site` or `loader` held.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`, `platform`.
+//! `engine`, `resident_executor`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`,
+//! `loading`, `platform`.
 
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,20 +38,18 @@ use std::time::Duration;
 
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
-use aicpu_executor::loader::{Machine, PlanLimits, SymbolResolver, plan};
 use protocol::callable::parse::CoreCallableView;
-use protocol::{
-    CallableId, Chip, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody, RuntimeRecord,
-};
+use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody, RuntimeRecord};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
-    image,
+    orchestration_check,
 };
 
 use crate::code_listing::CodeLister;
+use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
@@ -69,6 +68,7 @@ pub mod memory;
 pub mod order;
 pub mod platform;
 pub mod registers;
+mod resident_executor;
 pub mod run_site;
 pub mod run_state;
 #[cfg(test)]
@@ -95,6 +95,8 @@ pub struct SimDevice<C: Chip> {
     lost: AtomicBool,
     /// How long loading or unloading may take before the device is given up.
     unload_limit: Duration,
+    /// Where verdicts on orchestrations are kept for later processes.
+    images: Option<Arc<ImageCache>>,
 }
 
 /// What a simulated chip consists of. The order of the fields is the order in which they go.
@@ -146,7 +148,7 @@ impl<C: Chip> SimDevice<C> {
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
         let parts = Parts { aicpu, loader, engine, kernels: Kernels::default(), memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
-        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit })
+        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, images: None })
     }
 
     /// The same with another limit for loading and unloading, at most [`TIMEOUT_MAX`]; zero is
@@ -156,6 +158,13 @@ impl<C: Chip> SimDevice<C> {
         // A point in time further off could not be told.
         let limit = limit.min(TIMEOUT_MAX);
         self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
+        self
+    }
+
+    /// The same with verdicts on orchestrations taken from a cache and kept there.
+    #[must_use]
+    pub fn with_image_cache(mut self, images: Option<Arc<ImageCache>>) -> Self {
+        self.images = images;
         self
     }
 
@@ -213,7 +222,7 @@ impl<C: Chip> Device for SimDevice<C> {
             // CAST: a chip has at most a few hundred cores and a handful of threads.
             clusters_max: C::MAX_CLUSTERS as u32,
             aicpu_threads_max: C::MAX_AICPU_THREADS as u32,
-            callable_ids: MAX_REGISTERED_CALLABLE_IDS,
+            callable_ids: self.parts.engine.executor().callable_capacity(),
         }
     }
 
@@ -255,16 +264,7 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn check_orchestration(&self, bytes: &[u8], entry: &str) -> Result<(), OrchestrationError> {
-        image::check(bytes, entry)?;
-        let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
-        let plan = plan(bytes, Machine::native(), &limits).map_err(OrchestrationError::Plan)?;
-        plan.exported_function(entry.as_bytes())
-            .map_err(|reason| OrchestrationError::Entry { symbol: entry.to_owned(), reason })?;
-        let symbols = ResidentSymbols::open();
-        let missing =
-            plan.imports().filter(|import| !import.weak && symbols.resolve(import).is_none());
-        let names: Vec<String> = missing.map(|import| import.to_string()).collect();
-        if names.is_empty() { Ok(()) } else { Err(OrchestrationError::Unresolved { names }) }
+        orchestration_check::check(bytes, entry, self.images.as_deref())
     }
 
     fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {

@@ -61,14 +61,14 @@ fn colour_is_there_on_request_only() {
 #[test]
 fn a_passed_case_is_one_json_object_without_error() {
     let times: Vec<u64> = (1..=10).rev().collect();
-    let line = json_line(PlatformName::A5Sim, &result("default", &times, PASSED));
+    let line = json_line(PlatformName::A5Sim, &result("default", &times, PASSED), None);
     let expected = r#"{"case":"default","platform":"a5sim","ok":true,"rounds":10,"tasks":5,"loads":1,"run_ns":{"p50":5000000,"p90":9000000,"first":10000000}}"#;
     assert_eq!(line, expected);
 }
 
 #[test]
 fn a_failed_case_says_why() {
-    let line = json_line(PlatformName::A5Sim, &result("large", &[1, 1], mismatched()));
+    let line = json_line(PlatformName::A5Sim, &result("large", &[1, 1], mismatched()), None);
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(value["ok"], false);
     assert_eq!(value["error"]["code"], "mismatch");
@@ -77,7 +77,8 @@ fn a_failed_case_says_why() {
 
     let failed = Outcome::Failed { round: 1, message: "no \"kernel\"\n".into() };
     let value: serde_json::Value =
-        serde_json::from_str(&json_line(PlatformName::A5Sim, &result("x", &[], failed))).unwrap();
+        serde_json::from_str(&json_line(PlatformName::A5Sim, &result("x", &[], failed), None))
+            .unwrap();
     assert_eq!(value["run_ns"], serde_json::Value::Null);
     assert_eq!(value["error"]["code"], "run");
 }

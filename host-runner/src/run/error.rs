@@ -72,6 +72,17 @@ pub enum RunError {
     Device(DeviceError),
 }
 
+impl RunError {
+    /// Whether the device was lost before the run began, to what another thread did.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Memory(MemoryError::Gone) | Self::Device(DeviceError::Gone) => true,
+            Self::Replacement(error) => error.is_gone(),
+            _ => false,
+        }
+    }
+}
+
 impl From<DeviceError> for RunError {
     fn from(error: DeviceError) -> Self {
         match error {

@@ -1,9 +1,11 @@
 //! What a worker is opened with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::{DeviceError, RingConfig};
+use crate::image_cache::ImageCache;
 use crate::platform_name::PlatformName;
 
 /// What a worker is opened with.
@@ -25,6 +27,8 @@ pub struct WorkerConfig {
     pub in_flight_bytes: u64,
     /// When the device is opened.
     pub device_start: DeviceStart,
+    /// Where verdicts on orchestrations are kept for later processes; the default is nowhere.
+    pub image_cache: Option<Arc<ImageCache>>,
 }
 
 /// How many bytes of arguments runs in flight may hold unless the user says otherwise: 1 GiB.
@@ -62,6 +66,13 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_code_listing(self, code_listing: CodeListing) -> Self {
         Self { code_listing, ..self }
+    }
+
+    /// The same with verdicts on orchestrations taken from a cache and kept there
+    /// ([`crate::image_cache`]).
+    #[must_use]
+    pub fn with_image_cache(self, image_cache: Option<Arc<ImageCache>>) -> Self {
+        Self { image_cache, ..self }
     }
 
     /// The same with the threads of a simulated device taking turns in runs, one at a time, in an

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use protocol::{A2a3, A5, Chip};
 
+use super::WorkerConfig;
 use crate::code_listing::CodeLister;
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError};
@@ -78,17 +78,13 @@ impl Devices {
     }
 }
 
-/// How the device of a platform is opened.
-pub(super) fn opener(
-    platform: PlatformName,
-    unload_limit: Duration,
-    interleaving_seed: Option<u64>,
-    lister: Option<Arc<CodeLister>>,
-) -> Opener {
+/// How the device that the settings ask for is opened.
+pub(super) fn opener(config: &WorkerConfig, lister: Option<Arc<CodeLister>>) -> Opener {
+    let config = config.clone();
     Box::new(move || {
-        let device: Box<dyn Device> = match platform {
-            PlatformName::A2a3Sim => simulator::<A2a3>(unload_limit, interleaving_seed)?,
-            PlatformName::A5Sim => simulator::<A5>(unload_limit, interleaving_seed)?,
+        let device: Box<dyn Device> = match config.platform {
+            PlatformName::A2a3Sim => simulator::<A2a3>(&config)?,
+            PlatformName::A5Sim => simulator::<A5>(&config)?,
         };
         if let Some(lister) = &lister {
             device.list_code(Arc::clone(lister));
@@ -98,10 +94,8 @@ pub(super) fn opener(
 }
 
 /// The simulator of a chip.
-fn simulator<C: Chip>(
-    unload_limit: Duration,
-    interleaving_seed: Option<u64>,
-) -> Result<Box<dyn Device>, DeviceError> {
-    let device = SimDevice::<C>::open_with_seed(interleaving_seed)?;
-    Ok(Box::new(device.with_unload_limit(unload_limit)))
+fn simulator<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
+    let device = SimDevice::<C>::open_with_seed(config.interleaving_seed)?;
+    let device = device.with_unload_limit(config.unload_limit);
+    Ok(Box::new(device.with_image_cache(config.image_cache.clone())))
 }

@@ -26,7 +26,8 @@ use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregis
 use crate::run::{Call, RunConfig, RunError, RunReport};
 use crate::run_queue::{RunQueue, Turn};
 
-/// Devices on which a registration is tried: the second one where the first was lost meanwhile.
+/// Devices on which something is tried: the second one where the first was lost meanwhile, to what
+/// another thread did.
 const DEVICES_TRIED: usize = 2;
 
 /// What a worker, its handles and its submitted runs share.
@@ -160,7 +161,16 @@ impl Shared {
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
-        let end = self.run_on_device(&lease.callable, arguments, config);
+        let mut end = self.run_on_device(&lease.callable, arguments, config);
+        for _ in 1..DEVICES_TRIED {
+            match end {
+                // Another thread's load has cost the device before the run began.
+                Err(error) if error.is_gone() => {
+                    end = self.run_on_device(&lease.callable, arguments, config);
+                }
+                _ => break,
+            }
+        }
         let counter = match &end {
             Ok(_) => &self.counting.runs,
             Err(_) => &self.counting.failed_runs,
@@ -195,9 +205,8 @@ impl Shared {
         if let Err(error) = &mut end {
             throw_site::name(error, &on, &self.registry);
             match error {
-                RunError::DeviceLost(_) | RunError::Device(DeviceError::Gone) => {
-                    self.devices.forget(&on);
-                }
+                RunError::DeviceLost(_) => self.devices.forget(&on),
+                error if error.is_gone() => self.devices.forget(&on),
                 // The executor does not have what it has acknowledged: have it load again.
                 RunError::Fault(fault)
                     if matches!(

@@ -7,6 +7,9 @@
 //! The reference loads an orchestration inside the first run that needs it (spec callable §5.2
 //! step 3), so that a failed load is a failed run (§7 H2). Between our host and our executor a record
 //! can also ask for the load, or the unloading, alone ([`RecordOperation`]).
+//!
+//! A valid extension also allows ids from 64 on, as many as the executor says that it has
+//! ([`SharedMemoryHeader::callable_ids`](crate::SharedMemoryHeader::callable_ids)).
 
 use crate::build_id::fnv1a;
 use crate::layout::check_layout;

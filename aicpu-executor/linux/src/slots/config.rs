@@ -31,7 +31,8 @@ pub enum SlotMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum WriterView {
     /// Through the file, with one call a load, about 2 µs: no address of code is writable, not even
-    /// while it is loaded. Each slot that was used has a descriptor open, closed on `exec`.
+    /// while it is loaded. Each of the first 64 slots that was used has a descriptor open, closed on
+    /// `exec`; the others are cold from one image to the next.
     #[default]
     Hidden,
     /// Through a second view that stays writable. Loading the layout a slot had before takes no

@@ -4,6 +4,7 @@
 //! tried with the very call that it depends on later: making a page executable.
 
 use aicpu_executor::loader::{MemoryError, MemoryOperation, Protection};
+use protocol::MAX_REGISTERED_CALLABLE_IDS;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 
@@ -84,6 +85,7 @@ impl Reservation {
     /// Cuts off the next slot.
     pub(super) fn next_slot(&mut self) -> Slot {
         let (config, id) = (self.config, self.is_arena.then_some(self.next));
+        let is_warm = self.next < MAX_REGISTERED_CALLABLE_IDS;
         self.next += 1;
         let backing = match &mut self.views {
             Views::DualMapped { code, writer } => code
@@ -91,7 +93,8 @@ impl Reservation {
                 .zip(writer.next())
                 .map(|(code, writer)| Backing::DualMapped(DualMapped::new(code, writer, config))),
             Views::Written { code, draft } => code.next().zip(draft.next()).map(|(code, draft)| {
-                Backing::Written(Written::new(code, draft, config, MemoryFiles))
+                let slot = Written::new(code, draft, config, MemoryFiles);
+                Backing::Written(if is_warm { slot } else { slot.without_descriptor() })
             }),
             Views::Anonymous(pieces) => {
                 pieces.next().map(|view| Backing::Anonymous(Anonymous::new(view, config)))

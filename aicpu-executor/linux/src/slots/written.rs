@@ -13,7 +13,7 @@
 //!
 //! Rights of the code view stay over a release. Data that an image writes is in the file alone, and
 //! the next image overwrites it. The file has no name; its descriptor closes with the slot, and when
-//! the process runs another program. A child that runs none has the descriptor but neither view nor
+//! the process runs another program. Slots beyond the protocol's 64 close it when the image is sealed. A child that runs none has the descriptor but neither view nor
 //! draft, so that it fails before it changes the file.
 
 use core::ops::Range;
@@ -42,12 +42,28 @@ pub(super) struct Written<F = MemoryFiles> {
     config: SlotConfig,
     /// Bytes of the file, from its start, that may be something else than zero.
     touched: usize,
+    /// Whether the file stays open for the next image.
+    keeps_file: bool,
 }
 
 impl<F: CodeFiles> Written<F> {
     /// Address space for code and for its draft, neither with any rights.
     pub(super) const fn new(code: View, draft: View, config: SlotConfig, files: F) -> Self {
-        Self { code, draft: Draft::new(draft), file: None, files, config, touched: 0 }
+        Self {
+            code,
+            draft: Draft::new(draft),
+            file: None,
+            files,
+            config,
+            touched: 0,
+            keeps_file: true,
+        }
+    }
+
+    /// The same without a descriptor while an image is in the slot, which costs each image a file of
+    /// its own: for the many slots of a process that has descriptors for some only.
+    pub(super) fn without_descriptor(self) -> Self {
+        Self { keeps_file: false, ..self }
     }
 
     /// Returns what it makes files with.
@@ -87,6 +103,7 @@ impl<F: CodeFiles> Written<F> {
         let mapped = self.files.map(&mut self.code, file.as_fd());
         mapped.map_err(failed(MemoryOperation::Reserve))?;
         self.file = Some(file);
+        self.touched = 0;
         Ok(())
     }
 
@@ -104,6 +121,10 @@ impl<F: CodeFiles> Written<F> {
         self.give_back_draft();
         self.code.change(rights).map_err(failed(MemoryOperation::Protect))?;
         publish(rights, self.code.address(), self.code.address());
+        if !self.keeps_file {
+            // The view keeps the memory of the file.
+            self.file = None;
+        }
         Ok(())
     }
 
@@ -137,6 +158,11 @@ impl<F: CodeFiles> Written<F> {
     /// Gives back what the next image is not expected to need.
     pub(super) fn release(&mut self) {
         self.give_back_draft();
+        if !self.keeps_file {
+            self.file = None;
+            report("take away", self.code.blank(0..self.code.bytes()));
+            return;
+        }
         if self.config.released == ReleasedRights::Revoked {
             report("take the rights of", self.code.change(&Rights::none()));
         }

@@ -3,11 +3,10 @@
 //! The executor drives the cores through its platform; the other way round, a core whose kernel
 //! throws reports to the executor. Both directions meet here.
 
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aicpu_executor::{Executor, Fault};
+use aicpu_executor::Fault;
 use protocol::{Chip, CoreCallable, FuncId, RuntimeBody, RuntimeRecord, StatusCode};
 
 use super::core::{CoreFault, FaultReceiver};
@@ -15,14 +14,13 @@ use super::core_pool::{CorePool, PoolError};
 use super::load_trace;
 use super::memory::Ledger;
 use super::platform::SimPlatform;
+use super::resident_executor::ResidentExecutor;
+pub use super::resident_executor::SimExecutor;
 use crate::device::ThrowTrace;
-
-/// The executor of a simulated device.
-pub type SimExecutor<C> = Executor<C, SimPlatform<C>>;
 
 /// Executor and cores.
 pub struct Engine<C: Chip> {
-    executor: Box<SimExecutor<C>>,
+    executor: ResidentExecutor<C>,
     pool: Arc<CorePool<C>>,
     /// The run record of the run in flight, to find func ids by; null between runs.
     record: AtomicPtr<C::Runtime>,
@@ -42,7 +40,7 @@ impl<C: Chip> Engine<C> {
         ledger: Arc<Ledger>,
     ) -> Result<Arc<Self>, PoolError> {
         let pool = CorePool::<C>::start(interleaving_seed)?;
-        let executor = boxed_executor(SimPlatform::new(Arc::clone(&pool), ledger));
+        let executor = ResidentExecutor::new(SimPlatform::new(Arc::clone(&pool), ledger));
         let record = AtomicPtr::new(core::ptr::null_mut());
         let engine = Arc::new(Self { executor, pool, record, load_fault: Mutex::default() });
         let receiver: Arc<dyn FaultReceiver> = Arc::<Self>::clone(&engine);
@@ -137,20 +135,4 @@ unsafe fn find_func_id(body: &RuntimeBody, function: u64) -> Option<FuncId> {
     };
     let index = body.func_id_to_addr.iter().position(has_entry)?;
     FuncId::new(i64::try_from(index).ok()?).ok()
-}
-
-/// Makes an executor on the heap; it is too large to pass through a stack.
-fn boxed_executor<C: Chip>(platform: SimPlatform<C>) -> Box<SimExecutor<C>> {
-    let layout = Layout::new::<SimExecutor<C>>();
-    // SAFETY: an executor is not a type of size zero.
-    let place = unsafe { alloc_zeroed(layout) }.cast::<SimExecutor<C>>();
-    if place.is_null() {
-        handle_alloc_error(layout);
-    }
-    // SAFETY: fresh zeroed memory of that layout; `init_in_place` initialises it, and a box may own it
-    // then because it came from the global allocator with the layout of the type.
-    unsafe {
-        SimExecutor::<C>::init_in_place(place, platform);
-        Box::from_raw(place)
-    }
 }

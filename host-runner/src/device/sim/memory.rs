@@ -357,4 +357,35 @@ mod tests {
         let first = memory.allocate(0, Holder::User).unwrap();
         assert_ne!(first, memory.allocate(0, Holder::User).unwrap());
     }
+
+    #[test]
+    fn closed_memory_can_be_given_back_and_lost_memory_cannot_be_reached() {
+        let memory = DeviceMemory::default();
+        let [first, second] = [1, 2].map(|_| memory.allocate(4, Holder::User).unwrap());
+        memory.close();
+        assert_eq!(memory.allocate(4, Holder::User), Err(MemoryError::Gone));
+        memory.attach(SharedMemory::allocate(4).unwrap(), Side::Own);
+        memory.copy_in(first, &[7; 4]).unwrap();
+        let mut back = [0; 4];
+        memory.copy_out(&mut back, first).unwrap();
+        assert_eq!((back, memory.free(first), memory.usage()), ([7; 4], Ok(()), (1, 4)));
+        memory.lose();
+        memory.close();
+        assert_eq!(memory.copy_in(second, &[0]), Err(MemoryError::Gone));
+        assert_eq!(memory.copy_out(&mut back, second), Err(MemoryError::Gone));
+        assert_eq!(memory.free(second), Err(MemoryError::Gone));
+        assert_eq!((memory.usage(), memory.report()), ((0, 0), DeviceMemoryReport::default()));
+    }
+
+    #[test]
+    fn memory_that_was_looked_up_stays_until_its_user_is_done() {
+        let memory = DeviceMemory::default();
+        let address = memory.allocate(64, Holder::User).unwrap();
+        let Found::Own { allocation, .. } = memory.place(address, 64).unwrap().0 else {
+            panic!("nothing is attached")
+        };
+        memory.free(address).unwrap();
+        assert_eq!((memory.usage(), Arc::strong_count(&allocation)), ((0, 0), 1));
+        assert_eq!(memory.free(address), Err(MemoryError::UnknownAddress { address }));
+    }
 }

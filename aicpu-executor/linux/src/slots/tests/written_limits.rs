@@ -16,6 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::super::{Slot, SlotArena, SlotConfig};
 use super::image::{Built, Piece, build};
+use super::maps::rights_at;
 use super::{all_ways, call, is_alone, load};
 
 /// Code that returns `number`, and 20,000 bytes of data.
@@ -68,6 +69,29 @@ fn slots_in_use_have_a_descriptor_each_that_no_program_inherits_and_that_goes_wi
     assert!(listed.contains("pipe:") && !listed.contains("memfd:"), "{listed}");
     drop(arena);
     assert_eq!(descriptors().len(), 0);
+}
+
+#[test]
+fn slots_beyond_64_need_no_descriptor_but_while_they_are_loaded() {
+    let name = "written_limits::slots_beyond_64_need_no_descriptor_but_while_they_are_loaded";
+    if !is_alone(name, r#""$@""#) {
+        return;
+    }
+    let arena = arena();
+    limit(Resource::Nofile, Some(32));
+    for round in 0..2 {
+        let number = |id: u16| 1000 * round + id;
+        let codes: Vec<_> = (64..1024)
+            .map(|id| (id, load_one(&arena, id, &program(number(id))).unwrap()))
+            .collect();
+        assert_eq!(call(codes[0].1), i32::from(number(64)));
+        assert!(codes.iter().all(|(id, code)| call(*code) == i32::from(number(*id))));
+        assert_eq!(descriptors().len(), 0);
+        for (id, _) in &codes {
+            arena.slot(CallableId::new((*id).into()).unwrap()).lock().release();
+        }
+        assert_eq!(rights_at(codes[0].1), "---");
+    }
 }
 
 #[test]

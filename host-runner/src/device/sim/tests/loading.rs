@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU32;
 
 use aicpu_executor::ForeignFunction;
+use aicpu_executor::loader::{Machine, PlanLimits, plan};
 
 use super::placed::{Placed, int_at};
 use super::*;
@@ -109,7 +110,9 @@ fn what_was_loaded_apart_is_run_by_its_id_alone() {
     let device = SimDevice::<A2a3>::open().unwrap();
     let empty = device.usage();
     let output = cell(&device);
-    let placed = [Placed::new(&device, 0, &storing(1)), Placed::new(&device, 5, &storing(2))];
+    let last = device.facts().callable_ids as i64 - 1;
+    assert_eq!(last, 1023, "beyond the ids of a reference host");
+    let placed = [Placed::new(&device, 0, &storing(1)), Placed::new(&device, last, &storing(2))];
     let outcome = placed[1].run(&device, &[output.raw(), 40], &launch()).unwrap();
     let fault = outcome.fault.expect("nothing is loaded yet");
     assert_eq!(StatusCode::from_code(fault.code), Some(StatusCode::CallableNotLoaded));
@@ -212,7 +215,7 @@ fn a_second_run_waits_for_the_first() {
 
 #[test]
 fn a_constructor_that_hangs_costs_the_device_and_the_run_in_flight_ends_well() {
-    let limit = Duration::from_millis(200);
+    let limit = Duration::from_millis(500);
     let device = SimDevice::<A2a3>::open().unwrap().with_unload_limit(limit);
     let latch = Latch::new();
     let endless = Placed::new(&device, 2, &slow_constructor(latch));
