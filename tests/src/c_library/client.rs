@@ -91,16 +91,18 @@ impl<'l> Client<'l> {
         device_id: c_int,
     ) -> c_int {
         let runtime = self.runtime.as_ptr().wrapping_add(8).cast_mut().cast();
-        self.run_in(runtime, cid, arguments, (block_dim, threads, device_id))
+        self.run_in(runtime, cid, arguments, (block_dim, threads, device_id), None)
     }
 
-    /// `run_prepared` with this buffer for the run record.
+    /// `run_prepared` with this buffer for the run record, and with all diagnostics where there is a
+    /// folder for them.
     pub fn run_in(
         &self,
         runtime: *mut c_void,
         cid: i32,
         arguments: *const c_void,
         (block_dim, threads, device_id): (c_int, c_int, c_int),
+        folder: Option<*const c_char>,
     ) -> c_int {
         type Run = unsafe extern "C" fn(
             *mut c_void,
@@ -119,14 +121,15 @@ impl<'l> Client<'l> {
             c_int,
             *const c_char,
         ) -> c_int;
-        let (none, prefix) = (ptr::null(), c"".as_ptr());
+        let none = ptr::null();
+        let (flag, folder) = (c_int::from(folder.is_some()), folder.unwrap_or(c"".as_ptr()));
         // SAFETY: its type; tests keep the memory of their tensors.
         unsafe {
             let run: Run = self.library.function("run_prepared");
             let context = self.context;
             run(
                 context, runtime, cid, arguments, block_dim, threads, device_id, none, 0, none, 0,
-                0, 0, 0, prefix,
+                flag, flag, flag, folder,
             )
         }
     }
@@ -164,6 +167,17 @@ impl<'l> Client<'l> {
         type Set = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
         // SAFETY: its type.
         unsafe { self.library.function::<Set>("simpler_rs_v1_set_copy_rule")(self.context, rule) }
+    }
+
+    /// `simpler_rs_v1_set_run_limits`: timeout, stall and grace in milliseconds.
+    pub fn set_run_limits(&self, limits: [u64; 3]) -> c_int {
+        type Set = unsafe extern "C" fn(*mut c_void, u64, u64, u64) -> c_int;
+        let [timeout, stall, grace] = limits;
+        // SAFETY: its type.
+        unsafe {
+            let set: Set = self.library.function("simpler_rs_v1_set_run_limits");
+            set(self.context, timeout, stall, grace)
+        }
     }
 
     /// `get_aicpu_dlopen_count` and `get_host_dlopen_count`.

@@ -5,10 +5,12 @@ use host_runner::callable::{Callable, CallableBuilder, KernelImage};
 use protocol::callable::parse::ChipCallableView;
 use protocol::{ArgDirection, ChipStorageTaskArgs, DataType, FuncId};
 use tests::c_library::{Client, HostLibrary, arguments, tensor};
+use tests::flag::Flag;
 use tests::sources;
 use tests::workers::SENTINEL;
 
 use crate::setting::{CHIPS, Floats, GOLDEN, cells, faulty, held, vector_add, with_client};
+use crate::submissions::{prepare_waiting, waiting};
 
 /// One tensor of sentinels, and the record of a run with it.
 fn sentinels(cells: &mut [u64; 8], scalars: &[u64]) -> ChipStorageTaskArgs {
@@ -148,6 +150,26 @@ fn h6_two_images_with_one_build_id_are_two_images() {
             assert_eq!((client.run(1, &record), cells), (0, [20; 4]), "{}", client.last_error());
             Floats::run_and_check(client, 2, GOLDEN);
         }
+    });
+}
+
+/// The executor does not come back, so the device is given up; the callables are on the next one.
+#[test]
+fn h7_a_run_that_takes_too_long_is_no_success_and_the_next_one_works() {
+    with_client(|client| {
+        assert_eq!(client.prepare(0, &vector_add(CHIPS[0].1)), 0);
+        prepare_waiting(client);
+        assert_eq!(client.set_run_limits([u64::MAX, 0, 0]), -1);
+        assert_eq!(client.set_run_limits([300, 0, 100]), 0);
+        let (flag, mut cells) = (Flag::new(), [SENTINEL]);
+        let record = waiting(&mut cells, &flag);
+        assert_eq!(client.run(1, &record), -100, "{}", client.last_error());
+        assert_eq!((cells, client.counters()[3]), ([SENTINEL], 1));
+        assert_eq!(client.set_run_limits([0, 0, 0]), 0);
+        Floats::run_and_check(client, 0, GOLDEN);
+        flag.set();
+        assert_eq!((client.run(1, &record), cells), (0, [1]), "{}", client.last_error());
+        assert_eq!(client.loads(), (2, 0), "placing them again is not counted");
     });
 }
 

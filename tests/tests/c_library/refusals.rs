@@ -1,6 +1,6 @@
 //! Every call that is refused, with its number and its text; the library works afterwards.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
 use protocol::{ChipStorageTaskArgs, DataType};
@@ -119,7 +119,11 @@ fn running_is_refused_for_unknown_ids_wrong_settings_and_pointers() {
             assert_refused(client, client.run(cid, &record), "not prepared");
         }
         assert_refused(client, client.run_at(0, ptr::null(), 3, 4, 0), "NULL");
-        assert_refused(client, client.run_in(ptr::null_mut(), 0, record_at, (3, 4, 0)), "NULL");
+        assert_refused(
+            client,
+            client.run_in(ptr::null_mut(), 0, record_at, (3, 4, 0), None),
+            "NULL",
+        );
         for (block_dim, threads, part) in [
             (0, 4, "block_dim"),
             (25, 4, "block_dim"),
@@ -166,13 +170,33 @@ fn arguments_that_make_no_sense_are_refused_by_name() {
     });
 }
 
+/// Diagnostics are not recorded yet, which is no error; a folder that cannot be read is.
+#[test]
+fn a_folder_for_diagnostics_is_read_as_far_as_it_goes() {
+    with_client(|client| {
+        assert_eq!(client.prepare(0, &vector_add(CHIPS[0].1)), 0);
+        let run = |folder: *const c_char| {
+            let mut floats = Floats::new();
+            let (record, mut runtime) = (floats.record(), vec![0u8; 22400]);
+            let (runtime, record) = (runtime.as_mut_ptr().cast(), ptr::from_ref(&record).cast());
+            let code = client.run_in(runtime, 0, record, (3, 4, 0), Some(folder));
+            floats.check(if code == 0 { GOLDEN } else { 0.0 });
+            code
+        };
+        let long = [b'x'; 1024];
+        assert_eq!((run(ptr::null()), run(c"some/folder".as_ptr())), (0, 0));
+        assert_refused(client, run(long.as_ptr().cast()), "1024 bytes");
+        assert_refused(client, run(ptr::without_provenance(0x10)), "output_prefix");
+    });
+}
+
 /// Not a refusal: nothing of a client's has to be aligned (spec callable §7.1, H14).
 #[test]
 fn records_and_tensors_may_lie_at_any_address() {
     with_client(|client| {
         assert_eq!(client.prepare(0, cells("chains_all", Vec::new()).blob()), 0);
         for shift in 0..8 {
-            let mut bytes = vec![0u8; 8 + 4 * 8];
+            let mut bytes = [0u8; 16];
             bytes[shift..shift + 8].copy_from_slice(&5u64.to_le_bytes());
             let mut cell = tensor(DataType::Uint64, &mut [0u64; 4]);
             cell.data = bytes[shift..].as_mut_ptr().expose_provenance() as u64;

@@ -16,14 +16,14 @@ const CANCELLED: i32 = -1002;
 const FOREVER: u64 = u64::MAX;
 
 /// A callable whose one task waits for a flag, under id 1.
-fn prepare_waiting(client: &Client<'_>) {
+pub(crate) fn prepare_waiting(client: &Client<'_>) {
     let mut kernels = sources::cell_kernels();
     kernels.push(sources::kernel(6, CoreType::Aiv, "wait_for_flag"));
     let callable = sources::callable("c_library", "waits_for_flag", kernels);
     assert_eq!(client.prepare(1, callable.blob()), 0, "{}", client.last_error());
 }
 
-fn waiting(cells: &mut [u64; 1], flag: &Flag) -> ChipStorageTaskArgs {
+pub(crate) fn waiting(cells: &mut [u64; 1], flag: &Flag) -> ChipStorageTaskArgs {
     arguments(&[tensor(DataType::Uint64, cells)], &[flag.address()])
 }
 

@@ -30,6 +30,7 @@ fn a_context_stays_with_its_device_until_it_is_finalized() {
     assert!(context.init(4).unwrap_err().text.contains("device 3"));
     let address = context.allocate(100).unwrap();
     let report: serde_json::Value = serde_json::from_str(&context.memory_report()).unwrap();
+    assert_eq!((&report["device"], &report["callables"]), (&3.into(), &0.into()));
     let holders = report["memory"]["holders"].as_array().unwrap();
     let user = holders.iter().find(|it| it["holder"] == "user").unwrap();
     assert_eq!((&user["allocations"], &user["bytes"]), (&1.into(), &100.into()));
