@@ -20,18 +20,27 @@
 //!
 //! Nothing ends the process, prints, or reads environment variables.
 
+#![deny(unsafe_code)]
+
 #[cfg(panic = "abort")]
 compile_error!("the library turns panics into error codes, which needs panic = \"unwind\"");
 
+#[expect(unsafe_code, reason = "the client's callable is read where it says it is")]
 pub mod blob;
+#[expect(unsafe_code, reason = "pointers of the client become slices")]
 pub mod c_functions;
+#[expect(unsafe_code, reason = "memory of the client is looked at and copied")]
 mod client_memory;
+#[expect(unsafe_code, reason = "passes the client's promise on to the tensors")]
 pub mod context;
 pub mod failure;
 mod guard;
 mod handles;
 mod library;
+#[expect(unsafe_code, reason = "functions of other libraries are looked up and called")]
 mod log;
+#[expect(unsafe_code, reason = "outputs go to the client's memory")]
 mod submission;
+#[expect(unsafe_code, reason = "the client's memory is lent to a run")]
 pub mod tensors;
 pub mod variant;

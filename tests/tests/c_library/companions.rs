@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use libloading::os::unix::Library;
 use tests::c_library::{HostLibrary, open_companions};
 
-use crate::setting::vector_add;
+use crate::setting::{Floats, vector_add};
 
 /// What the sink was told.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -49,18 +49,24 @@ fn init_sets_levels_and_device_and_the_log_goes_to_the_clients_sink() {
     unsafe { assert_eq!((client.init(-3), device()), (-1, -1)) };
     // SAFETY: as above. What fails leaves the levels as they are.
     unsafe { assert_eq!((client.init_with(-3, 0, 0), level(), tier()), (-1, 1, 5)) };
-    assert_eq!(client.init_with(6, 1, 3), 0);
+    assert_eq!(client.init_with(6, 1, 0), 0);
     // SAFETY: as above.
-    unsafe { assert_eq!((level(), tier(), device()), (1, 3, 6)) };
+    unsafe { assert_eq!((level(), tier(), device()), (1, 0, 6)) };
     let blob = vector_add(host_runner::worker::PlatformName::A5Sim);
     assert_eq!(client.prepare(0, &blob), 0);
+    let mut floats = Floats::new();
+    let record = floats.record();
+    assert_eq!(client.run_at(0, std::ptr::from_ref(&record).cast(), 3, 4, 6), 0);
     assert_eq!((client.unregister(0), client.finalize()), (0, 0));
     // SAFETY: as above; no sink needs nothing.
     unsafe {
         assert_eq!(device(), -1);
         set_sink(None, std::ptr::null_mut());
     }
+    // What the orchestration logs at the lowest tier, under the name of its function.
     let lines = LINES.lock().unwrap();
+    let logged = "1 aicpu_orchestration_entry vector_add: 16384 elements";
+    assert!(lines.iter().any(|line| line == logged), "{lines:?}");
     let said = |part: &str| {
         lines.iter().any(|line| line.starts_with("1 host_runner") && line.contains(part))
     };
