@@ -41,6 +41,8 @@ mod model;
 mod programs;
 #[path = "registry_model/steps.rs"]
 mod steps;
+#[path = "registry_model/users.rs"]
+mod users;
 
 #[test]
 fn a_worker_does_what_its_model_does() {
@@ -69,9 +71,8 @@ fn a_worker_does_what_its_model_does() {
 /// What must have happened in the sequences.
 fn happenings() -> Vec<String> {
     let faults = ["ExplicitFatal", "EntryException", "KernelMissing", "KernelException"];
-    let faults = ["run", "submit", "bound"]
-        .map(|way| faults.map(|fault| format!("{way}: Fault({fault})")))
-        .concat();
+    let faults =
+        ["run", "submit"].map(|way| faults.map(|fault| format!("{way}: Fault({fault})"))).concat();
     let ends = ["Done", "Stale", "OutOfRange", "Lost"]
         .map(|end| ["run", "submit"].map(|way| format!("{way}: {end}")))
         .concat();
@@ -84,6 +85,7 @@ fn happenings() -> Vec<String> {
         "wait for the last",
         "wait for another",
         "bound: Done",
+        "bound: Fault",
         "bound: Stale",
         "bound: submitted",
         "bind: Stale",
@@ -94,6 +96,7 @@ fn happenings() -> Vec<String> {
         "begin to unregister",
         "begin to unregister: waits",
         "unregistered: Done",
+        "unregistered: Lost",
         "drop: Done",
         "drop: Done, before runs",
         "drop: Stale",
