@@ -183,7 +183,8 @@ impl Bench<'_> {
         self.release();
         while !self.in_flight.runs.is_empty() {
             let count = self.in_flight.runs.len();
-            let submitted = self.in_flight.runs.remove(if count % 3 == 0 { count / 2 } else { 0 });
+            let submitted =
+                self.in_flight.runs.remove(if count.is_multiple_of(3) { count / 2 } else { 0 });
             self.finish_run(submitted);
         }
         if std::mem::take(&mut self.in_flight.has_raced) {
