@@ -19,7 +19,7 @@ use super::{UnregisterError, WorkerConfig, throw_site};
 use crate::arguments::TensorSet;
 use crate::callable::Callable;
 use crate::code_listing::CodeLister;
-use crate::completion::Completion;
+use crate::completion::{Completer, Completion};
 use crate::device::DeviceError;
 use crate::registry::lease_gate::Retired;
 use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
@@ -45,6 +45,14 @@ pub(super) struct Shared {
 pub(super) struct Lease {
     shared: Arc<Shared>,
     callable: Arc<Registration>,
+    is_over: bool,
+}
+
+/// A callable that has been given back, and who waits to learn of it.
+#[must_use = "somebody waits for it"]
+pub(super) struct GivenBack {
+    completer: Completer<Unregistered>,
+    how: Unregistered,
 }
 
 impl Shared {
@@ -98,7 +106,7 @@ impl Shared {
         if !callable.gate().enter() {
             return Err(callable.stale().into());
         }
-        Ok(Lease { shared: Arc::clone(self), callable: Arc::clone(callable) })
+        Ok(Lease { shared: Arc::clone(self), callable: Arc::clone(callable), is_over: false })
     }
 
     /// Lets nobody run a callable any more, and has it given back once the last run has ended: now,
@@ -120,7 +128,7 @@ impl Shared {
             Retired::Now => {
                 *end = Some(completer);
                 drop(end);
-                self.give_back(callable);
+                GivenBack::tell(self.give_back(callable));
                 Ok(completion)
             }
         }
@@ -129,13 +137,13 @@ impl Shared {
     /// As [`begin_unregister`](Self::begin_unregister), where nobody is left to be told.
     pub(super) fn unregister_unwanted(&self, callable: &Registration) {
         if callable.gate().retire() == Retired::Now {
-            self.give_back(callable);
+            GivenBack::tell(self.give_back(callable));
         }
     }
 
     /// Takes a retired callable off the device and frees its id. Called once, by whoever the gate
-    /// tells to.
-    fn give_back(&self, callable: &Registration) {
+    /// tells to, who then tells those who wait for it, if there are any.
+    fn give_back(&self, callable: &Registration) -> Option<GivenBack> {
         let on = callable.placement().as_ref().map(|placement| Arc::clone(placement.on()));
         let removed = callable.remove();
         if let (Err(_), Some(on)) = (&removed, &on) {
@@ -148,9 +156,8 @@ impl Shared {
         Counting::count(&self.counting.unregistrations);
         let (id, name, label) = (callable.id(), callable.name(), callable.label());
         tracing::info!("unregistered callable {id} {name:?} {label}");
-        if let Some(end) = callable.end().take() {
-            end.complete(removed);
-        }
+        let completer = callable.end().take()?;
+        Some(GivenBack { completer, how: removed })
     }
 
     /// Carries out a run in its turn.
@@ -250,12 +257,30 @@ impl Lease {
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
     }
+
+    /// Gives the lease back. Where it was the last one of a retired callable, that has been given
+    /// back, and it is the caller's to tell.
+    pub(super) fn end(mut self) -> Option<GivenBack> {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Option<GivenBack> {
+        let is_last = !std::mem::replace(&mut self.is_over, true) && self.callable.gate().leave();
+        if is_last { self.shared.give_back(&self.callable) } else { None }
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.callable.gate().leave() {
-            self.shared.give_back(&self.callable);
+        GivenBack::tell(self.leave());
+    }
+}
+
+impl GivenBack {
+    /// Tells those who wait for it, if there are any.
+    pub(super) fn tell(given_back: Option<Self>) {
+        if let Some(Self { completer, how }) = given_back {
+            completer.complete(how);
         }
     }
 }

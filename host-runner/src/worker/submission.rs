@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::counters::Counting;
 use super::handle::CallableHandle;
-use super::shared::Lease;
+use super::shared::{GivenBack, Lease};
 use crate::arguments::OwnedArguments;
 use crate::completion::{Completion, Unfinished};
 use crate::run::{RunConfig, RunError, RunReport};
@@ -116,8 +116,10 @@ pub(super) fn submit(
         let end = lease.shared().carry_out(&turn, &lease, &mut arguments, &config);
         // Both are over for whoever learns of the end.
         drop(turn);
-        drop(lease);
+        let given_back = lease.end();
         completer.complete(end.map(|report| RunOutput { report, arguments }));
+        // After it: who learns that the callable is gone finds its last run done.
+        GivenBack::tell(given_back);
     });
     let accepted = match wait {
         None => shared.queue.submit(bytes, job),

@@ -1,6 +1,8 @@
 // Says with its output which image it is, which of its entries was called, and how often this load of
 // it has run; or ends the run in a way that is asked for.
-// Arguments: out; how the run ends, address of a flag.
+// Arguments: out; how the run ends, addresses of two flags: one to wait for, one to raise before that.
+#include <time.h>
+
 #include "cells.h"
 
 #define FUNC_THROWS 1
@@ -12,6 +14,27 @@ namespace {
 volatile uint64_t place[2] = {0x5717'0E55'0FA1'1A5E, 0};
 
 uint64_t runs = 0;
+
+using Flag = std::atomic<uint32_t>;
+
+void wait_for(const Flag *flag) {
+    while (flag->load() == 0) {
+        timespec pause{0, 100'000};
+        nanosleep(&pause, nullptr);
+    }
+}
+
+// What unloading waits for, if a run has said so.
+const Flag *unloads_after = nullptr;
+
+struct Lingerer {
+    ~Lingerer() {
+        if (unloads_after != nullptr) {
+            wait_for(unloads_after);
+        }
+    }
+};
+Lingerer lingerer;
 
 void bear_witness(const ChipStorageTaskArgs &orch_args, uint64_t entry) {
     ++runs;
@@ -31,12 +54,14 @@ void bear_witness(const ChipStorageTaskArgs &orch_args, uint64_t entry) {
     case 4:
         rt_submit_aiv_task(FUNC_THROWS, args);
         break;
-    case 5: {
-        auto *flag = reinterpret_cast<std::atomic<uint32_t> *>(orch_args.scalar(1));
-        while (flag->load() == 0) {
-        }
+    case 5:
+    case 6:
+        reinterpret_cast<Flag *>(orch_args.scalar(2))->store(1);
+        wait_for(reinterpret_cast<const Flag *>(orch_args.scalar(1)));
         break;
-    }
+    case 7:
+        unloads_after = reinterpret_cast<const Flag *>(orch_args.scalar(1));
+        break;
     }
 }
 }  // namespace

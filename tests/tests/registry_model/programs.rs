@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use host_runner::callable::{Callable, KernelImage};
-use protocol::CoreType;
 use protocol::callable::parse::ChipCallableView;
+use protocol::{CoreType, StatusCode};
 use tests::sources;
+
+use crate::calls::Registered;
 
 /// A callable whose output says that it was this one. All images have one length and one Build-ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,25 +25,33 @@ pub(crate) struct Program {
 /// Images of one source.
 pub(crate) const IMAGES: u64 = 3;
 
-/// How much device memory the parts of a program take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    /// Its image.
-    pub(crate) image: usize,
+/// A part of a program, by its bytes: equal ones are on the device once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Part {
+    /// The image with this number in it.
+    Image(u64),
     /// The kernel that fills; it differs in `downwards`.
-    pub(crate) fills: usize,
+    Fills { downwards: bool },
     /// The kernel that throws, the same in all programs.
-    pub(crate) throws: usize,
+    Throws,
 }
 
+/// The parts of a program, each with the bytes of device memory that it takes.
+pub(crate) type Parts = [(Part, usize); 3];
+
 /// All programs, built once.
-static PROGRAMS: LazyLock<HashMap<Program, (Callable, Sizes)>> = LazyLock::new(|| {
+static PROGRAMS: LazyLock<HashMap<Program, (Callable, Parts)>> = LazyLock::new(|| {
     let built = |program: Program| {
         let callable = program.build();
         let view = ChipCallableView::parse(callable.blob()).expect("a whole blob");
         let kernels: Vec<_> = view.children().map(|(_, kernel)| kernel.blob.len()).collect();
-        let image = view.orchestration().len();
-        (program, (callable, Sizes { image, fills: kernels[0], throws: kernels[1] }))
+        let Program { image, downwards, .. } = program;
+        let parts = [
+            (Part::Fills { downwards }, kernels[0]),
+            (Part::Throws, kernels[1]),
+            (Part::Image(image), view.orchestration().len()),
+        ];
+        (program, (callable, parts))
     };
     let all = (0..IMAGES * 4).map(|number| Program {
         image: number / 4,
@@ -57,14 +67,19 @@ impl Program {
         &PROGRAMS[&self].0
     }
 
-    /// What it takes on the device.
-    pub(crate) fn sizes(self) -> &'static Sizes {
+    /// What it is made of.
+    pub(crate) fn parts(self) -> &'static Parts {
         &PROGRAMS[&self].1
+    }
+
+    /// The first cell of what run number `run` since it was loaded leaves.
+    pub(crate) const fn first_cell(self, run: u64) -> u64 {
+        self.image * 100_000_000 + self.entry * 10_000_000 + run * 1000
     }
 
     /// What run number `run` since it was loaded leaves in `count` cells.
     pub(crate) fn output(self, run: u64, count: usize) -> Vec<u64> {
-        let first = self.image * 100_000_000 + self.entry * 10_000_000 + run * 1000;
+        let first = self.first_cell(run);
         let cell = |i| if self.downwards { first - i } else { first + i };
         (0..count as u64).map(cell).collect()
     }
@@ -111,11 +126,13 @@ pub(crate) enum Flaw {
     KernelWithoutEntry,
     /// The second kernel throws while it is loaded.
     KernelThrows,
+    /// A constructor of the orchestration throws, on the device, after all else is in place.
+    ConstructorThrows,
 }
 
 impl Flaw {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NotElf,
         Self::Truncated,
         Self::OtherMachine,
@@ -124,11 +141,18 @@ impl Flaw {
         Self::KernelNotElf,
         Self::KernelWithoutEntry,
         Self::KernelThrows,
+        Self::ConstructorThrows,
     ];
 
-    /// Whether a kernel, that of func id 1, is at fault.
-    pub(crate) const fn is_in_kernel(self) -> bool {
-        matches!(self, Self::KernelNotElf | Self::KernelWithoutEntry | Self::KernelThrows)
+    /// What comes of its registration, where there is an id for it.
+    pub(crate) const fn registered(self) -> Registered {
+        match self {
+            Self::KernelNotElf | Self::KernelWithoutEntry | Self::KernelThrows => {
+                Registered::BadKernel(1)
+            }
+            Self::ConstructorThrows => Registered::NotLoaded(StatusCode::EntryException),
+            _ => Registered::BadOrchestration,
+        }
     }
 
     /// A callable with the flaw. All else is that of a good one.
@@ -143,6 +167,10 @@ impl Flaw {
             Self::MissingEntry => entry = "third_entry",
             Self::MissingImport => {
                 image = sources::orchestration("missing_import");
+                entry = "aicpu_orchestration_entry";
+            }
+            Self::ConstructorThrows => {
+                image = sources::orchestration("constructor_throws");
                 entry = "aicpu_orchestration_entry";
             }
             Self::KernelNotElf => kernel.binary = b"#!/bin/sh\n".to_vec(),
