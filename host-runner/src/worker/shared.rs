@@ -20,13 +20,14 @@ use crate::arguments::TensorSet;
 use crate::callable::Callable;
 use crate::code_listing::CodeLister;
 use crate::completion::Completion;
-use crate::device::DeviceError;
+use crate::device::{DeviceError, MemoryError};
 use crate::registry::lease_gate::Retired;
 use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
 use crate::run::{Call, RunConfig, RunError, RunReport};
 use crate::run_queue::{RunQueue, Turn};
 
-/// Devices on which a registration is tried: the second one where the first was lost meanwhile.
+/// Devices on which a registration or a run is tried: the second one where the first was lost to
+/// something else before they had begun.
 const DEVICES_TRIED: usize = 2;
 
 /// What a worker, its handles and its submitted runs share.
@@ -147,7 +148,9 @@ impl Shared {
         Counting::count(&self.counting.unregistrations);
         let (id, name, label) = (callable.id(), callable.name(), callable.label());
         tracing::info!("unregistered callable {id} {name:?} {label}");
-        if let Some(end) = callable.end().take() {
+        // Told without the lock: a waker may ask for the same registration.
+        let end = callable.end().take();
+        if let Some(end) = end {
             end.complete(removed);
         }
     }
@@ -175,6 +178,21 @@ impl Shared {
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
+        for _ in 1..DEVICES_TRIED {
+            match self.run_once(callable, arguments, config) {
+                Err(error) if error.is_gone() => {}
+                end => return end,
+            }
+        }
+        self.run_once(callable, arguments, config)
+    }
+
+    fn run_once(
+        &self,
+        callable: &Registration,
+        arguments: &mut dyn TensorSet,
+        config: &RunConfig,
+    ) -> Result<RunReport, RunError> {
         let on = self.devices.ensure().map_err(RunError::from)?;
         config.check(&on.device().facts())?;
         let (mut placement, placed) = callable.place_on(&on).map_err(|error| {
@@ -195,7 +213,9 @@ impl Shared {
         if let Err(error) = &mut end {
             throw_site::name(error, &on, &self.registry);
             match error {
-                RunError::DeviceLost(_) | RunError::Device(DeviceError::Gone) => {
+                RunError::DeviceLost(_)
+                | RunError::Device(DeviceError::Gone)
+                | RunError::Memory(MemoryError::Gone) => {
                     self.devices.forget(&on);
                 }
                 // The executor does not have what it has acknowledged: have it load again.
@@ -217,6 +237,7 @@ impl Shared {
     /// back to the device, and the device to the system.
     pub(super) fn close(&self) {
         self.queue.close();
+        self.queue.join_driver();
         for callable in self.registry.all() {
             if let Err(lost) = callable.remove() {
                 tracing::warn!(%lost, "a destructor hangs while the worker is closed");
