@@ -3,8 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
+#[path = "runs/binding.rs"]
+mod binding;
+#[path = "runs/calling_back.rs"]
+mod calling_back;
 #[path = "runs/cancelling.rs"]
 mod cancelling;
+#[path = "runs/directions.rs"]
+mod directions;
 #[path = "runs/failing.rs"]
 mod failing;
 #[path = "runs/order.rs"]
@@ -13,5 +19,7 @@ mod order;
 mod room;
 #[path = "runs/setting.rs"]
 mod setting;
+#[path = "runs/spoiled_device.rs"]
+mod spoiled_device;
 #[path = "runs/submitting.rs"]
 mod submitting;
