@@ -1,7 +1,7 @@
 //! A device that tells what a worker asks of it, and that a test can spoil.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
@@ -20,6 +20,7 @@ pub struct Spied {
     bytes_in: AtomicUsize,
     bytes_out: AtomicUsize,
     is_gone: AtomicBool,
+    given: Mutex<Vec<(Holder, DeviceAddr)>>,
 }
 
 /// The worker's end.
@@ -39,6 +40,7 @@ impl SpiedDevice {
             bytes_in: AtomicUsize::new(0),
             bytes_out: AtomicUsize::new(0),
             is_gone: AtomicBool::new(false),
+            given: Mutex::default(),
         })))
     }
 
@@ -46,6 +48,17 @@ impl SpiedDevice {
     pub fn take_traffic(&self) -> (usize, usize) {
         let take = |counter: &AtomicUsize| counter.swap(0, Ordering::SeqCst);
         (take(&self.0.bytes_in), take(&self.0.bytes_out))
+    }
+
+    /// Addresses that it has given out so far, freed ones included, and for whom.
+    pub fn given(&self) -> Vec<(Holder, DeviceAddr)> {
+        self.0.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, holder: Holder, address: DeviceAddr) -> DeviceAddr {
+        let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.push((holder, address));
+        address
     }
 
     /// From now on it is lost, to something else than the call that finds out.
@@ -84,7 +97,7 @@ impl Device for SpiedDevice {
     }
 
     fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError> {
-        self.reachable()?.allocate(bytes, holder)
+        Ok(self.note(holder, self.reachable()?.allocate(bytes, holder)?))
     }
 
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
@@ -118,7 +131,7 @@ impl Device for SpiedDevice {
     }
 
     fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
-        self.reachable()?.load_kernel(kernel)
+        Ok(self.note(Holder::Kernel, self.reachable()?.load_kernel(kernel)?))
     }
 
     fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError> {

@@ -9,6 +9,8 @@ mod binding;
 mod calling_back;
 #[path = "runs/cancelling.rs"]
 mod cancelling;
+#[path = "runs/device_memory.rs"]
+mod device_memory;
 #[path = "runs/directions.rs"]
 mod directions;
 #[path = "runs/failing.rs"]
