@@ -52,13 +52,15 @@ void copies_and_scribbles(const ChipStorageTaskArgs &orch_args) {
     for (uint32_t i = 1; i < static_cast<uint32_t>(orch_args.tensor_count()); ++i) {
         Tensor cell = from_tensor_arg(orch_args.tensor(i));
         Tensor place = part(seen, i - 1, 1);
-        Arg args;
-        // As if it changed it, so that what comes next waits for it.
-        args.add_inout(cell);
-        args.add_inout(place);
-        args.add_scalar(uint64_t{0}, uint64_t{0});
-        rt_submit_aiv_task(FUNC_APPEND, args);
-        fill(cell, 1000 + i);
+        // Both as if they changed it, so that the second one waits for the first.
+        Arg copy, scribble;
+        copy.add_inout(cell);
+        copy.add_inout(place);
+        copy.add_scalar(uint64_t{0}, uint64_t{0});
+        rt_submit_aiv_task(FUNC_APPEND, copy);
+        scribble.add_inout(cell);
+        scribble.add_scalar(uint64_t{1000} + i, uint64_t{0});
+        rt_submit_aiv_task(FUNC_FILL, scribble);
         if (orch_args.scalar(0) != 0) (void)get_tensor_data(cell, 1, first);
     }
     if (orch_args.scalar(0) != 0) {
