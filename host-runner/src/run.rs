@@ -132,7 +132,7 @@ impl Call<'_> {
         if let Some(fault) = outcome.fault {
             return Err(RunFault::new(fault.code, fault.text.as_str()).into());
         }
-        staging::collect(on, self.callable, &buffers, arguments)?;
+        staging::collect(on, self.callable, &buffers, arguments).map_err(RunError::Memory)?;
         Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed() })
     }
 }

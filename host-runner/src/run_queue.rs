@@ -188,8 +188,23 @@ impl RunQueue {
         drop(jobs);
         let thread = thread::current().id();
         let mut line = self.shared.lock();
-        while line.has_turn_in_progress() && !line.is_inside(thread) {
+        while line.has_turn_in_progress() && !line.is_turn_of_thread(thread) {
             line = self.shared.turn_ended.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until the driver has ended, which includes telling of the last job's end. To be called
+    /// after [`close`](Self::close); the driver itself does not wait.
+    pub(crate) fn join_driver(&self) {
+        let mut line = self.shared.lock();
+        if line.is_driver(thread::current().id()) {
+            return;
+        }
+        let driver = line.take_driver();
+        drop(line);
+        if let Some(driver) = driver {
+            // It catches the panics of jobs, and has none of its own.
+            let _ = driver.join();
         }
     }
 
@@ -241,16 +256,7 @@ impl RunQueue {
 impl Drop for RunQueue {
     fn drop(&mut self) {
         self.close();
-        let mut line = self.shared.lock();
-        let is_driver = line.is_driver(thread::current().id());
-        let driver = line.take_driver();
-        drop(line);
-        if let Some(driver) = driver
-            && !is_driver
-        {
-            // It catches the panics of jobs, and has none of its own.
-            let _ = driver.join();
-        }
+        self.join_driver();
     }
 }
 

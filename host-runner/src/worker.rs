@@ -66,7 +66,9 @@ use shared::Shared;
 
 /// A device with its registered callables; to be used from any thread.
 ///
-/// Dropping it refuses the runs that wait, lets the one in flight end, and gives everything back.
+/// Dropping it refuses the runs that wait, lets the one in flight end, and gives everything back, on
+/// the device and its threads. Handles and bound calls may outlive it, and are refused then; so may
+/// completions, which still give what they have.
 pub struct Worker {
     shared: Arc<Shared>,
 }

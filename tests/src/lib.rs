@@ -1,5 +1,6 @@
 //! What the tests in `tests/` share: how a callable comes from the sources in `data/`, how a worker
-//! is opened and proved to work, what hanging code waits for, and what the process holds at a moment.
+//! is opened and proved to work, what hanging code waits for, what a worker asks of its
+//! device, and what the process holds at a moment.
 //!
 //! ```text
 //! data/*.cpp ──sources──▶ images ──▶ Callable ──▶ Worker ◀── workers
@@ -12,4 +13,5 @@ pub mod c_library;
 pub mod flag;
 pub mod process;
 pub mod sources;
+pub mod spied_device;
 pub mod workers;

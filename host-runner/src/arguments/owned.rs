@@ -30,6 +30,9 @@ pub enum OwnedData {
     Out(Vec<u8>),
     /// Host memory that the callable reads and changes.
     InOut(Vec<u8>),
+    /// Host memory that the callable uses as its signature declares; as
+    /// [`TensorData::Declared`](super::TensorData::Declared).
+    Declared(Vec<u8>),
     /// Device memory, passed through as it is.
     Device(DeviceAddr),
 }
@@ -210,7 +213,8 @@ impl OwnedArguments {
         elements.map(|element| T::read_from_bytes(element).ok()).collect()
     }
 
-    /// Bytes of host memory that they hold, the record included.
+    /// Bytes of host memory that they hold, the record included. An input counts in full, whoever
+    /// else shares it.
     #[must_use]
     pub fn host_bytes(&self) -> u64 {
         let tensors = self.data.iter().filter_map(OwnedData::host_bytes);
@@ -225,7 +229,7 @@ impl OwnedData {
     pub fn host_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::In(bytes) => Some(bytes),
-            Self::Out(bytes) | Self::InOut(bytes) => Some(bytes),
+            Self::Out(bytes) | Self::InOut(bytes) | Self::Declared(bytes) => Some(bytes),
             Self::Device(_) => None,
         }
     }
@@ -241,13 +245,16 @@ impl TensorSet for OwnedArguments {
             OwnedData::In(bytes) => Place::Host(bytes, Some(ArgDirection::In)),
             OwnedData::Out(bytes) => Place::Host(bytes, Some(ArgDirection::Out)),
             OwnedData::InOut(bytes) => Place::Host(bytes, Some(ArgDirection::InOut)),
+            OwnedData::Declared(bytes) => Place::Host(bytes, None),
             OwnedData::Device(address) => Place::Device(*address),
         })
     }
 
     fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
         match self.data.get_mut(index)? {
-            OwnedData::Out(bytes) | OwnedData::InOut(bytes) => Some(bytes),
+            OwnedData::Out(bytes) | OwnedData::InOut(bytes) | OwnedData::Declared(bytes) => {
+                Some(bytes)
+            }
             OwnedData::In(_) | OwnedData::Device(_) => None,
         }
     }

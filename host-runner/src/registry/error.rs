@@ -132,7 +132,11 @@ pub enum UnregisterError {
     /// nothing can be given back to the device, which is given up.
     #[error(transparent)]
     DeviceLost(#[from] DeviceLost),
-    /// It was called from a run of the same worker, whose end it would wait for.
-    #[error("a run cannot wait for its own end; unregister from another thread")]
+    /// It was called where a run of the same worker is carried out or its end is told, as in a
+    /// waker: it would wait for itself.
+    #[error(
+        "this thread carries out a run of the worker, or tells of its end, so it cannot wait for \
+         runs; begin to unregister without waiting, or call from another thread"
+    )]
     FromRun,
 }

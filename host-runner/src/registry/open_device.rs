@@ -116,6 +116,15 @@ impl OpenDevice {
         locked(&self.bound).replace(identity) != Some(identity)
     }
 
+    /// Notes that what the run record may name is not there any more, so that it is written again
+    /// even where the same callable comes back to another place.
+    pub(super) fn unbind(&self, identity: Identity) {
+        let mut bound = locked(&self.bound);
+        if *bound == Some(identity) {
+            *bound = None;
+        }
+    }
+
     /// Allocates memory for the user.
     ///
     /// # Errors

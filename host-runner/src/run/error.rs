@@ -27,8 +27,12 @@ pub enum RunError {
     /// The run broke off: a defect of this library; or its result was taken before.
     #[error("the run ended without a result; if nobody has taken it before, this is a defect")]
     Abandoned,
-    /// It was called from a run of the same worker, whose end it would wait for.
-    #[error("a run cannot wait for another one of its worker; submit it instead")]
+    /// It was called where a run of the same worker is carried out or its end is told, as in a
+    /// waker: it would wait for itself.
+    #[error(
+        "this thread carries out a run of the worker, or tells of its end, so it cannot wait for \
+         another one; submit without waiting, or call from another thread"
+    )]
     FromRun,
     /// More clusters than there are, or none.
     #[error("block_dim {value} is out of range; this device has 1 to {max} clusters")]
@@ -57,7 +61,7 @@ pub enum RunError {
     Arguments(#[from] ArgsError),
     /// Device memory for the tensors.
     #[error("a tensor cannot be moved to or from the device")]
-    Memory(#[from] MemoryError),
+    Memory(#[source] MemoryError),
     /// The run ended with a fault.
     #[error(transparent)]
     Fault(#[from] RunFault),
@@ -73,12 +77,22 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether the device was lost before the run began, to what another thread did.
+    /// Whether the device was lost to something else, before anything of this run happened.
     pub(crate) fn is_gone(&self) -> bool {
         match self {
-            Self::Memory(MemoryError::Gone) | Self::Device(DeviceError::Gone) => true,
+            Self::Device(error) => matches!(error, DeviceError::Gone),
             Self::Replacement(error) => error.is_gone(),
             _ => false,
+        }
+    }
+}
+
+impl From<MemoryError> for RunError {
+    /// Of memory that is needed before anything runs.
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Gone => Self::Device(DeviceError::Gone),
+            error => Self::Memory(error),
         }
     }
 }

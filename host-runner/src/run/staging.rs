@@ -7,7 +7,7 @@
 use protocol::{ArgDirection, ChipStorageTaskArgs};
 
 use crate::arguments::{Place, TensorSet};
-use crate::device::Holder;
+use crate::device::{Holder, MemoryError};
 use crate::registry::{Buffer, OpenDevice, Registration};
 
 use super::RunError;
@@ -18,7 +18,8 @@ use super::RunError;
 ///
 /// # Errors
 ///
-/// [`RunError::Memory`]; buffers that were made stay for the next run.
+/// [`RunError::Memory`], and [`RunError::Device`] where the device is gone; buffers that were made
+/// stay for the next run.
 pub(super) fn stage(
     on: &OpenDevice,
     callable: &Registration,
@@ -54,13 +55,13 @@ pub(super) fn stage(
 ///
 /// # Errors
 ///
-/// [`RunError::Memory`].
+/// [`MemoryError`]; some of the outputs may be written then.
 pub(super) fn collect(
     on: &OpenDevice,
     callable: &Registration,
     buffers: &[Buffer],
     arguments: &mut dyn TensorSet,
-) -> Result<(), RunError> {
+) -> Result<(), MemoryError> {
     for (index, buffer) in buffers.iter().enumerate() {
         let Some(Place::Host(_, direction)) = arguments.place(index) else { continue };
         if direction.unwrap_or_else(|| callable.direction(index)) == ArgDirection::In {
@@ -79,7 +80,7 @@ fn fit(
     callable: &Registration,
     buffer: &mut Buffer,
     bytes: usize,
-) -> Result<(), RunError> {
+) -> Result<(), MemoryError> {
     if !buffer.address.is_null() && buffer.capacity >= bytes {
         return Ok(());
     }

@@ -256,7 +256,12 @@ impl Line {
 
     /// Whether a thread that waits for a turn would wait for itself.
     pub(super) fn is_inside(&self, thread: ThreadId) -> bool {
-        self.is_driver(thread) || self.turn.as_ref().is_some_and(|turn| turn.thread == thread)
+        self.is_driver(thread) || self.is_turn_of_thread(thread)
+    }
+
+    /// Whether the turn in progress is a thread's own.
+    pub(super) fn is_turn_of_thread(&self, thread: ThreadId) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.thread == thread)
     }
 
     pub(super) fn is_driver(&self, thread: ThreadId) -> bool {

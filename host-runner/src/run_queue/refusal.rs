@@ -11,8 +11,9 @@ pub(crate) enum TurnRefused {
     /// The queue is closed.
     #[error("the worker is being closed")]
     Closed,
-    /// The turn in progress is this thread's own, so waiting for its end would be for ever.
-    #[error("a run on this thread is in progress; what runs within it cannot wait for another")]
+    /// The turn in progress is this thread's own, or this is the driver, so waiting would be for
+    /// ever.
+    #[error("this thread carries out a run, or tells of its end, and cannot wait for another")]
     Reentered,
 }
 
@@ -48,8 +49,9 @@ pub(crate) enum Refusal {
     /// The queue is closed.
     #[error("the worker is being closed")]
     Closed,
-    /// The turn in progress is this thread's own, so waiting would not make room.
-    #[error("a run on this thread is in progress; what runs within it cannot wait for room")]
+    /// The turn in progress is this thread's own, or this is the driver, so waiting would not make
+    /// room.
+    #[error("this thread carries out a run, or tells of its end, and cannot wait for room")]
     Reentered,
     /// The system does not give a thread for the driver.
     #[error("the thread that carries out submissions cannot be started")]

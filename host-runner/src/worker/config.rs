@@ -23,7 +23,8 @@ pub struct WorkerConfig {
     /// Which interleaving the simulator's threads go through; the default is what the machine makes of it.
     pub interleaving_seed: Option<u64>,
     /// How many bytes of arguments runs in flight may hold together; zero is
-    /// [`IN_FLIGHT_BYTES_DEFAULT`]. Runs that their caller waits for hold nothing.
+    /// [`IN_FLIGHT_BYTES_DEFAULT`]. Runs that their caller waits for hold nothing; an input that
+    /// several runs share counts for each of them, though it is there once.
     pub in_flight_bytes: u64,
     /// When the device is opened.
     pub device_start: DeviceStart,

@@ -31,7 +31,7 @@ pub struct QueueReport {
     pub runs: usize,
     /// The most that there have been at once.
     pub high_water_runs: usize,
-    /// Bytes of arguments that submitted runs hold.
+    /// Bytes of arguments that submitted runs hold; an input that several share counts for each.
     pub bytes: u64,
     /// The most that they have held at once.
     pub high_water_bytes: u64,

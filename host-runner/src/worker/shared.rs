@@ -20,14 +20,14 @@ use crate::arguments::TensorSet;
 use crate::callable::Callable;
 use crate::code_listing::CodeLister;
 use crate::completion::{Completer, Completion};
-use crate::device::DeviceError;
+use crate::device::{DeviceError, MemoryError};
 use crate::registry::lease_gate::Retired;
 use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
 use crate::run::{Call, RunConfig, RunError, RunReport};
 use crate::run_queue::{RunQueue, Turn};
 
-/// Devices on which something is tried: the second one where the first was lost meanwhile, to what
-/// another thread did.
+/// Devices on which a registration or a run is tried: the second one where the first was lost to
+/// something else before they had begun.
 const DEVICES_TRIED: usize = 2;
 
 /// What a worker, its handles and its submitted runs share.
@@ -168,16 +168,7 @@ impl Shared {
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
-        let mut end = self.run_on_device(&lease.callable, arguments, config);
-        for _ in 1..DEVICES_TRIED {
-            match end {
-                // Another thread's load has cost the device before the run began.
-                Err(error) if error.is_gone() => {
-                    end = self.run_on_device(&lease.callable, arguments, config);
-                }
-                _ => break,
-            }
-        }
+        let end = self.run_on_device(&lease.callable, arguments, config);
         let counter = match &end {
             Ok(_) => &self.counting.runs,
             Err(_) => &self.counting.failed_runs,
@@ -187,6 +178,21 @@ impl Shared {
     }
 
     fn run_on_device(
+        &self,
+        callable: &Registration,
+        arguments: &mut dyn TensorSet,
+        config: &RunConfig,
+    ) -> Result<RunReport, RunError> {
+        for _ in 1..DEVICES_TRIED {
+            match self.run_once(callable, arguments, config) {
+                Err(error) if error.is_gone() => {}
+                end => return end,
+            }
+        }
+        self.run_once(callable, arguments, config)
+    }
+
+    fn run_once(
         &self,
         callable: &Registration,
         arguments: &mut dyn TensorSet,
@@ -212,7 +218,9 @@ impl Shared {
         if let Err(error) = &mut end {
             throw_site::name(error, &on, &self.registry);
             match error {
-                RunError::DeviceLost(_) => self.devices.forget(&on),
+                RunError::DeviceLost(_) | RunError::Memory(MemoryError::Gone) => {
+                    self.devices.forget(&on);
+                }
                 error if error.is_gone() => self.devices.forget(&on),
                 // The executor does not have what it has acknowledged: have it load again.
                 RunError::Fault(fault)
@@ -233,6 +241,7 @@ impl Shared {
     /// back to the device, and the device to the system.
     pub(super) fn close(&self) {
         self.queue.close();
+        self.queue.join_driver();
         for callable in self.registry.all() {
             if let Err(lost) = callable.remove() {
                 tracing::warn!(%lost, "a destructor hangs while the worker is closed");
