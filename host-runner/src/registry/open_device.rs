@@ -116,6 +116,15 @@ impl OpenDevice {
         locked(&self.bound).replace(identity) != Some(identity)
     }
 
+    /// Notes that what a callable had here goes: should it come again, it is elsewhere, so that the
+    /// run record has to be written anew.
+    pub(super) fn unbind(&self, identity: Identity) {
+        let mut bound = locked(&self.bound);
+        if *bound == Some(identity) {
+            *bound = None;
+        }
+    }
+
     /// Allocates memory for the user.
     ///
     /// # Errors

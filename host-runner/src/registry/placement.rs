@@ -198,6 +198,7 @@ impl Drop for Placement {
         if self.on.is_lost() {
             return;
         }
+        self.on.unbind(self.identity);
         let buffers = self.buffers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         for buffer in buffers {
             self.on.free(buffer.address);
