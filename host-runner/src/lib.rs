@@ -40,6 +40,10 @@ pub mod build;
 pub mod callable;
 #[cfg(not(loom))]
 pub mod case_data;
+#[cfg(all(test, not(loom)))]
+#[path = "../../tests/src/child.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests across crates")]
+mod child;
 #[cfg(not(loom))]
 pub mod code_listing;
 #[cfg(not(loom))]

@@ -10,7 +10,10 @@
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot be set up may end")]
 
 pub mod c_library;
+pub mod child;
 pub mod flag;
+pub mod life;
+pub mod prepared;
 pub mod process;
 pub mod sources;
 pub mod spied_device;

@@ -72,13 +72,44 @@ pub fn kernel_of(func_id: i64, core_type: CoreType, name: &str, binary: Vec<u8>)
 
 /// The kernels that `data/orchestrations/cells.h` numbers.
 pub fn cell_kernels() -> Vec<KernelImage> {
+    cell_kernels_for(ChipName::A2a3)
+}
+
+/// The same, compiled for a chip.
+pub fn cell_kernels_for(chip: ChipName) -> Vec<KernelImage> {
     let names = ["fill", "add", "append", "weigh"];
-    names.iter().zip(0..).map(|(name, id)| kernel(id, CoreType::Aiv, name)).collect()
+    names.iter().zip(0..).map(|(name, id)| kernel_for(chip, id, CoreType::Aiv, name)).collect()
 }
 
 /// A callable with one entry of an orchestration, which also names it.
 pub fn callable(source: &str, entry: &str, kernels: Vec<KernelImage>) -> Callable {
     packed(Callable::builder(orchestration(source)).name(entry).entry(entry), kernels)
+}
+
+/// The same, compiled for a chip.
+pub fn callable_for(
+    chip: ChipName,
+    source: &str,
+    entry: &str,
+    kernels: Vec<KernelImage>,
+) -> Callable {
+    let image = orchestration_for(chip, source);
+    packed(Callable::builder(image).name(entry).entry(entry), kernels)
+}
+
+/// An image with a word of a test's own: it takes the place of the eight bytes behind `mark`, which
+/// the source of the image has once.
+pub fn with_word_behind(mut image: Vec<u8>, mark: u64, word: u64) -> Vec<u8> {
+    let mark = mark.to_le_bytes();
+    let places: Vec<_> = (0..image.len() - 16).filter(|at| image[*at..][..8] == mark).collect();
+    let [place] = places[..] else { panic!("one mark, not {places:?}") };
+    image[place + 8..][..8].copy_from_slice(&word.to_le_bytes());
+    image
+}
+
+/// `witness.cpp` with a number in its image. All numbers give images of one length and one Build-ID.
+pub fn witness_for(chip: ChipName, number: u64) -> Vec<u8> {
+    with_word_behind(orchestration_for(chip, "witness"), 0x5717_0E55_0FA1_1A5E, number)
 }
 
 /// A builder with these kernels, built.

@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use host_runner::callable::{Callable, KernelImage};
 use host_runner::device::LostCause;
 use host_runner::run::{RunConfig, RunError, RunReport};
 use host_runner::worker::{CallableHandle, PlatformName, Worker};
@@ -19,18 +18,13 @@ use tests::workers::{Cells, SENTINEL, assert_fault, assert_works, open_on, threa
 const CLUSTERS: u32 = 36;
 const THREADS: u32 = 7;
 
-/// A callable that is compiled for a chip.
-fn callable(chip: ChipName, source: &str, entry: &str, kernels: Vec<KernelImage>) -> Callable {
-    let image = sources::orchestration_for(chip, source);
-    sources::packed(Callable::builder(image).name(entry).entry(entry), kernels)
-}
-
 /// A worker on a5 with a callable whose kernels are one source for both types of core.
 fn with_blocks(entry: &str, kernel: &str) -> (Worker, CallableHandle) {
     let worker = open_on(PlatformName::A5Sim);
     let of = |id, core_type| sources::kernel_for(ChipName::A5, id, core_type, kernel);
     let kernels = vec![of(0, CoreType::Aic), of(1, CoreType::Aiv)];
-    let handle = worker.register(&callable(ChipName::A5, "spmd", entry, kernels)).unwrap();
+    let handle =
+        worker.register(&sources::callable_for(ChipName::A5, "spmd", entry, kernels)).unwrap();
     (worker, handle)
 }
 
@@ -111,7 +105,7 @@ fn clearing_arguments_forgets_dependencies_on_a5_only() {
         let worker = open_on(platform);
         let chip = platform.chip();
         let kernels = vec![sources::kernel_for(chip, 0, CoreType::Aiv, "fill")];
-        let source = callable(chip, "chips", "clears_its_arguments", kernels);
+        let source = sources::callable_for(chip, "chips", "clears_its_arguments", kernels);
         let handle = worker.register(&source).unwrap();
         let mut cells = vec![SENTINEL; 2];
         let ended = run(&worker, &handle, &mut cells, &[40], &threads(3));
@@ -131,7 +125,7 @@ fn a_guard_takes_the_mode_of_its_scope_on_either_chip() {
         let worker = open_on(platform);
         let chip = platform.chip();
         let kernels = vec![sources::kernel_for(chip, 0, CoreType::Aiv, "fill")];
-        let source = callable(chip, "chips", "guards_a_manual_scope", kernels);
+        let source = sources::callable_for(chip, "chips", "guards_a_manual_scope", kernels);
         let handle = worker.register(&source).unwrap();
         for aicpu_threads in [1, 3, 4] {
             let mut cells = vec![SENTINEL; 2];
@@ -149,7 +143,7 @@ fn a_kernel_that_does_not_return_is_named_by_a_core_of_this_chip() {
     let worker = open_on(PlatformName::A5Sim);
     let mut kernels = sources::cell_kernels();
     kernels.push(sources::kernel_for(ChipName::A5, 6, CoreType::Aiv, "wait_for_flag"));
-    let source = callable(ChipName::A5, "faults", "waits_for_flag", kernels);
+    let source = sources::callable_for(ChipName::A5, "faults", "waits_for_flag", kernels);
     let handle = worker.register(&source).unwrap();
     for aicpu_threads in [1, THREADS] {
         let flag = Flag::new();

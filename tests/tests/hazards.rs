@@ -17,7 +17,7 @@
 //! | 10 | a run that fails early poisons the executor | `register_and_run`: `a_first_run_that_fails_poisons_neither_…`; `bad_input`: `a_constructor_that_throws_…`; unit: `a_run_that_fails_before_its_orchestration_…` |
 //! | 11 | a C++ exception ends the process | `bad_input`: `an_exception_out_of_the_entry_…`, `…_out_of_a_kernel_…`, `a_kernel_whose_constructor_throws_…` |
 //! | 12 | overlaps of views with other ranks and strides are missed | here: `views_of_any_rank_…`, `a_view_beyond_its_buffer_…`; unit: tests of `orchestrator::overlap` |
-//! | 13 | kernels are kept by func id alone; the header is not written on early failure | `register_and_run`: `equal_func_ids_of_two_callables_…`; unit: `a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header` |
+//! | 13 | kernels are kept by func id alone; the header is not written on early failure | `prepared_callables`: `h3_two_callables_with_other_kernels_…`; unit: `a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header` |
 //! | 14 | objects lie where their alignment does not allow | unit: `the_executor_and_what_its_threads_share_are_aligned_…`, `tensors_payloads_and_outputs_are_aligned_…`; `graphs`: `records_need_no_more_than_the_alignment_of_words` |
 //!
 //! | §14.2 | weakness | tests |

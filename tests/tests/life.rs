@@ -3,77 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aicpu_executor::{ForeignFunction, RunningCall};
-use host_runner::callable::Callable;
 use host_runner::device::{DeviceError, DeviceLost, LostCause};
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::{CallableHandle, RegisterError, UnregisterError, Worker, WorkerConfig};
 use protocol::StatusCode;
-use tests::sources;
+use tests::life::{Life, go_on, wait_here};
 use tests::workers::{Cells, SENTINEL, assert_works, threads};
-
-/// What `life.cpp` counts and obeys, in its layout. It stays for ever, as lost code may look at it
-/// at any time.
-#[derive(Debug, Default)]
-#[repr(C)]
-struct Steps {
-    constructed: AtomicU32,
-    entered: AtomicU32,
-    destroyed: AtomicU32,
-    hold_constructor: AtomicU32,
-    hold_entry: AtomicU32,
-    hold_destructor: AtomicU32,
-    configured: AtomicU32,
-    hold_config: AtomicU32,
-}
-
-/// One callable of a test. Dropping it lets everything go on that waits, so that a test that fails
-/// leaves no thread behind.
-struct Life(&'static Steps);
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        let Steps { hold_constructor, hold_entry, hold_destructor, hold_config, .. } = self.0;
-        for hold in [hold_constructor, hold_entry, hold_destructor, hold_config] {
-            go_on(hold);
-        }
-    }
-}
-
-fn wait_here(hold: &AtomicU32) {
-    hold.store(1, Ordering::SeqCst);
-}
-
-fn go_on(hold: &AtomicU32) {
-    hold.store(0, Ordering::SeqCst);
-}
-
-impl Life {
-    fn new() -> Self {
-        Self(Box::leak(Box::default()))
-    }
-
-    /// The callable, with the address of the steps written into its image.
-    fn callable(&self) -> Callable {
-        let mut image = sources::orchestration("life");
-        let mark = 0x4C1F_E0FA_0C0D_E0FA_u64.to_le_bytes();
-        let places: Vec<_> = (0..image.len() - 16).filter(|at| image[*at..][..8] == mark).collect();
-        let [place] = places[..] else { panic!("one mark, not {places:?}") };
-        let address = std::ptr::from_ref(self.0).expose_provenance() as u64;
-        image[place + 8..][..8].copy_from_slice(&address.to_le_bytes());
-        let builder = Callable::builder(image).name("life").entry("lives");
-        sources::packed(builder, sources::cell_kernels())
-    }
-
-    /// Constructors, entries and destructors so far.
-    fn counts(&self) -> [u32; 3] {
-        let Steps { constructed, entered, destroyed, .. } = self.0;
-        [constructed, entered, destroyed].map(|count| count.load(Ordering::SeqCst))
-    }
-}
 
 /// A worker that gives constructors and destructors 300 ms.
 fn open() -> Worker {
@@ -137,7 +75,7 @@ fn a_constructor_that_does_not_return_is_named_and_costs_the_device_but_not_the_
     let (worker, life, neighbour) = (open(), Life::new(), Life::new());
     let other = worker.register(&neighbour.callable()).unwrap();
     assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
-    wait_here(&life.0.hold_constructor);
+    wait_here(&life.steps().hold_constructor);
     let start = Instant::now();
     let lost = lost_to_load(worker.register(&life.callable()).unwrap_err());
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
@@ -147,7 +85,7 @@ fn a_constructor_that_does_not_return_is_named_and_costs_the_device_but_not_the_
     // A fresh device takes the place of the lost one while the constructor still waits.
     assert_works(&worker, &threads(1));
     assert_eq!(run(&worker, &other, &threads(3)).unwrap(), 7);
-    go_on(&life.0.hold_constructor);
+    go_on(&life.steps().hold_constructor);
     let handle = worker.register(&life.callable()).unwrap();
     assert_eq!(handle.id().index(), 1, "the failed registration has given its id back");
     assert_eq!(run(&worker, &handle, &threads(3)).unwrap(), 7);
@@ -159,14 +97,14 @@ fn a_constructor_that_hangs_on_the_fresh_device_is_named_by_the_run_that_needs_i
     let (worker, life, stuck) = (open(), Life::new(), Life::new());
     let handle = worker.register(&life.callable()).unwrap();
     let other = worker.register(&stuck.callable()).unwrap();
-    wait_here(&stuck.0.hold_entry);
+    wait_here(&stuck.steps().hold_entry);
     assert!(matches!(run(&worker, &other, &short(2)), Err(RunError::DeviceLost(_))));
-    wait_here(&life.0.hold_constructor);
+    wait_here(&life.steps().hold_constructor);
     match run(&worker, &handle, &short(2)) {
         Err(RunError::Replacement(error)) => assert_names_constructor(&lost_to_load(*error), 0),
         other => panic!("{other:?}"),
     }
-    go_on(&life.0.hold_constructor);
+    go_on(&life.steps().hold_constructor);
     assert_eq!(run(&worker, &handle, &threads(2)).unwrap(), 7);
     assert_eq!(worker.losses(), 2);
 }
@@ -175,11 +113,11 @@ fn a_constructor_that_hangs_on_the_fresh_device_is_named_by_the_run_that_needs_i
 fn a_constructor_within_its_limit_is_waited_for() {
     let (worker, life) = (open(), Life::new());
     let memory = worker.allocate(64).unwrap();
-    wait_here(&life.0.hold_constructor);
+    wait_here(&life.steps().hold_constructor);
     let handle = std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(60));
-            go_on(&life.0.hold_constructor);
+            go_on(&life.steps().hold_constructor);
         });
         worker.register(&life.callable()).unwrap()
     });
@@ -192,7 +130,7 @@ fn a_config_function_that_does_not_return_is_told_from_the_entry() {
     let (worker, life) = (open(), Life::new());
     let handle = worker.register(&life.callable()).unwrap();
     for (aicpu_threads, limit) in [(1, "its limit of 400 ms"), (3, "no progress for 200 ms")] {
-        wait_here(&life.0.hold_config);
+        wait_here(&life.steps().hold_config);
         let error = run(&worker, &handle, &short(aicpu_threads)).unwrap_err();
         let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
         let fault = lost.fault.as_ref().unwrap();
@@ -200,7 +138,7 @@ fn a_config_function_that_does_not_return_is_told_from_the_entry() {
         let (call, text) = hanging_function(lost);
         assert_eq!(call.function, ForeignFunction::Config);
         assert_contains(&text, &["the config function of callable 0 (build-id ", limit]);
-        go_on(&life.0.hold_config);
+        go_on(&life.steps().hold_config);
         assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
     }
 }
@@ -211,7 +149,7 @@ fn a_destructor_that_does_not_return_ends_the_unregistering_and_costs_the_device
     let other = worker.register(&neighbour.callable()).unwrap();
     let handle = worker.register(&life.callable()).unwrap();
     assert_eq!(run(&worker, &handle, &threads(3)).unwrap(), 7);
-    wait_here(&life.0.hold_destructor);
+    wait_here(&life.steps().hold_destructor);
     let start = Instant::now();
     let error = worker.unregister(&handle).unwrap_err();
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
@@ -230,7 +168,7 @@ fn a_destructor_that_does_not_return_ends_the_unregistering_and_costs_the_device
     assert_eq!(again.id(), handle.id());
     assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleCallable(_))));
     assert_eq!(run(&worker, &again, &threads(1)).unwrap(), 7);
-    go_on(&life.0.hold_destructor);
+    go_on(&life.steps().hold_destructor);
     worker.unregister(&again).unwrap();
     assert_eq!(life.counts(), [2, 2, 2]);
 }
@@ -240,7 +178,7 @@ fn a_destructor_that_does_not_return_does_not_keep_a_worker_from_closing() {
     let (worker, life) = (open(), Life::new());
     let handle = worker.register(&life.callable()).unwrap();
     assert_eq!(run(&worker, &handle, &threads(2)).unwrap(), 7);
-    wait_here(&life.0.hold_destructor);
+    wait_here(&life.steps().hold_destructor);
     let start = Instant::now();
     drop(worker);
     assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
@@ -264,7 +202,7 @@ fn closing_a_worker_runs_the_destructors_of_what_is_registered_once() {
 fn unregistering_during_a_run_waits_for_its_end_and_the_second_time_is_an_answer() {
     let (worker, life) = (open(), Life::new());
     let handle = worker.register(&life.callable()).unwrap();
-    wait_here(&life.0.hold_entry);
+    wait_here(&life.steps().hold_entry);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| run(&worker, &handle, &threads(3)));
         while life.counts()[1] == 0 {
@@ -276,7 +214,7 @@ fn unregistering_during_a_run_waits_for_its_end_and_the_second_time_is_an_answer
         assert_eq!(waiting, 1, "the one that came first waits, the other one is told");
         assert!(matches!(run(&worker, &handle, &threads(1)), Err(RunError::StaleCallable(_))));
         assert_eq!(life.counts(), [1, 1, 0]);
-        go_on(&life.0.hold_entry);
+        go_on(&life.steps().hold_entry);
         assert_eq!(running.join().unwrap().unwrap(), 7);
         let ended = unregistering.map(|each| each.join().unwrap());
         assert_eq!(ended.iter().filter(|each| each.is_ok()).count(), 1, "{ended:?}");

@@ -3,36 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use host_runner::arguments::Arguments;
 use host_runner::callable::{Callable, KernelImage};
 use host_runner::device::DeviceUsage;
 use host_runner::registry::RegisterError;
-use host_runner::run::RunError;
-use host_runner::worker::{CallableHandle, Counters, UnregisterError, Worker};
+use host_runner::worker::{CallableHandle, PlatformName, Worker};
 use protocol::{CoreType, StatusCode};
+use tests::prepared::{assert_47, counted, vector_add};
 use tests::sources;
 use tests::workers::{
     Cells, SENTINEL, assert_fault, assert_works, fork_join, open, open_with_rings, threads,
 };
-
-/// The callable of spec callable §6.3, with inputs and result as there.
-fn vector_add() -> Callable {
-    sources::example("vector_add").1
-}
-
-/// Runs `vector_add` on a = 2 and b = 3: f = (a + b + 1)(a + b + 2) + (a + b) = 47.
-#[track_caller]
-fn assert_47(worker: &Worker, handle: &CallableHandle) {
-    let (a, b) = (vec![2.0_f32; 128 * 128], vec![3.0_f32; 128 * 128]);
-    let mut f = vec![-1.0_f32; 128 * 128];
-    let mut arguments = Arguments::new();
-    arguments.push_input(&a, &[128, 128]).unwrap();
-    arguments.push_input(&b, &[128, 128]).unwrap();
-    arguments.push_output(&mut f, &[128, 128]).unwrap();
-    let report = worker.run(handle, &mut arguments, &threads(4)).unwrap();
-    assert_eq!(report.tasks, 5);
-    assert!(f.iter().all(|element| *element == 47.0));
-}
 
 /// A callable that fills its output with its scalar onwards, by this kernel under func id 0.
 fn filling(kernel: KernelImage) -> Callable {
@@ -47,51 +27,9 @@ fn cells_after(worker: &Worker, handle: &CallableHandle) -> Vec<u64> {
 }
 
 #[test]
-fn two_ids_of_one_callable_run_and_are_taken_away() {
-    let worker = open();
-    let handles = [(); 2].map(|()| worker.register(&vector_add()).unwrap());
-    assert_eq!(handles.each_ref().map(|handle| handle.id().index()), [0, 1]);
-    assert_eq!(counted(&worker), (2, 2, 0, 0));
-    for handle in [&handles[0], &handles[0], &handles[1]] {
-        assert_47(&worker, handle);
-    }
-    for handle in &handles {
-        worker.unregister(handle).unwrap();
-    }
-    assert_eq!(counted(&worker), (2, 2, 2, 3));
-    assert_eq!(worker.usage(), DeviceUsage::default());
-}
-
-/// Registrations, loads that the device has acknowledged, registrations that have been run, runs.
-fn counted(worker: &Worker) -> (u64, u64, u64, u64) {
-    let Counters { registrations, loads, aicpu_dlopen_count, runs, .. } = worker.counters();
-    (registrations, loads, aicpu_dlopen_count, runs)
-}
-
-#[test]
-fn five_runs_of_one_id_load_once() {
-    let worker = open();
-    let handle = worker.register(&vector_add()).unwrap();
-    for _ in 0..5 {
-        assert_47(&worker, &handle);
-    }
-    assert_eq!(counted(&worker), (1, 1, 1, 5));
-}
-
-#[test]
-fn five_rounds_of_two_ids_load_twice() {
-    let worker = open();
-    let handles = [(); 2].map(|()| worker.register(&vector_add()).unwrap());
-    for _ in 0..5 {
-        handles.iter().for_each(|handle| assert_47(&worker, handle));
-    }
-    assert_eq!(counted(&worker), (2, 2, 2, 10));
-}
-
-#[test]
 fn a_rejected_registration_leaves_the_others_and_the_device_as_they_are() {
     let worker = open();
-    let handle = worker.register(&vector_add()).unwrap();
+    let handle = worker.register(&vector_add(PlatformName::default())).unwrap();
     assert_47(&worker, &handle);
     let usage = worker.usage();
     // Func id 0 is that of `add` too, and the first kernel is a good one.
@@ -107,52 +45,8 @@ fn a_rejected_registration_leaves_the_others_and_the_device_as_they_are() {
     }
     assert_47(&worker, &handle);
     assert_eq!(counted(&worker), (1, 1, 1, 2));
-    let next = worker.register(&vector_add()).unwrap();
+    let next = worker.register(&vector_add(PlatformName::default())).unwrap();
     assert_eq!(next.id().index(), 1, "a rejected registration uses up no id");
-}
-
-#[test]
-fn taking_away_and_registering_again_loads_again() {
-    let worker = open();
-    let first = worker.register(&vector_add()).unwrap();
-    assert_47(&worker, &first);
-    assert_eq!(worker.counters().loads, 1);
-    worker.unregister(&first).unwrap();
-    assert_eq!(worker.counters().loads, 1);
-    let second = worker.register(&vector_add()).unwrap();
-    assert_eq!(second.id(), first.id());
-    assert_47(&worker, &second);
-    assert_eq!(counted(&worker), (2, 2, 2, 2));
-    let stale = worker.run(&first, &mut Arguments::new(), &threads(3));
-    assert!(matches!(stale, Err(RunError::StaleCallable(_))), "{stale:?}");
-    assert!(matches!(worker.unregister(&first), Err(UnregisterError::StaleCallable(_))));
-    assert_47(&worker, &second);
-}
-
-#[test]
-fn one_of_two_ids_of_a_callable_outlives_the_other() {
-    let worker = open();
-    let [first, second] = [(); 2].map(|()| worker.register(&vector_add()).unwrap());
-    assert_47(&worker, &first);
-    assert_47(&worker, &second);
-    worker.unregister(&first).unwrap();
-    assert_47(&worker, &second);
-    assert_eq!(worker.counters().loads, 2);
-}
-
-#[test]
-fn equal_func_ids_of_two_callables_name_their_own_kernels() {
-    let worker = open();
-    // The same orchestration; func id 0 is another kernel in each: 666 + i, or i + 1.
-    let marks = sources::kernel(0, CoreType::Aiv, "fill");
-    let counts = sources::kernel(0, CoreType::Aiv, "count");
-    let handles = [marks, counts].map(|kernel| worker.register(&filling(kernel)).unwrap());
-    for _ in 0..3 {
-        assert_eq!(cells_after(&worker, &handles[0]), [666, 667, 668]);
-        assert_eq!(cells_after(&worker, &handles[1]), [1, 2, 3]);
-    }
-    worker.unregister(&handles[0]).unwrap();
-    assert_eq!(cells_after(&worker, &handles[1]), [1, 2, 3]);
 }
 
 #[test]
@@ -200,7 +94,7 @@ fn more_than_64_registrations_in_a_row_are_no_problem() {
 fn a_first_run_that_fails_poisons_neither_its_id_nor_others() {
     let worker = open();
     let fork = sources::callable("graphs", "fork_join", sources::cell_kernels());
-    let other = worker.register(&vector_add()).unwrap();
+    let other = worker.register(&vector_add(PlatformName::default())).unwrap();
     let builder = Callable::builder(sources::orchestration("graphs"));
     let expecting = builder.name("demanding").entry("fork_join").config("expects_three");
     let handle = worker.register(&sources::packed(expecting, sources::cell_kernels())).unwrap();

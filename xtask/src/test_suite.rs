@@ -29,6 +29,20 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "tests", runs: &[&["test", "--no-fail-fast", "-p", "tests"]] },
     Suite { name: "doc", runs: &[&["test", "--no-fail-fast", "--doc"]] },
+    Suite {
+        name: "cycles",
+        runs: &[&[
+            "test",
+            "--release",
+            "-p",
+            "tests",
+            "--test",
+            "callable_cycles",
+            "--",
+            "--ignored",
+            "--nocapture",
+        ]],
+    },
     Suite { name: "firmware", runs: &[&["test", "-p", "aicpu-firmware"]] },
 ];
 

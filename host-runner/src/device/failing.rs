@@ -3,8 +3,8 @@
 //! A transaction is tested by letting its first call fail, then its second, and so on until it
 //! succeeds: each time, nothing may be left.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
@@ -26,18 +26,21 @@ use crate::code_listing::CodeLister;
 #[derive(Debug)]
 pub(crate) struct FailingDevice<D> {
     inner: D,
+    failures: Arc<Failures>,
+}
+
+/// What is to fail, and what has been called; of one device, or of several that follow one another.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
     /// Counted calls so far.
     calls: AtomicUsize,
     /// Number of the call that fails, from 1; 0 is none.
     fails_at: AtomicUsize,
+    /// The record of the last run, as the host has filled it.
+    record: Mutex<Option<Box<RuntimeBody>>>,
 }
 
-impl<D: Device> FailingDevice<D> {
-    /// Passes everything on to `inner`.
-    pub(crate) fn new(inner: D) -> Self {
-        Self { inner, calls: AtomicUsize::new(0), fails_at: AtomicUsize::new(0) }
-    }
-
+impl Failures {
     /// Counts from 0 again, and lets the `number`-th counted call from now on fail; 0 lets none.
     pub(crate) fn fail_at(&self, number: usize) {
         self.calls.store(0, Ordering::SeqCst);
@@ -47,6 +50,33 @@ impl<D: Device> FailingDevice<D> {
     /// Counted calls since [`fail_at`](Self::fail_at), the failed one included.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The record of the last run, as the host has filled it.
+    pub(crate) fn take_record(&self) -> Option<Box<RuntimeBody>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<D: Device> FailingDevice<D> {
+    /// Passes everything on to `inner`.
+    pub(crate) fn new(inner: D) -> Self {
+        Self::with(inner, Arc::default())
+    }
+
+    /// The same, with failures that a test keeps a hold of.
+    pub(crate) fn with(inner: D, failures: Arc<Failures>) -> Self {
+        Self { inner, failures }
+    }
+
+    /// As [`Failures::fail_at`].
+    pub(crate) fn fail_at(&self, number: usize) {
+        self.failures.fail_at(number);
+    }
+
+    /// As [`Failures::calls`].
+    pub(crate) fn calls(&self) -> usize {
+        self.failures.calls()
     }
 
     /// The device that does the work.
@@ -60,8 +90,8 @@ impl<D: Device> FailingDevice<D> {
         failure: impl FnOnce() -> E,
         call: impl FnOnce(&D) -> Result<T, E>,
     ) -> Result<T, E> {
-        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if number == self.fails_at.load(Ordering::SeqCst) {
+        let number = self.failures.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if number == self.failures.fails_at.load(Ordering::SeqCst) {
             return Err(failure());
         }
         call(&self.inner)
@@ -161,7 +191,11 @@ impl<D: Device> Device for FailingDevice<D> {
         launch: &Launch,
         fill: &mut dyn FnMut(&mut RuntimeBody),
     ) -> Result<RunOutcome, DeviceError> {
-        self.inner.run(launch, fill)
+        self.inner.run(launch, &mut |body| {
+            fill(body);
+            let mut record = self.failures.record.lock().unwrap_or_else(PoisonError::into_inner);
+            *record = Some(Box::new(*body));
+        })
     }
 }
 

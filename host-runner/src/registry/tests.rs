@@ -214,3 +214,5 @@ fn an_id_of_the_callers_choice_is_taken_if_it_is_free() {
     bench.unregister(&fifth);
     bench.assert_empty();
 }
+
+mod callers_blob;

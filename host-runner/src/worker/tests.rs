@@ -236,3 +236,6 @@ fn handles_of_other_workers_and_of_earlier_registrations_are_refused() {
     let stale = first.run(&handle, &mut Arguments::new(), &config);
     assert!(matches!(stale, Err(RunError::StaleCallable(_))));
 }
+
+mod failed_steps;
+mod records;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use host_runner::callable::{Callable, KernelImage};
 use protocol::callable::parse::ChipCallableView;
-use protocol::{CoreType, StatusCode};
+use protocol::{ChipName, CoreType, StatusCode};
 use tests::sources;
 
 use crate::calls::Registered;
@@ -88,23 +88,15 @@ impl Program {
         let fills = if self.downwards { "fill_down" } else { "fill" };
         let kernels = vec![vector_kernel(0, fills), vector_kernel(1, "throws")];
         let entry = ["first_entry", "second_entry"][self.entry as usize - 1];
-        let builder = Callable::builder(witness(self.image)).name("witness").entry(entry);
+        let builder = Callable::builder(sources::witness_for(ChipName::A2a3, self.image))
+            .name("witness")
+            .entry(entry);
         sources::packed(builder, kernels)
     }
 }
 
 fn vector_kernel(func_id: i64, name: &str) -> KernelImage {
     sources::kernel(func_id, CoreType::Aiv, name)
-}
-
-/// `witness.cpp` with a number written into its image.
-fn witness(number: u64) -> Vec<u8> {
-    let mut image = sources::orchestration("witness");
-    let mark = 0x5717_0E55_0FA1_1A5E_u64.to_le_bytes();
-    let places: Vec<_> = (0..image.len() - 16).filter(|at| image[*at..][..8] == mark).collect();
-    let [place] = places[..] else { panic!("one mark, not {places:?}") };
-    image[place + 8..][..8].copy_from_slice(&number.to_le_bytes());
-    image
 }
 
 /// What keeps a callable from being registered.
@@ -157,7 +149,7 @@ impl Flaw {
 
     /// A callable with the flaw. All else is that of a good one.
     pub(crate) fn callable(self) -> Callable {
-        let mut image = witness(1);
+        let mut image = sources::witness_for(ChipName::A2a3, 1);
         let mut entry = "first_entry";
         let mut kernel = vector_kernel(1, "throws");
         match self {
