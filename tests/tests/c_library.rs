@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-#[path = "c_library/companions.rs"]
-mod companions;
 #[path = "c_library/hazards.rs"]
 mod hazards;
 #[path = "c_library/hostile.rs"]

@@ -1,12 +1,16 @@
-//! The libraries that clients open around it: log and context of the simulator.
+//! The libraries that clients open around the C library: log and context of the simulator. A program of
+//! its own, since the levels of the log are those of the process.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Mutex;
 
+use host_runner::worker::PlatformName;
 use libloading::os::unix::Library;
-use tests::c_library::{HostLibrary, open_companions};
-
-use crate::setting::{Floats, vector_add};
+use protocol::DataType;
+use tests::c_library::{HostLibrary, arguments, open_companions, tensor};
+use tests::sources;
 
 /// What the sink was told.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -52,11 +56,17 @@ fn init_sets_levels_and_device_and_the_log_goes_to_the_clients_sink() {
     assert_eq!(client.init_with(6, 1, 0), 0);
     // SAFETY: as above.
     unsafe { assert_eq!((level(), tier(), device()), (1, 0, 6)) };
-    let blob = vector_add(host_runner::worker::PlatformName::A5Sim);
-    assert_eq!(client.prepare(0, &blob), 0);
-    let mut floats = Floats::new();
-    let record = floats.record();
+    let (_, callable) = sources::example_for(PlatformName::A5Sim, "vector_add");
+    assert_eq!(client.prepare(0, callable.blob()), 0);
+    let mut cells = [[0.5f32; 16]; 3];
+    let square = |cells: &mut [f32; 16]| {
+        let mut square = tensor(DataType::Float32, cells);
+        (square.shapes, square.ndims) = ([4, 4, 0, 0, 0], 2);
+        square
+    };
+    let record = arguments(&cells.each_mut().map(square), &[]);
     assert_eq!(client.run_at(0, std::ptr::from_ref(&record).cast(), 3, 4, 6), 0);
+    assert_eq!(cells[2], [7.0; 16]);
     assert_eq!((client.unregister(0), client.finalize()), (0, 0));
     // SAFETY: as above; no sink needs nothing.
     unsafe {
@@ -65,7 +75,7 @@ fn init_sets_levels_and_device_and_the_log_goes_to_the_clients_sink() {
     }
     // What the orchestration logs at the lowest tier, under the name of its function.
     let lines = LINES.lock().unwrap();
-    let logged = "1 aicpu_orchestration_entry vector_add: 16384 elements";
+    let logged = "1 aicpu_orchestration_entry vector_add: 16 elements";
     assert!(lines.iter().any(|line| line == logged), "{lines:?}");
     let said = |part: &str| {
         lines.iter().any(|line| line.starts_with("1 host_runner") && line.contains(part))
