@@ -53,6 +53,7 @@ fn a_worker_does_what_its_model_does() {
         rng_seed: RngSeed::Fixed(5),
         failure_persistence: None,
         max_shrink_iters: 500,
+        max_shrink_time: 15_000,
         ..Config::default()
     };
     let sequences = vec(steps::step(), 1..100);
