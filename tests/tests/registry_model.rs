@@ -7,6 +7,7 @@
 //! | `steps` | what a user may do, as random steps |
 //! | `model` | what a worker is, without its device, its code and its threads |
 //! | `bench`, `in_flight`, `bound`, `allocations`, `memory` | a worker beside its model |
+//! | `last_run` | the order of a run and the unregistration that waits for it |
 //! | `users` | several users at once |
 //! | `programs`, `calls`, `answers` | what is registered and run, and what comes of it |
 
@@ -33,6 +34,8 @@ mod bound;
 mod calls;
 #[path = "registry_model/in_flight.rs"]
 mod in_flight;
+#[path = "registry_model/last_run.rs"]
+mod last_run;
 #[path = "registry_model/memory.rs"]
 mod memory;
 #[path = "registry_model/model.rs"]
@@ -53,6 +56,7 @@ fn a_worker_does_what_its_model_does() {
         rng_seed: RngSeed::Fixed(5),
         failure_persistence: None,
         max_shrink_iters: 500,
+        max_shrink_time: 15_000,
         ..Config::default()
     };
     let sequences = vec(steps::step(), 1..100);

@@ -213,7 +213,7 @@ impl User<'_> {
         if own.submitted.len() < SUBMITTED_MAX {
             let config = config(Deed::Works, 2);
             let submitted = self.worker.submit(&own.handle, owned(Deed::Works), &config);
-            own.submitted.push_back(submitted.unwrap());
+            own.submitted.push_back(submitted.map_err(|refused| refused.why).unwrap());
         }
     }
 
