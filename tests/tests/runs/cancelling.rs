@@ -1,7 +1,6 @@
 //! Cancelling: what has not begun never runs, what has begun ends as if nobody had asked.
 
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host_runner::run::RunError;
 use tests::workers::open;
@@ -82,16 +81,22 @@ fn a_lease_of_a_held_run_is_waited_for() {
     ended.wait_for(PATIENCE).unwrap().unwrap();
 }
 
+/// Runs that are cancelled at about the time that they begin.
+const RACES: u64 = 1500;
+
 #[test]
 fn cancelling_and_beginning_decide_each_run_once() {
     let worker = open();
     let handle = register(&worker, "notes");
     let state = worker.allocate(8).unwrap();
     let mut ran = Vec::new();
-    for number in 1..=60 {
+    for number in 1..=RACES {
         let completion = worker.submit(&handle, note(state, number), &config()).unwrap();
         // From none to about the time that a run takes to begin.
-        thread::sleep(Duration::from_micros(number * 3));
+        let (start, pause) = (Instant::now(), Duration::from_nanos(number % 300 * 200));
+        while start.elapsed() < pause {
+            std::hint::spin_loop();
+        }
         match (completion.cancel(), completion.wait()) {
             (true, Err(RunError::Cancelled)) => {}
             (false, Ok(_)) => ran.push(number),
@@ -100,6 +105,6 @@ fn cancelling_and_beginning_decide_each_run_once() {
     }
     assert_eq!(worker.runs_in_flight(&handle), 0);
     let counters = worker.counters();
-    assert_eq!(counters.runs + counters.failed_runs, 60);
+    assert_eq!(counters.runs + counters.failed_runs, RACES);
     assert_eq!(cell_at(&worker, state), noted(ran));
 }
