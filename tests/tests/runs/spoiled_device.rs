@@ -102,7 +102,7 @@ fn a_device_that_does_not_open_is_an_error_and_the_next_attempt_may_succeed() {
     let opener = || {
         let attempts = Arc::clone(&attempts);
         move || -> Result<Box<dyn Device>, DeviceError> {
-            if attempts.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+            if attempts.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                 let source = io::Error::from(io::ErrorKind::ResourceBusy);
                 return Err(DeviceError::System { what: "a device of the test", source });
             }
