@@ -8,7 +8,8 @@ use aicpu_executor::loaded_code::LoadedRange;
 use host_runner::device::sim::SimDevice;
 use host_runner::device::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
-    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
+    KernelError, Launch, LostCause, MemoryError, OrchestrationError, OrchestrationLoad,
+    SharedMemory, Side,
 };
 use protocol::callable::parse::CoreCallableView;
 use protocol::{A2a3, CallableId, DeviceAddr, RuntimeBody};
@@ -20,6 +21,7 @@ pub struct Spied {
     bytes_in: AtomicUsize,
     bytes_out: AtomicUsize,
     is_gone: AtomicBool,
+    hangs_unloading: AtomicBool,
     given: Mutex<Vec<(Holder, DeviceAddr)>>,
 }
 
@@ -40,6 +42,7 @@ impl SpiedDevice {
             bytes_in: AtomicUsize::new(0),
             bytes_out: AtomicUsize::new(0),
             is_gone: AtomicBool::new(false),
+            hangs_unloading: AtomicBool::new(false),
             given: Mutex::default(),
         })))
     }
@@ -64,6 +67,11 @@ impl SpiedDevice {
     /// From now on it is lost, to something else than the call that finds out.
     pub fn lose(&self) {
         self.0.is_gone.store(true, Ordering::SeqCst);
+    }
+
+    /// The next unloading ends as if a destructor did not return, and the device is lost by it.
+    pub fn hang_unloading(&self) {
+        self.0.hangs_unloading.store(true, Ordering::SeqCst);
     }
 
     /// Has the executor forget an orchestration that the worker believes to be loaded.
@@ -143,6 +151,10 @@ impl Device for SpiedDevice {
     }
 
     fn unload_orchestration(&self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
+        if self.0.hangs_unloading.load(Ordering::SeqCst) {
+            self.lose();
+            return Err(DeviceLost { cause: LostCause::Executor, fault: None });
+        }
         self.0.device.unload_orchestration(id, generation)
     }
 

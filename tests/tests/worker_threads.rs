@@ -6,7 +6,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -157,6 +161,33 @@ fn dropping_a_worker_lets_one_run_end_and_refuses_the_others() {
     assert_eq!((handle.id().index(), handle.generation()), (0, 1));
     drop((handle, of_held, bound));
     alone.assert_no_threads();
+}
+
+/// Takes its time where it is told of an end, and says so when it has done.
+struct Slow(Arc<AtomicBool>);
+
+impl Wake for Slow {
+    fn wake(self: Arc<Self>) {
+        thread::sleep(Duration::from_millis(150));
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn dropping_a_worker_waits_until_everybody_has_been_told() {
+    let _alone = Alone::new();
+    let worker = open();
+    let handle = register(&worker, "adds");
+    let Held { flag, mut completion, .. } = Held::new(&worker);
+    let told = Arc::new(AtomicBool::new(false));
+    let waker = Waker::from(Arc::new(Slow(Arc::clone(&told))));
+    let polled = pin!(&mut completion).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    flag.set();
+    until(|| completion.is_done());
+    drop(worker);
+    assert!(told.load(Ordering::SeqCst), "the thread that tells is gone with the worker");
+    drop(handle);
 }
 
 #[test]

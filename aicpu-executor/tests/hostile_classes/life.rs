@@ -70,7 +70,7 @@ pub(crate) const CONSTRUCTORS: HostileClass = HostileClass {
         ),
         Elsewhere(
             SCENES,
-            "a_constructor_that_returns_late_ends_the_run_and_device_and_id_are_as_good_as_new",
+            "a_constructor_that_hangs_on_the_fresh_device_is_named_by_the_run_that_needs_it",
         ),
         Elsewhere(BAD_INPUT, "a_constructor_that_throws_is_reported_with_what_it_threw"),
     ],

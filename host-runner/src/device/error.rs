@@ -190,7 +190,7 @@ pub enum DeviceError {
     #[error(transparent)]
     Lost(#[from] DeviceLost),
     /// It was lost in an earlier call, or in one of another thread.
-    #[error("the device was lost in an earlier call; open another one")]
+    #[error("the device was lost in an earlier call; a worker opens another one at its next use")]
     Gone,
     /// The system refused something that the device needs.
     #[error("the system refuses what the device needs: {what}")]

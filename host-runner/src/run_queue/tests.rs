@@ -185,7 +185,7 @@ fn who_gives_up_waiting_for_room_lets_the_next_in() {
     let text = "a submission of 2 bytes has no room: 3 of 4 bytes are held";
     assert_eq!(
         refusal(queue.submit_within(2, nothing(), Duration::ZERO)),
-        "a run on this thread is in progress; what runs within it cannot wait for room"
+        "this thread carries out a run, or tells of its end, and cannot wait for room"
     );
     thread::scope(|scope| {
         let impatient = scope.spawn(|| {

@@ -29,16 +29,19 @@ impl Devices {
         Self { open, current: Mutex::default(), losses: AtomicU64::new(0) }
     }
 
-    /// The device, opened now if there is none.
+    /// The device, opened now if there is none, or none but one that was lost.
     ///
     /// # Errors
     ///
     /// Why it cannot be opened.
     pub(super) fn ensure(&self) -> Result<Arc<OpenDevice>, DeviceError> {
         let mut current = self.lock();
-        if let Some(open) = &*current {
+        if let Some(open) = &*current
+            && !open.is_lost()
+        {
             return Ok(Arc::clone(open));
         }
+        self.give_up(&mut current);
         let open = Arc::new(OpenDevice::new((self.open)()?));
         *current = Some(Arc::clone(&open));
         Ok(open)
@@ -54,7 +57,13 @@ impl Devices {
         lost.lose();
         let mut current = self.lock();
         if current.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
-            *current = None;
+            self.give_up(&mut current);
+        }
+    }
+
+    /// Counts the device as lost, if there is one.
+    fn give_up(&self, current: &mut Option<Arc<OpenDevice>>) {
+        if current.take().is_some() {
             // ORDERING: Release: who sees the number sees that what was on the device is gone.
             self.losses.fetch_add(1, Ordering::Release);
         }
@@ -68,7 +77,7 @@ impl Devices {
 
     /// How many devices were lost so far.
     pub(super) fn losses(&self) -> u64 {
-        // ORDERING: Acquire: see `forget`.
+        // ORDERING: Acquire: see `give_up`.
         self.losses.load(Ordering::Acquire)
     }
 

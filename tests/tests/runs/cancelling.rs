@@ -1,6 +1,5 @@
 //! Cancelling: what has not begun never runs, what has begun ends as if nobody had asked.
 
-use std::thread;
 use std::time::Duration;
 
 use host_runner::run::RunError;
@@ -82,24 +81,38 @@ fn a_lease_of_a_held_run_is_waited_for() {
     ended.wait_for(PATIENCE).unwrap().unwrap();
 }
 
+/// Runs of the race below.
+const RUNS: u64 = 1200;
+
 #[test]
 fn cancelling_and_beginning_decide_each_run_once() {
     let worker = open();
     let handle = register(&worker, "notes");
     let state = worker.allocate(8).unwrap();
+    let submit = |number| worker.submit(&handle, note(state, number), &config()).unwrap();
+    let inflight: Vec<_> = (0..RUNS).map(submit).collect();
+    let mut cancelled = Vec::new();
+    for (number, pair) in (1..RUNS).zip(inflight.windows(2)) {
+        let [before, completion] = pair else { panic!() };
+        // The next one begins about now: when nobody has cancelled it, its turn has come.
+        while !before.is_done() {
+            std::hint::spin_loop();
+        }
+        (0..number % 64 * 4).for_each(|_| std::hint::spin_loop());
+        cancelled.push(completion.cancel());
+    }
     let mut ran = Vec::new();
-    for number in 1..=60 {
-        let completion = worker.submit(&handle, note(state, number), &config()).unwrap();
-        // From none to about the time that a run takes to begin.
-        thread::sleep(Duration::from_micros(number * 3));
-        match (completion.cancel(), completion.wait()) {
-            (true, Err(RunError::Cancelled)) => {}
-            (false, Ok(_)) => ran.push(number),
-            other => panic!("{other:?}"),
+    for (number, completion) in (0..RUNS).zip(inflight) {
+        let was_cancelled = number > 0 && cancelled[number as usize - 1];
+        match completion.wait() {
+            Ok(_) if !was_cancelled => ran.push(number),
+            Err(RunError::Cancelled) if was_cancelled => {}
+            other => panic!("{was_cancelled} {other:?}"),
         }
     }
     assert_eq!(worker.runs_in_flight(&handle), 0);
     let counters = worker.counters();
-    assert_eq!(counters.runs + counters.failed_runs, 60);
+    assert_eq!(counters.runs + counters.failed_runs, RUNS);
+    assert_eq!(counters.runs, ran.len() as u64);
     assert_eq!(cell_at(&worker, state), noted(ran));
 }

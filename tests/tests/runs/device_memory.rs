@@ -197,6 +197,9 @@ fn the_report_says_who_holds_what_and_the_most_that_has_been() {
 
     worker.free(memory).unwrap();
     assert_eq!(of(&reports.next(), "user"), Some((0, 0, 1000)));
+    let smaller = worker.allocate(10).unwrap();
+    assert_eq!(of(&reports.next(), "user"), Some((1, 10, 1000)));
+    worker.free(smaller).unwrap();
     worker.unregister(&handle).unwrap();
     let report = reports.next();
     assert_eq!(of(&report, "tensors"), None);

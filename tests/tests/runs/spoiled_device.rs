@@ -83,6 +83,20 @@ fn what_the_executor_has_forgotten_is_loaded_again_and_the_record_follows() {
 }
 
 #[test]
+fn a_device_that_is_lost_while_a_run_cleans_up_is_replaced_for_whoever_comes_next() {
+    let (worker, opened) = open();
+    let handle = register(&worker, "adds");
+    let device = opened.lock().unwrap()[0].clone();
+    device.unload_unseen(handle.id(), handle.generation()).unwrap();
+    device.hang_unloading();
+    let run = || worker.submit(&handle, sum(&[0; 8].into(), 6), &config()).unwrap().wait();
+    assert!(matches!(run(), Err(RunError::Fault(_))));
+    worker.allocate(8).expect("on a fresh device");
+    assert_eq!((opened.lock().unwrap().len(), worker.losses()), (2, 1));
+    assert_eq!(cells(run(), 1), [6]);
+}
+
+#[test]
 fn a_device_that_does_not_open_is_an_error_and_the_next_attempt_may_succeed() {
     let attempts = Arc::new(AtomicUsize::new(0));
     let opener = || {

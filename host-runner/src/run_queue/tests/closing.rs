@@ -51,6 +51,31 @@ fn closing_waits_for_a_caller_and_not_for_the_own_turn() {
     });
 }
 
+/// As a waker does that drops the last handle of a worker, while a caller runs something.
+#[test]
+fn closing_on_the_driver_waits_for_a_callers_turn() {
+    let queue = Arc::new(RunQueue::new(1));
+    let (end, turn_ended) = mpsc::channel();
+    let (begin, callers_turn) = mpsc::channel();
+    let (close, closed) = mpsc::channel();
+    let own = Arc::clone(&queue);
+    let job: Job = Box::new(move |turn| {
+        drop(turn);
+        end.send(()).unwrap();
+        callers_turn.recv().unwrap();
+        own.close();
+        close.send(()).unwrap();
+    });
+    queue.submit(1, job).unwrap();
+    turn_ended.recv().unwrap();
+    let turn = queue.turn().unwrap();
+    begin.send(()).unwrap();
+    // Too short to be sure that it waits; long enough to see most of the time that it does not.
+    assert!(closed.recv_timeout(Duration::from_millis(5)).is_err());
+    drop(turn);
+    closed.recv_timeout(LONG).unwrap();
+}
+
 #[test]
 fn dropping_waits_for_the_job_in_progress_and_its_thread() {
     let queue = RunQueue::new(1);
