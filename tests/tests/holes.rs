@@ -18,3 +18,5 @@ mod hostile;
 mod many_users;
 #[path = "holes/memory.rs"]
 mod memory;
+#[path = "holes/table.rs"]
+mod table;
