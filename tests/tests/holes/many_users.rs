@@ -104,6 +104,24 @@ fn use_worker(worker: &Worker, chip: protocol::ChipName, number: u64, rounds: u6
     }
 }
 
+/// Ends the work of other threads, also where this one panics.
+struct Over(AtomicBool);
+
+impl Over {
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Says so when it is dropped.
+struct Ending<'o>(&'o Over);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The reference's controls write to the mailbox that a dispatch of another thread is using.
 #[test]
 fn p4_registering_from_one_thread_and_running_from_others_do_not_meet() {
@@ -111,13 +129,13 @@ fn p4_registering_from_one_thread_and_running_from_others_do_not_meet() {
         let kernels = sources::cell_kernels_for(platform.chip());
         let callable = sources::callable_for(platform.chip(), "graphs", "fork_join", kernels);
         let running = worker.register(&callable).unwrap();
-        let is_over = AtomicBool::new(false);
+        let over = Over(AtomicBool::new(false));
         thread::scope(|scope| {
             let runs = [3_u64, 5].map(|seed| {
-                let (running, is_over) = (&running, &is_over);
+                let (running, over) = (&running, &over);
                 scope.spawn(move || {
                     let mut runs = 0;
-                    while !is_over.load(Ordering::Relaxed) || runs < 5 {
+                    while !over.is_over() || runs < 5 {
                         let input: Vec<u64> = (0..20).map(|cell| seed * 100 + cell).collect();
                         let expected = fork_join(&input, seed);
                         let cells = vec![SENTINEL; 20];
@@ -128,8 +146,9 @@ fn p4_registering_from_one_thread_and_running_from_others_do_not_meet() {
                     }
                 })
             });
+            let ending = Ending(&over);
             use_worker(worker, platform.chip(), 2, 15);
-            is_over.store(true, Ordering::Relaxed);
+            drop(ending);
             runs.into_iter().for_each(|run| run.join().unwrap());
         });
         worker.unregister(&running).unwrap();
