@@ -57,7 +57,14 @@ pub fn leftovers() -> BTreeSet<PathBuf> {
 fn is_unpacked_code(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let prefixes = ["libdevice_orch", "orch_so", "kernel_", "aicpu_sim", "aicore_sim"];
-    prefixes.iter().any(|prefix| name.starts_with(prefix))
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) && !is_of_another_process(&name)
+}
+
+/// Whether the name says that the file is another process's, which may come and go meanwhile.
+fn is_of_another_process(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("libdevice_orch_") else { return false };
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse::<u32>().is_ok_and(|pid| pid != std::process::id())
 }
 
 fn entries(folder: &str) -> usize {

@@ -54,7 +54,7 @@ const TESTED: &[(StatusCode, &str, &str)] = {
         (Code::CallableNotLoaded, SLOTS, "a_refused_image_leaves_what_is_loaded"),
         (Code::HandshakeTimeout, EXECUTOR, "silent_cores_and_impossible_thread_counts_are_named"),
         (Code::ThreadCountInvalid, EXECUTOR, "silent_cores_and_impossible_thread_counts_are_named"),
-        (Code::RegionTooSmall, EXECUTOR, "a_run_that_fails_before_its_orchestration_leaves_its"),
+        (Code::RegionTooSmall, EXECUTOR, "h8_a_run_that_fails_before_its_orchestration_leaves_its"),
         (Code::KernelException, BAD_INPUT, "an_exception_out_of_a_kernel_arrives_with_its_text"),
         (Code::StaleCallable, SLOTS, "a_stale_handle_neither_runs_nor_unloads_the_code"),
         (Code::TooManyCores, EXECUTOR, "silent_cores_and_impossible_thread_counts_are_named"),

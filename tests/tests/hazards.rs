@@ -14,11 +14,11 @@
 //! | 7 | 16-bit sub-task counts, 32-bit sizes, six dimensions, 65 tensors | here: `the_largest_task_…`; unit: `the_largest_block_count_…`, `packed_outputs_beyond_4_gib_…`, `six_dimensions_…`; `bad_input`: `buffers_of_another_size_and_too_many_tensors_…` |
 //! | 8 | the end of a run is told through plain variables | unit: `a_run_is_finished_when_the_total_is_known_…`; here: `a_result_is_whole_…` |
 //! | 9 | a stall reports success; an empty graph takes the time of a stall | `hang`: all; `graphs`: `a_graph_without_tasks_ends_at_once` |
-//! | 10 | a run that fails early poisons the executor | `register_and_run`: `a_first_run_that_fails_poisons_neither_…`; `bad_input`: `a_constructor_that_throws_…`; unit: `a_run_that_fails_before_its_orchestration_…` |
+//! | 10 | a run that fails early poisons the executor | `register_and_run`: `a_first_run_that_fails_poisons_neither_…`; `bad_input`: `a_constructor_that_throws_…`; unit: `h8_a_run_that_fails_before_its_orchestration_…` |
 //! | 11 | a C++ exception ends the process | `bad_input`: `an_exception_out_of_the_entry_…`, `…_out_of_a_kernel_…`, `a_kernel_whose_constructor_throws_…` |
 //! | 12 | overlaps of views with other ranks and strides are missed | here: `views_of_any_rank_…`, `a_view_beyond_its_buffer_…`; unit: tests of `orchestrator::overlap` |
-//! | 13 | kernels are kept by func id alone; the header is not written on early failure | `prepared_callables`: `h3_two_callables_with_other_kernels_…`; unit: `a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header` |
-//! | 14 | objects lie where their alignment does not allow | unit: `the_executor_and_what_its_threads_share_are_aligned_…`, `tensors_payloads_and_outputs_are_aligned_…`; `graphs`: `records_need_no_more_than_the_alignment_of_words` |
+//! | 13 | kernels are kept by func id alone; the header is not written on early failure | `prepared_callables`: `h3_two_callables_with_other_kernels_…`; unit: `h8_a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header` |
+//! | 14 | objects lie where their alignment does not allow | unit: `h14_the_executor_and_what_its_threads_share_are_aligned_…`, `tensors_payloads_and_outputs_are_aligned_…`; `graphs`: `records_need_no_more_than_the_alignment_of_words` |
 //!
 //! | §14.2 | weakness | tests |
 //! |---|---|---|

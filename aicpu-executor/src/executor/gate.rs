@@ -103,7 +103,7 @@ mod loom_tests {
     /// Seen to fail with `open`, `is_open` or `depart` Relaxed, with a gate that is open before the
     /// set-up, and with the first thread out tearing down.
     #[test]
-    fn the_others_enter_after_the_set_up_and_the_last_one_leaves_nothing() {
+    fn h16_the_others_enter_after_the_set_up_and_the_last_one_out_takes_it_down_alone() {
         loom::model(|| {
             let run = Run::new();
             let other = {

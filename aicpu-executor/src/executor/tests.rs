@@ -67,7 +67,7 @@ impl Garbage {
 /// Item 13 of spec trb §14.1: however early a run fails, the codes in the header are those of the
 /// run and not what was there before. And item 10: the executor takes the next run as it comes.
 #[test]
-fn a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header() {
+fn h8_a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header() {
     let executor = executor();
     let mut memory = Garbage::new();
     let cases: [(StatusCode, Change); 4] = [
@@ -151,7 +151,7 @@ fn a_region_at_an_impossible_address_is_refused_and_not_touched() {
 /// Item 14 of spec trb §14.1: the object that each device has one of, and the parts of it that
 /// several threads write, are on cache lines of their own, on the heap as anywhere.
 #[test]
-fn the_executor_and_what_its_threads_share_are_aligned_to_cache_lines() {
+fn h14_the_executor_and_what_its_threads_share_are_aligned_to_cache_lines() {
     let executor = executor();
     let address = core::ptr::from_ref(&*executor).addr();
     assert!(align_of::<TestExecutor>() >= 128 && address.is_multiple_of(128));

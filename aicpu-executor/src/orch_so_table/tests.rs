@@ -22,7 +22,7 @@ pub(crate) mod image_builder;
 mod image_patch;
 pub(crate) mod recorder;
 
-use image_builder::TEXT;
+use image_builder::{TEXT, TestImage};
 use recorder::{Bench, Event, Recorder, id, range};
 
 /// `DT_INIT`, then the init array.
@@ -331,4 +331,34 @@ fn code_is_shown_from_before_its_constructors_until_it_is_on_its_way_out() {
         Ok(0)
     });
     bench.assert_fault(bench.load(&given_up, 2), StatusCode::ConstructorTimeout, &[]);
+}
+
+/// Spec callable §7.1, H15: the host has written an image to memory of which the AICPU's cache still
+/// has what was there before; whoever reads it before the range is invalidated reads that.
+#[test]
+fn h15_the_cache_over_an_image_is_invalidated_before_any_of_it_is_read() {
+    let image = TestImage::new(Machine::native()).bytes;
+    // As the AICPU sees it: an image of an earlier callable, until the cache is told.
+    let stale = std::vec![0xA5_u8; image.len()];
+    let seen = std::sync::Mutex::new(stale.clone());
+    let invalidated = std::sync::Mutex::new(Vec::new());
+    let (address, bench) = (seen.lock().unwrap().as_mut_ptr().expose_provenance(), Bench::new());
+    let platform = Recorder::with_cache(|start, bytes| {
+        invalidated.lock().unwrap().push((start, bytes));
+        let inside = start == address as u64 && bytes == image.len();
+        if inside {
+            seen.lock().unwrap().copy_from_slice(&image);
+        }
+    });
+    for generation in 1..3 {
+        seen.lock().unwrap().copy_from_slice(&stale);
+        let mut body = protocol::RuntimeBody::default();
+        recorder::bring_along(&mut body, &image, b"entry");
+        body.dev_orch_so_addr = protocol::DeviceAddr::new(address as u64);
+        // SAFETY: the bytes are there for the whole call.
+        let lease = unsafe { bench.table.load(&platform, &bench.faults, id(), &body, generation) };
+        assert!(lease.is_ok(), "{:?}", bench.faults.take());
+        assert_eq!(*invalidated.lock().unwrap(), [(address as u64, image.len())]);
+        invalidated.lock().unwrap().clear();
+    }
 }

@@ -18,18 +18,18 @@ pub(crate) const STAGED_FILE: HostileClass = HostileClass {
     number: 31,
     title: "a staged file that is swapped or truncated, and links in its folder",
     cases: &[
-        Elsewhere(STAGING, "a_file_that_somebody_changes_is_an_error_and_not_loaded"),
-        Elsewhere(STAGING, "folders_are_tried_in_order_and_links_are_not_followed"),
+        Elsewhere(STAGING, "s2_a_file_that_somebody_changes_is_an_error_and_not_loaded"),
+        Elsewhere(STAGING, "s2_folders_are_tried_in_order_and_links_are_not_followed"),
         Elsewhere(
             STAGING,
-            "a_stale_file_of_ours_is_replaced_and_whatever_else_has_the_name_is_left_alone",
+            "s5_a_stale_file_of_ours_is_replaced_and_whatever_else_has_the_name_is_left_alone",
         ),
         Elsewhere(
             STAGING,
             "a_staged_image_runs_from_a_file_that_is_private_while_it_is_there_and_then_gone",
         ),
         Elsewhere(STAGING, "no_failure_of_any_call_leaves_a_file_or_a_broken_slot"),
-        Elsewhere(STAGING, "short_writes_and_reads_are_continued"),
+        Elsewhere(STAGING, "s6_short_writes_and_reads_are_continued"),
         Elsewhere(SEALED, "a_sealed_image_cannot_be_changed"),
         Elsewhere(SEALED, "the_plan_of_other_bytes_is_copied"),
     ],

@@ -90,7 +90,7 @@ fn largest_counts_need_more_than_there_is() {
 }
 
 #[test]
-fn tensors_that_make_no_sense_are_refused() {
+fn s7_tensors_that_make_no_sense_are_refused() {
     #[track_caller]
     fn check_second(second: Vec<u8>, error: TensorError) {
         let blob = args_blob(&[tensor(1, &[1], 0, 0), second], &[]);

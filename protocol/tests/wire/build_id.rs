@@ -96,7 +96,7 @@ fn image_without_program_headers_is_hashed_even_if_its_header_reads_as_one() {
 }
 
 #[test]
-fn offsets_that_overflow_or_leave_the_image_end_in_the_hash() {
+fn s3_offsets_that_overflow_or_leave_the_image_end_in_the_hash() {
     let good = elf(&[(NOTES, note(b"GNU\0", 3, &ID))]);
     // Table, segment offset, segment size.
     for at in [32, 64 + 8, 64 + 32] {

@@ -82,7 +82,7 @@ fn alignment_of_the_bytes_does_not_matter() {
 }
 
 #[test]
-fn every_cut_is_refused() {
+fn s1_every_cut_is_refused() {
     let blob = two_kernels();
     for len in 0..blob.len() {
         assert!(ChipCallableView::parse(&blob[..len]).is_err(), "{len} of {}", blob.len());

@@ -68,3 +68,35 @@ fn runs_without_a_number_follow_one_another_and_those_with_one() {
     assert_eq!(roll.arrive(0, 1), Arrival::Surplus);
     assert_eq!(roll.arrive(9, 1), Arrival::Busy);
 }
+
+/// Spec callable §7.1, H16: whoever ends a run takes it down, so it must be one thread, and the last.
+#[test]
+fn h16_of_threads_that_depart_at_the_same_time_one_is_the_last() {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Barrier;
+
+    const THREADS: usize = 7;
+    let (roll, start) = (Roll::default(), Barrier::new(THREADS));
+    let (inside, last) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for run in 1..200 {
+                    start.wait();
+                    assert!(matches!(roll.arrive(run, THREADS), Arrival::Member { .. }));
+                    // ORDERING: SeqCst (all): a test that counts.
+                    inside.fetch_add(1, Ordering::SeqCst);
+                    start.wait();
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    if roll.depart(THREADS) {
+                        assert_eq!(inside.load(Ordering::SeqCst), 0, "somebody is still inside");
+                        last.fetch_add(1, Ordering::SeqCst);
+                        roll.close(run);
+                    }
+                    start.wait();
+                    assert_eq!(last.load(Ordering::SeqCst), run as usize, "one for each run");
+                }
+            });
+        }
+    });
+}

@@ -92,7 +92,12 @@ pub(crate) struct Recorder<'t> {
     others: Mutex<Memory>,
     events: StdMutex<Vec<Event>>,
     behaviour: Behaviour<'t>,
+    /// What the cache does when a range of addresses is invalidated.
+    cache: Option<Cache<'t>>,
 }
+
+/// What happens when a range, by address and bytes, is invalidated in the cache.
+type Cache<'t> = Box<dyn Fn(u64, usize) + Send + Sync + 't>;
 
 impl core::fmt::Debug for Recorder<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -114,7 +119,13 @@ impl<'t> Recorder<'t> {
             others: Mutex::default(),
             events: StdMutex::default(),
             behaviour: Box::new(behaviour),
+            cache: None,
         }
+    }
+
+    /// All functions return, and memory has a cache that may be stale.
+    pub(super) fn with_cache(cache: impl Fn(u64, usize) + Send + Sync + 't) -> Self {
+        Self { cache: Some(Box::new(cache)), ..Self::new() }
     }
 
     /// What was done since the last call of this.
@@ -162,7 +173,11 @@ impl Platform for Recorder<'_> {
     fn write_register(&self, _: RegisterBlock, _: usize, _: u32) {}
     fn notify_core(&self, _: usize) {}
     fn relax(&self, _: u32) {}
-    fn invalidate_cache(&self, _: u64, _: usize) {}
+    fn invalidate_cache(&self, address: u64, bytes: usize) {
+        if let Some(cache) = &self.cache {
+            cache(address, bytes);
+        }
+    }
     fn clean_cache(&self, _: u64, _: usize) {}
     fn code_memory(&self, callable: CallableId) -> &Mutex<Memory> {
         if callable == id() { &self.memory } else { &self.others }

@@ -147,7 +147,7 @@ fn slot_call(calls: &[&'static str], turn: usize) -> &'static str {
 }
 
 #[test]
-fn a_fault_that_lasts_is_an_error_of_its_step_and_leaves_nothing_in_the_slot() {
+fn s6_a_fault_that_lasts_is_an_error_of_its_step_and_leaves_nothing_in_the_slot() {
     let image = program(8);
     for (turn, fault, step, error) in [
         (3, Fault::Error(Errno::INTR), StagingStep::Write, Errno::INTR),
@@ -167,7 +167,7 @@ fn a_fault_that_lasts_is_an_error_of_its_step_and_leaves_nothing_in_the_slot() {
 }
 
 #[test]
-fn short_writes_and_reads_are_continued() {
+fn s6_short_writes_and_reads_are_continued() {
     let folder = TempDir::new().unwrap();
     for turn in [3, 9, 13] {
         let mut slot = staged(FaultyFiles::new(turn, Fault::Short), &[folder.path()]);
@@ -178,7 +178,7 @@ fn short_writes_and_reads_are_continued() {
 
 /// Hostile class 31.
 #[test]
-fn a_file_that_somebody_changes_is_an_error_and_not_loaded() {
+fn s2_a_file_that_somebody_changes_is_an_error_and_not_loaded() {
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let image = program(10);
     let changed = |step, error| Err(failed(step, 0, error, &image));
@@ -217,7 +217,7 @@ fn a_file_that_somebody_changes_is_an_error_and_not_loaded() {
 }
 
 #[test]
-fn folders_are_tried_in_order_and_links_are_not_followed() {
+fn s2_folders_are_tried_in_order_and_links_are_not_followed() {
     let top = TempDir::new().unwrap();
     let path = |name: &str| top.path().join(name);
     fs::create_dir(path("folder")).unwrap();
@@ -244,7 +244,7 @@ fn folders_are_tried_in_order_and_links_are_not_followed() {
 }
 
 #[test]
-fn a_stale_file_of_ours_is_replaced_and_whatever_else_has_the_name_is_left_alone() {
+fn s5_a_stale_file_of_ours_is_replaced_and_whatever_else_has_the_name_is_left_alone() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let image = program(12);
     let taken = first.path().join(name());

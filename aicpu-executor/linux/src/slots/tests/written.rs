@@ -145,7 +145,7 @@ fn what_an_image_writes_is_in_its_own_memory_alone_and_gone_with_the_next_load()
 }
 
 #[test]
-fn interrupted_and_short_writes_are_continued() {
+fn s6_interrupted_and_short_writes_are_continued() {
     let program = program(4);
     // Calls 0 and 1 make the file.
     for (turns, fault, calls) in [
