@@ -127,3 +127,14 @@ pub fn fork_join(input: &[u64], first: u64) -> Vec<u64> {
     let cell = |(x, s): (&u64, u64)| 8 * (3 * (s + x) + s) + (0..8).sum::<u64>();
     input.iter().zip(first..).map(cell).collect()
 }
+
+/// An error with all its causes in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use std::error::Error;
-
 use aicpu_executor::loader::PlanError;
 use host_runner::arguments::{Arguments, ArgumentsError, TensorArgument, TensorData};
 use host_runner::callable::{Callable, CallableBuilder, KernelImage};
@@ -17,26 +15,15 @@ use host_runner::worker::Worker;
 use protocol::{CoreType, DataType, DeviceAddr, StatusCode};
 use tests::sources::{self, image_label};
 use tests::workers::{
-    AICPU_THREADS, Cells, SENTINEL, assert_fault, assert_works, fault, open, threads,
+    AICPU_THREADS, Cells, SENTINEL, assert_fault, assert_works, fault, open, threads, with_causes,
 };
-
-/// An error with all its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
 
 /// Asserts that a callable cannot be registered, with all these words in the message, that nothing
 /// of it stays, and that the worker works; returns the error.
 #[track_caller]
 fn refused(worker: &Worker, callable: &Callable, parts: &[&str]) -> RegisterError {
     let error = worker.register(callable).unwrap_err();
-    let text = chain(&error);
+    let text = with_causes(&error);
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in: {text}");
     }

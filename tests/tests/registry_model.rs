@@ -110,7 +110,6 @@ fn happenings() -> Vec<String> {
         "register: Full",
         "register as: true",
         "register as: InUse",
-        "register as: OutOfRange",
         "copy that fits: true",
         "copy that fits: false",
         "free",
