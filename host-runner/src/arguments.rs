@@ -17,6 +17,8 @@
 //! # Ok::<(), host_runner::arguments::ArgumentsError>(())
 //! ```
 
+use std::fmt;
+
 use protocol::{
     ArgDirection, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, ChipStorageTaskArgs,
     ContinuousTensor, DataType, DeviceAddr, MAX_TENSOR_DIMS,
@@ -30,6 +32,7 @@ mod tensor_set;
 
 pub use self::element::Element;
 pub use self::owned::{OwnedArguments, OwnedData};
+use self::tensor_set::show;
 pub(crate) use self::tensor_set::{Place, TensorSet};
 
 /// Where a tensor is, and what the callable does with it.
@@ -119,7 +122,7 @@ pub enum ArgumentsError {
 }
 
 /// The arguments of a run, in the order in which the callable sees them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Arguments<'a> {
     tensors: Vec<TensorArgument<'a>>,
     /// What the device gets, but for the addresses of host tensors.
@@ -232,6 +235,12 @@ impl<'a> Arguments<'a> {
     pub fn scalars(&self) -> &[u64] {
         // The counts are this module's own.
         self.record.scalars().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Arguments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(self, "Arguments", f)
     }
 }
 

@@ -11,6 +11,7 @@
 //! # Ok::<(), host_runner::arguments::ArgumentsError>(())
 //! ```
 
+use std::fmt;
 use std::sync::Arc;
 
 use protocol::{ArgDirection, ChipStorageTaskArgs, DataType, DeviceAddr};
@@ -18,7 +19,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{
     ArgumentsError, Element, Place, TensorSet, check_shape, pack_scalar, pack_tensor, scalar_bits,
-    tensor_bytes,
+    show, tensor_bytes,
 };
 
 /// Where a tensor is, and what the callable does with it.
@@ -40,7 +41,7 @@ pub enum OwnedData {
 /// The arguments of a run, with their memory, in the order in which the callable sees them.
 ///
 /// A clone shares what is only read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct OwnedArguments {
     data: Vec<OwnedData>,
     record: Box<ChipStorageTaskArgs>,
@@ -223,6 +224,12 @@ impl OwnedArguments {
     }
 }
 
+impl fmt::Debug for OwnedArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(self, "OwnedArguments", f)
+    }
+}
+
 impl OwnedData {
     /// The host memory, if it is that.
     #[must_use]
@@ -310,5 +317,19 @@ mod tests {
     fn an_output_of_an_absurd_size_is_refused() {
         let refused = OwnedArguments::new().push_output::<f32>(&[u32::MAX, u32::MAX]);
         assert!(matches!(refused, Err(ArgumentsError::Length { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn arguments_are_shown_by_shape_and_place_whatever_they_hold() {
+        let mut arguments = OwnedArguments::new();
+        arguments.push_input(&[1u16; 6], &[2, 3]).unwrap();
+        arguments.push_device(DeviceAddr::new(64), DataType::Float32, &[4096]).unwrap();
+        arguments.push_output::<u8>(&[100_000]).unwrap();
+        arguments.push_scalar(7).unwrap();
+        let text = format!("{arguments:?}");
+        for part in ["IN UINT16[2, 3], 12 bytes", "FLOAT32[4096] on the device", "scalars: [7]"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(text.len() < 300, "{text}");
     }
 }

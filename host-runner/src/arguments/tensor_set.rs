@@ -1,5 +1,7 @@
 //! Arguments as a run sees them, whoever owns their memory.
 
+use std::fmt;
+
 use protocol::{ArgDirection, ChipStorageTaskArgs, DeviceAddr};
 
 /// Where a tensor is.
@@ -20,4 +22,32 @@ pub(crate) trait TensorSet {
 
     /// Where the tensor at `index` is written back to, if it is host memory that may be written.
     fn writable(&mut self, index: usize) -> Option<&mut [u8]>;
+}
+
+/// Shows arguments by shape, type and place. Their contents may be of any size.
+pub(super) fn show(
+    arguments: &dyn TensorSet,
+    name: &str,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let record = arguments.record();
+    let mut list = f.debug_struct(name);
+    for (index, tensor) in record.tensors().unwrap_or_default().iter().enumerate() {
+        let dtype = tensor.data_type().map_or("unknown", |dtype| dtype.name());
+        let dimensions = usize::try_from(tensor.ndims).unwrap_or(0).min(tensor.shapes.len());
+        let shape = &tensor.shapes[..dimensions];
+        let field = format!("tensor{index}");
+        match arguments.place(index) {
+            Some(Place::Host(bytes, direction)) => {
+                let direction = direction.map_or("declared", |direction| direction.name());
+                let length = bytes.len();
+                list.field(&field, &format_args!("{direction} {dtype}{shape:?}, {length} bytes"))
+            }
+            Some(Place::Device(at)) => {
+                list.field(&field, &format_args!("{dtype}{shape:?} on the device at {at}"))
+            }
+            None => break,
+        };
+    }
+    list.field("scalars", &record.scalars().unwrap_or_default()).finish()
 }
