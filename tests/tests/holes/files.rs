@@ -92,7 +92,9 @@ fn s5_files_of_others_under_predictable_names_are_neither_changed_nor_deleted() 
 
 /// Whether a path is in a place for temporary files.
 fn is_temporary(path: &str) -> bool {
-    ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/"].iter().any(|folder| path.starts_with(folder))
+    ["/tmp", "/var/tmp", "/dev/shm", "/run"]
+        .iter()
+        .any(|folder| Path::new(path).starts_with(folder))
 }
 
 /// No file means no folder that has to allow programs, and none that is littered.
