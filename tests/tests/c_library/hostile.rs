@@ -83,7 +83,7 @@ fn works(client: &Client<'_>, edge: &AtTheEdge, blob: &[u8]) {
 }
 
 #[test]
-fn a_blob_that_is_cut_off_anywhere_is_refused() {
+fn s1_a_blob_that_is_cut_off_anywhere_is_refused() {
     with_client(|client| {
         let blob = vector_add(CHIPS[0].1);
         let edge = AtTheEdge::new(blob.len());

@@ -127,7 +127,7 @@ fn contexts_of_one_library_run_at_once_and_have_ids_and_memory_of_their_own() {
 
 /// Any thread may do anything (spec callable §7.3, R13).
 #[test]
-fn threads_share_a_context_while_it_is_finalized_and_destroyed() {
+fn r13_threads_share_a_context_while_it_is_finalized_and_destroyed() {
     let library = HostLibrary::open("a2a3_trb");
     let blob = vector_add(CHIPS[0].1);
     for is_destroyed in [false, true] {

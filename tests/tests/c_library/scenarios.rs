@@ -112,7 +112,7 @@ fn f_a_callable_without_its_entry_is_not_prepared_and_not_counted() {
 
 /// A finalized context can be attached again, to another device too (spec callable §7.3, R10).
 #[test]
-fn a_context_lives_again_after_it_was_finalized() {
+fn r10_a_context_lives_again_after_it_was_finalized() {
     on_both_chips(|client, blob| {
         for device_id in [0, 5] {
             assert_eq!(client.prepare(7, blob), 0);

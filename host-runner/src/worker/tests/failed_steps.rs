@@ -154,6 +154,8 @@ fn a_registration_that_shares_everything_with_another_one_fails_without_touching
     worker.unregister(&handle).unwrap();
     assert_eq!(run_storing(&worker, &other, 8, &RunConfig::default()).unwrap().0, 18);
     assert_eq!(worker.usage().kernels, 2);
+    worker.unregister(&other).unwrap();
+    assert_eq!(worker.usage(), DeviceUsage::default(), "no reference was counted twice");
 }
 
 /// As when the device was lost: what was on it is placed again on another one by the next run.
