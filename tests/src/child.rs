@@ -34,9 +34,11 @@ pub fn start(test: &str) -> Child {
 /// What a process printed, once it has ended and its test has passed.
 #[track_caller]
 pub fn passed(test: &str, output: Output) -> String {
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout);
     let did_pass = output.status.success() && text.contains("1 passed");
+    // Its closing line must not be taken for one of the program that started it.
+    let marked = |text: &str| text.lines().map(|line| format!("| {line}\n")).collect::<String>();
+    let (text, errors) = (marked(&text), marked(&String::from_utf8_lossy(&output.stderr)));
     assert!(did_pass, "`{test}` in its own process, {}: {text}\n{errors}", output.status);
     text
 }
