@@ -50,8 +50,10 @@ pub(crate) enum Unfinished {
 /// The result of something that was accepted and is not done yet: wait for it, poll it, or await it
 /// as a [`Future`].
 ///
-/// Dropping it does not cancel; the thing is then done unobserved. Waiting for a run from within a
-/// job of the same queue never ends, because that run comes after the job.
+/// Dropping it does not cancel; the thing is then done unobserved. Wakers are called on the thread
+/// that gives the result, mostly the one that carries out submitted runs. Waiting there (in a waker)
+/// for another run of the same worker, or for an unregistration that waits for one, never ends,
+/// because that thread is the one to do it.
 #[must_use = "dropping it neither waits nor cancels"]
 pub struct Completion<T> {
     shared: Arc<Shared<T>>,

@@ -142,12 +142,13 @@ pub trait Device: Send + Sync {
     /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError>;
 
-    /// Checks that a range lies inside one live allocation.
+    /// Checks that a range lies inside one live allocation of [`Holder::User`], or inside memory that
+    /// is attached: what belongs to callables is not the user's to name.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
-    fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError>;
+    /// [`MemoryError::OutOfRange`].
+    fn check_user_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError>;
 
     /// Copies from the device to `to`.
     ///

@@ -75,6 +75,7 @@ pub mod platform_name;
 pub mod registry;
 #[cfg(not(loom))]
 pub mod run;
+#[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
 mod run_queue;
 #[cfg(not(loom))]
 pub mod source_file;

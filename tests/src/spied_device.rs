@@ -117,8 +117,8 @@ impl Device for SpiedDevice {
         self.reachable()?.copy_in(to, from)
     }
 
-    fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
-        self.reachable()?.check_range(address, bytes)
+    fn check_user_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+        self.reachable()?.check_user_range(address, bytes)
     }
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {

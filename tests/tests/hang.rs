@@ -6,10 +6,11 @@
 use std::time::{Duration, Instant};
 
 use host_runner::callable::Callable;
-use host_runner::device::LostCause;
+use host_runner::device::{DeviceUsage, LostCause};
 use host_runner::run::{RunConfig, RunError};
-use host_runner::worker::{CallableHandle, Worker};
+use host_runner::worker::{CallableHandle, RegisterError, Worker, WorkerConfig};
 use protocol::{CoreType, StatusCode};
+use tests::child;
 use tests::flag::Flag;
 use tests::sources;
 use tests::workers::{Cells, SENTINEL, assert_fault, assert_works, open, threads};
@@ -153,4 +154,58 @@ fn a_graph_that_takes_longer_than_the_stall_limit_but_moves_is_no_stall() {
         assert!(report.elapsed > stall_timeout, "{:?}", report.elapsed);
         assert_eq!(passed.cells, [(0..20).fold(0, |state, step| 3 * state + 1 + step)]);
     }
+}
+
+#[test]
+fn a_kernel_whose_constructor_does_not_return_is_refused_and_everything_else_goes_on() {
+    let limit = Duration::from_millis(200);
+    let worker = Worker::open(WorkerConfig::default().with_unload_limit(limit)).unwrap();
+    let memory = worker.allocate(64).unwrap();
+    let mut kernels = sources::cell_kernels();
+    kernels.push(sources::kernel(6, CoreType::Aiv, "never_loaded"));
+    let stuck = sources::callable("faults", "spoils", kernels);
+    for _ in 0..2 {
+        let start = Instant::now();
+        match worker.register(&stuck).unwrap_err() {
+            RegisterError::Kernel { func_id, source, .. } => {
+                assert_eq!(func_id.index(), 6);
+                let text = source.to_string();
+                assert!(text.contains("constructors have not returned within 200 ms"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(start.elapsed() < BOUND);
+    }
+    assert_works(&worker, &threads(3));
+    worker.free(memory).expect("the device was not lost");
+    assert_eq!(worker.usage(), DeviceUsage::default());
+}
+
+/// The system's loader calls destructors under a lock of the whole process, which even its end wants;
+/// so in one of its own, which breaks off.
+#[test]
+fn a_kernel_whose_destructor_does_not_return_is_given_up_and_the_id_is_free() {
+    const TEST: &str = "a_kernel_whose_destructor_does_not_return_is_given_up_and_the_id_is_free";
+    const SAID: &str = "unregistered, and another one has run";
+    if !child::is_child(TEST) {
+        // Compiled once, here.
+        sources::kernel(6, CoreType::Aiv, "never_unloaded");
+        let output = child::command(TEST).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).contains(SAID);
+        assert!(said, "{output:?}");
+        return;
+    }
+    let limit = Duration::from_millis(200);
+    let worker = Worker::open(WorkerConfig::default().with_unload_limit(limit)).unwrap();
+    let other = worker.register(&callable("spoils")).unwrap();
+    let mut kernels = sources::cell_kernels();
+    kernels.push(sources::kernel(6, CoreType::Aiv, "never_unloaded"));
+    let stuck = worker.register(&sources::callable("faults", "spoils", kernels)).unwrap();
+    let start = Instant::now();
+    worker.unregister(&stuck).unwrap();
+    assert!(start.elapsed() < BOUND);
+    let mut passed = Cells { cells: vec![SENTINEL; 8], ..Cells::default() };
+    passed.run(&worker, &other, &threads(3)).unwrap();
+    println!("{SAID}");
+    std::process::abort();
 }

@@ -41,7 +41,8 @@ use tests::workers::{AICPU_THREADS, Cells, SENTINEL, open, threads};
 
 /// A worker with the smallest rings there are.
 fn open_smallest() -> Worker {
-    let rings = RingConfig { task_window: 4, heap_bytes: 1024, dep_pool: 4 };
+    // As many edges as three pending tasks and the next one can need, however slow the tasks are.
+    let rings = RingConfig { task_window: 4, heap_bytes: 1024, dep_pool: 16 };
     Worker::open(WorkerConfig::default().with_rings(rings)).unwrap()
 }
 

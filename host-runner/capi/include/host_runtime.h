@@ -20,6 +20,9 @@
  * - Pointers are borrowed for the call. They need no alignment. Memory that is not mapped or that cannot
  *   be read or written is noticed and refused; that it is the caller's and that nobody changes it during
  *   the call is the caller's promise.
+ * - Two runs at once change their host tensors both, so these share no bytes, unless the callables declare
+ *   them IN and simpler_rs_v1_set_copy_rule says that declarations count.
+ * - A log sink (simpler_log.h) is called from within calls. It calls no function of this library.
  * - Every function may be called from any thread at any time. Calls on one context share its device: runs
  *   and copies take turns, the others do not wait for them. simpler_init, finalize_device and
  *   destroy_device_context wait for calls in flight, and calls that come meanwhile wait for them.

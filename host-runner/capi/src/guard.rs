@@ -82,9 +82,11 @@ pub(crate) fn no_context(handle: *mut c_void) -> Failure {
     })
 }
 
-/// The text of the calling thread's last failure; empty before the first.
+/// The text of the calling thread's last failure; empty before the first, and on a thread that is
+/// ending: functions that the client has registered for its exit come after its variables.
 pub(crate) fn last_of_thread() -> String {
-    LAST_OF_THREAD.with_borrow(Clone::clone)
+    let text = LAST_OF_THREAD.try_with(|text| text.try_borrow().map(|text| text.clone()));
+    text.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// From now on panics of this library are told by [`Failure`]s only, and not printed as well.
@@ -110,18 +112,21 @@ fn caught<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 
 fn panicked(payload: Box<dyn Any + Send>) -> Failure {
     let mut failure = Failure::of_panic(payload);
-    PLACE.with_borrow_mut(|place| {
-        if !place.is_empty() {
-            failure.text.push_str(" at ");
-            failure.text.push_str(place);
-            place.clear();
-        }
-    });
+    let place =
+        PLACE.try_with(|place| place.try_borrow_mut().map(|mut it| std::mem::take(&mut *it)));
+    if let Ok(Ok(place)) = place
+        && !place.is_empty()
+    {
+        failure.text.push_str(" at ");
+        failure.text.push_str(&place);
+    }
     failure
 }
 
 fn note(failure: &Failure) {
-    LAST_OF_THREAD.with_borrow_mut(|text| text.clone_from(&failure.text));
+    // See `last_of_thread`; the context keeps its text in any case.
+    let _ending = LAST_OF_THREAD
+        .try_with(|text| text.try_borrow_mut().map(|mut text| text.clone_from(&failure.text)));
 }
 
 #[cfg(test)]

@@ -64,6 +64,15 @@ pub enum KernelError {
         /// Type and `what()` of the exception.
         text: String,
     },
+    /// Its constructors or destructors do not return. A thread that nothing can stop is left in them;
+    /// the device goes on.
+    #[error("its {function} have not returned within {} ms; look for an endless loop", limit.as_millis())]
+    NotReturned {
+        /// Which functions.
+        function: &'static str,
+        /// How long they had.
+        limit: Duration,
+    },
     /// There is no device memory for its record.
     #[error(transparent)]
     Memory(MemoryError),

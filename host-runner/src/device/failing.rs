@@ -21,7 +21,7 @@ use crate::code_listing::CodeLister;
 /// A device that fails once.
 ///
 /// What counts is what takes something from the device or looks at it: `allocate`, `copy_in`,
-/// `check_range`, `copy_out`, `check_orchestration`, `load_kernel`, `load_orchestration`. Giving back
+/// `check_user_range`, `copy_out`, `check_orchestration`, `load_kernel`, `load_orchestration`. Giving back
 /// and running always pass through.
 #[derive(Debug)]
 pub(crate) struct FailingDevice<D> {
@@ -125,9 +125,9 @@ impl<D: Device> Device for FailingDevice<D> {
         self.counted(failure, |device| device.copy_in(to, from))
     }
 
-    fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+    fn check_user_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
         let failure = || MemoryError::OutOfRange { address, bytes };
-        self.counted(failure, |device| device.check_range(address, bytes))
+        self.counted(failure, |device| device.check_user_range(address, bytes))
     }
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {

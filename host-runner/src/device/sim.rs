@@ -132,8 +132,7 @@ impl<C: Chip> SimDevice<C> {
         let system = |what| move |source| DeviceError::System { what, source };
         let memory = DeviceMemory::default();
         let ledger = memory.ledger();
-        let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))
-            .map_err(|error| system("threads for the simulated cores")(error.into()))?;
+        let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))?;
         let program: Program<Order<C>> = {
             let engine = Arc::clone(&engine);
             Arc::new(move |order| engine.carry_out(order))
@@ -158,6 +157,7 @@ impl<C: Chip> SimDevice<C> {
         // A point in time further off could not be told.
         let limit = limit.min(TIMEOUT_MAX);
         self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
+        self.parts.kernels.set_limit(self.unload_limit);
         self
     }
 
@@ -247,8 +247,8 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.memory.copy_in(to, from)
     }
 
-    fn check_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
-        self.parts.memory.place(address, bytes).map(|_place| ())
+    fn check_user_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+        self.parts.memory.check_user_range(address, bytes)
     }
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {

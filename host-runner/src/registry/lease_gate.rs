@@ -118,18 +118,23 @@ mod tests {
 }
 
 #[cfg(all(test, loom))]
+#[expect(unsafe_code, reason = "the model is to show that nobody uses what is gone")]
 mod models {
     use super::*;
     use loom::cell::UnsafeCell;
-    use loom::sync::Arc;
     use loom::sync::atomic::AtomicU32;
+    use loom::sync::{Arc, Mutex};
     use loom::thread;
 
-    /// A registration: what runs use, and how often it was given back.
+    /// A registration: what runs use, how often it was given back, and who is to be told of it.
     struct Registration {
         gate: LeaseGate,
         placement: UnsafeCell<u32>,
         given_back: AtomicU32,
+        /// Somebody waits; as the completer of a registration, put there under the lock under which
+        /// it is retired.
+        end: Mutex<Option<()>>,
+        told: AtomicU32,
     }
 
     // SAFETY: the placement is used under a lease or by the one that gives it back, which is what
@@ -146,6 +151,9 @@ mod models {
             // SAFETY: see `Sync`.
             self.placement.with_mut(|it| unsafe { *it = 0 });
             self.given_back.fetch_add(1, Ordering::Relaxed);
+            if self.end.lock().unwrap().take().is_some() {
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
         }
 
         fn run(&self) -> bool {
@@ -161,10 +169,15 @@ mod models {
         }
 
         fn unregister(&self) -> bool {
-            match self.gate.retire() {
-                Retired::Now => self.give_back(),
-                Retired::AfterRuns => {}
-                Retired::Before => return false,
+            let mut end = self.end.lock().unwrap();
+            let retired = self.gate.retire();
+            if retired == Retired::Before {
+                return false;
+            }
+            *end = Some(());
+            drop(end);
+            if retired == Retired::Now {
+                self.give_back();
             }
             true
         }
@@ -183,6 +196,7 @@ mod models {
                 run.join().unwrap();
             }
             assert_eq!(it.given_back.load(Ordering::Relaxed), 1);
+            assert_eq!(it.told.load(Ordering::Relaxed), 1, "who unregisters is told, once");
             assert!(!it.run());
         });
     }
@@ -200,6 +214,7 @@ mod models {
             runner.join().unwrap();
             assert!(first != second, "one of them is told that it came second");
             assert_eq!(it.given_back.load(Ordering::Relaxed), 1);
+            assert_eq!(it.told.load(Ordering::Relaxed), 1);
         });
     }
 }

@@ -80,10 +80,13 @@ impl OpenDevice {
             }
         }
         drop(kernels);
-        if let Err(error) = self.device.unload_kernel(record)
-            && !self.is_lost()
-        {
-            tracing::error!(%error, "a kernel of the registry is not loaded");
+        match self.device.unload_kernel(record) {
+            Ok(()) | Err(KernelError::Gone) => {}
+            Err(error @ KernelError::NotReturned { .. }) => {
+                tracing::warn!(%error, "a kernel was unloaded, but a thread is left in it");
+            }
+            Err(_unknown) if self.is_lost() => {}
+            Err(error) => tracing::error!(%error, "a kernel of the registry is not loaded"),
         }
     }
 
@@ -103,11 +106,15 @@ impl OpenDevice {
 
     /// Frees what is known to be allocated; null is nothing.
     pub(crate) fn free(&self, address: DeviceAddr) {
-        if !address.is_null()
-            && let Err(error) = self.device.free(address)
-            && !self.is_lost()
-        {
-            tracing::error!(%error, "the registry holds an address that the device does not know");
+        if address.is_null() {
+            return;
+        }
+        match self.device.free(address) {
+            Ok(()) | Err(MemoryError::Gone) => {}
+            Err(_unknown) if self.is_lost() => {}
+            Err(error) => {
+                tracing::error!(%error, "the registry holds an address that the device does not know");
+            }
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn stage(
             Place::Device(address) => {
                 // The arguments have checked the shape; a size beyond 64 bits is in no allocation.
                 let bytes = tensor.byte_len().ok().and_then(|bytes| usize::try_from(bytes).ok());
-                on.device().check_range(address, bytes.unwrap_or(usize::MAX))?;
+                on.device().check_user_range(address, bytes.unwrap_or(usize::MAX))?;
             }
             Place::Host(bytes, direction) => {
                 if buffers.len() <= index {

@@ -35,9 +35,10 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// As [`free`](Self::free); a range must lie inside one allocation.
+    /// As [`free`](Self::free); a range must lie inside one allocation of the user, or inside a window.
     pub fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), DeviceError> {
         let (_turn, on) = self.shared.device_in_turn()?;
+        on.device().check_user_range(to, from.len())?;
         Ok(on.device().copy_in(to, from)?)
     }
 
@@ -48,6 +49,7 @@ impl Worker {
     /// As [`copy_in`](Self::copy_in).
     pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), DeviceError> {
         let (_turn, on) = self.shared.device_in_turn()?;
+        on.device().check_user_range(from, to.len())?;
         Ok(on.device().copy_out(to, from)?)
     }
 }

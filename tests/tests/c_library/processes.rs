@@ -79,6 +79,20 @@ fn the_c_example_drives_the_library_of_each_chip_in_two_processes_at_once() {
 }
 
 #[test]
+fn calls_that_fail_while_the_process_ends_do_not_break_it_off() {
+    let folder = TempDir::new().unwrap();
+    let program = folder.path().join("fails_at_exit");
+    let source = repository().join("tests/data/c/fails_at_exit.c");
+    compile("cc", "-std=c99", &[source.as_ref(), "-o".as_ref(), program.as_ref(), "-ldl".as_ref()]);
+    for (variant, _) in CHIPS {
+        let library = path(&format!("host_runtime_{variant}"));
+        let output = Command::new(&program).arg(library).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout, b"through\n");
+    }
+}
+
+#[test]
 fn libraries_of_both_chips_live_in_one_process_and_know_nothing_of_each_other() {
     let libraries = CHIPS.map(|(name, _)| HostLibrary::open(name));
     let clients = libraries.each_ref().map(HostLibrary::attach);

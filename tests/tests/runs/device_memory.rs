@@ -242,3 +242,26 @@ fn where_there_is_no_device_nothing_is_held() {
     worker.allocate(10).unwrap();
     assert_eq!(worker.memory_report().bytes, 10);
 }
+
+/// What lies around an allocation is mostly images, kernels and buffers of callables.
+#[test]
+fn what_belongs_to_callables_is_neither_read_nor_written_nor_passed_on() {
+    const AROUND: u64 = 1 << 20;
+    const STEP: u64 = 64;
+    let worker = open();
+    let before = worker.allocate(64).unwrap();
+    let notes = register(&worker, "notes");
+    let after = worker.allocate(64).unwrap();
+    let own = |at: u64| [before, after].iter().any(|it| (it.raw()..it.raw() + 64).contains(&at));
+    for start in [before.raw(), after.raw()] {
+        for at in (start - AROUND..start + AROUND).step_by(STEP as usize).filter(|at| !own(*at)) {
+            let address = DeviceAddr::new(at);
+            assert_out_of_range(worker.copy_in(address, &[9; 8]), at, 8);
+            assert_out_of_range(worker.copy_out(&mut [9; 8], address), at, 8);
+        }
+    }
+    let mut report = worker.memory_report();
+    report.holders.retain(|it| it.holder != "user");
+    assert!(report.holders.iter().any(|it| it.holder == "kernels" && it.bytes > 0), "{report:?}");
+    worker.unregister(&notes).unwrap();
+}

@@ -10,12 +10,13 @@ use aicpu_executor::Fault;
 use protocol::{Chip, CoreCallable, FuncId, RuntimeBody, RuntimeRecord, StatusCode};
 
 use super::core::{CoreFault, FaultReceiver};
-use super::core_pool::{CorePool, PoolError};
+use super::core_pool::CorePool;
 use super::load_trace;
 use super::memory::Ledger;
 use super::platform::SimPlatform;
 use super::resident_executor::ResidentExecutor;
 pub use super::resident_executor::SimExecutor;
+use crate::device::DeviceError;
 use crate::device::ThrowTrace;
 
 /// Executor and cores.
@@ -34,13 +35,18 @@ impl<C: Chip> Engine<C> {
     ///
     /// # Errors
     ///
-    /// [`PoolError`].
+    /// [`DeviceError::System`] where the system refuses a thread, and [`DeviceError::Memory`] where
+    /// there is no memory for the executor.
     pub fn start(
         interleaving_seed: Option<u64>,
         ledger: Arc<Ledger>,
-    ) -> Result<Arc<Self>, PoolError> {
-        let pool = CorePool::<C>::start(interleaving_seed)?;
-        let executor = ResidentExecutor::new(SimPlatform::new(Arc::clone(&pool), ledger));
+    ) -> Result<Arc<Self>, DeviceError> {
+        let pool = CorePool::<C>::start(interleaving_seed).map_err(|error| {
+            let what = "threads for the simulated cores";
+            DeviceError::System { what, source: error.into() }
+        })?;
+        let executor = ResidentExecutor::new(SimPlatform::new(Arc::clone(&pool), ledger))
+            .inspect_err(|_refused| pool.stop())?;
         let record = AtomicPtr::new(core::ptr::null_mut());
         let engine = Arc::new(Self { executor, pool, record, load_fault: Mutex::default() });
         let receiver: Arc<dyn FaultReceiver> = Arc::<Self>::clone(&engine);

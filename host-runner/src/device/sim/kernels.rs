@@ -6,7 +6,7 @@
 //! with the address of its entry filled in; the caller's bytes stay as they are.
 //!
 //! Loading and unloading run code of the user (constructors, destructors), so the table is not
-//! locked meanwhile. A kernel that is being loaded has a place in the table: who wants the same
+//! locked meanwhile, and that code has a limit (`user_code`). A kernel that is being loaded has a place in the table: who wants the same
 //! bytes waits for it, and everybody else goes on.
 //!
 //! ```text
@@ -19,11 +19,13 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::mem::offset_of;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use libloading::os::unix::Library;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL};
 
+use super::UNLOAD_LIMIT_DEFAULT;
 use super::anonymous_library::{self, OpenError};
 use super::guarded_call::guarded;
 use super::kernel_hooks::{self, REGISTER_HOOKS_SYMBOL, RegisterHooks};
@@ -31,6 +33,10 @@ use super::memory::{Access, DeviceMemory};
 use crate::device::image;
 use crate::device::{Holder, KernelError, MemoryError};
 use crate::registry::content::{ContentId, ContentIndex};
+
+mod user_code;
+
+use user_code::within;
 
 /// One loaded kernel.
 #[derive(Debug)]
@@ -56,14 +62,28 @@ struct Table {
 }
 
 /// All loaded kernels.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Kernels {
     table: Mutex<Table>,
+    /// How long code of the user may take while a kernel is opened or closed.
+    limit: Duration,
     /// A place was filled or given up, or the table was closed.
     changed: Condvar,
 }
 
+impl Default for Kernels {
+    fn default() -> Self {
+        let limit = UNLOAD_LIMIT_DEFAULT;
+        Self { table: Mutex::default(), limit, changed: Condvar::default() }
+    }
+}
+
 impl Kernels {
+    /// Sets how long constructors and destructors of a kernel may take.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// Keeps the files of kernels that are loaded from now on open, one descriptor each, so that a
     /// debugger that comes later can read them.
     pub fn keep_files(&self) {
@@ -89,16 +109,11 @@ impl Kernels {
             Claimed::Place(claim) => claim,
         };
         image::check(kernel.binary, KERNEL_ENTRY_SYMBOL)?;
-        // SAFETY: the user registers the kernel to run it in this process; it has been checked.
-        let (library, file) = unsafe { anonymous_library::open("kernel", kernel.binary) }?;
-        // SAFETY: only the address of the symbol is used.
-        let entry = unsafe { library.get::<*const c_void>(KERNEL_ENTRY_SYMBOL.as_bytes()) };
-        let entry = entry.map_err(loader_error)?.into_raw();
-        register_hooks(&library)?;
+        let binary = kernel.binary.to_vec();
+        let (library, file, entry) = within(self.limit, "constructors", move || open(&binary))??;
 
         let record = memory.allocate(bytes.len(), Holder::Kernel)?;
-        // CAST: usize is 64 bits on the supported targets. Exposed: cores call it by number.
-        let resolved = with_entry(&bytes, entry.expose_provenance() as u64);
+        let resolved = with_entry(&bytes, entry);
         let published = memory
             .copy_in(record, &resolved)
             .map_err(KernelError::from)
@@ -111,6 +126,8 @@ impl Kernels {
 
     /// Takes a reference to what is loaded, or the place of what is not.
     fn claim(&self, bytes: &[u8]) -> Result<Claimed<'_>, KernelError> {
+        // The one that loads has this long, and a moment to give up its place.
+        let patience = self.limit.saturating_mul(2);
         let mut table = self.table();
         loop {
             if table.access != Access::Open {
@@ -123,7 +140,15 @@ impl Kernels {
                     return Ok(Claimed::Loaded(kernel.record));
                 }
                 Some(None) => {
-                    table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
+                    let (woken, timeout) = self
+                        .changed
+                        .wait_timeout(table, patience)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() {
+                        let (function, limit) = ("constructors", self.limit);
+                        return Err(KernelError::NotReturned { function, limit });
+                    }
+                    table = woken;
                 }
                 None => {
                     table.kernels.insert(content, None);
@@ -154,9 +179,9 @@ impl Kernels {
         table.contents.remove(content);
         table.by_record.remove(&record);
         drop(table);
-        // Its destructors run here.
-        drop(kernel);
-        Ok(memory.free(record)?)
+        let closed = within(self.limit, "destructors", move || drop(kernel));
+        memory.free(record)?;
+        closed
     }
 
     /// Number of distinct kernels that are loaded.
@@ -186,6 +211,18 @@ impl Kernels {
         // The table is valid at every step that could panic.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens a kernel's image: its library, the file behind it, and the address of its entry.
+fn open(binary: &[u8]) -> Result<(Library, File, u64), KernelError> {
+    // SAFETY: the user registers the kernel to run it in this process; it has been checked.
+    let (library, file) = unsafe { anonymous_library::open("kernel", binary) }?;
+    // SAFETY: only the address of the symbol is used.
+    let entry = unsafe { library.get::<*const c_void>(KERNEL_ENTRY_SYMBOL.as_bytes()) };
+    let entry = entry.map_err(loader_error)?.into_raw();
+    register_hooks(&library)?;
+    // CAST: usize is 64 bits on the supported targets. Exposed: cores call it by number.
+    Ok((library, file, entry.expose_provenance() as u64))
 }
 
 /// What somebody who wants a kernel gets.

@@ -244,6 +244,21 @@ impl DeviceMemory {
         found.map(Place).ok_or(MemoryError::OutOfRange { address, bytes })
     }
 
+    /// Checks that a range lies inside one allocation of the user, or inside memory that is attached:
+    /// what belongs to callables is not the user's to name.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_in`](Self::copy_in).
+    pub fn check_user_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {
+        match self.place(address, bytes)?.0 {
+            Found::Own { allocation, .. } if allocation.holder != Holder::User => {
+                Err(MemoryError::OutOfRange { address, bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Live allocations and their bytes, attached memory of this device included.
     pub fn usage(&self) -> (usize, usize) {
         let table = self.table();

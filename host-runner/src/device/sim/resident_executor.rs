@@ -4,7 +4,6 @@
 //! payloads and lists for cores and tasks that are never used. The heap would write zeroes over all of
 //! it, for each device.
 
-use std::alloc::{Layout, handle_alloc_error};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -13,6 +12,7 @@ use protocol::Chip;
 
 use super::memory::Arena;
 use super::platform::SimPlatform;
+use crate::device::MemoryError;
 
 /// The executor of a simulated device.
 pub type SimExecutor<C> = Executor<C, SimPlatform<C>>;
@@ -34,17 +34,21 @@ unsafe impl<C: Chip> Sync for ResidentExecutor<C> where SimExecutor<C>: Sync {}
 
 impl<C: Chip> ResidentExecutor<C> {
     /// Makes an executor for a platform.
-    pub(super) fn new(platform: SimPlatform<C>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Exhausted`].
+    pub(super) fn new(platform: SimPlatform<C>) -> Result<Self, MemoryError> {
         const { assert!(align_of::<SimExecutor<C>>() <= 4096, "no more than a page") };
-        let layout = Layout::new::<SimExecutor<C>>();
-        let Ok(memory) = Arena::map(layout.size()) else { handle_alloc_error(layout) };
+        let bytes = size_of::<SimExecutor<C>>();
+        let memory = Arena::map(bytes)?;
         // CAST: usize is 64 bits on the supported targets.
         let address = memory.address().raw() as usize;
         let place = core::ptr::with_exposed_provenance_mut::<SimExecutor<C>>(address);
-        let Some(place) = NonNull::new(place) else { handle_alloc_error(layout) };
+        let place = NonNull::new(place).ok_or(MemoryError::Exhausted { bytes })?;
         // SAFETY: a fresh mapping, so zero, aligned to pages, and large enough.
         unsafe { SimExecutor::<C>::init_in_place(place.as_ptr(), platform) };
-        Self { place, _memory: memory }
+        Ok(Self { place, _memory: memory })
     }
 }
 

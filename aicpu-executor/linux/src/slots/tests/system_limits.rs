@@ -117,7 +117,7 @@ const WITH_SMALL_FILE_SYSTEMS: &str = r#"exec unshare --map-root-user --mount sh
 
 #[test]
 fn s4_full_folders_and_such_without_executable_files_are_passed_over_and_left_empty() {
-    let name = "system_limits::full_folders_and_such_without_executable_files_are_passed_over_and_left_empty";
+    let name = "system_limits::s4_full_folders_and_such_without_executable_files_are_passed_over_and_left_empty";
     if !is_alone(name, WITH_SMALL_FILE_SYSTEMS) {
         return;
     }
