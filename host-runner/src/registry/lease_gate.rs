@@ -143,8 +143,13 @@ mod models {
 
     impl Registration {
         fn new() -> Arc<Self> {
-            let given_back = AtomicU32::new(0);
-            Arc::new(Self { gate: LeaseGate::default(), placement: UnsafeCell::new(7), given_back })
+            Arc::new(Self {
+                gate: LeaseGate::default(),
+                placement: UnsafeCell::new(7),
+                given_back: AtomicU32::new(0),
+                end: Mutex::new(None),
+                told: AtomicU32::new(0),
+            })
         }
 
         fn give_back(&self) {
