@@ -10,6 +10,7 @@ use host_runner::callable::Callable;
 use host_runner::worker::PlatformName;
 use protocol::{CoreType, DataType};
 use tests::c_library::{Client, Communicator, HostLibrary, arguments, tensor};
+use tests::flag::Flag;
 use tests::{child, sources};
 
 use crate::setting::{CHIPS, held};
@@ -21,11 +22,11 @@ const COUNT: usize = 32;
 const WINDOW: usize = 64 + 2 * RANKS as usize * COUNT * 8;
 
 /// Entries of `ranks.cpp`, by the id under which they are prepared.
-const ENTRIES: [&str; 3] = ["fill_tensor", "describe_rank", "exchange"];
+const ENTRIES: [&str; 4] = ["fill_tensor", "describe_rank", "exchange", "wait_and_mark"];
 
 fn blob(platform: PlatformName, entry: &str) -> Vec<u8> {
     let chip = platform.chip();
-    let kernels = [(0, "fill"), (7, "exchange"), (8, "describe_rank")]
+    let kernels = [(0, "fill"), (7, "exchange"), (8, "describe_rank"), (9, "wait_and_mark")]
         .map(|(id, name)| sources::kernel_for(chip, id, CoreType::Aiv, name));
     let builder = Callable::builder(sources::orchestration_for(chip, "ranks")).entry(entry);
     sources::packed(builder, kernels.to_vec()).blob().to_vec()
@@ -95,6 +96,7 @@ fn be_a_rank(variant: &str, rank: c_int, folder: &Path) {
     let mut byte = 0_u8;
     assert_eq!(late.copy("copy_from_device_ctx", (&raw mut byte).cast(), to, 1), -1);
     assert_eq!(comm.destroy(), -1);
+    assert!(!fs::read_to_string("/proc/self/maps").unwrap().contains("simpler-rs-"));
 }
 
 const PROCESSES: &str = "communicators::processes_reach_one_anothers_windows_and_leave_nothing";
@@ -138,6 +140,40 @@ fn assert_refused(comm: &Communicator<'_>, code: c_int, part: &str) {
     let text = comm.last_error();
     assert_eq!(code, -1, "{text}");
     assert!(text.contains(part), "{part:?} is missing in: {text}");
+}
+
+/// What took the place of a lost device has the windows again, and what still runs on the lost one keeps
+/// them when the communicator has gone.
+#[test]
+fn windows_outlive_a_lost_device_on_both_sides() {
+    let (variant, platform) = CHIPS[0];
+    let library = HostLibrary::open(variant);
+    let client = library.attach();
+    let key = CString::new(format!("lost {}", std::process::id())).unwrap();
+    let comm = Communicator::init(&library, 0, 1, &key);
+    let mut context = 0;
+    assert_eq!(comm.allocate(64, &mut context), 0, "{}", comm.last_error());
+    for (cid, entry) in (0..).zip(ENTRIES) {
+        assert_eq!(client.prepare(cid, &blob(platform, entry)), 0, "{}", client.last_error());
+    }
+    let (flag, mut cells) = (Flag::new(), [0]);
+    let record = arguments(&[tensor(DataType::Uint64, &mut cells)], &[context, flag.address()]);
+    assert_eq!(client.set_run_limits([300, 0, 100]), 0);
+    assert_eq!(client.run(3, &record), -100, "{}", client.last_error());
+    assert_eq!(client.counters()[3], 1);
+    assert_eq!(client.set_run_limits([0, 0, 0]), 0);
+    let mut window = tensor(DataType::Uint64, &mut [0_u64; 4]);
+    (window.data, window.child_memory) = (number(&comm, "comm_get_local_window_base"), 1);
+    let record = arguments(&[window], &[40]);
+    assert_eq!(client.run(0, &record), 0, "{}", client.last_error());
+    assert_eq!(run(&client, 1, 7, &[context])[5..], [40, 40]);
+    assert_eq!(comm.destroy(), 0, "{}", comm.last_error());
+    assert_eq!(client.run(0, &record), -1, "the window has gone");
+    // It writes to the window now, which must still be there.
+    flag.set();
+    while flag.get() != 2 {
+        std::thread::yield_now();
+    }
 }
 
 /// In every library, without any context.
