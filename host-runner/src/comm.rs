@@ -6,7 +6,7 @@
 //!            └─ rank 1 ── Worker ── device:  window 1, context 1 ◀─┘
 //! ```
 //!
-//! A callable gets the address of its rank's [`CommContext`] as a scalar ([`CommGroup::context`]);
+//! A callable gets the address of its rank's [`CommContext`](protocol::CommContext) as a scalar ([`CommGroup::context`]);
 //! its kernels find every window there (`platform_comm/comm_context.h`; spec trb §3.1, hbg B9). The
 //! group sends nothing by itself: kernels copy, and signal with words in the windows. A run waits
 //! for its own worker only, so ranks that wait for one another are run from a thread each.
@@ -99,7 +99,7 @@ impl<'w> CommGroup<'w> {
         self.window_bytes
     }
 
-    /// Device address of a rank's [`CommContext`], to be passed as a scalar of a run on that rank.
+    /// Device address of a rank's [`CommContext`](protocol::CommContext), to be passed as a scalar of a run on that rank.
     ///
     /// # Errors
     ///

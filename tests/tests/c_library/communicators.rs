@@ -44,7 +44,7 @@ fn run(client: &Client<'_>, cid: i32, count: usize, scalars: &[u64]) -> Vec<u64>
 #[track_caller]
 fn number(comm: &Communicator<'_>, name: &str) -> u64 {
     let mut number = 0;
-    assert_eq!(comm.get(name, &mut number), 0, "{}", comm.last_error());
+    assert_eq!(comm.get(name, &raw mut number), 0, "{}", comm.last_error());
     number
 }
 
@@ -57,7 +57,7 @@ fn be_a_rank(variant: &str, rank: c_int, folder: &Path) {
     let comm = Communicator::init(&library, rank, RANKS, &path);
     assert!(!comm.comm.is_null(), "{}", comm.last_error());
     let mut context = 0;
-    assert_eq!(comm.allocate(WINDOW, &mut context), 0, "{}", comm.last_error());
+    assert_eq!(comm.allocate(WINDOW, &raw mut context), 0, "{}", comm.last_error());
     let late = library.attach();
     let base = number(&comm, "comm_get_local_window_base");
     assert_eq!(number(&comm, "comm_get_window_size"), WINDOW as u64);
@@ -152,7 +152,7 @@ fn windows_outlive_a_lost_device_on_both_sides() {
     let key = CString::new(format!("lost {}", std::process::id())).unwrap();
     let comm = Communicator::init(&library, 0, 1, &key);
     let mut context = 0;
-    assert_eq!(comm.allocate(64, &mut context), 0, "{}", comm.last_error());
+    assert_eq!(comm.allocate(64, &raw mut context), 0, "{}", comm.last_error());
     for (cid, entry) in (0..).zip(ENTRIES) {
         assert_eq!(client.prepare(cid, &blob(platform, entry)), 0, "{}", client.last_error());
     }
@@ -205,15 +205,15 @@ fn r9_wrong_use_of_communicators_is_an_error_with_a_text() {
         let mut out = 7;
         let getters = ["comm_get_local_window_base", "comm_get_window_size"];
         for name in getters {
-            assert_refused(&comm, comm.get(name, &mut out), "comm_alloc_windows first");
+            assert_refused(&comm, comm.get(name, &raw mut out), "comm_alloc_windows first");
         }
         assert_refused(&comm, comm.barrier(), "no windows yet");
-        assert_refused(&comm, comm.allocate(0, &mut out), "0 bytes");
-        assert_refused(&comm, comm.allocate(usize::MAX, &mut out), "no memory");
+        assert_refused(&comm, comm.allocate(0, &raw mut out), "0 bytes");
+        assert_refused(&comm, comm.allocate(usize::MAX, &raw mut out), "no memory");
         assert_refused(&comm, comm.allocate(8, ptr::null_mut()), "the result is NULL");
         assert_refused(&comm, comm.allocate(8, ptr::without_provenance_mut(16)), "the result");
-        assert_eq!((out, comm.allocate(8, &mut out)), (7, 0));
-        assert_refused(&comm, comm.allocate(8, &mut out), "there already");
+        assert_eq!((out, comm.allocate(8, &raw mut out)), (7, 0));
+        assert_refused(&comm, comm.allocate(8, &raw mut out), "there already");
         for name in getters {
             assert_refused(&comm, comm.get(name, ptr::null_mut()), "the result is NULL");
         }
