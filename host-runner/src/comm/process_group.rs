@@ -193,11 +193,13 @@ impl ProcessGroup {
         let window = |rank: u32| self.file.map(page + u64::from(rank) * stride, bytes);
         let windows = (0..self.ranks).map(window).collect::<Result<Vec<_>, _>>()?;
         let memory = RankMemory::new(self.rank, windows)?;
-        // ORDERING: Release: as in `barrier`.
-        self.header.word(MAPPED_WORDS + self.rank as usize).store(1, Ordering::Release);
-        if (0..self.ranks).all(|rank| self.word(MAPPED_WORDS, rank) == 1) {
+        let has_mapped = |rank| rank == self.rank || self.word(MAPPED_WORDS, rank) == 1;
+        if (0..self.ranks).all(has_mapped) {
+            // Before the others can see that all are there, and go on.
             gate.remove_name()?;
         }
+        // ORDERING: Release: as in `barrier`, and the name is gone for whoever sees all of them.
+        self.header.word(MAPPED_WORDS + self.rank as usize).store(1, Ordering::Release);
         Ok(memory)
     }
 
