@@ -1,11 +1,12 @@
-//! Workers of one process that reach one another's memory: windows, and what kernels know of them.
+//! Workers that reach one another's memory: windows, and what kernels know of them. A [`CommGroup`] is
+//! of workers of one process, a [`ProcessGroup`] of processes.
 //!
 //! ```text
 //!  CommGroup ── rank 0 ── Worker ── device:  window 0, context 0 ──┐ windowsIn[1]
 //!            └─ rank 1 ── Worker ── device:  window 1, context 1 ◀─┘
 //! ```
 //!
-//! A callable gets the address of its rank's [`CommContext`] as a scalar ([`CommGroup::context`]);
+//! A callable gets the address of its rank's [`CommContext`](protocol::CommContext) as a scalar ([`CommGroup::context`]);
 //! its kernels find every window there (`platform_comm/comm_context.h`; spec trb §3.1, hbg B9). The
 //! group sends nothing by itself: kernels copy, and signal with words in the windows. A run waits
 //! for its own worker only, so ranks that wait for one another are run from a thread each.
@@ -15,22 +16,22 @@
 
 use std::sync::Arc;
 
-use protocol::{CommContext, DeviceAddr, MAX_RANKS};
-use zerocopy::IntoBytes as _;
+use protocol::{DeviceAddr, MAX_RANKS};
 
-use crate::device::{SharedMemory, Side};
+use crate::device::SharedMemory;
 use crate::worker::Worker;
 
 mod error;
+mod process_group;
+mod rank_memory;
 
 pub use error::CommError;
+pub use process_group::{ProcessGroup, ProcessGroupError, WAIT_LIMIT_DEFAULT};
+pub use rank_memory::RankMemory;
 
 /// Bytes of zeroed scratch memory that each rank's context names as its work space: as much as
 /// asynchronous copies want on the chip (spec hbg B9).
 pub const WORK_SPACE_BYTES: usize = 16 * 1024;
-
-/// Where the work space begins in the memory of a context: behind it, on a cache line.
-const WORK_SPACE_OFFSET: usize = size_of::<CommContext>().next_multiple_of(64);
 
 /// Workers that share windows. Rank `r` is the `r`-th worker.
 ///
@@ -46,9 +47,7 @@ pub struct CommGroup<'w> {
 #[derive(Debug)]
 struct Rank<'w> {
     worker: &'w Worker,
-    window: Arc<SharedMemory>,
-    /// The context, and the work space behind it.
-    context: Arc<SharedMemory>,
+    memory: RankMemory,
     /// The worker's losses when the memory was attached to its device; `None` before.
     attached: Option<u64>,
 }
@@ -73,15 +72,15 @@ impl<'w> CommGroup<'w> {
         if window_bytes == 0 {
             return Err(CommError::EmptyWindow);
         }
-        let mut ranks = Vec::with_capacity(workers.len());
-        for (rank, worker) in (0..).zip(workers.iter().copied()) {
-            let allocate = |bytes| {
-                SharedMemory::allocate(bytes).map_err(|source| CommError::Window { rank, source })
-            };
-            let window = allocate(window_bytes)?;
-            let context = allocate(WORK_SPACE_OFFSET + WORK_SPACE_BYTES)?;
-            ranks.push(Rank { worker, window, context, attached: None });
-        }
+        let no_room = |rank| move |source| CommError::Window { rank, source };
+        let window = |rank| SharedMemory::allocate(window_bytes).map_err(no_room(rank));
+        let windows = (0..).zip(workers).map(|(rank, _)| window(rank));
+        let windows = windows.collect::<Result<Vec<Arc<_>>, _>>()?;
+        let member = |(rank, &worker)| {
+            let memory = RankMemory::new(rank, windows.clone()).map_err(no_room(rank))?;
+            Ok(Rank { worker, memory, attached: None })
+        };
+        let ranks = (0..).zip(workers).map(member).collect::<Result<Vec<_>, CommError>>()?;
         let mut group = Self { ranks, window_bytes };
         for rank in 0..workers.len() {
             group.attach(rank)?;
@@ -100,13 +99,13 @@ impl<'w> CommGroup<'w> {
         self.window_bytes
     }
 
-    /// Device address of a rank's [`CommContext`], to be passed as a scalar of a run on that rank.
+    /// Device address of a rank's [`CommContext`](protocol::CommContext), to be passed as a scalar of a run on that rank.
     ///
     /// # Errors
     ///
     /// [`CommError::NoSuchRank`] and [`CommError::DeviceLost`].
     pub fn context(&self, rank: u32) -> Result<DeviceAddr, CommError> {
-        Ok(self.rank(rank)?.context.address())
+        Ok(self.rank(rank)?.memory.context())
     }
 
     /// Device address of a rank's window. Every rank may pass it, as `TensorData::Device` too.
@@ -115,7 +114,7 @@ impl<'w> CommGroup<'w> {
     ///
     /// [`CommError::NoSuchRank`] and [`CommError::DeviceLost`].
     pub fn window(&self, rank: u32) -> Result<DeviceAddr, CommError> {
-        Ok(self.rank(rank)?.window.address())
+        Ok(self.rank(rank)?.memory.window())
     }
 
     /// Copies `from` into a rank's window, from byte `offset` on.
@@ -127,7 +126,7 @@ impl<'w> CommGroup<'w> {
     ///
     /// [`CommError::NoSuchRank`], [`CommError::OutOfWindow`] and [`CommError::DeviceLost`].
     pub fn copy_in(&self, rank: u32, offset: usize, from: &[u8]) -> Result<(), CommError> {
-        let copied = self.rank(rank)?.window.copy_in(offset, from);
+        let copied = self.rank(rank)?.memory.own().copy_in(offset, from);
         copied.map_err(|_| self.out_of_window(offset, from.len()))
     }
 
@@ -137,7 +136,7 @@ impl<'w> CommGroup<'w> {
     ///
     /// As [`copy_in`](Self::copy_in).
     pub fn copy_out(&self, rank: u32, offset: usize, to: &mut [u8]) -> Result<(), CommError> {
-        let copied = self.rank(rank)?.window.copy_out(offset, to);
+        let copied = self.rank(rank)?.memory.own().copy_out(offset, to);
         copied.map_err(|_| self.out_of_window(offset, to.len()))
     }
 
@@ -154,45 +153,17 @@ impl<'w> CommGroup<'w> {
         }
     }
 
-    /// Writes the context of a rank and gives its device what its kernels may reach.
+    /// Gives the device of a rank what its kernels may reach.
     fn attach(&mut self, index: usize) -> Result<(), CommError> {
         // CAST: at most 64 ranks.
         let rank = index as u32;
-        let member = &self.ranks[index];
-        let record = self.record(rank);
-        let fits = |source| CommError::Window { rank, source };
-        member.context.copy_in(0, record.as_bytes()).map_err(fits)?;
-        let side = |other: usize| if other == index { Side::Own } else { Side::Peer };
-        let windows = self.ranks.iter().enumerate();
-        let windows = windows.map(|(other, it)| (Arc::clone(&it.window), side(other)));
-        let own = std::iter::once((Arc::clone(&member.context), Side::Own));
+        let member = &mut self.ranks[index];
         let losses = member
             .worker
-            .attach(windows.chain(own))
+            .attach_windows(&member.memory)
             .map_err(|error| CommError::Device { rank, source: Box::new(error) })?;
-        self.ranks[index].attached = Some(losses);
+        member.attached = Some(losses);
         Ok(())
-    }
-
-    /// What a rank is told.
-    fn record(&self, rank: u32) -> CommContext {
-        let mut windows = [DeviceAddr::NULL; MAX_RANKS];
-        for (address, member) in windows.iter_mut().zip(&self.ranks) {
-            *address = member.window.address();
-        }
-        // CAST: indices below 64; an offset inside the memory of the context.
-        let work_space = &self.ranks[rank as usize].context;
-        let work_space = work_space.address().checked_add(WORK_SPACE_OFFSET as u64);
-        CommContext {
-            work_space: work_space.unwrap_or(DeviceAddr::NULL),
-            work_space_size: WORK_SPACE_BYTES as u64,
-            rank_id: rank,
-            rank_num: self.ranks(),
-            win_size: self.window_bytes as u64,
-            // One window is for both: what a rank sends, it reads or writes in place.
-            windows_in: windows,
-            windows_out: windows,
-        }
     }
 
     /// A member whose device still has its window.
@@ -213,8 +184,7 @@ impl Drop for CommGroup<'_> {
             if member.attached.is_none() {
                 continue;
             }
-            let windows = self.ranks.iter().map(|other| other.window.address());
-            member.worker.detach(windows.chain([member.context.address()]));
+            member.worker.detach_windows(&member.memory);
             if member.is_lost() {
                 tracing::warn!(
                     "the device of rank {rank} was lost: the windows of its group stay in memory \

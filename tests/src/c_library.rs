@@ -16,8 +16,10 @@ use protocol::{ChipStorageTaskArgs, ContinuousTensor, DataType};
 use zerocopy::IntoBytes;
 
 mod client;
+mod communicator;
 
 pub use client::{Client, Submitted};
+pub use communicator::Communicator;
 
 /// What existing clients look up, all of it (spec callable §2.1).
 pub const REFERENCE_FUNCTIONS: [&str; 23] = [

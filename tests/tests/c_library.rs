@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
+#[path = "c_library/communicators.rs"]
+mod communicators;
 #[path = "c_library/hazards.rs"]
 mod hazards;
 #[path = "c_library/hostile.rs"]

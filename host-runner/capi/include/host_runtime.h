@@ -165,14 +165,47 @@ void *create_comm_stream_ctx(void *ctx);
 int destroy_comm_stream_ctx(void *ctx, void *stream);
 
 /*
- * Communicators between processes are not supported yet: comm_init returns NULL, and the others -1 for
- * every handle, without touching their results.
+ * Communicators of processes that share windows: comm_init -> comm_alloc_windows -> comm_barrier, any number
+ * -> comm_destroy, in every process. They name no context: the windows are device memory of all contexts of
+ * this library in this process, those made later included. A tensor inside the own window, or a peer's, is
+ * a device tensor (child_memory 1).
+ *
+ * A handle that is NULL, destroyed, or anything else is -1 with a text (simpler_rs_v1_last_error of NULL), and so
+ * is a call at the wrong time; nothing is written to a result then. Waits end after 120 seconds, with the
+ * ranks that are missing in the text; a communicator in which a wait failed can only be destroyed. A process
+ * that is forked from one with a communicator must not use it, and counts as the rank as long as it lives.
+ */
+
+/*
+ * Takes rank `rank` (from 0) of `nranks` (1 to 64). Ranks are processes of one user and one parent that pass the
+ * same rootinfo_path; there is no need for such a file. Waits for no other rank. `stream` is ignored. NULL
+ * for a rank that is taken, and where the ranks that are there were told another nranks.
  */
 void *comm_init(int rank, int nranks, void *stream, const char *rootinfo_path);
+
+/*
+ * Makes a zeroed window of win_size bytes for each rank, once, and waits until all ranks have called this.
+ * device_ctx_out gets the address of the rank's CommContext (1056 bytes, platform_comm/comm_context.h), which
+ * kernels take as a scalar. Waits for the run in flight of each context. -1 for 0 bytes, for another size
+ * than the other ranks', and where /dev/shm has no room.
+ */
 int comm_alloc_windows(void *comm, size_t win_size, uint64_t *device_ctx_out);
+
+/* Device address and bytes (those of comm_alloc_windows) of the own window. -1 before there are windows. */
 int comm_get_local_window_base(void *comm, uint64_t *base_out);
 int comm_get_window_size(void *comm, size_t *size_out);
+
+/*
+ * Waits until all ranks have called this. -1 before there are windows, and at once where a rank has ended, or
+ * has been destroyed, that is waited for.
+ */
 int comm_barrier(void *comm);
+
+/*
+ * Waits as comm_barrier if there are windows, and then, also where that failed, takes the windows from all
+ * contexts of this process, after their runs in flight, and ends the handle. What code of a device that was
+ * given up may still reach stays in memory.
+ */
 int comm_destroy(void *comm);
 
 /* ------------------------------- beyond the reference: versioned by their prefix -- */

@@ -6,6 +6,7 @@
 
 use std::ffi::c_char;
 
+use crate::client_memory;
 use crate::failure::Failure;
 
 pub mod callables;
@@ -13,6 +14,27 @@ pub mod comm;
 pub mod device;
 pub mod extras;
 pub mod submissions;
+
+/// A text of the client, which ends with a NUL within `limit` bytes; empty for null.
+///
+/// # Safety
+///
+/// Nobody changes or unmaps the text meanwhile.
+unsafe fn c_text(what: &str, start: *const c_char, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    if start.is_null() {
+        return Ok(text);
+    }
+    while text.len() < limit {
+        let next = start.wrapping_add(text.len()).cast();
+        // SAFETY: as the caller promises. One by one, since nothing is known beyond the end.
+        match unsafe { client_memory::read(what, next)? } {
+            0 => return Ok(text),
+            byte => text.push(byte),
+        }
+    }
+    Err(Failure::refused(format!("{what} has {limit} bytes or more; shorten it")))
+}
 
 /// Copies a text into the client's buffer, cut to fit and always ended, and returns the bytes that all
 /// of it needs with its end. With a buffer that is too small the client knows how large to make it.

@@ -30,8 +30,10 @@ use crate::tensors::{ClientArguments, CopyRule};
 use crate::variant::{Runtime, Variant};
 
 mod report;
+mod windows;
 
 pub use report::Counters;
+use windows::AttachedWindows;
 
 /// One context of a client.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ struct Attached {
     device_id: c_int,
     worker: Worker,
     callables: Mutex<HashMap<c_int, Slot>>,
+    windows: Mutex<AttachedWindows>,
 }
 
 /// How a run is carried out.
@@ -113,7 +116,8 @@ impl Context {
         }
         let worker = Worker::open(WorkerConfig::new(self.variant.platform))
             .map_err(|error| Failure::of(&error))?;
-        *attached = Some(Attached { device_id, worker, callables: Mutex::default() });
+        let (callables, windows) = Default::default();
+        *attached = Some(Attached { device_id, worker, callables, windows });
         Ok(())
     }
 
@@ -291,7 +295,10 @@ impl Context {
     ) -> Result<T, Failure> {
         let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
         match &*attached {
-            Some(attached) => body(attached),
+            Some(attached) => {
+                lock(&attached.windows).update(&attached.worker)?;
+                body(attached)
+            }
             None => Err(Failure::refused("the context has no device; call simpler_init first")),
         }
     }

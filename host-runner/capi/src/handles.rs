@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
+use crate::communicator::Communicator;
 use crate::context::Context;
 use crate::submission::Submission;
 
@@ -19,11 +20,14 @@ pub(crate) static CONTEXTS: Table<Context> = Table::new(0);
 /// Submitted runs that are not freed.
 pub(crate) static SUBMISSIONS: Table<Submission> = Table::new(1);
 
+/// Communicators that are not destroyed.
+pub(crate) static COMMUNICATORS: Table<Communicator> = Table::new(2);
+
 /// Bits of a page number: the 47 of an address in user space without those inside a page.
 const PAGE_BITS: u32 = 47 - 12;
 
 /// Bits that count what is published.
-const SERIAL_BITS: u32 = 26;
+const SERIAL_BITS: u32 = 25;
 
 /// Makes every handle a number that is no address of user space.
 const MARK: u64 = 1 << 62;
@@ -36,7 +40,7 @@ pub(crate) struct Table<T> {
 }
 
 impl<T> Table<T> {
-    /// An empty table; `kind` is 0 or 1.
+    /// An empty table; `kind` is 0 to 3.
     const fn new(kind: u64) -> Self {
         Self { live: LazyLock::new(RwLock::default), published: AtomicU64::new(0), kind }
     }
@@ -65,6 +69,12 @@ impl<T> Table<T> {
         live.get(&handle.addr()).map(Arc::clone)
     }
 
+    /// All that there is now.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.values().map(Arc::clone).collect()
+    }
+
     /// Takes a thing out; calls that are in it end normally.
     pub(crate) fn withdraw(&self, handle: *mut c_void) -> Option<Arc<T>> {
         self.live.write().unwrap_or_else(PoisonError::into_inner).remove(&handle.addr())
@@ -73,6 +83,8 @@ impl<T> Table<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::variant::{Runtime, Variant};
     use host_runner::worker::PlatformName;
@@ -97,9 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn handles_of_two_kinds_differ() {
+    fn handles_of_all_kinds_differ() {
         let of_kind = |kind| Table::new(kind).publish(Arc::new(()));
-        assert_ne!(of_kind(0), of_kind(1));
+        let handles = [0, 1, 2, 3].map(of_kind).map(|handle| handle.addr());
+        assert_eq!(HashSet::from(handles).len(), 4);
+        assert!(handles.iter().all(|handle| handle >> 62 == 1), "no address: {handles:x?}");
     }
 
     #[test]

@@ -10,8 +10,9 @@
 //! |---|---|
 //! | [`c_functions`] | the functions, as C sees them; `include/host_runtime.h` is their documentation |
 //! | `guard` | panics and failures become values; the text of the last one |
-//! | `handles` | contexts and submitted runs by handle |
+//! | `handles` | contexts, submitted runs and communicators by handle |
 //! | [`context`] | a worker with the client's ids and pointers |
+//! | `communicator` | a rank among processes, and windows that all contexts reach |
 //! | `submission` | a run that nobody waits for, until somebody asks |
 //! | `client_memory` | whether memory of the client can be read or written |
 //! | [`blob`], [`tensors`] | callables and arguments behind pointers |
@@ -31,6 +32,7 @@ pub mod blob;
 pub mod c_functions;
 #[expect(unsafe_code, reason = "memory of the client is looked at and copied")]
 mod client_memory;
+mod communicator;
 #[expect(unsafe_code, reason = "passes the client's promise on to the tensors")]
 pub mod context;
 pub mod failure;

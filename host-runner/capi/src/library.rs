@@ -101,21 +101,21 @@ macro_rules! library {
                 rank: c_int,
                 nranks: c_int,
                 _stream: *mut c_void,
-                _rootinfo_path: *const c_char,
+                rootinfo_path: *const c_char,
             ) -> *mut c_void {
-                comm::init(rank, nranks)
+                comm::init(rank, nranks, rootinfo_path)
             }
-            fn comm_alloc_windows(comm: *mut c_void, _size: usize, _out: *mut u64) -> c_int {
-                comm::unknown("comm_alloc_windows", comm)
+            fn comm_alloc_windows(comm: *mut c_void, size: usize, out: *mut u64) -> c_int {
+                comm::alloc_windows(comm, size, out)
             }
-            fn comm_get_local_window_base(comm: *mut c_void, _out: *mut u64) -> c_int {
-                comm::unknown("comm_get_local_window_base", comm)
+            fn comm_get_local_window_base(comm: *mut c_void, out: *mut u64) -> c_int {
+                comm::local_window_base(comm, out)
             }
-            fn comm_get_window_size(comm: *mut c_void, _out: *mut usize) -> c_int {
-                comm::unknown("comm_get_window_size", comm)
+            fn comm_get_window_size(comm: *mut c_void, out: *mut usize) -> c_int {
+                comm::window_size(comm, out)
             }
-            fn comm_barrier(comm: *mut c_void) -> c_int { comm::unknown("comm_barrier", comm) }
-            fn comm_destroy(comm: *mut c_void) -> c_int { comm::unknown("comm_destroy", comm) }
+            fn comm_barrier(comm: *mut c_void) -> c_int { comm::barrier(comm) }
+            fn comm_destroy(comm: *mut c_void) -> c_int { comm::destroy(comm) }
         }
 
         $crate::export! {

@@ -15,8 +15,10 @@ fn worker() -> Worker {
 
 /// All memory of a group.
 fn memories(group: &CommGroup<'_>) -> Vec<Weak<SharedMemory>> {
-    let of = |rank: &Rank<'_>| [Arc::downgrade(&rank.window), Arc::downgrade(&rank.context)];
-    group.ranks.iter().flat_map(of).collect()
+    let of = |(index, rank): (usize, &Rank<'_>)| {
+        [&rank.memory.windows[index], &rank.memory.context].map(Arc::downgrade)
+    };
+    group.ranks.iter().enumerate().flat_map(of).collect()
 }
 
 fn is_there(memory: &Weak<SharedMemory>) -> bool {

@@ -7,13 +7,20 @@
 //! Kernels read and write it without asking anybody, so the host touches it with atomic operations
 //! only: by words of 32 bits, which is what signals between chips are (spec hbg B9).
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use protocol::DeviceAddr;
+use rustix::io::Errno;
 use zerocopy::FromZeros;
 
 use super::MemoryError;
+
+#[expect(unsafe_code, reason = "maps memory, and looks at it as atomic words")]
+mod mapping;
+
+use mapping::Mapping;
 
 /// Bytes of a word.
 const WORD: usize = size_of::<u32>();
@@ -28,11 +35,20 @@ impl Line {
     const BYTES: usize = Self::WORDS * WORD;
 }
 
-/// A range of zeroed device memory with several users.
+/// A range of device memory with several users.
 #[derive(Debug)]
 pub struct SharedMemory {
-    lines: Box<[Line]>,
+    backing: Backing,
     bytes: usize,
+}
+
+/// What it is made of.
+#[derive(Debug)]
+enum Backing {
+    /// Memory of this process.
+    Lines(Box<[Line]>),
+    /// A file that other processes map as well.
+    Mapping(Mapping),
 }
 
 impl SharedMemory {
@@ -44,14 +60,32 @@ impl SharedMemory {
     pub fn allocate(bytes: usize) -> Result<Arc<Self>, MemoryError> {
         let lines = <[Line]>::new_box_zeroed_with_elems(bytes.div_ceil(Line::BYTES).max(1))
             .map_err(|_refused| MemoryError::Exhausted { bytes })?;
-        Ok(Arc::new(Self { lines, bytes }))
+        Ok(Arc::new(Self { backing: Backing::Lines(lines), bytes }))
+    }
+
+    /// Maps `bytes` bytes of a file from `offset` on, a multiple of the page size. Other processes
+    /// that map them see every change.
+    ///
+    /// The file has all of the pages, and nobody shortens it: the system ends a process that
+    /// touches what is behind the end of a file.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(crate) fn of_file(
+        file: BorrowedFd<'_>,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<Arc<Self>, Errno> {
+        let mapping = Mapping::of_file(file, offset, bytes.div_ceil(Line::BYTES).max(1))?;
+        Ok(Arc::new(Self { backing: Backing::Mapping(mapping), bytes }))
     }
 
     /// Where it is, for the AICPU, for kernels and for records on the device.
     pub fn address(&self) -> DeviceAddr {
         // CAST: usize is 64 bits on the supported targets. The address is exposed because kernels
         // get it as a number; all of it is atomic words, which they may change under our eyes.
-        DeviceAddr::new(self.lines.as_ptr().expose_provenance() as u64)
+        DeviceAddr::new(self.lines().as_ptr().expose_provenance() as u64)
     }
 
     /// Its size in bytes; never changes.
@@ -109,8 +143,16 @@ impl SharedMemory {
         Ok(())
     }
 
-    fn word(&self, index: usize) -> &AtomicU32 {
-        &self.lines[index / Line::WORDS].0[index % Line::WORDS]
+    /// A word by its index; beyond the last line it panics.
+    pub(crate) fn word(&self, index: usize) -> &AtomicU32 {
+        &self.lines()[index / Line::WORDS].0[index % Line::WORDS]
+    }
+
+    fn lines(&self) -> &[Line] {
+        match &self.backing {
+            Backing::Lines(lines) => lines,
+            Backing::Mapping(mapping) => mapping.lines(),
+        }
     }
 
     fn check(&self, offset: usize, bytes: usize) -> Result<(), MemoryError> {
@@ -143,11 +185,46 @@ fn for_each_word(
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     #[test]
     fn every_offset_and_length_writes_those_bytes_and_no_others() {
-        let memory = SharedMemory::allocate(100).unwrap();
+        writes_those_bytes(&SharedMemory::allocate(100).unwrap());
+        writes_those_bytes(&SharedMemory::of_file(file().as_fd(), 0, 100).unwrap());
+    }
+
+    /// A page without a name.
+    fn file() -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4096).unwrap();
+        file
+    }
+
+    #[test]
+    fn mappings_of_a_file_show_the_same_words_and_end_one_by_one() {
+        let file = file();
+        let map = || SharedMemory::of_file(file.as_fd(), 0, 64).unwrap();
+        let (first, second) = (map(), map());
+        assert_ne!(first.address(), second.address());
+        first.copy_in(3, &[7, 8, 9]).unwrap();
+        let mut bytes = [0; 3];
+        second.copy_out(3, &mut bytes).unwrap();
+        assert_eq!(bytes, [7, 8, 9]);
+        let start = format!("{:x}-", first.address().raw());
+        let is_mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains(&start);
+        let kept = Arc::clone(&first);
+        drop(first);
+        assert!(is_mapped(), "somebody has it still");
+        drop(kept);
+        assert!(!is_mapped(), "the last one has let go");
+        second.copy_in(0, &[1]).unwrap();
+        assert!(SharedMemory::of_file(file.as_fd(), 1, 64).is_err(), "not on a page");
+    }
+
+    fn writes_those_bytes(memory: &SharedMemory) {
         assert!(memory.address().is_aligned_to(64));
         let mut expected = [0_u8; 100];
         let mut next = 0_u8;

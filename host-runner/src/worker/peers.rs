@@ -1,11 +1,10 @@
-//! What a worker gives to a group of workers that share memory (`crate::comm`).
+//! What a worker lets its kernels reach beside its own memory: windows of a communicator.
 
 use std::sync::Arc;
 
-use protocol::DeviceAddr;
-
 use super::{PlatformName, Worker};
-use crate::device::{DeviceError, SharedMemory, Side};
+use crate::comm::RankMemory;
+use crate::device::DeviceError;
 
 impl Worker {
     /// The platform it was opened with.
@@ -19,26 +18,31 @@ impl Worker {
         self.shared.devices.losses()
     }
 
-    /// Attaches memory that several devices use; returns [`losses`](Self::losses) as it was for the
-    /// device that has it now. Waits while a run is in flight.
-    pub(crate) fn attach(
-        &self,
-        memories: impl IntoIterator<Item = (Arc<SharedMemory>, Side)>,
-    ) -> Result<u64, DeviceError> {
+    /// Lets tensors of runs and copies be in the windows of a communicator, and keeps them as long as
+    /// kernels may reach them. Returns [`losses`](Self::losses) as it is for the device that has them
+    /// now: once that is lost, the next one does not have them.
+    ///
+    /// Waits while a run is in flight. A second time changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError`] where there is no device yet and it cannot be opened.
+    pub fn attach_windows(&self, memory: &RankMemory) -> Result<u64, DeviceError> {
         let (_turn, on) = self.shared.device_in_turn()?;
         // In turn, no run can lose the device between the two.
-        for (memory, side) in memories {
-            on.device().attach(memory, side);
+        for (memory, side) in memory.all() {
+            on.device().attach(Arc::clone(memory), side);
         }
         Ok(self.losses())
     }
 
-    /// Detaches memory, where the device still has it. Waits while a run is in flight.
-    pub(crate) fn detach(&self, addresses: impl IntoIterator<Item = DeviceAddr>) {
+    /// Ends [`attach_windows`](Self::attach_windows), where the device still has them. Waits while a
+    /// run is in flight.
+    pub fn detach_windows(&self, memory: &RankMemory) {
         let _turn = self.shared.queue.turn();
         if let Some(on) = self.shared.devices.current() {
-            for address in addresses {
-                on.device().detach(address);
+            for (memory, _) in memory.all() {
+                on.device().detach(memory.address());
             }
         }
     }

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use protocol::{ChipStorageTaskArgs, OUTPUT_PREFIX_BYTES};
 
+use super::c_text;
 pub use crate::context::LaunchSize;
 use crate::failure::Failure;
 use crate::guard::with_context;
@@ -103,37 +104,16 @@ unsafe fn mention(diagnostics: Diagnostics) -> Result<(), Failure> {
         return Ok(());
     }
     // SAFETY: as the caller promises.
-    let folder = unsafe { prefix(output_prefix)? };
+    let folder = unsafe { c_text("output_prefix", output_prefix, OUTPUT_PREFIX_BYTES)? };
+    let folder = String::from_utf8_lossy(&folder);
     tracing::warn!(
         l2_swimlane,
         dump_tensor,
         pmu,
-        folder,
+        %folder,
         "diagnostics of runs are not recorded yet; the run goes on without"
     );
     Ok(())
-}
-
-/// The client's folder for diagnostics: at most the bytes that its record has room for.
-///
-/// # Safety
-///
-/// As [`mention`].
-unsafe fn prefix(start: *const c_char) -> Result<String, Failure> {
-    let mut name = Vec::new();
-    if start.is_null() {
-        return Ok(String::new());
-    }
-    while name.len() < OUTPUT_PREFIX_BYTES {
-        let next = start.wrapping_add(name.len()).cast();
-        // SAFETY: as the caller promises. One by one, since nothing is known beyond the end.
-        match unsafe { client_memory::read("output_prefix", next)? } {
-            0 => return Ok(String::from_utf8_lossy(&name).into_owned()),
-            byte => name.push(byte),
-        }
-    }
-    let text = format!("output_prefix has {OUTPUT_PREFIX_BYTES} bytes or more; shorten it");
-    Err(Failure::refused(text))
 }
 
 fn refuse_null(what: &str, address: *const c_void) -> Result<(), Failure> {
