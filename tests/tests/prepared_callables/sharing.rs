@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use host_runner::callable::Callable;
 use host_runner::device::DeviceUsage;
 use protocol::callable::parse::ChipCallableView;
+use tests::child;
 use tests::sources::{self, image_label};
 
 use tests::prepared::{
@@ -53,8 +54,16 @@ fn image_bytes(callable: &Callable) -> usize {
     ChipCallableView::parse(callable.blob()).unwrap().orchestration().len()
 }
 
+/// In a process of its own: a test beside it that has no log would keep the warning out of this one's.
 #[test]
 fn h6_two_images_of_one_build_id_run_their_own_code_and_the_log_warns() {
+    child::alone(
+        "sharing::h6_two_images_of_one_build_id_run_their_own_code_and_the_log_warns",
+        two_images_of_one_build_id,
+    );
+}
+
+fn two_images_of_one_build_id() {
     on_both_chips(|worker, platform| {
         let callables = [1, 2].map(|number| witness(platform.chip(), number, "fill"));
         let labels = callables.each_ref().map(|it| image_label(it.blob()));

@@ -24,9 +24,15 @@ pub(super) fn within<T: Send + 'static>(
         // Nobody takes it where the limit is over.
         let _late = give.send(work());
     };
-    // Not joined: it has given its result as its last act, or it is lost.
-    thread::Builder::new().name("sim-kernel-code".to_owned()).spawn(body)?;
-    take.recv_timeout(limit).map_err(|_| KernelError::NotReturned { function, limit })
+    let thread = thread::Builder::new().name("sim-kernel-code".to_owned()).spawn(body)?;
+    match take.recv_timeout(limit) {
+        Ok(result) => {
+            // Giving its result was its last act, so this is a moment; then nothing of it is left.
+            let _ended = thread.join();
+            Ok(result)
+        }
+        Err(_late) => Err(KernelError::NotReturned { function, limit }),
+    }
 }
 
 #[cfg(test)]
