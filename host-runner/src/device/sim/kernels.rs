@@ -36,7 +36,7 @@ use crate::registry::content::{ContentId, ContentIndex};
 
 mod user_code;
 
-use user_code::within;
+use user_code::UserCode;
 
 /// One loaded kernel.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ pub struct Kernels {
     table: Mutex<Table>,
     /// How long code of the user may take while a kernel is opened or closed.
     limit: Duration,
+    code: UserCode,
     /// A place was filled or given up, or the table was closed.
     changed: Condvar,
 }
@@ -74,7 +75,8 @@ pub struct Kernels {
 impl Default for Kernels {
     fn default() -> Self {
         let limit = UNLOAD_LIMIT_DEFAULT;
-        Self { table: Mutex::default(), limit, changed: Condvar::default() }
+        let code = UserCode::default();
+        Self { table: Mutex::default(), limit, code, changed: Condvar::default() }
     }
 }
 
@@ -110,7 +112,8 @@ impl Kernels {
         };
         image::check(kernel.binary, KERNEL_ENTRY_SYMBOL)?;
         let binary = kernel.binary.to_vec();
-        let (library, file, entry) = within(self.limit, "constructors", move || open(&binary))??;
+        let (library, file, entry) =
+            self.code.within(self.limit, "constructors", move || open(&binary))??;
 
         let record = memory.allocate(bytes.len(), Holder::Kernel)?;
         let resolved = with_entry(&bytes, entry);
@@ -179,7 +182,7 @@ impl Kernels {
         table.contents.remove(content);
         table.by_record.remove(&record);
         drop(table);
-        let closed = within(self.limit, "destructors", move || drop(kernel));
+        let closed = self.code.within(self.limit, "destructors", move || drop(kernel));
         memory.free(record)?;
         closed
     }

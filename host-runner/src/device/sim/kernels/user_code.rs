@@ -1,37 +1,88 @@
 //! Code of the user that runs while a kernel is opened or closed: its constructors, its hooks, its
 //! destructors. It may never return, and nothing can stop it, so it has a thread of its own, which is
 //! left behind where the limit is over: whoever waits gets an error, and the device goes on.
+//!
+//! A thread that came back is kept for the next kernel: starting one costs as much as opening a
+//! kernel.
 
-use std::sync::mpsc;
-use std::thread;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::device::KernelError;
 
-/// Does `work` on a thread of its own and waits for it. What it gives after the limit is dropped on
-/// that thread.
-///
-/// # Errors
-///
-/// [`KernelError::NotReturned`] at the limit, and [`KernelError::System`] where there is no thread.
-pub(super) fn within<T: Send + 'static>(
-    limit: Duration,
-    function: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, KernelError> {
-    let (give, take) = mpsc::sync_channel(1);
-    let body = move || {
-        // Nobody takes it where the limit is over.
-        let _late = give.send(work());
-    };
-    let thread = thread::Builder::new().name("sim-kernel-code".to_owned()).spawn(body)?;
-    match take.recv_timeout(limit) {
-        Ok(result) => {
-            // Giving its result was its last act, so this is a moment; then nothing of it is left.
-            let _ended = thread.join();
-            Ok(result)
-        }
-        Err(_late) => Err(KernelError::NotReturned { function, limit }),
+/// What a thread is to do.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that waits for jobs.
+#[derive(Debug)]
+struct Runner {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+/// Where code of the user runs. Dropping it ends its thread.
+#[derive(Debug, Default)]
+pub(super) struct UserCode {
+    /// The thread that came back last; `None` while it is used, and before the first.
+    idle: Mutex<Option<Runner>>,
+}
+
+impl Runner {
+    fn start() -> std::io::Result<Self> {
+        let (jobs, orders) = mpsc::channel::<Job>();
+        let body = move || orders.into_iter().for_each(|job| job());
+        let thread = thread::Builder::new().name("sim-kernel-code".to_owned()).spawn(body)?;
+        Ok(Self { jobs, thread })
+    }
+
+    fn stop(self) {
+        drop(self.jobs);
+        // It has nothing to do, so it ends now. A job that panicked has been told of before.
+        let _ended = self.thread.join();
+    }
+}
+
+impl UserCode {
+    /// Does `work` on a thread of its own and waits for it. What it gives after the limit is dropped
+    /// on that thread.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::NotReturned`] at the limit, and [`KernelError::System`] where there is no thread.
+    pub(super) fn within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        function: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, KernelError> {
+        let lost = || KernelError::NotReturned { function, limit };
+        let idle = self.idle().take();
+        let runner = idle.map_or_else(Runner::start, Ok)?;
+        let (give, take) = mpsc::sync_channel(1);
+        let job = move || {
+            // Nobody takes it where the limit is over.
+            let _late = give.send(work());
+        };
+        runner.jobs.send(Box::new(job)).map_err(|_ended| lost())?;
+        // Where the limit is over, or the job panicked, the thread is left behind.
+        let result = take.recv_timeout(limit).map_err(|_| lost())?;
+        let surplus = self.idle().replace(runner);
+        surplus.into_iter().for_each(Runner::stop);
+        Ok(result)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Runner>> {
+        // Nothing panics while it is held.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for UserCode {
+    fn drop(&mut self) {
+        let idle = self.idle().take();
+        idle.into_iter().for_each(Runner::stop);
     }
 }
 
@@ -41,12 +92,27 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
 
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn here() -> thread::ThreadId {
+        thread::current().id()
+    }
+
     #[test]
-    fn what_returns_in_time_gives_its_result_and_what_does_not_is_named() {
-        assert_eq!(within(Duration::from_secs(20), "constructors", || 7).unwrap(), 7);
+    fn what_returns_in_time_gives_its_result_and_its_thread_serves_again() {
+        let code = UserCode::default();
+        let first = code.within(LONG, "constructors", here).unwrap();
+        assert_ne!(first, here());
+        assert_eq!(code.within(LONG, "constructors", here).unwrap(), first);
+    }
+
+    #[test]
+    fn what_does_not_return_is_named_and_others_have_another_thread() {
         static RELEASED: AtomicBool = AtomicBool::new(false);
+        let code = UserCode::default();
+        let first = code.within(LONG, "constructors", here).unwrap();
         let limit = Duration::from_millis(30);
-        let lost = within(limit, "destructors", || {
+        let lost = code.within(limit, "destructors", || {
             while !RELEASED.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
@@ -57,14 +123,16 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        assert_ne!(code.within(LONG, "constructors", here).unwrap(), first);
         RELEASED.store(true, Ordering::SeqCst);
     }
 
     #[test]
-    fn a_panic_ends_the_wait_at_once() {
-        let start = Instant::now();
-        let gone: Result<(), _> = within(Duration::from_secs(20), "hooks", || panic!("on purpose"));
+    fn a_panic_ends_the_wait_at_once_and_the_next_job_runs() {
+        let (code, start) = (UserCode::default(), Instant::now());
+        let gone: Result<(), _> = code.within(LONG, "hooks", || panic!("on purpose"));
         assert!(matches!(gone, Err(KernelError::NotReturned { .. })), "{gone:?}");
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < LONG / 2);
+        assert_eq!(code.within(LONG, "hooks", || 7).unwrap(), 7);
     }
 }
