@@ -110,7 +110,8 @@ fn cancelling_and_beginning_decide_each_run_once() {
             other => panic!("{was_cancelled} {other:?}"),
         }
     }
-    assert_eq!(worker.runs_in_flight(&handle), 0);
+    // One that was cancelled when its turn had just come is told at once, and let go of a moment later.
+    until(|| worker.runs_in_flight(&handle) == 0);
     let counters = worker.counters();
     assert_eq!(counters.runs + counters.failed_runs, RUNS);
     assert_eq!(counters.runs, ran.len() as u64);
