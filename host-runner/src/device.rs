@@ -60,6 +60,15 @@ pub struct DeviceUsage {
     pub kernels: usize,
 }
 
+/// What is resident on a device, shared by equal bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Where it is.
+    pub address: DeviceAddr,
+    /// Whether it was there before, with the same bytes.
+    pub was_there: bool,
+}
+
 /// Whose memory is attached to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -178,7 +187,7 @@ pub trait Device: Send + Sync {
     /// # Errors
     ///
     /// [`KernelError`]; nothing stays behind.
-    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError>;
+    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<Uploaded, KernelError>;
 
     /// Gives one reference to a kernel back. No run in flight may use the last one.
     ///

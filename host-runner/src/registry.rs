@@ -36,7 +36,7 @@ mod registration;
 
 pub use error::{RegisterError, StaleCallable, UnregisterError};
 pub use open_device::OpenDevice;
-pub use orchestrations::{Orchestrations, Uploaded};
+pub use orchestrations::Orchestrations;
 pub use placement::{Buffer, Identity, Placement, Traffic};
 pub use registration::{Registration, Unregistered};
 

@@ -201,12 +201,7 @@ impl Worker {
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
         self.check_owner(handle)?;
-        let lease = self.shared.lease(handle.callable())?;
-        let turn = self.shared.queue.turn()?;
-        let end = self.shared.carry_out(&turn, &lease, arguments, config);
-        // Before the lease, whose end may mean work that others need not wait for.
-        drop(turn);
-        end
+        self.shared.run(handle.callable(), arguments, config)
     }
 
     /// Has a callable run after everything that was called or submitted before, and returns at once.
@@ -222,10 +217,7 @@ impl Worker {
         arguments: OwnedArguments,
         config: &RunConfig,
     ) -> Result<RunCompletion, SubmitError> {
-        if let Err(error) = self.check_owner(handle) {
-            return Err(SubmitError { why: error.into(), arguments: Box::new(arguments) });
-        }
-        submission::submit(handle, arguments, config, None)
+        self.submit_own(handle, arguments, config, None)
     }
 
     /// As [`submit`](Self::submit), and waits at most `limit` for room.
@@ -240,10 +232,21 @@ impl Worker {
         config: &RunConfig,
         limit: Duration,
     ) -> Result<RunCompletion, SubmitError> {
-        if let Err(error) = self.check_owner(handle) {
-            return Err(SubmitError { why: error.into(), arguments: Box::new(arguments) });
+        self.submit_own(handle, arguments, config, Some(limit))
+    }
+
+    /// Submits a run, if this worker made the handle.
+    fn submit_own(
+        &self,
+        handle: &CallableHandle,
+        arguments: OwnedArguments,
+        config: &RunConfig,
+        wait: Option<Duration>,
+    ) -> Result<RunCompletion, SubmitError> {
+        match self.check_owner(handle) {
+            Ok(()) => submission::submit(handle, arguments, config, wait),
+            Err(error) => Err(SubmitError { why: error.into(), arguments: Box::new(arguments) }),
         }
-        submission::submit(handle, arguments, config, Some(limit))
     }
 
     /// Binds a callable to arguments and settings, to be run any number of times.

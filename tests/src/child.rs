@@ -21,7 +21,7 @@ pub fn is_child(test: &str) -> bool {
 /// A process for a test, which finds [`is_child`] there.
 pub fn command(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the path of the test program"));
-    command.args([test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"]);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command.env(VARIABLE, test).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -9,7 +9,7 @@ use host_runner::device::sim::SimDevice;
 use host_runner::device::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     KernelError, Launch, LostCause, MemoryError, OrchestrationError, OrchestrationLoad,
-    SharedMemory, Side,
+    SharedMemory, Side, Uploaded,
 };
 use protocol::callable::parse::CoreCallableView;
 use protocol::{A2a3, CallableId, DeviceAddr, RuntimeBody};
@@ -138,8 +138,10 @@ impl Device for SpiedDevice {
         self.0.device.check_orchestration(image, entry)
     }
 
-    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
-        Ok(self.note(Holder::Kernel, self.reachable()?.load_kernel(kernel)?))
+    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<Uploaded, KernelError> {
+        let uploaded = self.reachable()?.load_kernel(kernel)?;
+        self.note(Holder::Kernel, uploaded.address);
+        Ok(uploaded)
     }
 
     fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError> {

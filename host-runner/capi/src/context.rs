@@ -12,17 +12,14 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use host_runner::arguments::Arguments;
 use host_runner::callable::Callable;
 use host_runner::device::{DeviceError, MemoryError};
 use host_runner::run::RunConfig;
-use host_runner::worker::{CallableHandle, UnregisterError, Worker, WorkerConfig};
-use protocol::callable::parse::ChipCallableView;
-use protocol::{
-    ArgDirection, CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS,
-};
+use host_runner::worker::{CallableHandle, RegisterError, UnregisterError, Worker, WorkerConfig};
+use protocol::{CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS};
 
 use crate::failure::Failure;
 use crate::submission::Submission;
@@ -56,7 +53,8 @@ pub(crate) struct Settings {
 struct Attached {
     device_id: c_int,
     worker: Worker,
-    callables: Mutex<HashMap<c_int, Slot>>,
+    /// By the client's ids, which are the device's too: the worker keeps two from having one.
+    callables: Mutex<HashMap<c_int, CallableHandle>>,
     windows: Mutex<AttachedWindows>,
 }
 
@@ -69,29 +67,6 @@ pub struct LaunchSize {
     pub aicpu_threads: c_int,
     /// The device that the context is attached to.
     pub device_id: c_int,
-}
-
-/// A use of one of the client's ids.
-#[derive(Debug, Clone)]
-enum Slot {
-    /// On its way in or out.
-    Moving,
-    Prepared(Arc<Prepared>),
-}
-
-/// An id whose callable is on its way; free again when this is dropped.
-#[derive(Debug)]
-struct Reservation<'a> {
-    attached: &'a Attached,
-    cid: c_int,
-}
-
-/// A callable that can be run.
-#[derive(Debug)]
-struct Prepared {
-    handle: CallableHandle,
-    /// Directions of the arguments, as far as the callable declares them.
-    declared: Vec<ArgDirection>,
 }
 
 impl Context {
@@ -137,9 +112,16 @@ impl Context {
         let id = checked_id(cid)?;
         self.check_supported()?;
         self.with_device(|attached| {
-            let reservation = attached.reserve(cid)?;
-            let callable = read()?;
-            reservation.publish(attached.register(id, &callable)?);
+            // The worker decides; a callable that is of no use need not be read.
+            if lock(&attached.callables).contains_key(&cid) {
+                return Err(prepared_already(cid));
+            }
+            let registered = attached.worker.register_as(id, &read()?);
+            let handle = registered.map_err(|error| match error {
+                RegisterError::IdInUse { .. } => prepared_already(cid),
+                error => Failure::of(&error),
+            })?;
+            lock(&attached.callables).insert(cid, handle);
             Ok(())
         })
     }
@@ -157,9 +139,9 @@ impl Context {
     ) -> Result<(), Failure> {
         self.check_supported()?;
         self.with_device(|attached| {
-            let (prepared, config, mut arguments) = self.accept(attached, cid, record, launch)?;
+            let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             let run = |arguments: &mut Arguments<'_>| {
-                let end = attached.worker.run(&prepared.handle, arguments, &config);
+                let end = attached.worker.run(&handle, arguments, &config);
                 end.map(drop).map_err(|error| Failure::of_run(&error))
             };
             // SAFETY: as the caller promises.
@@ -181,12 +163,12 @@ impl Context {
     ) -> Result<Submission, Failure> {
         self.check_supported()?;
         self.with_device(|attached| {
-            let (prepared, config, arguments) = self.accept(attached, cid, record, launch)?;
+            let (handle, config, arguments) = self.accept(attached, cid, record, launch)?;
             // SAFETY: as the caller promises.
             let owned = unsafe { arguments.to_owned_arguments()? };
             let completion = attached
                 .worker
-                .submit(&prepared.handle, owned, &config)
+                .submit(&handle, owned, &config)
                 .map_err(|error| Failure::of(&error))?;
             Ok(Submission::new(completion, arguments))
         })
@@ -199,8 +181,8 @@ impl Context {
         cid: c_int,
         record: &ChipStorageTaskArgs,
         launch: LaunchSize,
-    ) -> Result<(Arc<Prepared>, RunConfig, ClientArguments), Failure> {
-        let prepared = attached.prepared(cid)?;
+    ) -> Result<(CallableHandle, RunConfig, ClientArguments), Failure> {
+        let handle = attached.prepared(cid)?;
         attached.check_device(launch.device_id)?;
         let settings = self.settings();
         let count = |what, value| {
@@ -212,16 +194,16 @@ impl Context {
             aicpu_threads: count("aicpu_thread_num", launch.aicpu_threads)?,
             ..settings.limits
         };
-        let arguments = ClientArguments::check(record, &prepared.declared, settings.copy_rule)?;
-        Ok((prepared, config, arguments))
+        let arguments = ClientArguments::check(record, handle.declared(), settings.copy_rule)?;
+        Ok((handle, config, arguments))
     }
 
     /// Takes a callable away; one that is not there is no error.
     pub(crate) fn unregister(&self, cid: c_int) -> Result<(), Failure> {
         let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
         let Some(attached) = &*attached else { return Ok(()) };
-        let Some((prepared, _reservation)) = attached.withdraw(cid) else { return Ok(()) };
-        match attached.worker.unregister(&prepared.handle) {
+        let Some(handle) = lock(&attached.callables).remove(&cid) else { return Ok(()) };
+        match attached.worker.unregister(&handle) {
             Ok(()) | Err(UnregisterError::StaleCallable(_)) => Ok(()),
             Err(UnregisterError::DeviceLost(lost)) => Err(Failure::of_run(&lost.into())),
             Err(error) => Err(Failure::of(&error)),
@@ -314,57 +296,14 @@ impl Attached {
         Err(Failure::refused(text))
     }
 
-    /// Takes an id, so that no other call can.
-    fn reserve(&self, cid: c_int) -> Result<Reservation<'_>, Failure> {
-        let mut callables = lock(&self.callables);
-        if callables.contains_key(&cid) {
-            let text = format!("callable_id={cid} is prepared already; unregister it first");
-            return Err(Failure::refused(text));
-        }
-        callables.insert(cid, Slot::Moving);
-        Ok(Reservation { attached: self, cid })
-    }
-
-    /// Takes a callable out of the table; its id stays taken as long as the reservation.
-    fn withdraw(&self, cid: c_int) -> Option<(Arc<Prepared>, Reservation<'_>)> {
-        let mut callables = lock(&self.callables);
-        let slot = callables.get_mut(&cid)?;
-        let Slot::Prepared(prepared) = slot.clone() else { return None };
-        *slot = Slot::Moving;
-        Some((prepared, Reservation { attached: self, cid }))
-    }
-
-    fn register(&self, id: CallableId, callable: &Callable) -> Result<Prepared, Failure> {
-        let handle = self.worker.register_as(id, callable).map_err(|error| Failure::of(&error))?;
-        let declared = ChipCallableView::parse(callable.blob())
-            .map(|view| view.signature().iter().collect())
-            .unwrap_or_default();
-        Ok(Prepared { handle, declared })
-    }
-
-    fn prepared(&self, cid: c_int) -> Result<Arc<Prepared>, Failure> {
-        match lock(&self.callables).get(&cid) {
-            Some(Slot::Prepared(prepared)) => Ok(Arc::clone(prepared)),
-            _ => Err(Failure::refused(format!("callable_id={cid} not prepared"))),
-        }
+    fn prepared(&self, cid: c_int) -> Result<CallableHandle, Failure> {
+        let handle = lock(&self.callables).get(&cid).cloned();
+        handle.ok_or_else(|| Failure::refused(format!("callable_id={cid} not prepared")))
     }
 }
 
-impl Reservation<'_> {
-    /// Lets the callable be run under the id.
-    fn publish(self, prepared: Prepared) {
-        let slot = Slot::Prepared(Arc::new(prepared));
-        lock(&self.attached.callables).insert(self.cid, slot);
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        let mut callables = lock(&self.attached.callables);
-        if matches!(callables.get(&self.cid), Some(Slot::Moving)) {
-            callables.remove(&self.cid);
-        }
-    }
+fn prepared_already(cid: c_int) -> Failure {
+    Failure::refused(format!("callable_id={cid} is prepared already; unregister it first"))
 }
 
 /// An id of the client, which is the device's too, in the range of the reference.

@@ -14,7 +14,7 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody, StatusCode};
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     ImageError, Interleaving, KernelError, Launch, LoadFault, MemoryError, OrchestrationError,
-    OrchestrationLoad, SharedMemory, Side,
+    OrchestrationLoad, SharedMemory, Side, Uploaded,
 };
 use crate::code_listing::CodeLister;
 
@@ -149,7 +149,7 @@ impl<D: Device> Device for FailingDevice<D> {
         self.counted(failure, |device| device.check_orchestration(image, entry))
     }
 
-    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
+    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<Uploaded, KernelError> {
         let failure = || ImageError::MissingSymbol { symbol: "injected".to_owned() }.into();
         self.counted(failure, |device| device.load_kernel(kernel))
     }

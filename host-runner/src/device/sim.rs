@@ -45,7 +45,7 @@ use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
-    orchestration_check,
+    Uploaded, orchestration_check,
 };
 
 use crate::code_listing::CodeLister;
@@ -267,7 +267,7 @@ impl<C: Chip> Device for SimDevice<C> {
         orchestration_check::check(bytes, entry, self.images.as_deref())
     }
 
-    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<DeviceAddr, KernelError> {
+    fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<Uploaded, KernelError> {
         self.parts.kernels.load(kernel, &self.parts.memory)
     }
 

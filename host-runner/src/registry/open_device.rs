@@ -3,27 +3,21 @@
 //! A worker replaces a device that it has lost. What was placed on the lost one belongs to it and
 //! goes with it, so each placement holds the device that it is on.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::DeviceAddr;
-use protocol::callable::parse::CoreCallableView;
 
-use super::orchestrations::{Orchestrations, Uploaded};
+use super::orchestrations::Orchestrations;
 use super::placement::Identity;
-use crate::device::{Device, Holder, KernelError, MemoryError};
+use crate::device::{Device, KernelError, MemoryError, Uploaded};
 
 /// A device and what the callables on it share.
 pub struct OpenDevice {
     device: Box<dyn Device>,
     orchestrations: Mutex<Orchestrations>,
-    /// References to each kernel record, to tell uploads from hits.
-    kernels: Mutex<HashMap<DeviceAddr, usize>>,
     /// What the run record names, so that a run of the same callable need not write it again.
     bound: Mutex<Option<Identity>>,
-    /// What users have allocated, and may free.
-    allocated: Mutex<HashSet<DeviceAddr>>,
     is_lost: AtomicBool,
 }
 
@@ -33,9 +27,7 @@ impl OpenDevice {
         Self {
             device,
             orchestrations: Mutex::default(),
-            kernels: Mutex::default(),
             bound: Mutex::default(),
-            allocated: Mutex::default(),
             is_lost: AtomicBool::new(false),
         }
     }
@@ -58,28 +50,8 @@ impl OpenDevice {
         self.is_lost.load(Ordering::Relaxed)
     }
 
-    /// Makes a kernel resident, or takes another reference to it.
-    pub(super) fn load_kernel(
-        &self,
-        kernel: &CoreCallableView<'_>,
-    ) -> Result<Uploaded, KernelError> {
-        let address = self.device.load_kernel(kernel)?;
-        let mut kernels = locked(&self.kernels);
-        let references = kernels.entry(address).or_default();
-        *references += 1;
-        Ok(Uploaded { address, was_there: *references > 1 })
-    }
-
-    /// Takes back [`load_kernel`](Self::load_kernel).
+    /// Gives a reference to a kernel back.
     pub(super) fn unload_kernel(&self, record: DeviceAddr) {
-        let mut kernels = locked(&self.kernels);
-        if let Some(references) = kernels.get_mut(&record) {
-            *references -= 1;
-            if *references == 0 {
-                kernels.remove(&record);
-            }
-        }
-        drop(kernels);
         match self.device.unload_kernel(record) {
             Ok(()) | Err(KernelError::Gone) => {}
             Err(error @ KernelError::NotReturned { .. }) => {
@@ -132,27 +104,16 @@ impl OpenDevice {
         }
     }
 
-    /// Allocates memory for the user.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryError`].
-    pub(crate) fn allocate(&self, bytes: usize) -> Result<DeviceAddr, MemoryError> {
-        let address = self.device.allocate(bytes, Holder::User)?;
-        locked(&self.allocated).insert(address);
-        Ok(address)
-    }
-
     /// Frees memory of the user, and no other.
     ///
     /// # Errors
     ///
     /// [`MemoryError::UnknownAddress`].
     pub(crate) fn free_of_user(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        if !locked(&self.allocated).remove(&address) {
-            return Err(MemoryError::UnknownAddress { address });
+        match self.device.check_user_range(address, 0) {
+            Err(MemoryError::OutOfRange { .. }) => Err(MemoryError::UnknownAddress { address }),
+            checked => checked.and_then(|()| self.device.free(address)),
         }
-        self.device.free(address)
     }
 
     /// Number of distinct orchestration images on it.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use protocol::DeviceAddr;
 
-use crate::device::{Device, Holder, MemoryError};
+use crate::device::{Device, Holder, MemoryError, Uploaded};
 
 use super::content::{ContentId, ContentIndex};
 
@@ -13,15 +13,6 @@ use super::content::{ContentId, ContentIndex};
 struct Image {
     address: DeviceAddr,
     references: usize,
-}
-
-/// An image that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uploaded {
-    /// Where it is.
-    pub address: DeviceAddr,
-    /// Whether it was there before.
-    pub was_there: bool,
 }
 
 /// All images of a device.

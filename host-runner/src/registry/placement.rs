@@ -113,7 +113,7 @@ impl Placement {
         callable: &ChipCallableView<'_>,
     ) -> Result<(), RegisterError> {
         for (func_id, kernel) in callable.children() {
-            let uploaded = self.on.load_kernel(&kernel).map_err(|source| {
+            let uploaded = self.on.device().load_kernel(&kernel).map_err(|source| {
                 let image = Box::new(build_id::label(kernel.binary));
                 RegisterError::Kernel { name: name.to_owned(), func_id, image, source }
             })?;

@@ -82,6 +82,11 @@ impl Registration {
         &self.label
     }
 
+    /// What the callable declares to do with its arguments.
+    pub fn declared(&self) -> &[ArgDirection] {
+        &self.directions
+    }
+
     /// What the callable declares to do with the tensor at `index`; what it does not declare may be
     /// read and written.
     pub fn direction(&self, index: usize) -> ArgDirection {

@@ -66,11 +66,7 @@ impl BoundCall {
     /// As [`Worker::run`](super::Worker::run); the arguments are as they were then.
     pub fn run(&mut self) -> Result<RunReport, RunError> {
         let shared = self.handle.shared();
-        let lease = shared.lease(self.handle.callable())?;
-        let turn = shared.queue.turn()?;
-        let end = shared.carry_out(&turn, &lease, &mut self.arguments, &self.config);
-        drop(turn);
-        end
+        shared.run(self.handle.callable(), &mut self.arguments, &self.config)
     }
 
     /// Submits a run of the arguments as they are now. Any number may be in flight; what is only

@@ -6,7 +6,7 @@
 use protocol::DeviceAddr;
 
 use super::Worker;
-use crate::device::DeviceError;
+use crate::device::{DeviceError, Holder};
 
 impl Worker {
     /// Allocates device memory for `TensorData::Device`, zeroed and aligned to 64 bytes.
@@ -17,7 +17,8 @@ impl Worker {
     ///
     /// [`DeviceError::Memory`].
     pub fn allocate(&self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
-        Ok(self.shared.devices.ensure()?.allocate(bytes)?)
+        let on = self.shared.devices.ensure()?;
+        Ok(on.device().allocate(bytes, Holder::User)?)
     }
 
     /// Frees what [`allocate`](Self::allocate) returned, and nothing else: not what belongs to a

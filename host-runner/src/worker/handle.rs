@@ -52,6 +52,12 @@ impl CallableHandle {
         self.0.callable.direction(index)
     }
 
+    /// What the callable declares to do with its arguments, as far as it declares it.
+    #[must_use]
+    pub fn declared(&self) -> &[ArgDirection] {
+        self.0.callable.declared()
+    }
+
     /// Whether the registration has ended, or is ending: every run is refused.
     #[must_use]
     pub fn is_stale(&self) -> bool {

@@ -62,13 +62,7 @@ impl Shared {
         wanted: Option<CallableId>,
         callable: &Callable,
     ) -> Result<Arc<Registration>, RegisterError> {
-        for _ in 1..DEVICES_TRIED {
-            match self.register_once(wanted, callable) {
-                Err(error) if error.is_gone() => {}
-                end => return end,
-            }
-        }
-        self.register_once(wanted, callable)
+        again_where_gone(RegisterError::is_gone, || self.register_once(wanted, callable))
     }
 
     fn register_once(
@@ -160,6 +154,21 @@ impl Shared {
         Some(GivenBack { completer, how: removed })
     }
 
+    /// Runs a callable on this thread, when its turn has come.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        callable: &Arc<Registration>,
+        arguments: &mut dyn TensorSet,
+        config: &RunConfig,
+    ) -> Result<RunReport, RunError> {
+        let lease = self.lease(callable)?;
+        let turn = self.queue.turn()?;
+        let end = self.carry_out(&turn, &lease, arguments, config);
+        // Before the lease, whose end may mean work that others need not wait for.
+        drop(turn);
+        end
+    }
+
     /// Carries out a run in its turn.
     pub(super) fn carry_out(
         &self,
@@ -183,13 +192,7 @@ impl Shared {
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
-        for _ in 1..DEVICES_TRIED {
-            match self.run_once(callable, arguments, config) {
-                Err(error) if error.is_gone() => {}
-                end => return end,
-            }
-        }
-        self.run_once(callable, arguments, config)
+        again_where_gone(RunError::is_gone, || self.run_once(callable, arguments, config))
     }
 
     fn run_once(
@@ -259,6 +262,21 @@ impl Shared {
             .map_err(|refused| DeviceError::NoTurn { reason: refused.to_string() })?;
         Ok((turn, self.devices.ensure()?))
     }
+}
+
+/// Does something that needs a device, and again on another one where that was lost to something else
+/// before it had begun.
+fn again_where_gone<T, E>(
+    is_gone: impl Fn(&E) -> bool,
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    for _ in 1..DEVICES_TRIED {
+        match attempt() {
+            Err(error) if is_gone(&error) => {}
+            end => return end,
+        }
+    }
+    attempt()
 }
 
 impl Lease {

@@ -8,8 +8,8 @@ use host_runner::arguments::{Arguments, OwnedArguments};
 use host_runner::callable::Callable;
 use host_runner::device::DeviceUsage;
 use host_runner::run::{RunConfig, RunError};
-use host_runner::worker::{CallableHandle, RegisterError, Worker};
-use protocol::{CallableId, MAX_REGISTERED_CALLABLE_IDS, StatusCode};
+use host_runner::worker::{CallableHandle, RegisterError, RunCompletion, Worker};
+use protocol::{CallableId, ChipName, MAX_REGISTERED_CALLABLE_IDS, StatusCode};
 use tests::life::{Life, go_on, wait_here};
 use tests::prepared::{cells_after, on_both_chips, testimony, witness};
 use tests::sources;
@@ -46,20 +46,26 @@ fn p1_ids_come_back_in_every_way_in_which_a_registration_can_end() {
 }
 
 /// Submits a run of [`Life`]'s callable.
-fn submit(worker: &Worker, handle: &CallableHandle) -> host_runner::worker::RunCompletion {
+fn submit(worker: &Worker, handle: &CallableHandle) -> RunCompletion {
     let mut arguments = OwnedArguments::new();
     arguments.push_inout(&[SENTINEL], &[1]).unwrap();
     worker.submit(handle, arguments, &threads(3)).unwrap()
 }
 
+/// A callable whose run is in its entry and waits there for the test.
+fn held_run(worker: &Worker, chip: ChipName) -> (Life, CallableHandle, RunCompletion) {
+    let life = Life::new();
+    let handle = worker.register(&life.callable_for(chip)).unwrap();
+    wait_here(&life.steps().hold_entry);
+    let run = submit(worker, &handle);
+    life.wait_for_entry(1);
+    (life, handle, run)
+}
+
 #[test]
 fn p3_every_wait_has_a_limit_and_tells_when_it_is_over() {
     on_both_chips(|worker, platform| {
-        let life = Life::new();
-        let handle = worker.register(&life.callable_for(platform.chip())).unwrap();
-        wait_here(&life.steps().hold_entry);
-        let run = submit(worker, &handle);
-        life.wait_for_entry(1);
+        let (life, handle, run) = held_run(worker, platform.chip());
         // For a run, for an unregistration, and for what waits behind it.
         let start = Instant::now();
         let run = run.wait_for(Duration::from_millis(40)).expect_err("it waits for this test");
@@ -159,11 +165,7 @@ fn p4_registering_from_one_thread_and_running_from_others_do_not_meet() {
 #[test]
 fn p5_a_callable_is_registered_and_taken_away_while_a_run_of_another_is_in_flight() {
     on_both_chips(|worker, platform| {
-        let life = Life::new();
-        let handle = worker.register(&life.callable_for(platform.chip())).unwrap();
-        wait_here(&life.steps().hold_entry);
-        let run = submit(worker, &handle);
-        life.wait_for_entry(1);
+        let (life, _handle, run) = held_run(worker, platform.chip());
         // The run waits for this test, so all of this happens beside it.
         let late = worker.register(&witness(platform.chip(), 4, "fill")).unwrap();
         worker.unregister(&worker.register(&witness(platform.chip(), 5, "fill")).unwrap()).unwrap();

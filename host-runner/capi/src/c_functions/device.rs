@@ -84,11 +84,7 @@ pub unsafe fn copy_in(
 ) -> c_int {
     with_context(context, |context| {
         let to = checked("the device address", to)?;
-        let from = if from.is_null() {
-            Err(Failure::refused("the host address is NULL"))
-        } else {
-            Ok(from)
-        }?;
+        check_not_null("the host address", from)?;
         if bytes == 0 {
             return Ok(0);
         }
@@ -119,9 +115,7 @@ pub unsafe fn copy_out(
 ) -> c_int {
     with_context(context, |context| {
         let from = checked("the device address", from.cast_mut())?;
-        if to.is_null() {
-            return Err(Failure::refused("the host address is NULL"));
-        }
+        check_not_null("the host address", to)?;
         if bytes == 0 {
             return Ok(0);
         }
@@ -161,10 +155,12 @@ pub fn destroy_comm_stream(context: *mut c_void) -> c_int {
 
 /// A device address that is not null.
 fn checked(what: &str, address: *mut c_void) -> Result<DeviceAddr, Failure> {
-    if address.is_null() {
-        return Err(Failure::refused(format!("{what} is NULL")));
-    }
+    check_not_null(what, address)?;
     Ok(device_address(address))
+}
+
+fn check_not_null(what: &str, address: *const c_void) -> Result<(), Failure> {
+    if address.is_null() { Err(Failure::refused(format!("{what} is NULL"))) } else { Ok(()) }
 }
 
 /// A device address as the client holds it.

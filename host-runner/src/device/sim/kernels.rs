@@ -31,7 +31,7 @@ use super::guarded_call::guarded;
 use super::kernel_hooks::{self, REGISTER_HOOKS_SYMBOL, RegisterHooks};
 use super::memory::{Access, DeviceMemory};
 use crate::device::image;
-use crate::device::{Holder, KernelError, MemoryError};
+use crate::device::{Holder, KernelError, MemoryError, Uploaded};
 use crate::registry::content::{ContentId, ContentIndex};
 
 mod user_code;
@@ -94,7 +94,7 @@ impl Kernels {
 
     /// Loads a kernel, or takes another reference to one with the same bytes.
     ///
-    /// Returns the address of its record in device memory.
+    /// Returns where its record is in device memory.
     ///
     /// # Errors
     ///
@@ -104,10 +104,10 @@ impl Kernels {
         &self,
         kernel: &CoreCallableView<'_>,
         memory: &DeviceMemory,
-    ) -> Result<DeviceAddr, KernelError> {
+    ) -> Result<Uploaded, KernelError> {
         let bytes = with_entry(kernel.blob, 0);
         let claim = match self.claim(&bytes)? {
-            Claimed::Loaded(record) => return Ok(record),
+            Claimed::Loaded(address) => return Ok(Uploaded { address, was_there: true }),
             Claimed::Place(claim) => claim,
         };
         image::check(kernel.binary, KERNEL_ENTRY_SYMBOL)?;
@@ -124,7 +124,7 @@ impl Kernels {
         if published.is_err() {
             give_up_record(memory, record);
         }
-        published.map(|()| record)
+        published.map(|()| Uploaded { address: record, was_there: false })
     }
 
     /// Takes a reference to what is loaded, or the place of what is not.

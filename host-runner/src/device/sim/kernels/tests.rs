@@ -18,7 +18,7 @@ fn load(
     binary: &[u8],
 ) -> Result<DeviceAddr, KernelError> {
     let blob = core_callable(binary);
-    kernels.load(&CoreCallableView::parse(&blob).unwrap(), memory)
+    kernels.load(&CoreCallableView::parse(&blob).unwrap(), memory).map(|uploaded| uploaded.address)
 }
 
 /// Takes the place of a kernel that nobody has loaded.
@@ -78,7 +78,7 @@ fn what_a_sender_claims_as_entry_is_not_believed() {
     let binary = cxx_bytes("claim", &kernel_source(5));
     let mut blob = core_callable(&binary);
     blob[72..80].copy_from_slice(&0xDEAD_BEEF_u64.to_ne_bytes());
-    let claimed = kernels.load(&CoreCallableView::parse(&blob).unwrap(), &memory).unwrap();
+    let claimed = kernels.load(&CoreCallableView::parse(&blob).unwrap(), &memory).unwrap().address;
     assert_eq!(call(&memory, claimed), 5);
     assert_eq!(load(&kernels, &memory, &binary).unwrap(), claimed);
 }

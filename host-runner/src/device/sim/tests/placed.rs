@@ -21,7 +21,7 @@ impl Placed {
     /// Puts kernels and image in place; nothing is loaded by the AICPU.
     pub(super) fn new<C: Chip>(device: &SimDevice<C>, id: i64, callable: &Callable) -> Self {
         let view = ChipCallableView::parse(callable.blob()).unwrap();
-        let load = |(func_id, kernel)| (func_id, device.load_kernel(&kernel).unwrap());
+        let load = |(func_id, kernel)| (func_id, device.load_kernel(&kernel).unwrap().address);
         let kernels = view.children().map(load).collect();
         let bytes = view.orchestration();
         let image = device.allocate(bytes.len(), Holder::Orchestration).unwrap();
