@@ -201,6 +201,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             Ok(RecordOperation::Run) => self.take_part_in_run(runtime, extension),
             Ok(RecordOperation::Load) => self.operate(runtime.body(), Self::load_into_slot),
             Ok(RecordOperation::Unload) => self.operate(runtime.body(), Self::unload_from_slot),
+            Ok(RecordOperation::RunGraph) => -StatusCode::OperationUnknown.code(),
             Err(unknown) => {
                 self.operate(runtime.body(), |_, _, faults| operation::refuse(faults, unknown))
             }

@@ -15,6 +15,8 @@ use protocol::{CoreType, FuncId, WireError};
 
 mod build;
 
+use crate::runtime_name::RuntimeName;
+
 pub use self::build::{CallableBuilder, CallableError, KernelImage};
 
 /// A callable that is ready to be registered.
@@ -27,6 +29,7 @@ pub struct Callable {
     name: String,
     blob: Vec<u8>,
     kernels: Vec<KernelName>,
+    runtime: RuntimeName,
 }
 
 /// What messages say about one kernel.
@@ -55,7 +58,7 @@ impl Callable {
     /// [`WireError`] with the part of the blob that is wrong.
     pub fn from_blob(blob: Vec<u8>) -> Result<Self, WireError> {
         let name = ChipCallableView::parse(&blob)?.entry_symbol().to_owned();
-        Ok(Self { name, blob, kernels: Vec::new() })
+        Ok(Self { name, blob, kernels: Vec::new(), runtime: RuntimeName::default() })
     }
 
     /// Takes a blob that a builder made of parts with these names.
@@ -65,6 +68,18 @@ impl Callable {
         blob: Vec<u8>,
     ) -> Result<Self, WireError> {
         Ok(Self { name, kernels, ..Self::from_blob(blob)? })
+    }
+
+    /// The same for another runtime than trb: the bytes do not say which they were built for.
+    #[must_use]
+    pub fn for_runtime(self, runtime: RuntimeName) -> Self {
+        Self { runtime, ..self }
+    }
+
+    /// The runtime that it is for.
+    #[must_use]
+    pub fn runtime(&self) -> RuntimeName {
+        self.runtime
     }
 
     /// The name in messages.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
-use protocol::{CallableId, DeviceAddr, RuntimeBody};
+use protocol::{CallableId, DeviceAddr, GraphRun, RuntimeBody};
 
 use crate::code_listing::CodeLister;
 
@@ -89,6 +89,15 @@ pub struct RingConfig {
     pub dep_pool: u64,
 }
 
+/// What a run carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// The orchestration that the run record names, on rings of these sizes (trb).
+    Orchestration(RingConfig),
+    /// A graph that is in device memory (hbg).
+    Graph(GraphRun),
+}
+
 /// How a run is to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Launch {
@@ -96,8 +105,8 @@ pub struct Launch {
     pub clusters: u32,
     /// AICPU threads to use, at least 1 and at most what the device has.
     pub aicpu_threads: u32,
-    /// Sizes of the rings.
-    pub rings: RingConfig,
+    /// What to carry out.
+    pub work: Work,
     /// How long no task may make progress; zero is the executor's default.
     pub stall_timeout: Duration,
     /// How long the run may take.

@@ -58,6 +58,8 @@ pub mod device;
 #[cfg(not(loom))]
 pub mod float16;
 #[cfg(not(loom))]
+pub mod graph;
+#[cfg(not(loom))]
 pub mod image_cache;
 #[cfg(not(loom))]
 pub mod inspect;
@@ -77,6 +79,8 @@ pub mod registry;
 pub mod run;
 #[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
 mod run_queue;
+#[cfg(not(loom))]
+pub mod runtime_name;
 #[cfg(not(loom))]
 pub mod source_file;
 #[cfg(all(test, not(loom)))]

@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::arguments::TensorSet;
-use crate::device::{DeviceFacts, Launch, RingConfig};
+use crate::device::{DeviceFacts, Launch, RingConfig, Work};
 use crate::registry::{Placement, Registration};
 
 mod error;
@@ -87,11 +87,11 @@ impl RunConfig {
         Ok(())
     }
 
-    fn launch(&self, rings: RingConfig) -> Launch {
+    fn launch(&self, work: Work) -> Launch {
         Launch {
             clusters: self.block_dim,
             aicpu_threads: self.aicpu_threads,
-            rings,
+            work,
             stall_timeout: match self.stall_timeout {
                 Duration::ZERO => self.timeout - self.timeout / 8,
                 given => given,
@@ -123,7 +123,8 @@ impl Call<'_> {
         let mut buffers = self.placement.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = *arguments.record();
         staging::stage(on, self.callable, &mut buffers, arguments, &mut record)?;
-        let outcome = on.device().run(&self.config.launch(self.rings), &mut |body| {
+        let work = Work::Orchestration(self.rings);
+        let outcome = on.device().run(&self.config.launch(work), &mut |body| {
             if on.rebind(self.placement.identity()) {
                 self.placement.bind(body);
             }

@@ -23,6 +23,7 @@ pub mod callable;
 pub mod chip;
 pub mod comm;
 pub mod dispatch;
+pub mod graph;
 pub mod handshake;
 pub mod ids;
 pub mod kernel_args;
@@ -52,6 +53,10 @@ pub use comm::{CommContext, MAX_RANKS};
 pub use dispatch::{
     AsyncCtx, AsyncEngine, CompletionType, DeferredCompletionEntry, DeferredCompletionIngress,
     DispatchPayload, GlobalContext, LocalContext, SdmaEventRecord,
+};
+pub use graph::{
+    GRAPH_SHAPES, GRAPH_TASK_ARGS, GraphHeader, GraphLayout, GraphPatch, GraphRun, GraphTask,
+    GraphView, WorkspaceLayout, WorkspaceState,
 };
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};

@@ -159,6 +159,9 @@ status_codes! {
     OperationUnknown = 217, "OPERATION_UNKNOWN",
         "the record asks for an operation that the executor does not know",
         "build host and executor from the same version";
+    GraphInvalid = 218, "GRAPH_INVALID",
+        "the graph that the host handed over, its patches or its workspace make no sense",
+        "build host and executor from the same version; nothing else may write to its memory";
 }
 
 impl StatusCode {
@@ -194,7 +197,7 @@ mod tests {
     fn codes_are_frozen() {
         let codes: std::vec::Vec<i32> =
             StatusCode::ALL.iter().map(|status| status.code()).collect();
-        let expected: std::vec::Vec<i32> = (0..=9).chain(100..=103).chain(200..=217).collect();
+        let expected: std::vec::Vec<i32> = (0..=9).chain(100..=103).chain(200..=218).collect();
         assert_eq!(codes, expected);
         assert_eq!(StatusCode::ExplicitFatal.code(), 9);
         assert_eq!(StatusCode::AsyncRegistrationFailed.code(), 103);
@@ -209,7 +212,7 @@ mod tests {
             assert_eq!(StatusCode::from_code(status.code()), Some(status));
             assert_eq!(StatusCode::from_code(-status.code()), Some(status));
         }
-        for unknown in [10, 99, 104, 199, 218, -10, i32::MAX, i32::MIN] {
+        for unknown in [10, 99, 104, 199, 219, -10, i32::MAX, i32::MIN] {
             assert_eq!(StatusCode::from_code(unknown), None, "{unknown}");
         }
     }

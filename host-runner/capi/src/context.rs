@@ -24,7 +24,7 @@ use protocol::{CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLA
 use crate::failure::Failure;
 use crate::submission::Submission;
 use crate::tensors::{ClientArguments, CopyRule};
-use crate::variant::{Runtime, Variant};
+use crate::variant::{RuntimeName, Variant};
 
 mod report;
 mod windows;
@@ -262,8 +262,8 @@ impl Context {
     /// Whether callables of this library can be prepared and run.
     fn check_supported(&self) -> Result<(), Failure> {
         match self.variant.runtime {
-            Runtime::Trb => Ok(()),
-            Runtime::Hbg => Err(Failure::not_supported(format!(
+            RuntimeName::Trb => Ok(()),
+            RuntimeName::Hbg => Err(Failure::not_supported(format!(
                 "{}: graphs that the host builds are not supported yet; use the library of trb",
                 self.variant
             ))),

@@ -132,12 +132,12 @@ fn note(failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::variant::{Runtime, Variant};
+    use crate::variant::{RuntimeName, Variant};
     use host_runner::worker::PlatformName;
 
     #[test]
     fn a_panic_in_a_call_becomes_its_failure_value_and_a_text() {
-        let variant = Variant { platform: PlatformName::A2a3Sim, runtime: Runtime::Trb };
+        let variant = Variant { platform: PlatformName::A2a3Sim, runtime: RuntimeName::Trb };
         let context = CONTEXTS.publish(std::sync::Arc::new(Context::new(variant)));
         let code: c_int = with_context(context, |_| panic!("injected {}", 7));
         assert_eq!(code, -1);

@@ -86,12 +86,12 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::variant::{Runtime, Variant};
+    use crate::variant::{RuntimeName, Variant};
     use host_runner::worker::PlatformName;
 
     #[test]
     fn a_handle_names_its_context_until_it_is_withdrawn_and_not_after() {
-        let variant = Variant { platform: PlatformName::A5Sim, runtime: Runtime::Hbg };
+        let variant = Variant { platform: PlatformName::A5Sim, runtime: RuntimeName::Hbg };
         let publish = || CONTEXTS.publish(Arc::new(Context::new(variant)));
         let (first, second) = (publish(), publish());
         let find = |handle| CONTEXTS.find(handle);

@@ -9,7 +9,7 @@ macro_rules! library {
     ($platform:ident, $runtime:ident) => {
         const VARIANT: $crate::variant::Variant = $crate::variant::Variant {
             platform: $crate::variant::PlatformName::$platform,
-            runtime: $crate::variant::Runtime::$runtime,
+            runtime: $crate::variant::RuntimeName::$runtime,
         };
 
         use std::ffi::{c_char, c_int, c_void};

@@ -2,17 +2,9 @@
 
 use std::fmt;
 
+pub use host_runner::runtime_name::RuntimeName;
 pub use host_runner::worker::PlatformName;
 use protocol::{A2a3, A5, Chip, ChipName};
-
-/// Who builds the graph of tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
-    /// tensormap_and_ringbuffer: the orchestration runs on the AICPU.
-    Trb,
-    /// host_build_graph: the orchestration runs on the host.
-    Hbg,
-}
 
 /// One of the libraries (spec callable, glossary).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +12,7 @@ pub struct Variant {
     /// The device.
     pub platform: PlatformName,
     /// The runtime.
-    pub runtime: Runtime,
+    pub runtime: RuntimeName,
 }
 
 impl Variant {
@@ -41,15 +33,6 @@ impl Variant {
     }
 }
 
-impl fmt::Display for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Trb => "trb",
-            Self::Hbg => "hbg",
-        })
-    }
-}
-
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.platform, self.runtime)
@@ -63,7 +46,7 @@ mod tests {
     #[test]
     fn run_records_have_the_sizes_of_the_reference() {
         let of = |platform| {
-            let variant = Variant { platform, runtime: Runtime::Trb };
+            let variant = Variant { platform, runtime: RuntimeName::Trb };
             (variant.run_record_bytes(), variant.run_record_align(), variant.to_string())
         };
         assert_eq!(of(PlatformName::A2a3Sim), (22400, 64, String::from("a2a3sim/trb")));

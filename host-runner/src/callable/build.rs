@@ -22,6 +22,7 @@ use protocol::{
 use zerocopy::IntoBytes as _;
 
 use super::{Callable, KernelName};
+use crate::runtime_name::RuntimeName;
 
 /// One kernel to pack.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,6 +97,7 @@ pub struct CallableBuilder {
     config: String,
     signature: Vec<ArgDirection>,
     kernels: Vec<KernelImage>,
+    runtime: RuntimeName,
 }
 
 impl CallableBuilder {
@@ -108,6 +110,7 @@ impl CallableBuilder {
             config: String::new(),
             signature: Vec::new(),
             kernels: Vec::new(),
+            runtime: RuntimeName::default(),
         }
     }
 
@@ -115,6 +118,13 @@ impl CallableBuilder {
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the runtime that it is for; without one, it is trb.
+    #[must_use]
+    pub fn runtime(mut self, runtime: RuntimeName) -> Self {
+        self.runtime = runtime;
         self
     }
 
@@ -178,7 +188,7 @@ impl CallableBuilder {
             core_type: kernel.core_type,
             name: kernel.name,
         });
-        Ok(Callable { name, kernels: kernels.collect(), blob })
+        Ok(Callable { name, kernels: kernels.collect(), blob, runtime: self.runtime })
     }
 
     /// Checks that there is code, and that each func id names one kernel.

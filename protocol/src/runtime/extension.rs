@@ -35,6 +35,9 @@ wire_enum! {
         Load = 1 => "LOAD",
         /// Unload the orchestration of `active_callable_id`, and nothing else.
         Unload = 2 => "UNLOAD",
+        /// Run the graph that the record names ([`GraphRun`](crate::GraphRun)): the callable has its
+        /// kernels on the device, and its orchestration on the host.
+        RunGraph = 3 => "RUN_GRAPH",
     }
 }
 
@@ -148,7 +151,8 @@ mod tests {
         let of = |operation| RuntimeExtension { operation, ..sample() }.operation();
         assert_eq!(of(1), Ok(RecordOperation::Load));
         assert_eq!(of(2), Ok(RecordOperation::Unload));
-        for unknown in [3, 0x100, u16::MAX] {
+        assert_eq!(of(3), Ok(RecordOperation::RunGraph));
+        for unknown in [4, 0x100, u16::MAX] {
             let error = UnknownValue { what: "RecordOperation", value: i64::from(unknown) };
             assert_eq!(of(unknown), Err(error));
         }

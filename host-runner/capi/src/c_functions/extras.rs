@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::guard::{call, last_of_thread, with_context};
 use crate::handles::CONTEXTS;
 use crate::tensors::CopyRule;
-use crate::variant::{Runtime, Variant};
+use crate::variant::{RuntimeName, Variant};
 
 /// The version in the prefix of these functions.
 pub const ABI_VERSION: u32 = 1;
@@ -30,8 +30,8 @@ pub const CAPABILITY_SUBMIT: u64 = 1 << 3;
 /// `simpler_rs_v1_capabilities`.
 pub fn capabilities(variant: Variant) -> u64 {
     let run = match variant.runtime {
-        Runtime::Trb => CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_SUBMIT,
-        Runtime::Hbg => 0,
+        RuntimeName::Trb => CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_SUBMIT,
+        RuntimeName::Hbg => 0,
     };
     run | CAPABILITY_REPORTS
 }

@@ -3,7 +3,7 @@
 use super::*;
 use host_runner::worker::PlatformName;
 
-fn context(runtime: Runtime) -> Context {
+fn context(runtime: RuntimeName) -> Context {
     Context::new(Variant { platform: PlatformName::A2a3Sim, runtime })
 }
 
@@ -13,7 +13,7 @@ fn no_blob() -> Result<Callable, Failure> {
 
 #[test]
 fn without_a_device_only_what_needs_none_works() {
-    let context = context(Runtime::Trb);
+    let context = context(RuntimeName::Trb);
     assert!(context.allocate(1).is_err() && context.prepare(0, no_blob).is_err());
     let text = context.prepare(0, no_blob).unwrap_err().text;
     assert!(text.contains("simpler_init"), "{text}");
@@ -24,7 +24,7 @@ fn without_a_device_only_what_needs_none_works() {
 
 #[test]
 fn a_context_stays_with_its_device_until_it_is_finalized() {
-    let context = context(Runtime::Trb);
+    let context = context(RuntimeName::Trb);
     assert!(context.init(-1).is_err());
     assert_eq!((context.init(3), context.init(3)), (Ok(()), Ok(())));
     assert!(context.init(4).unwrap_err().text.contains("device 3"));
@@ -44,7 +44,7 @@ fn a_context_stays_with_its_device_until_it_is_finalized() {
 
 #[test]
 fn an_id_is_free_again_when_preparing_it_fails_or_panics() {
-    let context = context(Runtime::Trb);
+    let context = context(RuntimeName::Trb);
     context.init(0).unwrap();
     for cid in [-1, 64, c_int::MIN, c_int::MAX] {
         assert!(context.prepare(cid, no_blob).unwrap_err().text.contains("0..64"));
@@ -59,7 +59,7 @@ fn an_id_is_free_again_when_preparing_it_fails_or_panics() {
 
 #[test]
 fn what_hbg_does_not_do_yet_has_a_number_of_its_own() {
-    let context = context(Runtime::Hbg);
+    let context = context(RuntimeName::Hbg);
     context.init(0).unwrap();
     let refused = context.prepare(0, no_blob).unwrap_err();
     assert_eq!(refused.code, crate::failure::NOT_SUPPORTED);

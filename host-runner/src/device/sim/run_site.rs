@@ -4,13 +4,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use protocol::{Chip, HandshakeRecord, RuntimeBody, RuntimeRecord};
+use protocol::{Chip, HandshakeRecord, RecordOperation, RuntimeBody, RuntimeRecord};
 use zerocopy::FromZeros;
 
 use super::core::identity;
 use super::engine::SimExecutor;
 use super::memory::{Arenas, Ledger};
-use crate::device::{DeviceError, Launch, MemoryError, RingConfig};
+use crate::device::{DeviceError, Launch, MemoryError, RingConfig, Work};
 
 /// What a run has for itself.
 pub struct RunSite<C: Chip> {
@@ -39,30 +39,22 @@ impl<C: Chip> RunSite<C> {
     ///
     /// [`DeviceError::Rings`] and [`DeviceError::Memory`].
     pub fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
-        let rings = launch.rings;
-        let RingConfig { task_window, dep_pool, .. } = rings;
-        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
-            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
-        let heap = match rings.heap_bytes {
-            0 => protocol::HEAP_BYTES_DEFAULT,
-            bytes => bytes,
+        let operation = match &launch.work {
+            Work::Orchestration(rings) => {
+                self.prepare_rings(*rings)?;
+                RecordOperation::Run
+            }
+            Work::Graph(graph) => {
+                graph.write_to(self.record.body_mut());
+                RecordOperation::RunGraph
+            }
         };
-        let size = |bytes: u64| {
-            usize::try_from(bytes).map_err(|_| MemoryError::Exhausted { bytes: usize::MAX })
-        };
-        let arenas = self.arenas.prepare(size(region)?, size(heap)?)?;
-
         let clusters = launch.clusters as usize;
         let body = self.record.body_mut();
         // CAST: a chip has at most a few hundred cores and a handful of threads.
         body.worker_count = launch.clusters as i32 * 3;
         body.sche_cpu_num = launch.aicpu_threads as i32;
-        body.task_window_size = task_window;
-        body.heap_size = rings.heap_bytes;
-        body.dep_pool_size = dep_pool;
-        body.gm_sm_ptr = arenas.shared;
-        body.gm_heap_ptr = arenas.heap;
-        body.extension.region_generation = arenas.generation;
+        body.extension.operation = operation.raw();
         self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
         body.extension.run_number = self.number.get();
         // CAST: 2^64 microseconds are more than half a million years.
@@ -76,6 +68,30 @@ impl<C: Chip> RunSite<C> {
                 handshake.core_type().store(identity.kind as i32, Ordering::Relaxed);
             }
         }
+        Ok(())
+    }
+
+    /// Makes the arenas that rings need.
+    fn prepare_rings(&mut self, rings: RingConfig) -> Result<(), DeviceError> {
+        let RingConfig { task_window, dep_pool, .. } = rings;
+        let region = SimExecutor::<C>::region_bytes(task_window, dep_pool)
+            .ok_or(DeviceError::Rings { task_window, dep_pool })?;
+        let heap = match rings.heap_bytes {
+            0 => protocol::HEAP_BYTES_DEFAULT,
+            bytes => bytes,
+        };
+        let size = |bytes: u64| {
+            usize::try_from(bytes).map_err(|_| MemoryError::Exhausted { bytes: usize::MAX })
+        };
+        let arenas = self.arenas.prepare(size(region)?, size(heap)?)?;
+
+        let body = self.record.body_mut();
+        body.task_window_size = task_window;
+        body.heap_size = rings.heap_bytes;
+        body.dep_pool_size = dep_pool;
+        body.gm_sm_ptr = arenas.shared;
+        body.gm_heap_ptr = arenas.heap;
+        body.extension.region_generation = arenas.generation;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicI32;
 use protocol::{A2a3, A5, StatusCode};
 
 use super::*;
-use crate::device::RingConfig;
+use crate::device::{RingConfig, Work};
 use crate::test_callables::{callable, kernel, orchestration, store_kernel};
 use placed::{Placed, int_at};
 
@@ -21,7 +21,7 @@ fn launch() -> Launch {
     Launch {
         clusters: 1,
         aicpu_threads: 1,
-        rings: RINGS,
+        work: Work::Orchestration(RINGS),
         stall_timeout: Duration::ZERO,
         timeout: Duration::from_secs(20),
         grace: Duration::from_secs(5),
@@ -134,9 +134,9 @@ fn launches_that_no_device_can_carry_out_are_refused() {
     check(Launch { aicpu_threads: 0, ..launch() }, "0 AICPU threads");
     check(Launch { aicpu_threads: 5, ..launch() }, "1 to 4");
     let rings = RingConfig { task_window: 12, ..RINGS };
-    check(Launch { rings, ..launch() }, "window of 12");
+    check(Launch { work: Work::Orchestration(rings), ..launch() }, "window of 12");
     let rings = RingConfig { heap_bytes: u64::MAX, ..RINGS };
-    check(Launch { rings, ..launch() }, "no device memory");
+    check(Launch { work: Work::Orchestration(rings), ..launch() }, "no device memory");
 }
 
 #[test]

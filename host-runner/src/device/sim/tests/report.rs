@@ -67,7 +67,12 @@ fn other_ring_sizes_replace_the_arenas_in_the_books() {
     let device = SimDevice::<A2a3>::open().unwrap();
     let reserved = |heap_bytes| {
         let rings = RingConfig { heap_bytes, ..RINGS };
-        device.run(&Launch { rings, ..launch() }, &mut |_| {}).unwrap();
+        device
+            .run(
+                &Launch { work: crate::device::Work::Orchestration(rings), ..launch() },
+                &mut |_| {},
+            )
+            .unwrap();
         assert_eq!(device.memory_report().of(Holder::RunArena).unwrap().allocations, 2);
         device.memory_report().arena_reserved_bytes
     };
