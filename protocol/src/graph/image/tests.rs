@@ -1,3 +1,5 @@
+//! An image by hand, and every number of it that leads astray.
+
 use std::vec::Vec;
 
 use super::*;
