@@ -2,6 +2,7 @@
 
 use protocol::graph::image::{GRAPH_EDGES_MAX, GRAPH_TASKS_MAX};
 use protocol::{CoreType, FuncId, GRAPH_TASK_ARGS, MAX_FUNC_IDS};
+use zerocopy::{Immutable, IntoBytes};
 
 use super::GraphError;
 
@@ -10,7 +11,7 @@ use super::GraphError;
 pub struct KernelSet([u64; MAX_FUNC_IDS / 64]);
 
 /// What a task is, apart from its arguments' values: part of the structure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct TaskKind {
     pub(crate) func_id: u16,
@@ -19,7 +20,7 @@ pub(crate) struct TaskKind {
 }
 
 /// An edge: `to` waits for `from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct Edge {
     pub(crate) from: u32,

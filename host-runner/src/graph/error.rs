@@ -52,6 +52,9 @@ pub enum GraphError {
         /// Tasks so far.
         tasks: usize,
     },
+    /// A graph without tasks. It can be built, but there is nothing to run.
+    #[error("the graph has no task, so that there is nothing to run; add one")]
+    Empty,
     /// Tasks that wait for each other.
     #[error("{}", show_cycle(tasks, *length))]
     Cycle {
@@ -67,7 +70,9 @@ fn show_cycle(tasks: &[u32], length: usize) -> String {
     let names: Vec<String> = tasks.iter().map(u32::to_string).collect();
     let shown = names.join(" → ");
     let first = names.first().map(String::as_str).unwrap_or_default();
-    if length > tasks.len() {
+    if length == 1 {
+        format!("task {first} waits for itself; take the edge away")
+    } else if length > tasks.len() {
         let more = length - tasks.len();
         format!("{length} tasks wait for each other: {shown} → … ({more} more) → {first}")
     } else {
