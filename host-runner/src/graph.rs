@@ -15,6 +15,7 @@
 //! | `known` | a finished graph: its image, and what changes in it from run to run |
 //! | `cycle` | the check that it can run to its end |
 //! | `difference` | in what two graphs differ |
+//! | `tensor_infos` | what the orchestration says of its tasks' tensors |
 
 pub mod builder;
 mod cycle;
@@ -22,6 +23,9 @@ pub mod difference;
 pub mod error;
 pub mod known;
 pub mod structure;
+mod tensor_infos;
+#[cfg(test)]
+mod test_graphs;
 
 pub use builder::{GraphBuilder, KernelSet};
 pub use difference::GraphDifference;

@@ -83,3 +83,6 @@ fn find(waiting: &[u32], edges: &[Edge]) -> Option<Vec<u32>> {
     cycle.rotate_left(lowest);
     Some(cycle)
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,88 @@ impl std::error::Error for GraphDifference {}
 fn core_name(core_type: u8) -> &'static str {
     CoreType::try_from(i32::from(core_type)).map_or("no core", CoreType::name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::KnownGraph;
+    use crate::graph::test_graphs::Plan;
+
+    fn plan() -> Plan {
+        let tasks = vec![(vec![1, 2], 0, 0), (vec![3], 7, 1), (vec![], 1023, 1)];
+        Plan { tasks, edges: vec![(0, 1), (2, 1)] }
+    }
+
+    /// What is said of the plan after the change.
+    fn first(change: impl Fn(&mut Plan)) -> Option<(GraphDifference, String)> {
+        let graph = KnownGraph::of(&plan().build()).unwrap();
+        let mut new = plan();
+        change(&mut new);
+        let difference = graph.first_difference(&new.build());
+        difference.map(|difference| (difference, difference.to_string()))
+    }
+
+    #[test]
+    fn values_are_no_difference() {
+        assert_eq!(first(|_| ()), None);
+        assert_eq!(first(|plan| *plan = plan.with_words(&[7, 8, 9])), None);
+    }
+
+    #[test]
+    fn each_change_is_named_with_what_was_and_what_is() {
+        let is = |difference, text: &str| Some((difference, text.to_owned()));
+        assert_eq!(
+            first(|plan| plan.tasks.push((vec![], 0, 0))),
+            is(
+                GraphDifference::TaskCount { known: 3, new: 4 },
+                "the graph has 4 tasks, the known one has 3"
+            )
+        );
+        assert_eq!(
+            first(|plan| plan.tasks[1].1 = 0),
+            is(
+                GraphDifference::Kernel { task: 1, known: 7, new: 0 },
+                "task 1 runs func id 0, in the known graph 7"
+            )
+        );
+        assert_eq!(
+            first(|plan| plan.tasks[1].2 = 0),
+            is(
+                GraphDifference::CoreType { task: 1, known: 1, new: 0 },
+                "task 1 runs on AIC, in the known graph on AIV"
+            )
+        );
+        assert_eq!(
+            first(|plan| plan.tasks[0].0.truncate(1)),
+            is(
+                GraphDifference::ArgumentCount { task: 0, known: 2, new: 1 },
+                "task 0 has 1 arguments, in the known graph 2"
+            )
+        );
+        assert_eq!(
+            first(|plan| plan.edges.truncate(1)),
+            is(
+                GraphDifference::EdgeCount { known: 2, new: 1 },
+                "the graph has 1 edges, the known one has 2"
+            )
+        );
+        assert_eq!(
+            first(|plan| plan.edges[1] = (2, 0)),
+            is(
+                GraphDifference::Edge { index: 1, known: (2, 1), new: (2, 0) },
+                "edge 1 leads from task 2 to task 0, in the known graph from task 2 to task 1"
+            )
+        );
+    }
+
+    #[test]
+    fn the_first_of_several_is_named() {
+        let change = |plan: &mut Plan| {
+            plan.edges.clear();
+            plan.tasks[2].1 = 7;
+            plan.tasks[1].0.clear();
+        };
+        let (difference, _) = first(change).unwrap();
+        assert_eq!(difference, GraphDifference::ArgumentCount { task: 1, known: 1, new: 0 });
+    }
+}

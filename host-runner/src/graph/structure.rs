@@ -55,3 +55,40 @@ impl GraphBuilder {
         StructureHash::of(&self.tasks, &self.edges)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::test_graphs::{Plan, empty};
+
+    #[test]
+    fn the_hash_is_the_published_one_of_the_bytes_in_order() {
+        let mut graph = Plan::bare(2, &[(1, 0)]).build();
+        // Two tasks with func id 7 on core type 1, and the edge.
+        let bytes = [2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 1, 7, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+        let expected = twox_hash::XxHash3_128::oneshot(&bytes);
+        let hash = graph.structure();
+        assert_eq!(hash.0, expected);
+        assert_eq!(hash.to_string(), format!("{expected:032x}"));
+        assert!(hash.to_string().starts_with(&format!("{:016x}", hash.prefix())));
+        graph.clear();
+        assert_eq!(graph.structure(), empty().structure());
+    }
+
+    #[test]
+    fn the_order_of_edges_counts() {
+        let one = Plan::bare(3, &[(0, 1), (0, 2)]).build();
+        let other = Plan::bare(3, &[(0, 2), (0, 1)]).build();
+        assert_ne!(one.structure(), other.structure());
+    }
+
+    #[test]
+    fn an_edge_is_not_taken_for_two_tasks() {
+        // The edge's bytes are those of two tasks: func id 7 on core type 1 is 0x0100_0007.
+        let tasks = StructureHash::of(&[KIND; 4], &[]);
+        let edges = StructureHash::of(&[KIND; 2], &[Edge { from: 0x0100_0007, to: 0x0100_0007 }]);
+        assert_ne!(tasks, edges);
+    }
+
+    const KIND: TaskKind = TaskKind { func_id: 7, arg_count: 0, core_type: 1 };
+}
