@@ -112,9 +112,18 @@ impl KnownGraph {
         builder: &GraphBuilder,
         patches: &mut Vec<GraphPatch>,
     ) -> Result<usize, GraphDifference> {
-        if let Some(difference) = self.first_difference(builder) {
-            return Err(difference);
+        match self.first_difference(builder) {
+            Some(difference) => Err(difference),
+            None => Ok(self.renew(builder, patches)),
         }
+    }
+
+    /// The same for a builder that is known to have the same structure.
+    pub(crate) fn renew(
+        &mut self,
+        builder: &GraphBuilder,
+        patches: &mut Vec<GraphPatch>,
+    ) -> usize {
         patches.clear();
         let mut first = 0;
         let new = builder.args.chunks(COMPARED_WORDS);
@@ -133,7 +142,7 @@ impl KnownGraph {
             // CAST: at most `COMPARED_WORDS`.
             first += new.len() as u32;
         }
-        Ok(patches.len())
+        patches.len()
     }
 
     /// Under what its structure is looked for.

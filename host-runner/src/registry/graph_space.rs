@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::graph::WorkspaceLayout;
-use protocol::{CallableId, GraphHeader, GraphPatch, GraphRun};
+use protocol::{CallableId, GraphPatch, GraphRun};
 use zerocopy::IntoBytes as _;
 
 use super::open_device::OpenDevice;
@@ -129,7 +129,7 @@ impl GraphSpace {
             image_bytes: kept.image_bytes as u64,
             number: kept.number,
             workspace: kept.workspace.address(),
-            workspace_bytes: WorkspaceLayout::of(kept.task_count()).total,
+            workspace_bytes: workspace_bytes(&kept.known) as u64,
             patches: if patches == 0 { Default::default() } else { self.patch_buffer.address() },
             patch_count: patches as u64,
         };
@@ -146,11 +146,11 @@ impl GraphSpace {
     /// patches the run has to apply.
     fn renew(&mut self, on: &OpenDevice, index: usize) -> Result<(usize, usize), MemoryError> {
         let kept = &mut self.kept[index];
-        kept.known.patches(&self.builder, &mut self.patches);
+        kept.known.renew(&self.builder, &mut self.patches);
         // Until the device has them, it does not have what is known here.
         let copied = if self.patches.len() * WORDS_PER_PATCH > self.builder.args.len() {
             let args = self.builder.args.as_bytes();
-            let at = kept.header().layout().args.start;
+            let at = kept.known.layout().args.start;
             on.device().copy_in(kept.image.address_at(at), args).map(|()| (args.len(), 0))
         } else if self.patches.is_empty() {
             Ok((0, 0))
@@ -171,10 +171,8 @@ impl GraphSpace {
     fn add(&mut self, on: &OpenDevice) -> Result<usize, GraphRefusal> {
         let known = KnownGraph::of(&self.builder).map_err(GraphRefusal::Graph)?;
         let number = next_number();
-        self.image.clear();
         known.write_image(number, &mut self.image);
-        let tasks = u32::try_from(self.builder.task_count()).unwrap_or(u32::MAX);
-        let workspace_bytes = WorkspaceLayout::of(tasks).total as usize;
+        let workspace_bytes = workspace_bytes(&known);
         self.make_room(on, self.image.len() + workspace_bytes);
         let holder = Holder::Graphs(self.id);
         let mut kept = KeptGraph {
@@ -230,14 +228,6 @@ impl GraphSpace {
 }
 
 impl KeptGraph {
-    fn header(&self) -> GraphHeader {
-        self.known.header()
-    }
-
-    fn task_count(&self) -> u32 {
-        self.header().task_count
-    }
-
     /// Bytes that it has on the device.
     fn bytes(&self) -> usize {
         self.image.capacity() + self.workspace.capacity()
@@ -247,6 +237,12 @@ impl KeptGraph {
         self.image.give_back(on);
         self.workspace.give_back(on);
     }
+}
+
+/// Bytes that the AICPU needs to count in for a graph.
+fn workspace_bytes(known: &KnownGraph) -> usize {
+    // CAST: (both) a graph has at most 2^24 tasks; usize is 64 bits on the supported targets.
+    WorkspaceLayout::of(known.task_count() as u32).total as usize
 }
 
 /// A number that no other image of this process has.
