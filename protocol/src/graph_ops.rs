@@ -5,6 +5,7 @@
 //! orchestration writes neither.
 
 use crate::layout::layout;
+use crate::tensor_info::TensorInfo;
 use core::ffi::c_void;
 
 /// The runtime object as orchestrations see it.
@@ -28,11 +29,10 @@ layout! {
 #[derive(Clone, Copy, Debug)]
 pub struct OrchestrationRuntimeOps {
     /// Adds a task: arguments, their number, func id, core type. Returns its number, or -1.
-    pub add_task:
-        unsafe extern "C" fn(*mut OrchestrationRuntime, *mut u64, i32, i32, i32) -> i32,
-    /// Says what a task's tensors look like: task, `TensorInfo` records, their number. Returns 0 or -1.
+    pub add_task: unsafe extern "C" fn(*mut OrchestrationRuntime, *mut u64, i32, i32, i32) -> i32,
+    /// Says what a task's tensors look like: task, records, their number. Returns 0 or -1.
     pub set_tensor_info_to_task:
-        unsafe extern "C" fn(*mut OrchestrationRuntime, i32, *const c_void, i32) -> i32,
+        unsafe extern "C" fn(*mut OrchestrationRuntime, i32, *const TensorInfo, i32) -> i32,
     /// Has the second task wait for the first.
     pub add_successor: unsafe extern "C" fn(*mut OrchestrationRuntime, i32, i32),
     /// Marks an output: host memory, device memory, size.
@@ -47,12 +47,8 @@ pub struct OrchestrationRuntimeOps {
     /// Gives device memory back before the run ends.
     pub device_free: unsafe extern "C" fn(*mut OrchestrationRuntime, *mut c_void),
     /// Copies to the device: device memory, host memory, size. Returns 0 or -1.
-    pub copy_to_device: unsafe extern "C" fn(
-        *mut OrchestrationRuntime,
-        *mut c_void,
-        *const c_void,
-        usize,
-    ) -> i32,
+    pub copy_to_device:
+        unsafe extern "C" fn(*mut OrchestrationRuntime, *mut c_void, *const c_void, usize) -> i32,
 }
 
 layout! {

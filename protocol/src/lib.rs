@@ -40,6 +40,7 @@ pub mod status;
 pub mod submit;
 pub mod task_args;
 pub mod tensor;
+pub mod tensor_info;
 pub mod wire;
 pub mod wire_enum;
 
@@ -112,5 +113,6 @@ pub use submit::{
 };
 pub use task_args::{ArgDirection, ArgTag, ArgsError, ChipStorageTaskArgs};
 pub use tensor::{BufferHandle, ContinuousTensor, DataType, Tensor, TensorCreateInfo, TensorError};
+pub use tensor_info::{TensorAllocationInfo, TensorInfo};
 pub use wire::WireError;
 pub use wire_enum::UnknownValue;

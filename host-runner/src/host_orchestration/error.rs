@@ -142,24 +142,6 @@ pub enum CallFault {
         /// Bytes.
         bytes: usize,
     },
-    /// A task that there is not.
-    #[error("task {task} has not been added; there are {tasks}")]
-    UnknownTask {
-        /// As given.
-        task: i32,
-        /// Tasks so far.
-        tasks: usize,
-    },
-    /// More tensors than a task can have, or a negative number of them.
-    #[error("task {task} is said to have {have} tensors; a task has 0 to {limit}")]
-    TensorCount {
-        /// The task.
-        task: i32,
-        /// As given.
-        have: i32,
-        /// How many it can have.
-        limit: usize,
-    },
     /// Another runtime object than the entry got.
     #[error("the runtime is not the one that the entry got as its first argument")]
     OtherRuntime,

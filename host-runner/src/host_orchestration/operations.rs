@@ -12,10 +12,14 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use protocol::{DeviceAddr, GRAPH_TASK_ARGS, OrchestrationRuntime, OrchestrationRuntimeOps};
+use protocol::{
+    DeviceAddr, GRAPH_TASK_ARGS, OrchestrationRuntime, OrchestrationRuntimeOps, TensorInfo,
+};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::session::Session;
 use super::{CallError, CallFault, listing, strays};
+use crate::graph::GraphError;
 
 /// The table that every runtime object points to.
 pub(super) static OPERATIONS: OrchestrationRuntimeOps = OrchestrationRuntimeOps {
@@ -122,17 +126,8 @@ unsafe extern "C" fn add_task(
         let mut words = [0; GRAPH_TASK_ARGS];
         let used = usize::try_from(count).ok().and_then(|count| words.get_mut(..count));
         let used = used.ok_or_else(|| session.argument_count(count))?;
-        if !used.is_empty() {
-            let bytes = size_of_val(used);
-            if args.is_null() {
-                return Err(CallFault::Null { what: "the argument array", bytes });
-            }
-            // SAFETY: the caller's promise; as bytes, since nobody has said that they are aligned.
-            unsafe {
-                let from = args.cast::<u8>().cast_const();
-                ptr::copy_nonoverlapping(from, used.as_mut_ptr().cast::<u8>(), bytes);
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { fill("the argument array", args.cast_const(), used) }?;
         session.add_task(used, func_id, core_type)
     })
 }
@@ -145,17 +140,19 @@ unsafe extern "C" fn add_task(
 unsafe extern "C" fn set_tensor_info_to_task(
     runtime: *mut OrchestrationRuntime,
     task: i32,
-    infos: *const c_void,
+    infos: *const TensorInfo,
     count: i32,
 ) -> i32 {
     const CALL: &str = "set_tensor_info_to_task";
     operate(runtime, CALL, -1, |session| {
-        let checked = session.check_tensor_info(task, count).and_then(|count| {
-            let bytes = 64 * count;
-            let null = count > 0 && infos.is_null();
-            if null { Err(CallFault::Null { what: "the array", bytes }) } else { Ok(()) }
+        let mut records = [TensorInfo::default(); GRAPH_TASK_ARGS];
+        let used = usize::try_from(count).ok().and_then(|count| records.get_mut(..count));
+        let said = used.ok_or_else(|| tensor_count(task, count)).and_then(|used| {
+            // SAFETY: the caller's promise.
+            unsafe { fill("the array of records", infos, used) }?;
+            Ok(session.builder.set_tensor_info(task, used)?)
         });
-        Ok(match checked {
+        Ok(match said {
             Ok(()) => 0,
             Err(cause) => {
                 session.mention(CALL, cause);
@@ -163,6 +160,32 @@ unsafe extern "C" fn set_tensor_info_to_task(
             }
         })
     })
+}
+
+/// Why a task cannot have this number of tensors.
+fn tensor_count(task: i32, have: i32) -> CallFault {
+    GraphError::TensorInfoCount { task, have: have.into(), limit: GRAPH_TASK_ARGS }.into()
+}
+
+/// Fills `to` with what an orchestration has in an array.
+///
+/// # Safety
+///
+/// If it is not null, the array can be read and is as long as `to`.
+unsafe fn fill<T: FromBytes + IntoBytes>(
+    what: &'static str,
+    from: *const T,
+    to: &mut [T],
+) -> Result<(), CallFault> {
+    let bytes = size_of_val(to);
+    if bytes > 0 && from.is_null() {
+        return Err(CallFault::Null { what, bytes });
+    }
+    let to = to.as_mut_bytes().as_mut_ptr();
+    // SAFETY: the caller's promise; of no bytes, any pointer will do. As bytes, since nobody has said
+    // that the array is aligned.
+    unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to, bytes) };
+    Ok(())
 }
 
 /// Adds an edge.

@@ -99,16 +99,6 @@ impl<'s> Session<'s> {
         GraphError::ArgumentCount { task, have, limit }.into()
     }
 
-    /// Whether the metadata of a task's tensors makes sense.
-    pub(super) fn check_tensor_info(&self, task: i32, count: i32) -> Result<usize, CallFault> {
-        let tasks = self.builder.task_count();
-        if !usize::try_from(task).is_ok_and(|task| task < tasks) {
-            return Err(CallFault::UnknownTask { task, tasks });
-        }
-        let fits = usize::try_from(count).ok().filter(|count| *count <= GRAPH_TASK_ARGS);
-        fits.ok_or(CallFault::TensorCount { task, have: count, limit: GRAPH_TASK_ARGS })
-    }
-
     /// Allocates memory of the run; null where the device has none.
     pub(super) fn allocate(&mut self, bytes: usize) -> Result<DeviceAddr, CallFault> {
         match self.memory.allocate(self.device, bytes) {

@@ -3,8 +3,8 @@
 use super::{EnumLayout, StructLayout};
 use crate::profiling::{dump, phase, pmu, queue, swimlane};
 use crate::{
-    callable, comm, dispatch, graph_ops, handshake, ids, kernel_args, ops, runtime, shared_memory, submit,
-    task_args, tensor,
+    callable, comm, dispatch, graph_ops, handshake, ids, kernel_args, ops, runtime, shared_memory,
+    submit, task_args, tensor, tensor_info,
 };
 
 /// Every record of the layout tables that this crate defines, on every chip.
@@ -14,6 +14,8 @@ pub const LAYOUTS: &[StructLayout] = &[
     tensor::BUFFER_HANDLE,
     tensor::TENSOR,
     tensor::TENSOR_CREATE_INFO,
+    tensor_info::TENSOR_INFO,
+    tensor_info::TENSOR_ALLOCATION_INFO,
     task_args::CHIP_STORAGE_TASK_ARGS,
     submit::ACTIVE_MASK,
     submit::MIXED_KERNELS,
