@@ -24,6 +24,7 @@ pub mod chip;
 pub mod comm;
 pub mod dispatch;
 pub mod graph;
+pub mod graph_ops;
 pub mod handshake;
 pub mod ids;
 pub mod kernel_args;
@@ -59,6 +60,7 @@ pub use graph::{
     GRAPH_SHAPES, GRAPH_TASK_ARGS, GraphHeader, GraphLayout, GraphPatch, GraphRun, GraphTask,
     GraphView, WorkspaceLayout, WorkspaceState,
 };
+pub use graph_ops::{OrchestrationRuntime, OrchestrationRuntimeOps};
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};
 pub use kernel_args::{KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
