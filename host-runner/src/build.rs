@@ -54,7 +54,9 @@ pub fn jobs(manifest: &Manifest) -> Vec<CompileJob> {
                 source: source.clone(),
                 kind,
                 include_dirs: match kind {
-                    CodeKind::Orchestration => orchestration.include_dirs.clone(),
+                    CodeKind::Orchestration | CodeKind::HostOrchestration => {
+                        orchestration.include_dirs.clone()
+                    }
                     CodeKind::Kernel(_) => Vec::new(),
                 },
             }),

@@ -73,6 +73,7 @@ impl KeptBuilds<'_> {
             let kind = match (code, kind) {
                 (Code::SharedObject(_), _) => "shared object".to_owned(),
                 (Code::Source(_), CodeKind::Orchestration) => "orchestration".to_owned(),
+                (Code::Source(_), CodeKind::HostOrchestration) => "host orchestration".to_owned(),
                 (Code::Source(_), CodeKind::Kernel(core)) => format!("kernel {core:?}"),
             };
             parts.extend([kind.into_bytes(), path(code.path())?]);
