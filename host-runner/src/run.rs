@@ -16,6 +16,7 @@ use crate::device::{DeviceFacts, Launch, RingConfig, Work};
 use crate::registry::{Buffer, GraphReport, PlacedWork, Placement, Registration};
 
 mod error;
+#[expect(unsafe_code, reason = "the orchestration works on the caller's memory by address")]
 mod graph_run;
 mod host_arguments;
 mod staging;

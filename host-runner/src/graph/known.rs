@@ -101,11 +101,7 @@ impl KnownGraph {
     }
 
     /// The same for a builder that is known to have the same structure.
-    pub(crate) fn renew(
-        &mut self,
-        builder: &GraphBuilder,
-        patches: &mut Vec<GraphPatch>,
-    ) -> usize {
+    pub(crate) fn renew(&mut self, builder: &GraphBuilder, patches: &mut Vec<GraphPatch>) -> usize {
         patches.clear();
         let mut first = 0;
         let new = builder.args.chunks(COMPARED_WORDS);

@@ -21,7 +21,7 @@ pub struct Buffer {
 
 /// An orchestration on a device. What it has there is given back by [`give_back`](Self::give_back).
 #[derive(Debug)]
-pub struct DeviceOrchestration {
+pub(crate) struct DeviceOrchestration {
     image: DeviceAddr,
     image_bytes: u64,
     entry_symbol: [u8; SYMBOL_NAME_BYTES],

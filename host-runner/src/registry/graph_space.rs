@@ -17,8 +17,7 @@ use zerocopy::IntoBytes as _;
 
 use super::open_device::OpenDevice;
 use crate::device::{Holder, MemoryError};
-use crate::graph::builder::KernelSet;
-use crate::graph::{GraphBuilder, GraphError, KnownGraph};
+use crate::graph::{GraphBuilder, GraphError, KernelSet, KnownGraph};
 use crate::host_orchestration::RunMemory;
 
 mod device_buffer;
@@ -91,7 +90,7 @@ impl GraphSpace {
         Self {
             id,
             builder: GraphBuilder::new(kernels),
-            memory: RunMemory::new(Holder::Tensors(id)),
+            memory: RunMemory::new(id),
             kept: Vec::new(),
             uses: 0,
             patches: Vec::new(),
@@ -223,7 +222,9 @@ impl GraphSpace {
             kept.give_back(on);
         }
         self.patch_buffer.give_back(on);
-        self.memory.give_back(on.device());
+        if let Err(error) = self.memory.give_back(on.device()) {
+            tracing::error!(%error, "memory of runs is not known to the device");
+        }
     }
 }
 

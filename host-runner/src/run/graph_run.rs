@@ -10,7 +10,7 @@
 //! memory that the run has borrowed, and nobody could take that back from code that does not return. So
 //! the time limit of the run is looked at when it has returned.
 
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::host_arguments::HostArguments;
@@ -24,7 +24,7 @@ use crate::registry::{GraphRefusal, GraphReport, GraphSpace};
 pub(super) fn carry_out(
     call: &Call<'_>,
     orchestration: &HostOrchestration,
-    space: &std::sync::Mutex<GraphSpace>,
+    space: &Mutex<GraphSpace>,
     arguments: &mut dyn TensorSet,
 ) -> Result<RunReport, RunError> {
     let start = Instant::now();
@@ -33,10 +33,12 @@ pub(super) fn carry_out(
     let mut space = space.lock().unwrap_or_else(PoisonError::into_inner);
     let space = &mut *space;
     let lent = HostArguments::lend(on, call.callable, arguments)?;
-    space.memory.begin_run();
-    space.builder.clear();
     let (memory, builder) = (&mut space.memory, &mut space.builder);
-    let built = orchestration.build(on.device(), memory, builder, lent.record(), BuildMode::Run)?;
+    // SAFETY: the tensors are borrowed through `arguments` until this returns, those that are not only
+    // read exclusively; the record has their addresses.
+    let built = unsafe {
+        orchestration.build(on.device(), memory, builder, lent.record(), BuildMode::Run)
+    }?;
     lent.check_outputs(&built.outputs)?;
     let limit = call.config.timeout;
     let left = limit

@@ -71,7 +71,7 @@ impl HostArguments {
     /// [`RunError::ReadOnlyOutput`].
     pub(super) fn check_outputs(&self, outputs: &[Output]) -> Result<(), RunError> {
         for output in outputs {
-            let start = output.host.addr() as u64;
+            let start = output.host as u64;
             let end = start.saturating_add(output.bytes as u64);
             let hit = |(_, memory): &&(usize, Range<u64>)| start < memory.end && memory.start < end;
             if let Some((index, _)) = self.read_only.iter().find(hit) {

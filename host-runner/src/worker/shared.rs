@@ -222,6 +222,9 @@ impl Shared {
         }
         let call = Call { callable, placement: place, config, rings: self.config.rings };
         let mut end = call.carry_out(arguments);
+        if let Ok(RunReport { graph: Some(graph), .. }) = &end {
+            self.counting.graph(*graph);
+        }
         if let Err(error) = &mut end {
             throw_site::name(error, &on, &self.registry);
             match error {
