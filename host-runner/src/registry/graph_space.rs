@@ -70,7 +70,6 @@ pub(crate) struct GraphSpace {
     uses: u64,
     patches: Vec<GraphPatch>,
     patch_buffer: DeviceBuffer,
-    image: Vec<u8>,
 }
 
 /// A graph that the device has.
@@ -79,7 +78,6 @@ struct KeptGraph {
     known: KnownGraph,
     number: u64,
     image: DeviceBuffer,
-    image_bytes: usize,
     workspace: DeviceBuffer,
     last_used: u64,
 }
@@ -95,7 +93,6 @@ impl GraphSpace {
             uses: 0,
             patches: Vec::new(),
             patch_buffer: DeviceBuffer::default(),
-            image: Vec::new(),
         }
     }
 
@@ -117,7 +114,7 @@ impl GraphSpace {
             }
             None => {
                 let index = self.add(on)?;
-                (index, self.kept[index].image_bytes, 0, false)
+                (index, self.kept[index].known.image_bytes(), 0, false)
             }
         };
         let kept = &mut self.kept[index];
@@ -125,7 +122,7 @@ impl GraphSpace {
         let run = GraphRun {
             image: kept.image.address(),
             // CAST: (all) usize is at most 64 bits.
-            image_bytes: kept.image_bytes as u64,
+            image_bytes: kept.known.image_bytes() as u64,
             number: kept.number,
             workspace: kept.workspace.address(),
             workspace_bytes: workspace_bytes(&kept.known) as u64,
@@ -170,21 +167,19 @@ impl GraphSpace {
     fn add(&mut self, on: &OpenDevice) -> Result<usize, GraphRefusal> {
         let known = KnownGraph::of(&self.builder).map_err(GraphRefusal::Graph)?;
         let number = next_number();
-        known.write_image(number, &mut self.image);
         let workspace_bytes = workspace_bytes(&known);
-        self.make_room(on, self.image.len() + workspace_bytes);
+        self.make_room(on, known.image_bytes() + workspace_bytes);
         let holder = Holder::Graphs(self.id);
         let mut kept = KeptGraph {
             known,
             number,
             image: DeviceBuffer::default(),
-            image_bytes: self.image.len(),
             workspace: DeviceBuffer::default(),
             last_used: 0,
         };
         let placed = kept
             .image
-            .fill(on, holder, &self.image)
+            .fill(on, holder, kept.known.image(number))
             .and_then(|()| kept.workspace.fit(on, holder, workspace_bytes));
         if let Err(error) = placed {
             kept.give_back(on);
