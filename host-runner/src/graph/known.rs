@@ -82,9 +82,9 @@ impl KnownGraph {
     /// `builder` than here, ascending; returns how many. From now on the graph has the new values, so
     /// that the patches have to reach the device, or a new image has to.
     ///
-    /// A patch is twice as long as a word: where more than a third of [`args`](Self::args) has changed,
-    /// it is better to write all of them to their place in the image
-    /// (`layout().args`).
+    /// A patch is twice as long as a word and has to be applied too: where more than a third of
+    /// [`args`](Self::args) has changed, it is better to write all of them to their place in the
+    /// image, which is [`layout`](Self::layout)`().args`.
     ///
     /// # Errors
     ///
