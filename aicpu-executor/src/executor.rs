@@ -310,7 +310,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             platform: &self.platform,
             faults: &self.faults,
             scheduler: &self.scheduler,
-            region: &setup.region,
+            tasks: &setup.region,
             payloads: &self.payloads,
             waiting: &self.waiting,
         };

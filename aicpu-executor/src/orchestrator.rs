@@ -174,7 +174,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             platform: self.platform,
             faults: self.faults,
             scheduler: self.scheduler,
-            region,
+            tasks: region,
             payloads: self.payloads,
             waiting: self.waiting,
         };

@@ -30,6 +30,7 @@ pub(crate) mod consumer_list;
 pub(crate) mod edge;
 pub(crate) mod handle;
 pub(crate) mod references;
+mod rings;
 pub(crate) mod slot;
 
 pub(crate) use edge::Edge;

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use protocol::{Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
 
 use super::Executor;
-use super::setup::Setup;
+use super::setup::{CleanRegion, Setup};
 use crate::ops::OrchestrationRuntime;
 use crate::orch_so_table::Lease;
 use crate::orchestrator::{Orchestrator, Services};
@@ -63,8 +63,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let end = services.work_until(&setup.region, || self.scheduler.is_finished().then_some(()));
         match end {
             Ok(()) if orchestrator.retire_all() => {
+                let queue_positions = self.scheduler.queue_positions();
+                let clean = |identity| CleanRegion { identity, queue_positions };
                 // SAFETY: of the threads in the run, only this one uses it now.
-                unsafe { (*self.known_region.get()).0 = setup.identity };
+                unsafe { (*self.known_region.get()).0 = setup.identity.map(clean) };
             }
             Err(WaitEnd::TimedOut) => self.report_stall(setup),
             Ok(()) | Err(WaitEnd::Aborted) => {}

@@ -8,7 +8,7 @@ use protocol::{
 use super::Executor;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
-use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, write_refusal};
+use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, SHAPE_COUNT, write_refusal};
 use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
@@ -40,9 +40,17 @@ pub(super) struct RegionIdentity {
     pub(super) generation: u32,
 }
 
-/// The region that the last run left clean, if any.
+/// The region that the last run of rings left clean, if any.
 #[derive(Debug, Default)]
-pub(super) struct KnownRegion(pub(super) Option<RegionIdentity>);
+pub(super) struct KnownRegion(pub(super) Option<CleanRegion>);
+
+/// A region that was left clean.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CleanRegion {
+    pub(super) identity: RegionIdentity,
+    /// Where the ready queues were then.
+    pub(super) queue_positions: [u64; SHAPE_COUNT],
+}
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Prepares the run: region, ready queues, cores. Faults go to the latch.
@@ -59,11 +67,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let known = unsafe { &mut *self.known_region.get() };
         // Whatever happens from here on, the region counts as dirty until a run has succeeded.
         let last = known.0.take();
-        let is_known = last.is_some() && last == setup.identity;
+        let is_known = last.is_some_and(|CleanRegion { identity, queue_positions }| {
+            Some(identity) == setup.identity
+                && !self.scheduler.have_come_round(&queue_positions, &setup.region)
+        });
         if !is_known {
             setup.region.clean();
         }
-        self.scheduler.start(!is_known);
+        self.scheduler.start();
         // SAFETY: as above.
         unsafe { self.waiting.clear() };
         let callable_ids_word = setup.callable_ids_word;

@@ -167,12 +167,13 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr};
+    use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr, TaskId};
 
     use super::super::waiting_list::Subtask;
     use super::*;
     use crate::region::SlotHandle;
     use crate::scheduler::Scheduler;
+    use crate::scheduler::task_store::TaskName;
     use crate::testing::TestPlatform;
 
     fn notice(counter: &AtomicU32) -> Notice {
@@ -182,7 +183,7 @@ mod tests {
             ..DeferredCompletionEntry::default()
         };
         let subtask = Subtask::new(SlotHandle::new(0, 3), 7, 2, 25);
-        let named = NamedSubtask { task: protocol::TaskId::new(0, 3), subtask };
+        let named = NamedSubtask { task: TaskName::OfRing(TaskId::new(0, 3)), subtask };
         let condition = Condition::check::<A2a3>(&entry).expect("a good condition");
         let example = Some(Example { named, count: 2, index: 1, condition, value: 4 });
         Notice { subtasks: 1, conditions: 2, held_back: 0, example }
