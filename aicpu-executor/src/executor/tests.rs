@@ -98,10 +98,10 @@ fn a_run_that_names_no_region_ends_what_was_known_of_any() {
     let identity = RegionIdentity { address: 64, layout, generation: 1 };
     let known = Some(CleanRegion { identity, queue_positions: [0; 3] });
     // SAFETY: no run is under way.
-    unsafe { (*executor.known_region.get()).0 = known };
+    unsafe { (*executor.left_clean.get()).region = known };
     assert_eq!(executor.execute(&runtime), -StatusCode::TooManyCores.code());
     // SAFETY: as above.
-    assert!(unsafe { (*executor.known_region.get()).0.take() }.is_none());
+    assert!(unsafe { (*executor.left_clean.get()).region.take() }.is_none());
 }
 
 /// Cores that stay silent, or that nobody can reach, end the run with their number; so does a

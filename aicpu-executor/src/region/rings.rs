@@ -26,7 +26,12 @@ impl<'r> TaskStore for Region<'r> {
         self.slot(handle)
     }
 
-    unsafe fn launch(&self, slot: &'r TaskSlot, _: &FaultLatch) -> Option<TaskLaunch> {
+    unsafe fn launch(
+        &self,
+        _: SlotHandle,
+        slot: &'r TaskSlot,
+        _: &FaultLatch,
+    ) -> Option<TaskLaunch> {
         // SAFETY: the task is published and not complete.
         let record = unsafe { slot.record() };
         Some(TaskLaunch {

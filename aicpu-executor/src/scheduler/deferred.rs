@@ -55,8 +55,9 @@ use ingress::Left;
 use notice::{Example, Notice};
 use waiting_list::{Subtask, WaitingList};
 
-/// Most scheduler threads of a run on any chip (a5: 7 AICPU threads, one of which orchestrates).
-pub(crate) const SCHEDULER_LIMIT: usize = 6;
+/// Most scheduler threads of a run on any chip (a5: 7 AICPU threads, all of which schedule where none
+/// orchestrates).
+pub(crate) const SCHEDULER_LIMIT: usize = 7;
 
 /// What is to be done with a core whose kernel has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -83,7 +83,7 @@ impl<C: Chip> SchedulerThread<C> {
             let Some(task) = context.tasks.find(handle) else { break };
             context.platform.interleave();
             // SAFETY: a task in a ready queue is published and not complete.
-            let launch = unsafe { context.tasks.launch(task, context.faults) };
+            let launch = unsafe { context.tasks.launch(handle, task, context.faults) };
             let Some(launch) = launch else { break };
             let TaskLaunch { block_count, lanes, .. } = launch;
             if launch.sync_start && block_count > 1 {

@@ -55,7 +55,12 @@ pub(crate) trait TaskStore: Sync {
     /// # Safety
     ///
     /// The task is published and not complete.
-    unsafe fn launch(&self, task: Self::Task, faults: &FaultLatch) -> Option<TaskLaunch>;
+    unsafe fn launch(
+        &self,
+        handle: TaskHandle,
+        task: Self::Task,
+        faults: &FaultLatch,
+    ) -> Option<TaskLaunch>;
 
     /// Claims up to `places` of a task's blocks. The caller holds the task, and lets go of it only
     /// afterwards.

@@ -73,7 +73,7 @@ pub(crate) struct SchedulerThread<C: Chip> {
 impl<C: Chip> SchedulerThread<C> {
     /// Thread `index` of `count`: it owns every `count`-th cluster.
     pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
-        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT + 1) };
+        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT) };
         let mut cores = heapless::Vec::new();
         for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
             let owned = cluster.map(|location| OwnedCore {
