@@ -85,7 +85,9 @@ impl Stand {
     /// passed, and the device has not more than before.
     #[track_caller]
     pub(crate) fn refused(&self, script: &Script) -> RunError {
+        // Twice, as a graph that changes needs memory for what has changed.
         self.assert_works(7);
+        self.assert_works(8);
         let usage = self.worker.usage();
         let error = self.play(script, &mut [SENTINEL; COUNT as usize]).result.unwrap_err();
         assert_eq!(self.worker.usage(), usage, "after {error}");

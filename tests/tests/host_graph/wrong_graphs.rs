@@ -11,7 +11,7 @@ use host_runner::worker::PlatformName;
 use tests::script::{AIC, AIV, At, MIX, MIX_ON_CUBE, Script};
 use tests::workers::with_causes;
 
-use super::setting::{BYTES, Stand};
+use super::setting::{BYTES, HOST, Stand};
 
 /// Tasks that do nothing to any cell, as they have none.
 fn idle(tasks: i32) -> Script {
@@ -135,12 +135,15 @@ fn a_task_names_a_kernel_of_the_callable_and_a_core_that_there_is() {
 }
 
 #[test]
-fn a_task_that_was_refused_has_no_number() {
+fn after_a_wrong_call_no_other_one_is_granted() {
     let stand = Stand::open();
-    let wrong = idle(1).task(99, AIV, &[]).count().edge(0, 1);
-    let played = stand.play(&wrong, &mut [0]);
+    let x = At::Memory(0, 0);
+    let wrong =
+        idle(1).task(99, AIV, &[]).count().malloc(1, 8).copy(x, HOST, 8).describe(0, 1, false);
+    let played = stand.play(&wrong.task(MIX, AIV, &[]), &mut [0; 8]);
     played.result.unwrap_err();
-    assert_eq!(played.answers[2..4], [Some(-1), Some(1)]);
+    let refused = [-1, -1, 0, -1, -1, -1].map(Some);
+    assert_eq!(played.answers[2..], refused);
 }
 
 #[test]
@@ -165,12 +168,8 @@ fn the_first_wrong_call_counts_whatever_follows_it() {
 #[test]
 fn an_edge_that_is_there_twice_changes_nothing() {
     let stand = Stand::open();
-    let [x, word] = [At::Memory(0, 0), At::Word];
-    let start = Script::new().malloc(0, BYTES).copy(x, super::setting::HOST, BYTES).record(
-        super::setting::HOST,
-        x,
-        BYTES,
-    );
+    let (x, word) = (At::Memory(0, 0), At::Word);
+    let start = Script::new().malloc(0, BYTES).copy(x, HOST, BYTES).record(HOST, x, BYTES);
     // x becomes 4 x + 1 twice.
     let script = (0..2).fold(start, |s, _| s.task(MIX, AIV, &[x, x, x, word(1), word(1)]));
     for edges in [1, 2, 300] {
