@@ -273,7 +273,7 @@ impl Machine {
         prepare_payloads(&payloads, &clusters);
         let platform = self.platform(&raw const *payloads);
         let (faults, scheduler) = (FaultLatch::new(), Scheduler::default());
-        scheduler.start(true);
+        scheduler.start();
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };

@@ -18,12 +18,16 @@ const EXAMPLES: &str = "\
 Examples:
   host-runner run examples/vector_add
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
+  host-runner run examples/hbg_vector
   host-runner run my/callable.toml --case small --json
   host-runner run my/callable.toml --cxx g++-15 -v
   host-runner inspect build/orchestration.so";
 
 /// Shown below `run --help`.
 const RUN_NOTES: &str = "\
+The callable.toml says for which runtime it is: trb, where the orchestration submits tasks from the
+device, or hbg (runtime = \"hbg\"), where it runs in this process and hands over a finished graph.
+
 Exit codes:
   0  every case ran and gave what is expected
   1  a case gave something else, or registering or running failed
@@ -37,6 +41,7 @@ Environment:
   NO_COLOR        no colour, if set to anything but nothing
   PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
                   task slots, bytes of output memory and dependency edges of each of the four rings
+                  (trb; hbg has none)
   PTO2_READY_QUEUE_SHARDS, PTO2_ORCH_TO_SCHED
                   known, and without effect here: a warning says why
 
@@ -44,6 +49,7 @@ Examples:
   host-runner run examples/vector_add
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
   host-runner run examples/vector_add --platform a5sim --block-dim 36 --aicpu-threads 7
+  host-runner run examples/hbg_vector --rounds 1000
   host-runner run my/callable.toml --case small --json";
 
 /// Shown below `inspect --help`.

@@ -23,6 +23,9 @@
 //! | [`image_cache`] | built callables and planned images, for the next process |
 //! | [`run`]       | one run: settings, staging of tensors, outcome       |
 //! | [`completion`] | the result of a run that was submitted, to wait for |
+//! | [`graph`]     | graphs of tasks that the host builds                 |
+//! | [`host_orchestration`] | orchestrations that run in this process     |
+//! | [`foreign_code`] | opens, calls and closes shared objects of the user |
 //! | [`inspect`]   | what the loader would do with a shared object        |
 //! | [`device`]    | a device behind a trait; the simulator               |
 //! | [`log`]       | what executor and orchestrations say, as events      |
@@ -58,7 +61,13 @@ pub mod device;
 #[cfg(not(loom))]
 pub mod float16;
 #[cfg(not(loom))]
+#[expect(unsafe_code, reason = "code of the user is opened, called and closed")]
+pub mod foreign_code;
+#[cfg(not(loom))]
 pub mod graph;
+#[cfg(not(loom))]
+#[expect(unsafe_code, reason = "orchestrations call through a table of C functions")]
+pub mod host_orchestration;
 #[cfg(not(loom))]
 pub mod image_cache;
 #[cfg(not(loom))]

@@ -24,6 +24,7 @@ pub mod chip;
 pub mod comm;
 pub mod dispatch;
 pub mod graph;
+pub mod graph_ops;
 pub mod handshake;
 pub mod ids;
 pub mod kernel_args;
@@ -39,6 +40,7 @@ pub mod status;
 pub mod submit;
 pub mod task_args;
 pub mod tensor;
+pub mod tensor_info;
 pub mod wire;
 pub mod wire_enum;
 
@@ -58,6 +60,7 @@ pub use graph::{
     GRAPH_SHAPES, GRAPH_TASK_ARGS, GraphHeader, GraphLayout, GraphPatch, GraphRun, GraphTask,
     GraphView, WorkspaceLayout, WorkspaceState,
 };
+pub use graph_ops::{OrchestrationRuntime, OrchestrationRuntimeOps};
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};
 pub use kernel_args::{KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
@@ -110,5 +113,6 @@ pub use submit::{
 };
 pub use task_args::{ArgDirection, ArgTag, ArgsError, ChipStorageTaskArgs};
 pub use tensor::{BufferHandle, ContinuousTensor, DataType, Tensor, TensorCreateInfo, TensorError};
+pub use tensor_info::{TensorAllocationInfo, TensorInfo};
 pub use wire::WireError;
 pub use wire_enum::UnknownValue;

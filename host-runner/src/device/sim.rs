@@ -28,8 +28,7 @@
 //! set before the tables are closed, and looked at with `site` or `loader` held.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
-//! `engine`, `resident_executor`, `memory`, `guarded_call`, `kernels`, `anonymous_library`, `order`,
-//! `loading`, `platform`.
+//! `engine`, `resident_executor`, `memory`, `kernels`, `order`, `loading`, `platform`.
 
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,13 +52,11 @@ use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
-pub mod anonymous_library;
 pub mod clock;
 pub mod core;
 pub mod core_pool;
 pub mod engine;
 pub mod event;
-pub mod guarded_call;
 pub mod kernel_hooks;
 pub mod kernels;
 pub mod load_trace;

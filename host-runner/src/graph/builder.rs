@@ -2,15 +2,17 @@
 
 use protocol::graph::image::{GRAPH_EDGES_MAX, GRAPH_TASKS_MAX};
 use protocol::{CoreType, FuncId, GRAPH_TASK_ARGS, MAX_FUNC_IDS};
+use zerocopy::{Immutable, IntoBytes};
 
 use super::GraphError;
+use super::tensor_infos::TensorInfos;
 
 /// The kernels that a callable has, by func id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelSet([u64; MAX_FUNC_IDS / 64]);
 
 /// What a task is, apart from its arguments' values: part of the structure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct TaskKind {
     pub(crate) func_id: u16,
@@ -19,7 +21,7 @@ pub(crate) struct TaskKind {
 }
 
 /// An edge: `to` waits for `from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct Edge {
     pub(crate) from: u32,
@@ -34,7 +36,21 @@ pub struct GraphBuilder {
     pub(crate) args: Vec<u64>,
     /// In the order in which they were added; one that was added twice is there twice.
     pub(crate) edges: Vec<Edge>,
+    pub(super) tensor_infos: TensorInfos,
+    limits: Limits,
 }
+
+/// How many of each a graph has at most.
+#[derive(Debug)]
+struct Limits {
+    tasks: usize,
+    edges: usize,
+    args: usize,
+}
+
+/// What an image has room for.
+const LIMITS: Limits =
+    Limits { tasks: GRAPH_TASKS_MAX, edges: GRAPH_EDGES_MAX, args: GRAPH_EDGES_MAX };
 
 impl FromIterator<FuncId> for KernelSet {
     fn from_iter<I: IntoIterator<Item = FuncId>>(ids: I) -> Self {
@@ -57,7 +73,14 @@ impl GraphBuilder {
     /// An empty graph of a callable with these kernels.
     #[must_use]
     pub fn new(kernels: KernelSet) -> Self {
-        Self { kernels, tasks: Vec::new(), args: Vec::new(), edges: Vec::new() }
+        Self {
+            kernels,
+            tasks: Vec::new(),
+            args: Vec::new(),
+            edges: Vec::new(),
+            tensor_infos: TensorInfos::default(),
+            limits: LIMITS,
+        }
     }
 
     /// Starts over.
@@ -65,6 +88,7 @@ impl GraphBuilder {
         self.tasks.clear();
         self.args.clear();
         self.edges.clear();
+        self.tensor_infos.clear();
     }
 
     /// Tasks so far.
@@ -93,15 +117,15 @@ impl GraphBuilder {
         let full = |what, limit| GraphError::Full { what, limit };
         // CAST: at most `GRAPH_TASKS_MAX`.
         let task = self.tasks.len() as u32;
-        if self.tasks.len() >= GRAPH_TASKS_MAX {
-            return Err(full("task", GRAPH_TASKS_MAX));
+        if self.tasks.len() >= self.limits.tasks {
+            return Err(full("task", self.limits.tasks));
         }
         if args.len() > GRAPH_TASK_ARGS {
             let (have, limit) = (args.len() as i64, GRAPH_TASK_ARGS);
             return Err(GraphError::ArgumentCount { task, have, limit });
         }
-        if self.args.len() + args.len() > GRAPH_EDGES_MAX {
-            return Err(full("argument", GRAPH_EDGES_MAX));
+        if self.args.len() + args.len() > self.limits.args {
+            return Err(full("argument", self.limits.args));
         }
         let kernel = FuncId::new(func_id.into()).ok().filter(|id| self.kernels.contains(*id));
         let kernel = kernel.ok_or(GraphError::UnknownKernel { task, func_id })?;
@@ -128,10 +152,13 @@ impl GraphBuilder {
         let (Some(producer), Some(consumer)) = (known(from), known(to)) else {
             return Err(GraphError::UnknownTask { from, to, tasks });
         };
-        if self.edges.len() >= GRAPH_EDGES_MAX {
-            return Err(GraphError::Full { what: "edge", limit: GRAPH_EDGES_MAX });
+        if self.edges.len() >= self.limits.edges {
+            return Err(GraphError::Full { what: "edge", limit: self.limits.edges });
         }
         self.edges.push(Edge { from: producer, to: consumer });
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

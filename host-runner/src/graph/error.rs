@@ -9,7 +9,7 @@ pub enum GraphError {
         "the graph has no room for another {what}: it has {limit}; split the work into several runs"
     )]
     Full {
-        /// "task", "edge" or "argument".
+        /// "task", "edge", "argument" or "description of a tensor".
         what: &'static str,
         /// How many it can have.
         limit: usize,
@@ -52,6 +52,29 @@ pub enum GraphError {
         /// Tasks so far.
         tasks: usize,
     },
+    /// Tensors of a task that there is not.
+    #[error(
+        "the tensors of task {task} are described, which has not been added; there are {tasks}"
+    )]
+    UnknownInfoTask {
+        /// As given.
+        task: i32,
+        /// Tasks so far.
+        tasks: usize,
+    },
+    /// More tensors of a task than it can have arguments, or a negative number of them.
+    #[error("{have} tensors of task {task} are described; a task has 0 to {limit}")]
+    TensorInfoCount {
+        /// As given.
+        task: i32,
+        /// As given.
+        have: i64,
+        /// How many it can have.
+        limit: usize,
+    },
+    /// A graph without tasks. It can be built, but there is nothing to run.
+    #[error("the graph has no task, so that there is nothing to run; add one")]
+    Empty,
     /// Tasks that wait for each other.
     #[error("{}", show_cycle(tasks, *length))]
     Cycle {
@@ -67,9 +90,12 @@ fn show_cycle(tasks: &[u32], length: usize) -> String {
     let names: Vec<String> = tasks.iter().map(u32::to_string).collect();
     let shown = names.join(" → ");
     let first = names.first().map(String::as_str).unwrap_or_default();
-    if length > tasks.len() {
+    if length == 1 {
+        format!("task {first} waits for itself; take the edge away")
+    } else if length > tasks.len() {
         let more = length - tasks.len();
-        format!("{length} tasks wait for each other: {shown} → … ({more} more) → {first}")
+        let shown = format!("{shown} → … ({more} more)");
+        format!("{length} tasks wait for each other: {shown} → {first}; take one of the edges away")
     } else {
         format!("tasks wait for each other: {shown} → {first}; take one of the edges away")
     }

@@ -4,6 +4,7 @@ use aicpu_executor::loader::ImageLabel;
 use protocol::{CallableId, FuncId, WireError};
 
 use crate::device::{DeviceError, DeviceLost, KernelError, MemoryError, OrchestrationError};
+use crate::host_orchestration::HostOrchestrationError;
 
 /// Why a callable cannot be registered. Nothing of it stays behind.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,17 @@ pub enum RegisterError {
         /// Why.
         #[source]
         source: OrchestrationError,
+    },
+    /// The orchestration cannot be opened in this process (hbg).
+    #[error("the orchestration of callable `{name}` {image} cannot be opened on the host")]
+    HostOrchestration {
+        /// Name of the callable.
+        name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
+        /// Why.
+        #[source]
+        source: Box<HostOrchestrationError>,
     },
     /// A kernel cannot be loaded.
     #[error("the kernel of func_id {func_id} of callable `{name}` {image} cannot be loaded")]

@@ -76,7 +76,8 @@ impl Shared {
         if let Some(lister) = &self.lister {
             lister.name(id, generation, callable.name());
         }
-        let filled = reservation.fill(&on, callable).inspect_err(|error| {
+        let limit = self.config.limit_on_host();
+        let filled = reservation.fill(&on, callable, limit).inspect_err(|error| {
             if let Some(lister) = &self.lister {
                 lister.forget(id, generation);
             }
@@ -87,6 +88,9 @@ impl Shared {
         let (registration, traffic) = filled?;
         Counting::count(&self.counting.registrations);
         self.counting.placed(traffic);
+        if registration.host_orchestration().is_some() {
+            Counting::count(&self.counting.host_opens);
+        }
         tracing::info!(
             "registered callable {id} {:?} {}, generation {generation}",
             registration.name(),
@@ -213,11 +217,14 @@ impl Shared {
             self.counting.placed(traffic);
         }
         let Some(place) = placement.as_ref() else { return Err(callable.stale().into()) };
-        if callable.note_run() {
+        if callable.host_orchestration().is_none() && callable.note_run() {
             Counting::count(&self.counting.first_runs);
         }
         let call = Call { callable, placement: place, config, rings: self.config.rings };
         let mut end = call.carry_out(arguments);
+        if let Ok(RunReport { graph: Some(graph), .. }) = &end {
+            self.counting.graph(*graph);
+        }
         if let Err(error) = &mut end {
             throw_site::name(error, &on, &self.registry);
             match error {

@@ -7,7 +7,7 @@
 use protocol::StatusCode;
 
 use super::CodeLocation;
-use crate::device::sim::guarded_call::demangled;
+use crate::foreign_code::guarded_call::demangled;
 use crate::registry::{OpenDevice, Registry};
 use crate::run::RunError;
 

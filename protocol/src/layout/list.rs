@@ -3,8 +3,8 @@
 use super::{EnumLayout, StructLayout};
 use crate::profiling::{dump, phase, pmu, queue, swimlane};
 use crate::{
-    callable, comm, dispatch, handshake, ids, kernel_args, ops, runtime, shared_memory, submit,
-    task_args, tensor,
+    callable, comm, dispatch, graph_ops, handshake, ids, kernel_args, ops, runtime, shared_memory,
+    submit, task_args, tensor, tensor_info,
 };
 
 /// Every record of the layout tables that this crate defines, on every chip.
@@ -14,6 +14,8 @@ pub const LAYOUTS: &[StructLayout] = &[
     tensor::BUFFER_HANDLE,
     tensor::TENSOR,
     tensor::TENSOR_CREATE_INFO,
+    tensor_info::TENSOR_INFO,
+    tensor_info::TENSOR_ALLOCATION_INFO,
     task_args::CHIP_STORAGE_TASK_ARGS,
     submit::ACTIVE_MASK,
     submit::MIXED_KERNELS,
@@ -26,6 +28,8 @@ pub const LAYOUTS: &[StructLayout] = &[
     submit::TASK_OUTPUT_TENSORS,
     submit::ORCHESTRATION_CONFIG,
     ops::RUNTIME_OPS,
+    graph_ops::ORCHESTRATION_RUNTIME,
+    graph_ops::ORCHESTRATION_RUNTIME_OPS,
     dispatch::ASYNC_CTX,
     dispatch::LOCAL_CONTEXT_A2A3,
     dispatch::LOCAL_CONTEXT_A5,

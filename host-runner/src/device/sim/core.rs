@@ -17,10 +17,10 @@ use protocol::{ConditionWord, CoreType, Dispatch, DispatchId, DispatchPayload, H
 
 use super::clock;
 use super::event::Event;
-use super::guarded_call::guarded;
 use super::kernel_hooks::{self, CoreIdentity};
 use super::registers::CoreRegisters;
 use super::run_state::RunState;
+use crate::foreign_code::guarded_call::guarded;
 
 /// How far the thread that steps a core may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

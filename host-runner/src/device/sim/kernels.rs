@@ -6,7 +6,7 @@
 //! with the address of its entry filled in; the caller's bytes stay as they are.
 //!
 //! Loading and unloading run code of the user (constructors, destructors), so the table is not
-//! locked meanwhile, and that code has a limit (`user_code`). A kernel that is being loaded has a place in the table: who wants the same
+//! locked meanwhile, and that code has a limit (`user_thread`). A kernel that is being loaded has a place in the table: who wants the same
 //! bytes waits for it, and everybody else goes on.
 //!
 //! ```text
@@ -26,17 +26,14 @@ use protocol::callable::parse::CoreCallableView;
 use protocol::{CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL};
 
 use super::UNLOAD_LIMIT_DEFAULT;
-use super::anonymous_library::{self, OpenError};
-use super::guarded_call::guarded;
 use super::kernel_hooks::{self, REGISTER_HOOKS_SYMBOL, RegisterHooks};
 use super::memory::{Access, DeviceMemory};
 use crate::device::image;
 use crate::device::{Holder, KernelError, MemoryError, Uploaded};
+use crate::foreign_code::anonymous_library::{self, reason_of};
+use crate::foreign_code::guarded_call::guarded;
+use crate::foreign_code::{NotDone, OpenError, UserThread};
 use crate::registry::content::{ContentId, ContentIndex};
-
-mod user_code;
-
-use user_code::UserCode;
 
 /// One loaded kernel.
 #[derive(Debug)]
@@ -67,7 +64,7 @@ pub struct Kernels {
     table: Mutex<Table>,
     /// How long code of the user may take while a kernel is opened or closed.
     limit: Duration,
-    code: UserCode,
+    code: UserThread,
     /// A place was filled or given up, or the table was closed.
     changed: Condvar,
 }
@@ -75,7 +72,7 @@ pub struct Kernels {
 impl Default for Kernels {
     fn default() -> Self {
         let limit = UNLOAD_LIMIT_DEFAULT;
-        let code = UserCode::default();
+        let code = UserThread::default();
         Self { table: Mutex::default(), limit, code, changed: Condvar::default() }
     }
 }
@@ -184,7 +181,7 @@ impl Kernels {
         drop(table);
         let closed = self.code.within(self.limit, "destructors", move || drop(kernel));
         memory.free(record)?;
-        closed
+        Ok(closed?)
     }
 
     /// Number of distinct kernels that are loaded.
@@ -222,7 +219,7 @@ fn open(binary: &[u8]) -> Result<(Library, File, u64), KernelError> {
     let (library, file) = unsafe { anonymous_library::open("kernel", binary) }?;
     // SAFETY: only the address of the symbol is used.
     let entry = unsafe { library.get::<*const c_void>(KERNEL_ENTRY_SYMBOL.as_bytes()) };
-    let entry = entry.map_err(loader_error)?.into_raw();
+    let entry = entry.map_err(OpenError::Loader)?.into_raw();
     register_hooks(&library)?;
     // CAST: usize is 64 bits on the supported targets. Exposed: cores call it by number.
     Ok((library, file, entry.expose_provenance() as u64))
@@ -288,19 +285,19 @@ impl From<OpenError> for KernelError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::File(error) => Self::System(error),
-            OpenError::Loader(error) => loader_error(error),
+            OpenError::Loader(error) => Self::Loader { reason: reason_of(&error) },
             OpenError::Constructor(text) => Self::Exception { function: "constructors", text },
         }
     }
 }
 
-fn loader_error(error: libloading::Error) -> KernelError {
-    // The loader's own words, with the name of a missing symbol, are in the cause.
-    let reason = match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
-    KernelError::Loader { reason }
+impl From<NotDone> for KernelError {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::NotReturned { function, limit } => Self::NotReturned { function, limit },
+            NotDone::NoThread { source, .. } => Self::System(source),
+        }
+    }
 }
 
 /// A kernel's bytes with the address of its entry set.

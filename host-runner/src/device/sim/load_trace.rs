@@ -1,6 +1,6 @@
 //! Through which calls the exception came that ended a load.
 //!
-//! The exception is noted like every other (`guarded_call::trace`), but the code that threw it is gone
+//! The exception is noted like every other (`foreign_code::guarded_call::trace`), but the code that threw it is gone
 //! when the load has ended. So the thread that loads also remembers where it had put that code.
 
 use std::cell::Cell;
@@ -9,8 +9,8 @@ use aicpu_executor::Fault;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::StatusCode;
 
-use super::guarded_call::trace;
 use crate::device::ThrowTrace;
+use crate::foreign_code::guarded_call::trace;
 
 thread_local! {
     /// The code that this thread has loaded last.

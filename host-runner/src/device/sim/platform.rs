@@ -15,14 +15,14 @@ use spin::Mutex;
 
 use super::clock;
 use super::core_pool::CorePool;
-use super::guarded_call::guarded;
-use super::guarded_call::trace::{self, Trace};
 use super::load_trace;
 use super::memory::Ledger;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
 use crate::device::Holder;
 use crate::device::resident_symbols::ResidentSymbols;
+use crate::foreign_code::guarded_call::guarded;
+use crate::foreign_code::guarded_call::trace::{self, Trace};
 
 /// Polls that only pause the processor.
 const PAUSING_ROUNDS: u32 = 32;

@@ -16,7 +16,7 @@ use goblin::elf::dynamic::{DT_DEBUG, DT_INIT, DT_INIT_ARRAY, DT_INIT_ARRAYSZ};
 use goblin::elf::program_header::PT_DYNAMIC;
 use libloading::os::unix::Library;
 
-use super::super::guarded_call::guarded;
+use crate::foreign_code::guarded_call::guarded;
 
 /// Bytes of an entry of the dynamic section: its tag, its value.
 const ENTRY_BYTES: usize = 16;

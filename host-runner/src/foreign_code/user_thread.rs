@@ -1,16 +1,14 @@
-//! Code of the user that runs while a kernel is opened or closed: its constructors, its hooks, its
-//! destructors. It may never return, and nothing can stop it, so it has a thread of its own, which is
-//! left behind where the limit is over: whoever waits gets an error, and the device goes on.
+//! Code of the user that runs while a shared object is opened or closed: its constructors, its hooks,
+//! its destructors. It may never return, and nothing can stop it, so it has a thread of its own, which
+//! is left behind where the limit is over: whoever waits gets an error, and everything else goes on.
 //!
-//! A thread that came back is kept for the next kernel: starting one costs as much as opening a
+//! A thread that came back is kept for the next object: starting one costs as much as opening a
 //! kernel.
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-use crate::device::KernelError;
 
 /// What a thread is to do.
 type Job = Box<dyn FnOnce() + Send>;
@@ -22,9 +20,32 @@ struct Runner {
     thread: JoinHandle<()>,
 }
 
+/// Why code of the user has not done what it was to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotDone {
+    /// It does not return. A thread that nothing can stop is left in it.
+    #[error("its {function} have not returned within {} ms; look for an endless loop", limit.as_millis())]
+    NotReturned {
+        /// Which functions.
+        function: &'static str,
+        /// How long they had.
+        limit: Duration,
+    },
+    /// There is no thread for it.
+    #[error("the system has no thread for its {function}")]
+    NoThread {
+        /// Which functions.
+        function: &'static str,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
 /// Where code of the user runs. Dropping it ends its thread.
 #[derive(Debug, Default)]
-pub(super) struct UserCode {
+pub struct UserThread {
     /// The thread that came back last; `None` while it is used, and before the first.
     idle: Mutex<Option<Runner>>,
 }
@@ -33,7 +54,7 @@ impl Runner {
     fn start() -> std::io::Result<Self> {
         let (jobs, orders) = mpsc::channel::<Job>();
         let body = move || orders.into_iter().for_each(|job| job());
-        let thread = thread::Builder::new().name("sim-kernel-code".to_owned()).spawn(body)?;
+        let thread = thread::Builder::new().name("user-code".to_owned()).spawn(body)?;
         Ok(Self { jobs, thread })
     }
 
@@ -44,22 +65,23 @@ impl Runner {
     }
 }
 
-impl UserCode {
+impl UserThread {
     /// Does `work` on a thread of its own and waits for it. What it gives after the limit is dropped
     /// on that thread.
     ///
     /// # Errors
     ///
-    /// [`KernelError::NotReturned`] at the limit, and [`KernelError::System`] where there is no thread.
-    pub(super) fn within<T: Send + 'static>(
+    /// [`NotDone::NotReturned`] at the limit, and [`NotDone::NoThread`] where there is no thread.
+    pub fn within<T: Send + 'static>(
         &self,
         limit: Duration,
         function: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, KernelError> {
-        let lost = || KernelError::NotReturned { function, limit };
+    ) -> Result<T, NotDone> {
+        let lost = || NotDone::NotReturned { function, limit };
         let idle = self.idle().take();
-        let runner = idle.map_or_else(Runner::start, Ok)?;
+        let no_thread = |source| NotDone::NoThread { function, source };
+        let runner = idle.map_or_else(Runner::start, Ok).map_err(no_thread)?;
         let (give, take) = mpsc::sync_channel(1);
         let job = move || {
             // Nobody takes it where the limit is over.
@@ -79,7 +101,7 @@ impl UserCode {
     }
 }
 
-impl Drop for UserCode {
+impl Drop for UserThread {
     fn drop(&mut self) {
         let idle = self.idle().take();
         idle.into_iter().for_each(Runner::stop);
@@ -100,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_returns_in_time_gives_its_result_and_its_thread_serves_again() {
-        let code = UserCode::default();
+        let code = UserThread::default();
         let first = code.within(LONG, "constructors", here).unwrap();
         assert_ne!(first, here());
         assert_eq!(code.within(LONG, "constructors", here).unwrap(), first);
@@ -109,7 +131,7 @@ mod tests {
     #[test]
     fn what_does_not_return_is_named_and_others_have_another_thread() {
         static RELEASED: AtomicBool = AtomicBool::new(false);
-        let code = UserCode::default();
+        let code = UserThread::default();
         let first = code.within(LONG, "constructors", here).unwrap();
         let limit = Duration::from_millis(30);
         let lost = code.within(limit, "destructors", || {
@@ -118,7 +140,7 @@ mod tests {
             }
         });
         match lost {
-            Err(KernelError::NotReturned { function: "destructors", limit: said }) => {
+            Err(NotDone::NotReturned { function: "destructors", limit: said }) => {
                 assert_eq!(said, limit);
             }
             other => panic!("{other:?}"),
@@ -129,9 +151,9 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_wait_at_once_and_the_next_job_runs() {
-        let (code, start) = (UserCode::default(), Instant::now());
+        let (code, start) = (UserThread::default(), Instant::now());
         let gone: Result<(), _> = code.within(LONG, "hooks", || panic!("on purpose"));
-        assert!(matches!(gone, Err(KernelError::NotReturned { .. })), "{gone:?}");
+        assert!(matches!(gone, Err(NotDone::NotReturned { .. })), "{gone:?}");
         assert!(start.elapsed() < LONG / 2);
         assert_eq!(code.within(LONG, "hooks", || 7).unwrap(), 7);
     }

@@ -25,11 +25,20 @@ pub enum OpenError {
     #[error("cannot make an anonymous file for the image")]
     File(#[source] std::io::Error),
     /// The system's loader refused the object.
-    #[error("the system's loader refuses it: {0}")]
+    #[error("the system's loader refuses it: {}", reason_of(.0))]
     Loader(#[source] libloading::Error),
     /// One of its constructors threw.
     #[error("a C++ exception left one of its constructors: {0}")]
     Constructor(String),
+}
+
+/// What the system's loader says, with the name of a missing symbol.
+pub fn reason_of(error: &libloading::Error) -> String {
+    // The loader's own words are in the cause.
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 /// Opens `image`, with all its symbols bound now and none offered to others.
