@@ -130,7 +130,7 @@ impl Call<'_> {
     pub(crate) fn carry_out(&self, arguments: &mut dyn TensorSet) -> Result<RunReport, RunError> {
         match (self.placement.work(), self.callable.host_orchestration()) {
             (PlacedWork::Graphs(space), Some(host)) => {
-                graph_run::carry_out(self, host, space, arguments)
+                graph_run::carry_out(self, &host, space, arguments)
             }
             (PlacedWork::Orchestration(on_device), _) => {
                 self.carry_out_on_device(&on_device.buffers, arguments)

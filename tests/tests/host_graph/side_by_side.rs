@@ -51,11 +51,9 @@ fn callables_of_both_runtimes_run_by_turns_on_one_worker() {
             played.result.unwrap();
             assert_eq!(cells, after_diamond(&cells_of(round), round), "round {round}");
             assert_fork_join(&stand.worker, &other, round, &config);
-            // Now and then one that fails, of either.
+            // Now and then one that fails.
             if round % 5 == 3 {
                 stand.refused(&diamond(1).throws(0));
-                let wrong = Cells::default().run(&stand.worker, &other, &config);
-                wrong.unwrap_err();
             }
         }
         let counters = stand.worker.counters();
