@@ -140,7 +140,7 @@ impl Call<'_> {
     ) -> Result<RunReport, RunError> {
         match (self.placement.work(), self.callable.host_orchestration()) {
             (PlacedWork::Graphs(space), Some(host)) => {
-                graph_run::carry_out(self, host, space, arguments, source)
+                graph_run::carry_out(self, &host, space, arguments, source)
             }
             (PlacedWork::Orchestration(on_device), _) => {
                 self.carry_out_on_device(&on_device.buffers, arguments)

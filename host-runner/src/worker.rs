@@ -53,7 +53,7 @@ mod throw_site;
 pub use crate::code_listing::CodeListing;
 pub use crate::device::{Interleaving, RingConfig};
 pub use crate::platform_name::{PlatformName, UnknownPlatform};
-pub use crate::registry::{RegisterError, StaleCallable, UnregisterError};
+pub use crate::registry::{GraphReport, RegisterError, StaleCallable, UnregisterError};
 pub use crate::run::{
     RecordError, ReplayError, RunConfig, RunError, RunFault, RunReport, TensorShape,
 };

@@ -73,6 +73,24 @@ fn the_examples_pass_and_say_so_in_a_table() {
 }
 
 #[test]
+fn the_examples_whose_graphs_the_host_builds_pass_and_name_their_runtime() {
+    let cases: [(&str, &[(&str, &str)]); 2] = [
+        ("hbg_vector", &[("default", "4")]),
+        ("hbg_block_table", &[("ragged", "16"), ("full", "35")]),
+    ];
+    for (name, rows) in cases {
+        let (printed, message) = check(&run(&examples().join(name), &["--rounds", "3"]), 0);
+        assert_eq!(message, "");
+        let lines = words(&printed);
+        assert_eq!(lines.len(), 1 + rows.len(), "{printed}");
+        for (line, (case, tasks)) in lines[1..].iter().zip(rows) {
+            assert_eq!(line[..3], [*case, "hbg", *tasks], "{printed}");
+            assert_eq!(line.last(), Some(&"ok"), "{printed}");
+        }
+    }
+}
+
+#[test]
 fn json_has_these_fields_and_no_others() {
     let path = examples().join("vector_add").join("callable.toml");
     let arguments = ["--json", "--rounds", "20", "--block-dim", "2", "--aicpu-threads", "1"];

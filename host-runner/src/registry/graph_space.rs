@@ -2,7 +2,7 @@
 //! the graphs that the device keeps.
 //!
 //! ```text
-//!  built graph ── structure known ──▶ changed words ──▶ patches, or all argument words ─┐
+//!  built graph ── structure known ──▶ changed words ──▶ patches, or the image anew ─────┐
 //!            └── new ──▶ checked ──▶ image, in place of the one used least recently ─────┴▶ GraphRun
 //! ```
 //!
@@ -29,9 +29,6 @@ const GRAPHS_KEPT: usize = 4;
 
 /// Bytes that the graphs which are kept may have, beside the one that runs.
 const BYTES_KEPT: usize = 256 << 20;
-
-/// Where all argument words are uploaded and not patches: a patch has the size of two words.
-const WORDS_PER_PATCH: usize = 2;
 
 /// What a run of a graph was, beside its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -181,20 +178,19 @@ impl KeptGraphs {
         if kept.known.renew(graph, &mut self.patches) > 0 {
             kept.version = next_number();
         }
-        // Until the device has them, it does not have what is known here.
-        let copied = if self.patches.len() * WORDS_PER_PATCH > graph.args.len() {
-            let args = graph.args.as_bytes();
-            let at = kept.known.layout().args.start;
-            on.device().copy_in(kept.image.address_at(at), args).map(|()| (args.len(), 0))
-        } else if self.patches.is_empty() {
+        let bytes = self.patches.as_bytes();
+        let holder = Holder::Graphs(self.id);
+        let copied = if bytes.is_empty() {
             Ok((0, 0))
+        } else if bytes.len() < kept.known.image_bytes() {
+            let filled = self.patch_buffer.fill(on, holder, bytes);
+            filled.map(|()| (bytes.len(), self.patches.len()))
         } else {
-            let bytes = self.patches.as_bytes();
-            let count = self.patches.len();
-            self.patch_buffer
-                .fill(on, Holder::Graphs(self.id), bytes)
-                .map(|()| (bytes.len(), count))
+            kept.number = next_number();
+            let image = kept.known.image(kept.number);
+            kept.image.fill(on, holder, image).map(|()| (image.len(), 0))
         };
+        // The device does not have what is known here.
         if copied.is_err() {
             self.forget(on, index);
         }

@@ -32,8 +32,9 @@ pub struct Registration {
     blob: Arc<[u8]>,
     directions: Box<[ArgDirection]>,
     runtime: RuntimeName,
-    /// The orchestration, where that runs on the host. It is the same on whatever device the callable is.
-    host: Option<HostOrchestration>,
+    /// The orchestration, where that runs on the host, until it is closed. It is the same on whatever
+    /// device the callable is.
+    host: Mutex<Option<Arc<HostOrchestration>>>,
     gate: LeaseGate,
     has_run: AtomicBool,
     /// `None` after it was given back.
@@ -57,7 +58,7 @@ impl Registration {
         let view = ChipCallableView::parse(callable.blob())?;
         let host = match callable.runtime() {
             RuntimeName::Trb => None,
-            RuntimeName::Hbg => Some(open_on_host(callable.name(), &view, limit)?),
+            RuntimeName::Hbg => Some(Arc::new(open_on_host(callable.name(), &view, limit)?)),
         };
         let digest_prefix = ContentKey::of(callable.blob()).prefix();
         Ok(Self {
@@ -66,7 +67,7 @@ impl Registration {
             label: build_id::label(view.orchestration()),
             directions: view.signature().iter().collect(),
             runtime: callable.runtime(),
-            host,
+            host: Mutex::new(host),
             blob: callable.blob().into(),
             gate: LeaseGate::default(),
             has_run: AtomicBool::new(false),
@@ -109,9 +110,21 @@ impl Registration {
         }
     }
 
-    /// The orchestration, where that runs on the host.
-    pub(crate) fn host_orchestration(&self) -> Option<&HostOrchestration> {
-        self.host.as_ref()
+    /// Whether the orchestration runs on the host.
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.runtime == RuntimeName::Hbg
+    }
+
+    /// The orchestration, where that runs on the host and has not been closed.
+    pub(crate) fn host_orchestration(&self) -> Option<Arc<HostOrchestration>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes the orchestration, where that runs on the host: handles of what is not registered any
+    /// more may stay for long. Nobody is in, and nobody comes.
+    pub(crate) fn close_on_host(&self) {
+        let host = self.host.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(host);
     }
 
     /// The orchestration's bytes.

@@ -32,7 +32,7 @@ impl Recording {
         config: &RunConfig,
     ) -> Result<(Self, RunReport), RunError> {
         let callable = handle.callable();
-        if callable.host_orchestration().is_none() {
+        if !callable.is_on_host() {
             return Err(RecordError::OfTrb.into());
         }
         let mut kept = None;

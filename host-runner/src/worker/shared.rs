@@ -88,7 +88,7 @@ impl Shared {
         let (registration, traffic) = filled?;
         Counting::count(&self.counting.registrations);
         self.counting.placed(traffic);
-        if registration.host_orchestration().is_some() {
+        if registration.is_on_host() {
             Counting::count(&self.counting.host_opens);
         }
         tracing::info!(
@@ -139,11 +139,12 @@ impl Shared {
         }
     }
 
-    /// Takes a retired callable off the device and frees its id. Called once, by whoever the gate
+    /// Takes a retired callable off the device, closes what is open on the host, and frees its id. Called once, by whoever the gate
     /// tells to, who then tells those who wait for it, if there are any.
     fn give_back(&self, callable: &Registration) -> Option<GivenBack> {
         let on = callable.placement().as_ref().map(|placement| Arc::clone(placement.on()));
         let removed = callable.remove();
+        callable.close_on_host();
         if let (Err(_), Some(on)) = (&removed, &on) {
             self.devices.forget(on);
         }
@@ -221,7 +222,7 @@ impl Shared {
             self.counting.placed(traffic);
         }
         let Some(place) = placement.as_ref() else { return Err(callable.stale().into()) };
-        if callable.host_orchestration().is_none() && callable.note_run() {
+        if !callable.is_on_host() && callable.note_run() {
             Counting::count(&self.counting.first_runs);
         }
         let call = Call { callable, placement: place, config, rings: self.config.rings };

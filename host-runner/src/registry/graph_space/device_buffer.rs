@@ -18,11 +18,6 @@ impl DeviceBuffer {
         self.address
     }
 
-    /// The address of a byte of it.
-    pub(super) fn address_at(&self, offset: usize) -> DeviceAddr {
-        DeviceAddr::new(self.address.raw().saturating_add(offset as u64))
-    }
-
     /// How many bytes it has.
     pub(super) fn capacity(&self) -> usize {
         self.capacity
