@@ -42,7 +42,7 @@ mod registration;
 pub use device_orchestration::Buffer;
 pub use error::{RegisterError, StaleCallable, UnregisterError};
 pub use graph_space::GraphReport;
-pub(crate) use graph_space::{GraphRefusal, GraphSpace};
+pub(crate) use graph_space::{GraphRefusal, GraphSpace, KeptGraphs};
 pub use open_device::OpenDevice;
 pub use orchestrations::Orchestrations;
 pub(crate) use placement::PlacedWork;

@@ -19,9 +19,15 @@ mod error;
 #[expect(unsafe_code, reason = "the orchestration works on the caller's memory by address")]
 mod graph_run;
 mod host_arguments;
+mod record_error;
+mod recorded;
+mod replay_error;
 mod staging;
 
 pub use error::{RunError, RunFault};
+pub use record_error::RecordError;
+pub(crate) use recorded::{GraphSource, RecordedRun};
+pub use replay_error::{ReplayError, TensorShape};
 
 /// Longest time limit of a run: a year, which no clock overflows by.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -127,10 +133,14 @@ pub(crate) struct Call<'r> {
 
 impl Call<'_> {
     /// Carries out the run.
-    pub(crate) fn carry_out(&self, arguments: &mut dyn TensorSet) -> Result<RunReport, RunError> {
+    pub(crate) fn carry_out(
+        &self,
+        arguments: &mut dyn TensorSet,
+        source: &mut GraphSource<'_>,
+    ) -> Result<RunReport, RunError> {
         match (self.placement.work(), self.callable.host_orchestration()) {
             (PlacedWork::Graphs(space), Some(host)) => {
-                graph_run::carry_out(self, &host, space, arguments)
+                graph_run::carry_out(self, &host, space, arguments, source)
             }
             (PlacedWork::Orchestration(on_device), _) => {
                 self.carry_out_on_device(&on_device.buffers, arguments)

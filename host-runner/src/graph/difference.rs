@@ -4,6 +4,7 @@ use std::fmt;
 
 use protocol::CoreType;
 
+use super::GraphBuilder;
 use super::builder::{Edge, TaskKind};
 
 /// The first thing in which a new graph differs from a known one. Values of arguments are no
@@ -96,6 +97,15 @@ impl GraphDifference {
         }
         let (known, new) = (usize::from(known.arg_count), usize::from(new.arg_count));
         (known != new).then_some(Self::ArgumentCount { task, known, new })
+    }
+}
+
+impl GraphBuilder {
+    /// In what `new` differs from this graph, which is the known one; `None` where it has the same
+    /// structure.
+    #[must_use]
+    pub fn first_difference(&self, new: &Self) -> Option<GraphDifference> {
+        GraphDifference::first((&self.tasks, &self.edges), (&new.tasks, &new.edges))
     }
 }
 

@@ -45,6 +45,17 @@ pub struct GraphReport {
     pub is_replay: bool,
 }
 
+/// A graph that the device knows.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    /// How to run it.
+    pub(crate) run: GraphRun,
+    /// What it took.
+    pub(crate) report: GraphReport,
+    /// Which state of which graph it is; not 0.
+    pub(crate) version: u64,
+}
+
 /// Why a graph cannot be brought to the device.
 #[derive(Debug)]
 pub(crate) enum GraphRefusal {
@@ -57,11 +68,20 @@ pub(crate) enum GraphRefusal {
 /// What the runs of one callable work with.
 #[derive(Debug)]
 pub(crate) struct GraphSpace {
-    id: CallableId,
+    /// Which one; no other of this process has it.
+    pub(crate) number: u64,
     /// The graph that is being built; its memory is kept.
     pub(crate) builder: GraphBuilder,
     /// Memory that the orchestration allocates.
     pub(crate) memory: RunMemory,
+    /// What the device has.
+    pub(crate) graphs: KeptGraphs,
+}
+
+/// The graphs of one callable that the device has.
+#[derive(Debug)]
+pub(crate) struct KeptGraphs {
+    id: CallableId,
     kept: Vec<KeptGraph>,
     /// Counts the uses of graphs.
     uses: u64,
@@ -74,6 +94,8 @@ pub(crate) struct GraphSpace {
 struct KeptGraph {
     known: KnownGraph,
     number: u64,
+    /// Another one whenever argument words change; no other state of any graph has it.
+    version: u64,
     image: DeviceBuffer,
     workspace: DeviceBuffer,
     last_used: u64,
@@ -82,18 +104,25 @@ struct KeptGraph {
 impl GraphSpace {
     /// For a callable with these kernels; nothing is on the device yet.
     pub(super) fn new(id: CallableId, kernels: KernelSet) -> Self {
-        Self {
-            id,
-            builder: GraphBuilder::new(kernels),
-            memory: RunMemory::new(id),
-            kept: Vec::new(),
-            uses: 0,
-            patches: Vec::new(),
-            patch_buffer: DeviceBuffer::default(),
-        }
+        let (kept, patches) = (Vec::new(), Vec::new());
+        let graphs =
+            KeptGraphs { id, kept, uses: 0, patches, patch_buffer: DeviceBuffer::default() };
+        let (builder, memory) = (GraphBuilder::new(kernels), RunMemory::new(id));
+        Self { number: next_number(), builder, memory, graphs }
     }
 
-    /// Makes the device know the graph that was built, which has a task at least.
+    /// Frees everything on the device.
+    pub(super) fn give_back(&mut self, on: &OpenDevice) {
+        self.graphs.give_back(on);
+        if let Err(error) = self.memory.give_back(on.device()) {
+            tracing::error!(%error, "memory of runs is not known to the device");
+        }
+    }
+}
+
+impl KeptGraphs {
+    /// Makes the device know a graph, which has a task at least. `version` is what the last upload of
+    /// the same graph has given, or 0: where the device still has that, nothing is compared.
     ///
     /// # Errors
     ///
@@ -101,18 +130,20 @@ impl GraphSpace {
     pub(crate) fn upload(
         &mut self,
         on: &OpenDevice,
-    ) -> Result<(GraphRun, GraphReport), GraphRefusal> {
+        graph: &GraphBuilder,
+        version: u64,
+    ) -> Result<Uploaded, GraphRefusal> {
         self.uses += 1;
-        let same = |kept: &KeptGraph| kept.known.has_structure_of(&self.builder);
-        let (index, bytes, patches, is_replay) = match self.kept.iter().position(same) {
-            Some(index) => {
-                let (bytes, patches) = self.renew(on, index).map_err(GraphRefusal::Memory)?;
-                (index, bytes, patches, true)
-            }
-            None => {
-                let index = self.add(on)?;
-                (index, self.kept[index].known.image_bytes(), 0, false)
-            }
+        let unchanged = self.kept.iter().position(|kept| kept.version == version);
+        let same = |kept: &KeptGraph| kept.known.has_structure_of(graph);
+        let (index, bytes, patches, is_replay) = if let Some(index) = unchanged {
+            (index, 0, 0, true)
+        } else if let Some(index) = self.kept.iter().position(same) {
+            let (bytes, patches) = self.renew(on, index, graph).map_err(GraphRefusal::Memory)?;
+            (index, bytes, patches, true)
+        } else {
+            let index = self.add(on, graph)?;
+            (index, self.kept[index].known.image_bytes(), 0, false)
         };
         let kept = &mut self.kept[index];
         kept.last_used = self.uses;
@@ -127,19 +158,26 @@ impl GraphSpace {
             patch_count: patches as u64,
         };
         let report = GraphReport {
-            tasks: self.builder.task_count() as u64,
-            edges: self.builder.edge_count() as u64,
+            tasks: graph.task_count() as u64,
+            edges: graph.edge_count() as u64,
             bytes_uploaded: bytes as u64,
             is_replay,
         };
-        Ok((run, report))
+        Ok(Uploaded { run, report, version: kept.version })
     }
 
     /// Brings the argument words of a known graph up to date; how many bytes were copied, and how many
     /// patches the run has to apply.
-    fn renew(&mut self, on: &OpenDevice, index: usize) -> Result<(usize, usize), MemoryError> {
+    fn renew(
+        &mut self,
+        on: &OpenDevice,
+        index: usize,
+        graph: &GraphBuilder,
+    ) -> Result<(usize, usize), MemoryError> {
         let kept = &mut self.kept[index];
-        kept.known.renew(&self.builder, &mut self.patches);
+        if kept.known.renew(graph, &mut self.patches) > 0 {
+            kept.version = next_number();
+        }
         let bytes = self.patches.as_bytes();
         let holder = Holder::Graphs(self.id);
         let copied = if bytes.is_empty() {
@@ -160,8 +198,8 @@ impl GraphSpace {
     }
 
     /// Uploads a graph whose structure is not known; where it is in the list.
-    fn add(&mut self, on: &OpenDevice) -> Result<usize, GraphRefusal> {
-        let known = KnownGraph::of(&self.builder).map_err(GraphRefusal::Graph)?;
+    fn add(&mut self, on: &OpenDevice, graph: &GraphBuilder) -> Result<usize, GraphRefusal> {
+        let known = KnownGraph::of(graph).map_err(GraphRefusal::Graph)?;
         let number = next_number();
         let workspace_bytes = workspace_bytes(&known);
         self.make_room(on, known.image_bytes() + workspace_bytes);
@@ -169,6 +207,7 @@ impl GraphSpace {
         let mut kept = KeptGraph {
             known,
             number,
+            version: next_number(),
             image: DeviceBuffer::default(),
             workspace: DeviceBuffer::default(),
             last_used: 0,
@@ -207,15 +246,12 @@ impl GraphSpace {
         self.kept.swap_remove(index).give_back(on);
     }
 
-    /// Frees everything on the device.
-    pub(super) fn give_back(&mut self, on: &OpenDevice) {
+    /// Frees all of them.
+    fn give_back(&mut self, on: &OpenDevice) {
         for kept in self.kept.drain(..) {
             kept.give_back(on);
         }
         self.patch_buffer.give_back(on);
-        if let Err(error) = self.memory.give_back(on.device()) {
-            tracing::error!(%error, "memory of runs is not known to the device");
-        }
     }
 }
 
@@ -237,7 +273,7 @@ fn workspace_bytes(known: &KnownGraph) -> usize {
     WorkspaceLayout::of(known.task_count() as u32).total as usize
 }
 
-/// A number that no other image of this process has.
+/// A number that no other image, version or space of this process has.
 fn next_number() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     // ORDERING: Relaxed: only the number matters. From 1: 0 is no image.

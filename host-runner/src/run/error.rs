@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::{ArgsError, StatusCode};
 
+use super::{RecordError, ReplayError};
 use crate::device::{DeviceError, DeviceLost, MemoryError};
 use crate::graph::GraphError;
 use crate::host_orchestration::BuildError;
@@ -90,6 +91,12 @@ pub enum RunError {
         /// The time limit of the run.
         limit: Duration,
     },
+    /// The run cannot be recorded (hbg).
+    #[error("the run cannot be recorded")]
+    NotRecordable(#[from] RecordError),
+    /// A replay is not of what was recorded (hbg); replays give the [`ReplayError`] itself.
+    #[error(transparent)]
+    NotAsRecorded(#[from] Box<ReplayError>),
     /// The run ended with a fault.
     #[error(transparent)]
     Fault(#[from] RunFault),

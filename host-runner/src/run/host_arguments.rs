@@ -3,12 +3,28 @@
 
 use std::ops::Range;
 
-use protocol::{ArgDirection, ChipStorageTaskArgs};
+use protocol::{ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DeviceAddr};
 
 use super::RunError;
 use crate::arguments::{Place, TensorSet};
+use crate::device::{Device, MemoryError};
 use crate::host_orchestration::Output;
 use crate::registry::{OpenDevice, Registration};
+
+/// Checks that a device tensor is in memory of the user.
+///
+/// # Errors
+///
+/// [`MemoryError`].
+pub(super) fn check_device_tensor(
+    device: &dyn Device,
+    address: DeviceAddr,
+    tensor: &ContinuousTensor,
+) -> Result<(), MemoryError> {
+    // A size beyond 64 bits is in no allocation.
+    let bytes = tensor.byte_len().ok().and_then(|bytes| usize::try_from(bytes).ok());
+    device.check_user_range(address, bytes.unwrap_or(usize::MAX))
+}
 
 /// Arguments that are lent to an orchestration. The record has the addresses of the tensors' memory, which
 /// stays borrowed through the arguments until the run has ended.
@@ -35,9 +51,7 @@ impl HostArguments {
             let direction = match arguments.place(index) {
                 None => break,
                 Some(Place::Device(address)) => {
-                    // A size beyond 64 bits is in no allocation.
-                    let bytes = tensor.byte_len().ok().and_then(|it| usize::try_from(it).ok());
-                    on.device().check_user_range(address, bytes.unwrap_or(usize::MAX))?;
+                    check_device_tensor(on.device(), address, tensor)?;
                     continue;
                 }
                 Some(Place::Host(bytes, direction)) => {

@@ -23,7 +23,7 @@ use crate::completion::{Completer, Completion};
 use crate::device::{DeviceError, MemoryError};
 use crate::registry::lease_gate::Retired;
 use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
-use crate::run::{Call, RunConfig, RunError, RunReport};
+use crate::run::{Call, GraphSource, RunConfig, RunError, RunReport};
 use crate::run_queue::{RunQueue, Turn};
 
 /// Devices on which a registration or a run is tried: the second one where the first was lost to
@@ -165,10 +165,11 @@ impl Shared {
         callable: &Arc<Registration>,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
         let lease = self.lease(callable)?;
         let turn = self.queue.turn()?;
-        let end = self.carry_out(&turn, &lease, arguments, config);
+        let end = self.carry_out(&turn, &lease, arguments, config, source);
         // Before the lease, whose end may mean work that others need not wait for.
         drop(turn);
         end
@@ -181,8 +182,9 @@ impl Shared {
         lease: &Lease,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        let end = self.run_on_device(&lease.callable, arguments, config);
+        let end = self.run_on_device(&lease.callable, arguments, config, source);
         let counter = match &end {
             Ok(_) => &self.counting.runs,
             Err(_) => &self.counting.failed_runs,
@@ -196,8 +198,9 @@ impl Shared {
         callable: &Registration,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        again_where_gone(RunError::is_gone, || self.run_once(callable, arguments, config))
+        again_where_gone(RunError::is_gone, || self.run_once(callable, arguments, config, source))
     }
 
     fn run_once(
@@ -205,6 +208,7 @@ impl Shared {
         callable: &Registration,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
         let on = self.devices.ensure().map_err(RunError::from)?;
         config.check(&on.device().facts())?;
@@ -222,7 +226,7 @@ impl Shared {
             Counting::count(&self.counting.first_runs);
         }
         let call = Call { callable, placement: place, config, rings: self.config.rings };
-        let mut end = call.carry_out(arguments);
+        let mut end = call.carry_out(arguments, source);
         if let Ok(RunReport { graph: Some(graph), .. }) = &end {
             self.counting.graph(*graph);
         }
