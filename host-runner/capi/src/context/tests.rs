@@ -1,6 +1,7 @@
 //! The life of a context without a device, and of its ids.
 
 use super::*;
+use crate::variant::RuntimeName;
 use host_runner::worker::PlatformName;
 
 fn context(runtime: RuntimeName) -> Context {
