@@ -6,7 +6,7 @@ use host_runner::callable::Callable;
 use host_runner::device::DeviceUsage;
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::{CallableHandle, PlatformName, RegisterError, UnregisterError, Worker};
-use protocol::{CallableId, CoreType};
+use protocol::CallableId;
 use tests::prepared::reference_graph;
 use tests::workers::{open_on, threads};
 
@@ -121,7 +121,7 @@ fn c_preparing_an_id_twice_is_refused_and_the_first_stays() {
         for _ in 0..3 {
             match worker.register_as(id(0), &callable) {
                 Err(RegisterError::IdInUse { id, name: Some(name) }) => {
-                    assert_eq!((id.index(), name.as_str()), (0, variant.entry));
+                    assert_eq!((id.index(), name.as_str()), (0, callable.name()));
                 }
                 other => panic!("{other:?}"),
             }
