@@ -29,6 +29,8 @@ use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::thread::SchedulerThread;
 use crate::wait::WaitEnd;
 
+pub(crate) mod device;
+pub(crate) mod graph;
 pub(crate) mod submission;
 
 /// A kernel of a test.

@@ -195,7 +195,7 @@ impl Script {
     }
 
     /// All words, with an end.
-    fn encoded(&self) -> Vec<u64> {
+    pub fn encoded(&self) -> Vec<u64> {
         [&self.words[..], &[0, 0]].concat()
     }
 

@@ -6,6 +6,8 @@
 mod communicators;
 #[path = "c_library/hazards.rs"]
 mod hazards;
+#[path = "c_library/host_graphs.rs"]
+mod host_graphs;
 #[path = "c_library/hostile.rs"]
 mod hostile;
 #[path = "c_library/processes.rs"]

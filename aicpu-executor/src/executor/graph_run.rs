@@ -84,3 +84,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,8 @@
  * - A context (`ctx`) is an opaque handle. NULL, a handle that was destroyed, and any other value are
  *   errors, not crashes.
  * - `int` results are 0 for success, or negative. -1: the library refuses the call, or cannot carry it
- *   out. HOST_RUNTIME_NOT_SUPPORTED: this variant does not do that yet. Anything else: minus the status
- *   of a run that failed (1 to 9, 100 to 103, 200 and more; EXPLICIT_ORCH_FATAL is -9). Where the text of
+ *   out. What the entry of an hbg orchestration returned, where that was not 0: as it is, so it may be positive.
+ *   Anything else: minus the status of a run that failed (1 to 9, 100 to 103, 200 and more; EXPLICIT_ORCH_FATAL is -9). Where the text of
  *   a failure is wanted, there is simpler_rs_v1_last_error.
  * - Pointers are borrowed for the call. They need no alignment. Memory that is not mapped or that cannot
  *   be read or written is noticed and refused; that it is the caller's and that nobody changes it during
@@ -39,9 +39,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* What this variant does not do yet. No status of a run is this number. */
-#define HOST_RUNTIME_NOT_SUPPORTED (-1000)
 
 /* A submitted run has not ended yet, or was cancelled before it began. No status of a run is these either. */
 #define SIMPLER_RS_V1_PENDING (-1001)
@@ -109,8 +106,7 @@ int copy_from_device_ctx(void *ctx, void *host_ptr, const void *dev_ptr, size_t 
  *
  * -1, and nothing stays behind: NULL; callable_id outside 0..63, or in use; a blob that is damaged, cut
  * off, larger than 1 GiB, or without an orchestration; func ids outside 0..1023 or given twice; images
- * that the device does not load, or whose constructors fail; no room. HOST_RUNTIME_NOT_SUPPORTED from hbg libraries.
- *
+ * that the device does not load, or whose constructors fail; no room. *
  * device_id and the binaries are ignored: the executor is in the library.
  */
 int prepare_callable(void *ctx, int32_t callable_id, const void *callable, int device_id,
@@ -154,7 +150,10 @@ int unregister_callable(void *ctx, int32_t callable_id);
  */
 size_t get_aicpu_dlopen_count(void *ctx);
 
-/* Counts preparations whose orchestration runs on the host (hbg): none yet. 0 for NULL. */
+/*
+ * Counts preparations whose orchestration runs on the host (hbg), since the context was made: neither
+ * unregistering nor finalize_device changes it. 0 for NULL.
+ */
 size_t get_host_dlopen_count(void *ctx);
 
 /* ------------------------------------------------- streams and communicators -- */
@@ -308,6 +307,9 @@ typedef struct simpler_rs_v1_counters {
     uint64_t bytes_uploaded;  /* of kernels and orchestrations, to the device */
     uint64_t hits;            /* kernels and orchestrations that the device had, byte for byte */
     uint64_t failed_runs;     /* runs that were accepted and did not succeed */
+    uint64_t graph_uploads;   /* graphs of the host that were uploaded whole */
+    uint64_t graph_replays;   /* runs of graphs that the device had, but for changed argument words */
+    uint64_t graph_bytes_uploaded; /* of graphs and changed argument words, to the device */
 } simpler_rs_v1_counters;
 
 /*

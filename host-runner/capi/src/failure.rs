@@ -1,7 +1,9 @@
 //! Why a call did not succeed: the number that the client gets, and the text behind it.
 //!
-//! Numbers are never positive (spec callable §7.3, R12). A run that the executor ended with a status
-//! gives minus that status; everything the host refuses is -1, as in the reference.
+//! Numbers are never positive (spec callable §7.3, R12), but for one: what the entry of an orchestration on
+//! the host returns is the client's own number, and is handed on as it is (spec callable §3.6 step 5). A run
+//! that the executor ended with a status gives minus that status; everything the host refuses is -1, as in
+//! the reference.
 
 use std::any::Any;
 use std::error::Error;
@@ -9,16 +11,14 @@ use std::ffi::c_int;
 use std::fmt::Write as _;
 
 use host_runner::device::{DeviceLost, LostCause};
+use host_runner::host_orchestration::BuildError;
 use host_runner::run::RunError;
 use protocol::StatusCode;
 
 /// What the host refuses.
 pub const REFUSED: c_int = -1;
 
-/// What this library does not do yet; no status of the executor has this number.
-pub const NOT_SUPPORTED: c_int = -1000;
-
-/// The run has not ended yet.
+/// The run has not ended yet; no status of the executor has this number, nor the one below.
 pub const PENDING: c_int = -1001;
 
 /// The run was cancelled before it began.
@@ -27,7 +27,7 @@ pub const CANCELLED: c_int = -1002;
 /// Why a call did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Negative.
+    /// Not 0. Negative, unless an entry has returned it.
     pub code: c_int,
     /// What happened and what to do about it.
     pub text: String,
@@ -37,11 +37,6 @@ impl Failure {
     /// The host refuses the call.
     pub fn refused(text: impl Into<String>) -> Self {
         Self { code: REFUSED, text: text.into() }
-    }
-
-    /// The library does not do this yet.
-    pub fn not_supported(text: impl Into<String>) -> Self {
-        Self { code: NOT_SUPPORTED, text: text.into() }
     }
 
     /// An error of the library below, with all its causes.
@@ -56,6 +51,7 @@ impl Failure {
             // anything else has failed all the same.
             RunError::Fault(fault) if fault.status < 0 => fault.status,
             RunError::DeviceLost(lost) => lost_code(lost),
+            RunError::Build(BuildError::Returned { status, .. }) if *status != 0 => *status,
             RunError::Cancelled => CANCELLED,
             _ => REFUSED,
         };
@@ -114,7 +110,7 @@ mod tests {
 
     #[test]
     fn no_status_has_a_number_of_the_library() {
-        let own = [NOT_SUPPORTED, PENDING, CANCELLED];
+        let own = [PENDING, CANCELLED];
         assert!(StatusCode::ALL.iter().all(|status| !own.contains(&-status.code())));
     }
 

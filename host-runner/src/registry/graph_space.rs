@@ -24,6 +24,9 @@ mod device_buffer;
 
 use device_buffer::DeviceBuffer;
 
+/// Bytes of the smallest piece of memory for patches: runs differ in how many words change.
+const PATCH_BYTES_MIN: usize = 1024;
+
 /// Graphs of a callable that the device keeps.
 const GRAPHS_KEPT: usize = 4;
 
@@ -183,7 +186,9 @@ impl KeptGraphs {
         let copied = if bytes.is_empty() {
             Ok((0, 0))
         } else if bytes.len() < kept.known.image_bytes() {
-            let filled = self.patch_buffer.fill(on, holder, bytes);
+            let room = bytes.len().next_power_of_two().max(PATCH_BYTES_MIN);
+            let fitted = self.patch_buffer.fit(on, holder, room);
+            let filled = fitted.and_then(|()| self.patch_buffer.fill(on, holder, bytes));
             filled.map(|()| (bytes.len(), self.patches.len()))
         } else {
             kept.number = next_number();

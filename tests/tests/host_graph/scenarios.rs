@@ -6,43 +6,27 @@ use host_runner::callable::Callable;
 use host_runner::device::DeviceUsage;
 use host_runner::run::{RunConfig, RunError};
 use host_runner::worker::{CallableHandle, PlatformName, RegisterError, UnregisterError, Worker};
-use protocol::{CallableId, CoreType};
-use tests::sources;
+use protocol::CallableId;
+use tests::prepared::reference_graph;
 use tests::workers::{open_on, threads};
 
 /// What the reference runs on a chip.
 struct Variant {
     platform: PlatformName,
-    entry: &'static str,
     tasks: u64,
     golden: f32,
 }
 
 const VARIANTS: [Variant; 2] = [
     // (a + b + 1)(a + b + 2)
-    Variant {
-        platform: PlatformName::A2a3Sim,
-        entry: "build_example_graph",
-        tasks: 4,
-        golden: 42.0,
-    },
+    Variant { platform: PlatformName::A2a3Sim, tasks: 4, golden: 42.0 },
     // a + b + 1
-    Variant {
-        platform: PlatformName::A5Sim,
-        entry: "build_dump_tensor_graph",
-        tasks: 2,
-        golden: 6.0,
-    },
+    Variant { platform: PlatformName::A5Sim, tasks: 2, golden: 6.0 },
 ];
 
 impl Variant {
     fn callable(&self) -> Callable {
-        let chip = self.platform.chip();
-        let names = ["graph/add_floats", "graph/raise_floats", "graph/multiply_floats"];
-        let kernels = names.iter().zip(0..);
-        let kernels =
-            kernels.map(|(name, id)| sources::kernel_for(chip, id, CoreType::Aiv, name)).collect();
-        sources::host_callable_for(chip, "reference_graphs", self.entry, kernels)
+        reference_graph(self.platform)
     }
 
     /// Runs it on a = 2 and b = 3, with 3 AICPU threads and 3 clusters.
@@ -137,7 +121,7 @@ fn c_preparing_an_id_twice_is_refused_and_the_first_stays() {
         for _ in 0..3 {
             match worker.register_as(id(0), &callable) {
                 Err(RegisterError::IdInUse { id, name: Some(name) }) => {
-                    assert_eq!((id.index(), name.as_str()), (0, variant.entry));
+                    assert_eq!((id.index(), name.as_str()), (0, callable.name()));
                 }
                 other => panic!("{other:?}"),
             }

@@ -29,11 +29,12 @@ pub const CAPABILITY_SUBMIT: u64 = 1 << 3;
 
 /// `simpler_rs_v1_capabilities`.
 pub fn capabilities(variant: Variant) -> u64 {
-    let run = match variant.runtime {
-        RuntimeName::Trb => CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_SUBMIT,
+    let copies = match variant.runtime {
+        RuntimeName::Trb => CAPABILITY_DECLARED_COPIES,
+        // An orchestration on the host makes its own copies.
         RuntimeName::Hbg => 0,
     };
-    run | CAPABILITY_REPORTS
+    CAPABILITY_RUN | copies | CAPABILITY_SUBMIT | CAPABILITY_REPORTS
 }
 
 /// `simpler_rs_v1_variant`.
@@ -144,7 +145,8 @@ pub fn aicpu_loads(context: *mut c_void) -> usize {
     with_context(context, |context| Ok(context.aicpu_loads() as usize))
 }
 
-/// `get_host_dlopen_count`: counts preparations of hbg, of which there is none yet.
+/// `get_host_dlopen_count`.
 pub fn host_loads(context: *mut c_void) -> usize {
-    with_context(context, |_| Ok(0))
+    // CAST: the supported targets have 64 bits.
+    with_context(context, |context| Ok(context.host_loads() as usize))
 }
