@@ -68,7 +68,11 @@ const TESTED: &[(StatusCode, &str, &str)] = {
         (Code::CallableBusy, SLOTS, "a_reload_while_the_old_code_runs_is_refused"),
         (Code::CallableQuarantined, SLOTS, "a_constructor_that_is_given_up_on_closes_the_slot"),
         (Code::OperationUnknown, OPERATION, "an_operation_that_is_not_known_is_a_fault"),
-        (Code::GraphInvalid, GRAPH_RUNS, "an_image_that_is_damaged_is_refused_before_anything_runs"),
+        (
+            Code::GraphInvalid,
+            GRAPH_RUNS,
+            "an_image_that_is_damaged_is_refused_before_anything_runs",
+        ),
     ]
 };
 
