@@ -19,8 +19,9 @@ impl Machine {
     pub(crate) fn run_graph(self, scheduler: &Scheduler, uploaded: &Uploaded) -> Option<Fault> {
         let records: Vec<CoreCallable> = KERNELS.iter().map(kernel_record).collect();
         let table = kernel_table(&records);
+        let kernels = &raw const table;
         // SAFETY: the table outlives the run, which is all that happens here.
-        let kernels = unsafe { &*(&raw const table) };
+        let kernels = unsafe { &*kernels };
         let payloads = zeroed::<Payloads>();
         let waiting = zeroed::<WaitingLists>();
         let clusters = self.clusters();
