@@ -22,6 +22,8 @@ mod opening;
 mod pending_count;
 mod stalled;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use opening::{OpenGraph, open};
 pub(crate) use store::Graph;

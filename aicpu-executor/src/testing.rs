@@ -31,6 +31,8 @@ use crate::wait::WaitEnd;
 
 pub(crate) mod device;
 pub(crate) mod graph;
+pub(crate) mod graph_machine;
+pub(crate) mod kernel_context;
 pub(crate) mod submission;
 
 /// A kernel of a test.
@@ -251,6 +253,16 @@ impl Machine {
         kernels: &[Kernel],
         orchestration: impl FnOnce(&mut Session<'_, '_>),
     ) -> Outcome {
+        self.run_on(&Scheduler::default(), kernels, orchestration)
+    }
+
+    /// The same with a scheduler that has had other runs.
+    pub(crate) fn run_on(
+        self,
+        scheduler: &Scheduler,
+        kernels: &[Kernel],
+        orchestration: impl FnOnce(&mut Session<'_, '_>),
+    ) -> Outcome {
         let mut sizes = RegionSizes::wanted(self.window, self.edges);
         if self.map_entries != 0 {
             sizes.map_entries = self.map_entries;
@@ -265,16 +277,13 @@ impl Machine {
                 .expect("aligned memory");
         region.clean();
         let records: Vec<CoreCallable> = kernels.iter().map(kernel_record).collect();
-        let mut table = [0; MAX_FUNC_IDS];
-        for (address, record) in table.iter_mut().zip(&records) {
-            *address = core::ptr::from_ref(record).expose_provenance() as u64;
-        }
+        let table = kernel_table(&records);
         let payloads: Box<Payloads> = zeroed();
         let waiting: Box<WaitingLists> = zeroed();
         let clusters = self.clusters();
         prepare_payloads(&payloads, &clusters);
         let platform = self.platform(&raw const *payloads);
-        let (faults, scheduler) = (FaultLatch::new(), Scheduler::default());
+        let faults = FaultLatch::new();
         scheduler.start();
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
         let sizes =
@@ -287,7 +296,7 @@ impl Machine {
         let mut services = Services {
             platform: &platform,
             faults: &faults,
-            scheduler: &scheduler,
+            scheduler,
             payloads: &payloads,
             waiting: &waiting,
             kernels: &table,
@@ -346,6 +355,15 @@ impl Machine {
 /// What the host puts into device memory for a kernel.
 fn kernel_record(kernel: &Kernel) -> CoreCallable {
     CoreCallable { resolved_addr: *kernel as usize as u64, ..CoreCallable::default() }
+}
+
+/// The table of a run record with these kernels.
+fn kernel_table(records: &[CoreCallable]) -> [u64; MAX_FUNC_IDS] {
+    let mut table = [0; MAX_FUNC_IDS];
+    for (address, record) in table.iter_mut().zip(records) {
+        *address = core::ptr::from_ref(record).expose_provenance() as u64;
+    }
+    table
 }
 
 /// A value of zeroes on the heap, too large for a stack.

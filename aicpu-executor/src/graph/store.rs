@@ -54,12 +54,16 @@ pub(super) fn kernel_of(
     faults: &FaultLatch,
 ) -> Result<u64, i32> {
     let func_id = i32::from(task.func_id);
-    kernel_address(kernels, func_id).map_err(|missing| {
-        faults.report(
-            StatusCode::KernelMissing.code(),
-            format_args!("task {number} of the graph names func_id {func_id}, but {missing}"),
-        )
-    })
+    kernel_address(kernels, func_id)
+        .map_err(|missing| report_missing(faults, number, func_id, missing))
+}
+
+#[cold]
+fn report_missing(faults: &FaultLatch, number: usize, func_id: i32, missing: &str) -> i32 {
+    faults.report(
+        StatusCode::KernelMissing.code(),
+        format_args!("task {number} of the graph names func_id {func_id}, but {missing}"),
+    )
 }
 
 /// The handle of a task.

@@ -25,6 +25,9 @@ use crate::loader::SymbolResolver;
 use crate::orch_so_table::tests::recorder::{Memory, Recorder};
 use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 
+/// Why locks are not poisoned.
+const NO_PANIC: &str = "a test that has panicked goes no further";
+
 /// One core.
 #[derive(Debug)]
 struct Core {
@@ -108,7 +111,7 @@ impl<C: Chip> Platform for Cores<C> {
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
         assert_eq!(offset, C::COND);
         let worker = block.0 as usize - 1;
-        let mut core = self.cores[worker].lock().expect("no thread has panicked");
+        let mut core = self.cores[worker].lock().expect(NO_PANIC);
         self.look(worker, &mut core);
         core.condition
     }
@@ -117,7 +120,7 @@ impl<C: Chip> Platform for Cores<C> {
             return;
         }
         let worker = block.0 as usize - 1;
-        let mut core = self.cores[worker].lock().expect("no thread has panicked");
+        let mut core = self.cores[worker].lock().expect(NO_PANIC);
         if value == DispatchWord::IDLE.raw() {
             core.condition = ConditionWord::IDLE.raw();
         } else if value == DispatchWord::EXIT.raw() {
@@ -126,7 +129,7 @@ impl<C: Chip> Platform for Cores<C> {
             let id = DispatchId::new(value).expect("a dispatch id");
             assert!(core.running.is_none(), "core {worker} was given a second sub-task");
             let code = self.payload(worker, id).function_bin_addr as usize;
-            self.given.lock().expect("no thread has panicked").push((worker, code));
+            self.given.lock().expect(NO_PANIC).push((worker, code));
             *core = Core {
                 condition: ConditionWord::ack(id).raw(),
                 running: Some((id, self.random() % 4)),
@@ -245,9 +248,7 @@ impl<C: Chip> Device<C> {
 
     /// Which core was given which func_id since the last call of this.
     pub(crate) fn given(&self) -> Vec<(usize, usize)> {
-        let given = core::mem::take(
-            &mut *self.executor.platform().given.lock().expect("no thread has panicked"),
-        );
+        let given = core::mem::take(&mut *self.executor.platform().given.lock().expect(NO_PANIC));
         let func_id = |code| {
             let is_it = |kernel: &CoreCallable| kernel.resolved_addr as usize == code;
             self.kernels.iter().position(is_it).expect("code of a kernel")

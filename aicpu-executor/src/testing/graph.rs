@@ -4,7 +4,7 @@
 //! and counts how often it ran. What it reads is poisoned before a run, so that a task which runs too
 //! early computes something else.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::vec::Vec;
 
 use protocol::{
@@ -14,34 +14,64 @@ use protocol::{
 use zerocopy::IntoBytes;
 
 use super::Kernel;
+use super::kernel_context::Context;
 
 /// Arguments before the predecessors' outputs: own output, own number, how many inputs.
 const FIXED_ARGS: usize = 3;
 
-/// What the kernel of func_id 0 adds, which is for cube cores, and that of func_id 1, for vector ones.
-const ADDED: [u64; 2] = [1_000_000, 2_000_000];
+/// func_id of the kernel that does not end.
+pub(crate) const ENDLESS: u16 = 2;
+
+/// func_id of the kernel that ends before its output is there ([`Output::bring`]).
+pub(crate) const DEFERRED: u16 = 3;
+
+/// What each kernel adds, by func_id: the first is for cube cores, all others for vector ones.
+const ADDED: [u64; 4] = [1_000_000, 2_000_000, 0, 3_000_000];
 
 /// The kernels, by func_id.
-pub(crate) const KERNELS: [Kernel; 3] = [add_on_cube, add_on_vector, super::device::endless];
+pub(crate) const KERNELS: [Kernel; 4] =
+    [add_on_cube, add_on_vector, super::device::endless, defer_on_vector];
 
-/// What a task leaves: the sum, and how often it ran.
+/// What a task leaves.
 #[derive(Debug, Default)]
-pub(crate) struct Output([AtomicU64; 2]);
+pub(crate) struct Output {
+    sum: AtomicU64,
+    /// How often it ran.
+    pub(crate) runs: AtomicU64,
+    /// The sum of a task whose completion is deferred, until it is brought.
+    on_its_way: AtomicU64,
+    /// What such a task waits for.
+    brought: AtomicU32,
+}
+
+impl Output {
+    /// Does what an engine does: brings the output of a task whose kernel has ended, and says so.
+    pub(crate) fn bring(&self) {
+        self.sum.store(self.on_its_way.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.brought.store(1, Ordering::Release);
+    }
+}
 
 fn output_at(address: u64) -> &'static Output {
     // SAFETY: arguments of these kernels are outputs that outlive the run.
     unsafe { &*core::ptr::with_exposed_provenance::<Output>(address as usize) }
 }
 
-fn add(args: *const u64, added: u64) {
+/// What a task computes, and its output.
+fn sum(args: *const u64, added: u64) -> (u64, &'static Output) {
     // SAFETY: a kernel gets at least this many words.
     let args = unsafe { core::slice::from_raw_parts(args, GRAPH_TASK_ARGS) };
     let inputs = &args[FIXED_ARGS..FIXED_ARGS + args[2] as usize];
-    let read = |input: &u64| output_at(*input).0[0].load(Ordering::Relaxed);
+    let read = |input: &u64| output_at(*input).sum.load(Ordering::Relaxed);
     let sum = inputs.iter().map(read).fold(args[1].wrapping_add(added), u64::wrapping_add);
     let output = output_at(args[0]);
-    output.0[0].store(sum, Ordering::Relaxed);
-    output.0[1].fetch_add(1, Ordering::Relaxed);
+    (sum, output)
+}
+
+fn add(args: *const u64, added: u64) {
+    let (sum, output) = sum(args, added);
+    output.sum.store(sum, Ordering::Relaxed);
+    output.runs.fetch_add(1, Ordering::Relaxed);
 }
 
 extern "C" fn add_on_cube(args: *const u64) {
@@ -50,6 +80,14 @@ extern "C" fn add_on_cube(args: *const u64) {
 
 extern "C" fn add_on_vector(args: *const u64) {
     add(args, ADDED[1]);
+}
+
+extern "C" fn defer_on_vector(args: *const u64) {
+    let (sum, output) = sum(args, ADDED[3]);
+    output.on_its_way.store(sum, Ordering::Relaxed);
+    let counter = output.brought.as_ptr().expose_provenance() as u64;
+    Context::of(args).defer_counter(counter, 1);
+    output.runs.fetch_add(1, Ordering::Release);
 }
 
 /// A cache line of device memory.
@@ -171,8 +209,9 @@ impl TestGraph {
     /// Makes outputs what no task would compute.
     pub(crate) fn poison(&self) {
         for output in &self.outputs {
-            output.0[0].store(u64::MAX / 3, Ordering::Relaxed);
-            output.0[1].store(0, Ordering::Relaxed);
+            output.sum.store(u64::MAX / 3, Ordering::Relaxed);
+            output.runs.store(0, Ordering::Relaxed);
+            output.brought.store(0, Ordering::Relaxed);
         }
     }
 
@@ -190,14 +229,15 @@ impl TestGraph {
             }
         }
         for (task, (sum, output)) in sums.iter().zip(&self.outputs).enumerate() {
-            let [computed, runs] = output.0.each_ref().map(|word| word.load(Ordering::Relaxed));
+            let [computed, runs] =
+                [&output.sum, &output.runs].map(|word| word.load(Ordering::Relaxed));
             assert_eq!((Some(computed), runs), (*sum, 1), "task {task}");
         }
     }
 
     /// How many tasks ran.
     pub(crate) fn ran(&self) -> u64 {
-        self.outputs.iter().map(|output| output.0[1].load(Ordering::Relaxed)).sum()
+        self.outputs.iter().map(|output| output.runs.load(Ordering::Relaxed)).sum()
     }
 }
 

@@ -3,13 +3,11 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::vec::Vec;
 
-use protocol::{
-    ArgTag, DeferredCompletionEntry, DeviceAddr, LocalContext, MAX_DEFERRED_CONDITIONS,
-    MixedKernels,
-};
+use protocol::{ArgTag, MAX_DEFERRED_CONDITIONS, MixedKernels};
 
 use super::{scalar_arg, tensor_arg};
 use crate::scheduler::deferred::waiting_list::WAITING_LIMIT;
+use crate::testing::kernel_context::Context;
 use crate::testing::submission::{NO_KERNELS, Submission, elements, external};
 use crate::testing::{Kernel, Machine};
 
@@ -17,52 +15,6 @@ mod around;
 mod left_behind;
 
 use left_behind::defer_wrongly;
-
-/// A kernel's contexts and ingress.
-struct Context(LocalContext);
-
-impl Context {
-    fn of(args: *const u64) -> Self {
-        let local = scalar_arg(args, 48) as usize;
-        // SAFETY: the executor points it at the core's context.
-        Self(unsafe { core::ptr::with_exposed_provenance::<LocalContext>(local).read() })
-    }
-
-    fn count(&self) -> *mut u32 {
-        core::ptr::with_exposed_provenance_mut(self.0.async_ctx.completion_count.raw() as usize)
-    }
-
-    /// What `defer_condition` of the headers does.
-    fn defer(&self, entry: DeferredCompletionEntry) {
-        let context = &self.0.async_ctx;
-        assert!(context.task_token.is_valid());
-        assert_eq!(context.completion_capacity as usize, MAX_DEFERRED_CONDITIONS);
-        let entries = core::ptr::with_exposed_provenance_mut::<DeferredCompletionEntry>(
-            context.completion_entries.raw() as usize,
-        );
-        // SAFETY: the ingress of this dispatch; the test stays below its capacity.
-        unsafe {
-            let count = self.count().read();
-            entries.add(count as usize).write(entry);
-            self.count().write(count + 1);
-        }
-    }
-
-    fn defer_counter(&self, address: u64, expected: u32) {
-        self.defer(DeferredCompletionEntry {
-            addr: DeviceAddr::new(address),
-            expected_value: expected,
-            ..DeferredCompletionEntry::default()
-        });
-    }
-
-    /// What `defer_error` does.
-    fn fail(&self, code: i32) {
-        let place = self.0.async_ctx.completion_error_code.raw() as usize;
-        // SAFETY: as in `defer`.
-        unsafe { core::ptr::with_exposed_provenance_mut::<i32>(place).write(code) };
-    }
-}
 
 /// Scalars behind the task's one tensor: address of counters, index of the first, expected value.
 /// Each block waits for the counter `first + block`.

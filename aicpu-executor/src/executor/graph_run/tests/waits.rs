@@ -1,12 +1,12 @@
 //! Runs that do not come to an end: what they are said to wait for, and that the next one works.
 
+use core::sync::atomic::Ordering;
+
 use super::*;
+use crate::testing::graph::{DEFERRED, ENDLESS};
 
 /// The stall timeout of these runs.
 const SHORT_US: u64 = 60_000;
-
-/// func_id of the kernel that does not end.
-const ENDLESS: u16 = 2;
 
 /// Runs a graph until its stall is reported; the text.
 #[track_caller]
@@ -99,4 +99,55 @@ fn a_time_limit_names_the_task_that_is_on_a_core() {
     let part =
         "its limit of 300 ms: core 1 is still running the kernel of func_id 2 (task 1 of the";
     assert!(text.contains(part) || text.contains(&part.replace("core 1", "core 2")), "{text}");
+}
+
+/// A chain of three, and a task for itself; the second of the chain ends when its output is brought.
+fn deferring() -> TestGraph {
+    let mut graph = TestGraph::new(4, &[(0, 1), (1, 2)]);
+    graph.func_ids[1] = DEFERRED;
+    graph
+}
+
+#[test]
+fn consumers_of_a_task_that_defers_its_completion_wait_for_that() {
+    let mut device = device::<A2a3>(2, 1);
+    let graph = deferring();
+    let mut uploaded = Uploaded::new(&graph, 4);
+    for threads in [1, 2, 4] {
+        graph.poison();
+        let code = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while graph.outputs[1].runs.load(Ordering::Acquire) == 0 {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                assert_eq!(graph.outputs[2].runs.load(Ordering::Relaxed), 0, "it is too early");
+                graph.outputs[1].bring();
+            });
+            run(&mut device, &uploaded, threads, &[])
+        });
+        assert_eq!(code, 0, "{:?}", device.fault());
+        graph.assert_ran();
+        assert_eq!(state(&mut uploaded, 4).ready_for, 4);
+    }
+}
+
+#[test]
+fn a_deferred_task_whose_output_never_comes_is_named_and_leaves_nothing_to_the_next_run() {
+    let mut device = device::<A2a3>(1, 1);
+    let graph = deferring();
+    let uploaded = Uploaded::new(&graph, 4);
+    let plain = TestGraph::new(4, &[(0, 1), (1, 2), (2, 3)]);
+    let mut good = Uploaded::new(&plain, 5);
+    for threads in [1, 3] {
+        graph.poison();
+        let text = stall(&mut device, &uploaded, threads);
+        let parts = [
+            "after 2 tasks: 1 sub-task waits for 1 deferred condition; condition 0 (of 1, from 0) of \
+             the kernel of func_id 3 (task 1 of the graph, block 0, core ",
+            "is 0 and must reach 1",
+        ];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        run_well(&mut device, &plain, &mut good, threads, &[]);
+    }
 }
