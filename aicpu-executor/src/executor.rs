@@ -8,7 +8,8 @@
 //!
 //! Roles go by order of arrival (spec trb §0.1). With a single thread, that one sets up,
 //! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
-//! (spec callable §7.1 H10). Every way through a run leads to the same way out, where the last
+//! (spec callable §7.1 H10). A run of a graph that the host has built has no orchestrator: all its
+//! threads schedule (`executor::graph_run`). Every way through a run leads to the same way out, where the last
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
 //!
 //! Loading and unloading outside a run ([`Executor::load`], [`Executor::unload`], or a record that
@@ -34,11 +35,13 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::handshake::take_down;
+use crate::scheduler::task_store::TaskStore;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
 mod active_callable;
 mod gate;
+mod graph_run;
 mod hang;
 mod operation;
 mod orchestration;
@@ -50,7 +53,7 @@ mod tests;
 use active_callable::ActiveCallable;
 use gate::Gate;
 use roll::Arrival;
-use setup::{KnownRegion, Setup};
+use setup::{LeftClean, Rings, Setup, Work};
 
 /// How long threads wait for the one that sets up. TIMEOUT: its own waits (the handshake) are
 /// shorter; this one only ends if that thread was lost.
@@ -84,15 +87,15 @@ pub struct Executor<C: Chip, P: Platform> {
     active: ActiveCallable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
-    /// The region that the last run left clean. Used by the thread that sets up, and by the one
-    /// that orchestrates.
-    known_region: UnsafeCell<KnownRegion>,
+    /// What earlier runs left clean. Used by the thread that sets up, by the one that orchestrates,
+    /// and by the last one.
+    left_clean: UnsafeCell<LeftClean>,
     tasks: AtomicU64,
     loaded: AtomicBool,
     chip: core::marker::PhantomData<C>,
 }
 
-// SAFETY: `setup` and `known_region` are used as their comments say, ordered by the gate;
+// SAFETY: `setup` and `left_clean` are used as their comments say, ordered by the gate;
 // everything else is `Sync` by itself (`P` is, by its trait).
 unsafe impl<C: Chip, P: Platform> Sync for Executor<C, P> where P::CodeMemory: Send {}
 
@@ -114,7 +117,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             OrchSoTable::init_in_place(&raw mut (*place).table);
             (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
-            (&raw mut (*place).known_region).write(UnsafeCell::new(KnownRegion::default()));
+            (&raw mut (*place).left_clean).write(UnsafeCell::new(LeftClean::default()));
             (&raw mut (*place).tasks).write(AtomicU64::new(0));
             (&raw mut (*place).loaded).write(AtomicBool::new(false));
         }
@@ -192,16 +195,20 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
     /// device memory (boundary C). Returns 0, or minus the code of the run's fault.
     ///
+    /// A record may ask for the run of a graph ([`GraphRun`](protocol::GraphRun)). All of that holds for
+    /// it too; its callable is not looked at, since nothing of it is in the executor.
+    ///
     /// A record may also ask for a load or an unloading ([`RuntimeExtension::operation`]). One thread
     /// calls this for such a record, and may do so while a run or other operations are under way; of a
     /// fault, the log has the text.
     pub fn execute(&self, runtime: &C::Runtime) -> i32 {
         let extension = extension(runtime.body());
         match extension.map_or(Ok(RecordOperation::Run), RuntimeExtension::operation) {
-            Ok(RecordOperation::Run) => self.take_part_in_run(runtime, extension),
+            Ok(operation @ (RecordOperation::Run | RecordOperation::RunGraph)) => {
+                self.take_part_in_run(runtime, extension, operation)
+            }
             Ok(RecordOperation::Load) => self.operate(runtime.body(), Self::load_into_slot),
             Ok(RecordOperation::Unload) => self.operate(runtime.body(), Self::unload_from_slot),
-            Ok(RecordOperation::RunGraph) => -StatusCode::OperationUnknown.code(),
             Err(unknown) => {
                 self.operate(runtime.body(), |_, _, faults| operation::refuse(faults, unknown))
             }
@@ -209,7 +216,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Goes through a run from arrival to departure.
-    fn take_part_in_run(&self, runtime: &C::Runtime, extension: Option<&RuntimeExtension>) -> i32 {
+    fn take_part_in_run(
+        &self,
+        runtime: &C::Runtime,
+        extension: Option<&RuntimeExtension>,
+        operation: RecordOperation,
+    ) -> i32 {
         let wanted = runtime.body().sche_cpu_num;
         let count = usize::try_from(wanted).unwrap_or(0);
         if count == 0 || count > C::MAX_AICPU_THREADS {
@@ -229,7 +241,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             Arrival::Surplus if run != 0 => return 0,
             Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index: 0 } => {
-                self.set_up(runtime, extension);
+                self.set_up(runtime, extension, operation);
                 self.platform.interleave();
                 self.gate.open();
                 self.platform.interleave();
@@ -290,27 +302,41 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     fn take_part(&self, runtime: &C::Runtime, index: usize, count: usize) {
         // SAFETY: the gate is open: nobody writes the setup until all threads have left.
         let Some(setup) = (unsafe { (*self.setup.get()).as_ref() }) else { return };
+        match &setup.work {
+            Work::Rings(rings) => self.take_part_with_rings(runtime, (setup, rings), index, count),
+            Work::Graph(open) => self.take_part_with_graph((setup, open), index, count),
+        }
+    }
+
+    /// The same, where an orchestration fills the rings: the last thread is for that.
+    fn take_part_with_rings(
+        &self,
+        runtime: &C::Runtime,
+        (setup, rings): (&Setup, &Rings),
+        index: usize,
+        count: usize,
+    ) {
         let is_orchestrator = index + 1 == count;
         let schedulers = (count - 1).max(1);
         let mut thread = (!is_orchestrator || count == 1)
             .then(|| SchedulerThread::<C>::new(index, schedulers, &setup.clusters));
         if is_orchestrator {
-            self.orchestrate(runtime, setup, thread.as_mut());
+            self.orchestrate(runtime, (setup, rings), thread.as_mut());
         }
         if let Some(mut thread) = thread {
-            self.schedule(setup, &mut thread);
+            self.schedule(setup, &rings.region, &mut thread);
             let cores = thread.locations();
             take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
         }
     }
 
     /// Schedules until the run is finished or has a fault.
-    fn schedule(&self, setup: &Setup, thread: &mut SchedulerThread<C>) {
+    fn schedule(&self, setup: &Setup, tasks: &impl TaskStore, thread: &mut SchedulerThread<C>) {
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
             scheduler: &self.scheduler,
-            region: &setup.region,
+            tasks,
             payloads: &self.payloads,
             waiting: &self.waiting,
         };
@@ -342,7 +368,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 if scheduler_side { (0, code) } else { (code, 0) };
             let callable_ids_word = setup.callable_ids_word;
             let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
-            setup.region.write_header(&setup.layout, facts);
+            setup.work.write_header(facts);
+            self.note_end(&setup.work);
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {

@@ -14,11 +14,12 @@
 //! | `orchestrator` | from a submission to a task with its dependencies |
 //! | `scheduler` | from a ready task to a completed one |
 //! | `region` | the memory that orchestrator and scheduler share |
+//! | `graph` | a graph that the host has built, for the scheduler alone |
 //! | [`fault`], `wait` | the first error of a run; the one wait primitive |
 //! | [`log`] | records of executor and orchestration, and their sink |
 //!
 //! `unsafe` is where memory is shared with other threads, cores or foreign code: `region`,
-//! `orchestrator` (slots), `scheduler::core_table`, `ops`, `orch_so_table`, `executor`,
+//! `orchestrator` (slots), `graph::opening`, `scheduler::core_table`, `ops`, `orch_so_table`, `executor`,
 //! `loader::commit`'s callers and `variadic`.
 
 // Tests may use std without saying so, as the sources that they share with integration tests do.
@@ -35,6 +36,10 @@ extern crate std;
 pub mod executor;
 #[cfg(not(loom))]
 pub mod fault;
+#[cfg(not(loom))]
+mod graph;
+#[cfg(not(loom))]
+mod kernels;
 #[cfg(not(loom))]
 pub mod loaded_code;
 #[cfg(not(loom))]
@@ -67,6 +72,10 @@ mod wait;
 mod executor {
     mod gate;
     mod roll;
+}
+#[cfg(loom)]
+mod graph {
+    mod pending_count;
 }
 #[cfg(loom)]
 mod orch_so_table {

@@ -16,9 +16,10 @@
 
 use core::fmt;
 
-use protocol::{Chip, CoreCallable, FuncId, MAX_FUNC_IDS, StatusCode};
+use protocol::{Chip, MAX_FUNC_IDS, StatusCode};
 
 use crate::fault::FaultLatch;
+use crate::kernels::kernel_address;
 use crate::platform::Platform;
 use crate::region::Region;
 use crate::scheduler::Scheduler;
@@ -174,7 +175,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             platform: self.platform,
             faults: self.faults,
             scheduler: self.scheduler,
-            region,
+            tasks: region,
             payloads: self.payloads,
             waiting: self.waiting,
         };
@@ -197,26 +198,11 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
 
     /// Run-time address of a kernel.
     pub(crate) fn kernel_address(&self, func_id: i32) -> Result<u64, Fatal> {
-        let record = FuncId::new(i64::from(func_id))
-            .ok()
-            .and_then(|id| self.kernels.get(id.index()).copied())
-            .unwrap_or_default();
-        let missing = |what: &str| {
+        kernel_address(self.kernels, func_id).map_err(|missing| {
             self.fatal(
                 StatusCode::KernelMissing,
-                format_args!("a task names func_id {func_id}, but {what}"),
+                format_args!("a task names func_id {func_id}, but {missing}"),
             )
-        };
-        if record == 0 {
-            return Err(missing("the callable has no kernel of that id"));
-        }
-        let header = core::ptr::with_exposed_provenance::<CoreCallable>(record as usize);
-        // SAFETY: the host has put the address of a kernel record in device memory there, and
-        // keeps it until the run has ended; records may be less aligned than the type.
-        let header = unsafe { header.read_unaligned() };
-        match header.resolved_addr {
-            0 => Err(missing("its kernel has not been loaded")),
-            address => Ok(address),
-        }
+        })
     }
 }

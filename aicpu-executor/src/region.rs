@@ -29,11 +29,14 @@ pub(crate) mod block_cursor;
 pub(crate) mod consumer_list;
 pub(crate) mod edge;
 pub(crate) mod handle;
+mod header;
 pub(crate) mod references;
+mod rings;
 pub(crate) mod slot;
 
 pub(crate) use edge::Edge;
 pub(crate) use handle::{EdgeHandle, SlotHandle};
+pub(crate) use header::{HeaderFacts, write_header_at, write_refusal};
 pub(crate) use slot::{OrchestratorNote, TaskRecord, TaskSlot};
 
 /// Smallest task window: one slot stays free, and a scope of one task needs room beside its parent.
@@ -179,7 +182,7 @@ pub(crate) struct Region<'r> {
     pub(crate) map_entries: &'r [MapEntry],
     /// Heads of the tensor map's chains. Only the orchestrator's thread touches them.
     pub(crate) map_buckets: &'r [Cell<u32>],
-    header: *mut SharedMemoryHeader,
+    header: u64,
     not_shared_by_default: PhantomData<*mut ()>,
 }
 
@@ -235,7 +238,7 @@ impl<'r> Region<'r> {
             ready_cells: [queue(0), queue(1), queue(2)],
             map_entries,
             map_buckets,
-            header: base.cast(),
+            header: address,
             not_shared_by_default: PhantomData,
         })
     }
@@ -275,62 +278,12 @@ impl<'r> Region<'r> {
     }
 }
 
-/// What a header says beside the region.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct HeaderFacts {
-    /// Status number of the orchestrator's side.
-    pub(crate) orchestrator_code: i32,
-    /// Status number of the schedulers' side.
-    pub(crate) scheduler_code: i32,
-    /// How many callable ids there are, for a host that asks; 0 for all others.
-    pub(crate) callable_ids_word: u64,
-}
-
-/// Writes the header of a region that cannot be used, so that a host that looks at the codes in it
-/// finds this one and not what happens to be there (spec trb §14.1 item 13).
-///
-/// Nothing is written at a null or misaligned address.
-///
-/// # Safety
-///
-/// `address` is null, or the start of what the host allocated for a region: whatever its window,
-/// it begins with a header (spec trb §10). Only the calling thread uses it.
-pub(crate) unsafe fn write_refusal(address: u64, code: i32) {
-    let header = core::ptr::with_exposed_provenance_mut::<SharedMemoryHeader>(address as usize);
-    if !header.is_null() && header.is_aligned() {
-        // SAFETY: non-null and aligned, and the rest is the contract.
-        unsafe {
-            write_header_at(
-                header,
-                0,
-                HeaderFacts { orchestrator_code: code, ..HeaderFacts::default() },
-            )
-        };
-    }
-}
-
-/// # Safety
-///
-/// `header` may be written, and nobody else uses it.
-unsafe fn write_header_at(header: *mut SharedMemoryHeader, bytes: u64, facts: HeaderFacts) {
-    let contents = SharedMemoryHeader {
-        total_size: bytes,
-        orch_error_code: facts.orchestrator_code.into(),
-        sched_error_code: facts.scheduler_code.into(),
-        sched_error_thread: (-1).into(),
-        callable_ids: facts.callable_ids_word.into(),
-        ..SharedMemoryHeader::default()
-    };
-    // SAFETY: the contract.
-    unsafe { header.write(contents) };
-}
-
 /// A slice of `count` values at `base + offset`.
 ///
 /// # Safety
 ///
 /// As for `core::slice::from_raw_parts`, for any lifetime the caller chooses.
-unsafe fn part<'r, T>(base: *mut u8, offset: u64, count: usize) -> Option<&'r [T]> {
+pub(crate) unsafe fn part<'r, T>(base: *mut u8, offset: u64, count: usize) -> Option<&'r [T]> {
     let offset = usize::try_from(offset).ok()?;
     // SAFETY: the caller vouches for the range.
     let first = unsafe { base.add(offset) };

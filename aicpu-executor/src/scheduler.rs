@@ -8,6 +8,7 @@
 //! | file | what |
 //! |---|---|
 //! | `ready_queue` | the bounded queue of ready tasks, one for each shape |
+//! | `task_store` | what the scheduler asks of the place where the tasks are |
 //! | `run_counters` | when a run is finished |
 //! | `core_table` | registers and dispatch payloads of all cores |
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
@@ -17,8 +18,9 @@
 //! | `deferred` | sub-tasks that are finished only when conditions hold |
 //! | `waits_for` | what a run that does not move waits for, for reports |
 //!
-//! A task is completed by the thread that sees its last sub-task finish: it notifies the
-//! consumers, lets go of the producers and marks the slot, in this order (see `region::slot`).
+//! Where the tasks are is behind the trait of `task_store`: in the rings that an orchestration on the
+//! device fills, or in a graph that the host has built. A task is completed by the thread that sees
+//! its last sub-task finish.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,8 +28,7 @@ use protocol::Chip;
 
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
-use crate::region::consumer_list::EMPTY;
-use crate::region::{EdgeHandle, Region, SHAPE_COUNT, SlotHandle, TaskRecord, TaskSlot};
+use crate::region::SHAPE_COUNT;
 use crate::sync::CacheAligned;
 
 pub(crate) mod core_table;
@@ -38,6 +39,7 @@ pub(crate) mod meeting_point;
 pub(crate) mod ready_queue;
 pub(crate) mod run_counters;
 pub(crate) mod sync_start;
+pub(crate) mod task_store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;
@@ -48,6 +50,7 @@ use deferred::notice::Notices;
 use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
 use run_counters::RunCounters;
+use task_store::{TaskHandle, TaskStore};
 
 /// What all scheduler threads and the orchestrator share in a run.
 #[derive(Debug, Default)]
@@ -64,14 +67,12 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    /// Prepares for a run. `region_is_new`: its ready cells have been zeroed.
+    /// Prepares for a run.
     ///
     /// Called before the other threads enter the run.
-    pub(crate) fn start(&self, region_is_new: bool) {
-        if region_is_new {
-            for queue in &self.queues {
-                queue.reset();
-            }
+    pub(crate) fn start(&self) {
+        for queue in &self.queues {
+            queue.skip_all();
         }
         self.counters.reset();
         self.meeting_point.reset();
@@ -79,18 +80,31 @@ impl Scheduler {
         self.deferred.clear();
     }
 
+    /// Where the ready queues are. Only between runs, or by a run's last thread.
+    pub(crate) fn queue_positions(&self) -> [u64; SHAPE_COUNT] {
+        self.queues.each_ref().map(ReadyQueue::position)
+    }
+
+    /// Whether the ready cells of a store must be zeroed, which the queues last used up to these
+    /// positions. Only between runs.
+    pub(crate) fn have_come_round(&self, left_at: &[u64], tasks: &impl TaskStore) -> bool {
+        self.queues.iter().zip(left_at).enumerate().any(|(shape, (queue, left_at))| {
+            tasks.ready_cells(shape).is_some_and(|cells| queue.has_come_round(*left_at, cells))
+        })
+    }
+
     /// Makes a task whose producers are complete available to the scheduler threads.
     pub(crate) fn make_ready<P: Platform>(
         &self,
         platform: &P,
-        region: &Region<'_>,
+        tasks: &impl TaskStore,
         faults: &FaultLatch,
-        handle: SlotHandle,
+        handle: TaskHandle,
         shape: u8,
     ) {
         let shape = usize::from(shape);
         platform.interleave();
-        let pushed = match (self.queues.get(shape), region.ready_cells.get(shape)) {
+        let pushed = match (self.queues.get(shape), tasks.ready_cells(shape)) {
             (Some(queue), Some(cells)) => queue.push(cells, handle.raw()).is_ok(),
             _ => false,
         };
@@ -105,9 +119,9 @@ impl Scheduler {
     }
 
     /// Takes a ready task of a shape.
-    pub(crate) fn take_ready(&self, region: &Region<'_>, shape: usize) -> Option<SlotHandle> {
-        let cells = region.ready_cells.get(shape)?;
-        self.queues.get(shape)?.pop(cells).map(SlotHandle::from_raw)
+    pub(crate) fn take_ready(&self, tasks: &impl TaskStore, shape: usize) -> Option<TaskHandle> {
+        let cells = tasks.ready_cells(shape)?;
+        self.queues.get(shape)?.pop(cells).map(TaskHandle::from_raw)
     }
 
     /// Whether a shape's queue looks empty.
@@ -116,70 +130,36 @@ impl Scheduler {
     }
 
     /// Counts one finished sub-task; the last one completes the task.
-    pub(crate) fn finish_subtask<P: Platform>(
+    pub(crate) fn finish_subtask<P: Platform, T: TaskStore>(
         &self,
         platform: &P,
-        region: &Region<'_>,
+        tasks: &T,
         faults: &FaultLatch,
-        handle: SlotHandle,
+        handle: TaskHandle,
     ) {
         self.note_progress();
-        let Some(slot) = region.slot(handle) else { return };
+        let Some(task) = tasks.find(handle) else { return };
         platform.interleave();
-        // ORDERING: AcqRel: the thread that counts the last sub-task sees what the cores of all
-        // the others wrote.
-        if slot.subtasks_left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.complete(platform, region, faults, slot, handle);
+        if tasks.count_subtask(task) {
+            self.complete(platform, tasks, faults, (handle, task));
         }
     }
 
     /// Completes a task whose sub-tasks have all finished.
-    fn complete<P: Platform>(
+    fn complete<P: Platform, T: TaskStore>(
         &self,
         platform: &P,
-        region: &Region<'_>,
+        tasks: &T,
         faults: &FaultLatch,
-        slot: &TaskSlot,
-        handle: SlotHandle,
+        (handle, task): (TaskHandle, T::Task),
     ) {
         platform.interleave();
-        let mut raw = slot.consumers.close();
-        while raw != EMPTY {
-            let Some(edge) = region.edge(EdgeHandle::from_raw(raw)) else { break };
-            // Both are read before the consumer is notified: it may run, retire and give the edge
-            // back at once (spec trb §14.1 item 4).
-            // ORDERING: Relaxed: `close` acquired the edges.
-            raw = edge.next.load(crate::sync::Ordering::Relaxed);
-            let consumer = edge.consumer();
-            platform.interleave();
-            self.notify(platform, region, faults, consumer);
-        }
-        platform.interleave();
-        // SAFETY: the task is published, and cannot be retired before `mark_completed` below.
-        let record = unsafe { slot.record() };
-        release_producers(platform, region, handle, record);
-        platform.interleave();
-        slot.mark_completed();
+        let ready = |consumer, shape| self.make_ready(platform, tasks, faults, consumer, shape);
+        // SAFETY: sub-tasks are those of published tasks; the last one is counted once, and until
+        // then the task is not complete.
+        unsafe { tasks.complete(platform, handle, task, ready) };
         platform.interleave();
         self.count_completed(1);
-    }
-
-    /// Tells a task that one of its producers is complete.
-    fn notify<P: Platform>(
-        &self,
-        platform: &P,
-        region: &Region<'_>,
-        faults: &FaultLatch,
-        consumer: SlotHandle,
-    ) {
-        let Some(slot) = region.slot(consumer) else { return };
-        // ORDERING: AcqRel: the thread that takes the last one sees what all producers wrote, and
-        // passes it on through the ready queue.
-        if slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // SAFETY: the task is published: its orchestrator's own count in `pending` is gone.
-            let shape = unsafe { slot.record() }.shape;
-            self.make_ready(platform, region, faults, consumer, shape);
-        }
     }
 
     /// Counts completed tasks.
@@ -229,29 +209,5 @@ impl Scheduler {
         // ORDERING: Relaxed: see `note_progress`.
         let counted = self.progress.0.load(Ordering::Relaxed);
         counted.wrapping_add(self.deferred.values_now::<C, P>(platform))
-    }
-}
-
-/// Lets go of the producers that a task has kept alive.
-fn release_producers<P: Platform>(
-    platform: &P,
-    region: &Region<'_>,
-    handle: SlotHandle,
-    record: &TaskRecord,
-) {
-    let ring = handle.ring();
-    // The ring's edges are `edge_ring` long; a task's run of them wraps around at its end.
-    let mut index = record.edge_first;
-    for _ in 0..record.edge_count {
-        // CAST: ring is below 4.
-        let Some(edge) = region.edge(EdgeHandle::new(ring as u8, index)) else { break };
-        if let Some(producer) = region.slot(edge.producer()) {
-            platform.interleave();
-            producer.release();
-        }
-        index += 1;
-        if index == record.edge_ring {
-            index = 0;
-        }
     }
 }

@@ -29,6 +29,8 @@ use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::thread::SchedulerThread;
 use crate::wait::WaitEnd;
 
+pub(crate) mod device;
+pub(crate) mod graph;
 pub(crate) mod submission;
 
 /// A kernel of a test.
@@ -273,7 +275,7 @@ impl Machine {
         prepare_payloads(&payloads, &clusters);
         let platform = self.platform(&raw const *payloads);
         let (faults, scheduler) = (FaultLatch::new(), Scheduler::default());
-        scheduler.start(true);
+        scheduler.start();
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };

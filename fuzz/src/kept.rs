@@ -51,9 +51,11 @@ pub(crate) fn entries() -> Vec<Vec<u8>> {
         stamp: FileStamp { identity: [1, 2, 3], times: [4, 5, 6, 7] },
         is_settled: true,
     };
-    let build = KeptBuild { files: vec![file], planned: planned.clone(), blob: vec![3; 40] };
-    let (planned, build) = (planned.payload(), build.payload());
+    let build = |planned| KeptBuild { files: vec![file.clone()], planned, blob: vec![3; 40] };
+    // With a verdict, and without one, as for hbg.
+    let (trb, hbg) = (build(Some(planned.clone())).payload(), build(None).payload());
+    let planned = planned.payload();
     let framed =
-        [frame::framed(Kind::Planned, &KEY, &planned), frame::framed(Kind::Build, &KEY, &build)];
-    [framed.to_vec(), vec![planned, build]].concat()
+        [frame::framed(Kind::Planned, &KEY, &planned), frame::framed(Kind::Build, &KEY, &trb)];
+    [framed.to_vec(), vec![planned, trb, hbg]].concat()
 }

@@ -16,9 +16,12 @@ use protocol::ArgDirection;
 use crate::callable::{Callable, CallableError, KernelImage};
 use crate::compile::{BuiltImage, CodeKind, CompileError, CompileJob, Toolchain};
 use crate::manifest::{Case, Code, Manifest};
+use crate::runtime_name::RuntimeName;
 use crate::source_file::SourceFile;
 
 mod kept;
+#[cfg(test)]
+mod tests;
 
 pub use kept::KeptBuilds;
 
@@ -54,7 +57,9 @@ pub fn jobs(manifest: &Manifest) -> Vec<CompileJob> {
                 source: source.clone(),
                 kind,
                 include_dirs: match kind {
-                    CodeKind::Orchestration => orchestration.include_dirs.clone(),
+                    CodeKind::Orchestration | CodeKind::HostOrchestration => {
+                        orchestration.include_dirs.clone()
+                    }
                     CodeKind::Kernel(_) => Vec::new(),
                 },
             }),
@@ -118,7 +123,8 @@ pub fn kept_callable(
     let mut builder = Callable::builder(orchestration)
         .name(&manifest.name)
         .entry(&manifest.orchestration.entry)
-        .config(&manifest.orchestration.config)
+        .runtime(manifest.runtime)
+        .config(manifest.orchestration.config.as_deref().unwrap_or_default())
         .signature(signature(&manifest.cases));
     for (kernel, binary) in manifest.kernels.iter().zip(&mut images) {
         builder = builder.kernel(KernelImage {
@@ -140,7 +146,11 @@ pub fn kept_callable(
 fn units(manifest: &Manifest) -> impl Iterator<Item = (&Code, CodeKind)> {
     let kernels =
         manifest.kernels.iter().map(|kernel| (&kernel.code, CodeKind::Kernel(kernel.core_type)));
-    std::iter::once((&manifest.orchestration.code, CodeKind::Orchestration)).chain(kernels)
+    let orchestration = match manifest.runtime {
+        RuntimeName::Trb => CodeKind::Orchestration,
+        RuntimeName::Hbg => CodeKind::HostOrchestration,
+    };
+    std::iter::once((&manifest.orchestration.code, orchestration)).chain(kernels)
 }
 
 /// The directions of the tensors (spec trb §9.1), if all cases agree on them; else none, which

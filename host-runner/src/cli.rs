@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use host_runner::run::TIMEOUT_MAX;
+use host_runner::runtime_name::RuntimeName;
 use host_runner::worker::{CodeListing, PlatformName};
 
 mod environment;
@@ -18,12 +19,16 @@ const EXAMPLES: &str = "\
 Examples:
   host-runner run examples/vector_add
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
+  host-runner run examples/hbg_vector
   host-runner run my/callable.toml --case small --json
   host-runner run my/callable.toml --cxx g++-15 -v
   host-runner inspect build/orchestration.so";
 
 /// Shown below `run --help`.
 const RUN_NOTES: &str = "\
+The callable.toml says for which runtime it is: trb, where the orchestration submits tasks from the
+device, or hbg (runtime = \"hbg\"), where it runs in this process and hands over a finished graph.
+
 Exit codes:
   0  every case ran and gave what is expected
   1  a case gave something else, or registering or running failed
@@ -37,6 +42,7 @@ Environment:
   NO_COLOR        no colour, if set to anything but nothing
   PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
                   task slots, bytes of output memory and dependency edges of each of the four rings
+                  (trb; hbg has none)
   PTO2_READY_QUEUE_SHARDS, PTO2_ORCH_TO_SCHED
                   known, and without effect here: a warning says why
 
@@ -44,6 +50,7 @@ Examples:
   host-runner run examples/vector_add
   host-runner run examples/vector_add --block-dim 3 --aicpu-threads 4 --rounds 1000
   host-runner run examples/vector_add --platform a5sim --block-dim 36 --aicpu-threads 7
+  host-runner run examples/hbg_vector --rounds 1000
   host-runner run my/callable.toml --case small --json";
 
 /// Shown below `inspect --help`.
@@ -59,8 +66,9 @@ Exit codes:
 Environment:
   NO_COLOR        no colour, if set to anything but nothing
 
-Example:
-  host-runner inspect build/orchestration.so --json";
+Examples:
+  host-runner inspect build/orchestration.so --json
+  host-runner inspect build/graph.so --runtime hbg --entry build_graph";
 
 /// Registers callables once and runs them by id, on the simulator or a device.
 #[derive(Debug, Parser)]
@@ -89,13 +97,18 @@ pub(crate) struct InspectArguments {
     #[arg(value_name = "FILE")]
     pub(crate) path: PathBuf,
 
-    /// The function that a callable names as its entry
-    #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT_ENTRY_SYMBOL)]
-    pub(crate) entry: String,
+    /// The runtime that it is for: trb, or hbg, where the system's loader opens it in this process
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(crate) runtime: RuntimeName,
 
-    /// The function that a callable names as its config
-    #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT_CONFIG_SYMBOL)]
-    pub(crate) config: String,
+    /// The function that a callable names as its entry [default: aicpu_orchestration_entry; hbg has
+    /// none]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entry: Option<String>,
+
+    /// The function that a callable of trb names as its config [default: aicpu_orchestration_config]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) config: Option<String>,
 
     /// Print one JSON object, and no tables
     #[arg(long)]

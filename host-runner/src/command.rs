@@ -68,7 +68,7 @@ pub(crate) fn run(
         progress.finish();
         if arguments.json {
             let counters = images.as_deref().map(ImageCache::counters);
-            let line = report::json_line(arguments.platform, &result, counters);
+            let line = report::json_line(arguments.platform, manifest.runtime, &result, counters);
             write_out(&format!("{line}\n"))?;
         }
         results.push(result);
@@ -76,7 +76,7 @@ pub(crate) fn run(
     if !arguments.json {
         let is_plain = environment.no_color || !io::stdout().is_terminal();
         let colour = if is_plain { Colour::Plain } else { Colour::Ansi };
-        write_out(&report::table(&results, colour))?;
+        write_out(&report::table(manifest.runtime, &results, colour))?;
     }
     let is_ok = results.iter().all(|result| result.outcome.is_ok());
     Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED_CASE) })

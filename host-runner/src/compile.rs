@@ -1,7 +1,7 @@
 //! Builds user code with the system's C++ compiler.
 //!
 //! ```text
-//! orchestration.cpp ─┐ + support object          ┌─▶ orchestration image
+//! orchestration.cpp ─┐ + support object for trb  ┌─▶ orchestration image
 //! kernels/*.cpp ─────┴▶ Toolchain::build ────────┴─▶ kernel images
 //!                        │  in parallel, by content
 //!                        └─▶ <cache>/compile/{list,built}, <cache>/sdk-…
@@ -189,6 +189,10 @@ impl Toolchain {
             CodeKind::Orchestration => {
                 let flags = flags::orchestration_flags(family, folder, &include_dirs);
                 (flags, Some(self.support_object()?))
+            }
+            // It gets the runtime as an argument, so there is nothing to link.
+            CodeKind::HostOrchestration => {
+                (flags::orchestration_flags(family, folder, &include_dirs), None)
             }
             CodeKind::Kernel(core_type) => {
                 let isa = self.isa_root.as_deref();

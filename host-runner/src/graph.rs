@@ -13,6 +13,7 @@
 //! | `builder` | what the orchestration adds, checked as it comes |
 //! | `structure` | which graphs have the same structure |
 //! | `known` | a finished graph: its image, and what changes in it from run to run |
+//! | `image` | puts the image together |
 //! | `cycle` | the check that it can run to its end |
 //! | `difference` | in what two graphs differ |
 //! | `tensor_infos` | what the orchestration says of its tasks' tensors |
@@ -21,6 +22,7 @@ pub mod builder;
 mod cycle;
 pub mod difference;
 pub mod error;
+mod image;
 pub mod known;
 pub mod structure;
 mod tensor_infos;

@@ -37,6 +37,7 @@ pub mod run_memory;
 mod session;
 mod strays;
 
+pub(crate) use built::host_range;
 pub use built::{
     BuildMode, Built, Copies, CopySource, Output, OutputTarget, RecordedCopy, Recording,
 };

@@ -16,6 +16,7 @@ use protocol::{ArgDirection, CoreType, DataType, FuncId};
 
 use crate::number::Number;
 use crate::platform_name::PlatformName;
+use crate::runtime_name::RuntimeName;
 
 mod arguments;
 mod check;
@@ -36,7 +37,9 @@ pub struct Manifest {
     pub path: PathBuf,
     /// Name of the callable.
     pub name: String,
-    /// The code that submits the tasks.
+    /// The runtime that it is for.
+    pub runtime: RuntimeName,
+    /// The code that submits the tasks, or adds them to a graph.
     pub orchestration: Orchestration,
     /// The kernels; their func ids are distinct.
     pub kernels: Vec<Kernel>,
@@ -60,8 +63,8 @@ pub struct Orchestration {
     pub code: Code,
     /// Symbol of the entry (spec callable §1.9).
     pub entry: String,
-    /// Symbol of the configuration function (spec callable §1.9).
-    pub config: String,
+    /// Symbol of the configuration function (spec callable §1.9); none for hbg, which has none.
+    pub config: Option<String>,
     /// Folders searched for headers before the SDK's.
     pub include_dirs: Vec<PathBuf>,
 }

@@ -16,10 +16,13 @@
 //! | `lease_gate` | who is in a registration: one lock-free word |
 //! | `registration` | one registered callable |
 //! | `placement` | where it is on a device |
+//! | `device_orchestration` | what a device has of it where it runs the orchestration (trb) |
+//! | `graph_space` | what a device has of it where the orchestration runs on the host (hbg) |
 //! | `open_device` | a device, and what callables share on it |
 //! | `orchestrations`, `content` | images by their bytes |
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::CallableId;
 
@@ -27,17 +30,23 @@ use crate::callable::Callable;
 
 pub mod build_id;
 pub mod content;
+mod device_orchestration;
 mod error;
+mod graph_space;
 pub mod lease_gate;
 mod open_device;
 mod orchestrations;
 mod placement;
 mod registration;
 
+pub use device_orchestration::Buffer;
 pub use error::{RegisterError, StaleCallable, UnregisterError};
+pub use graph_space::GraphReport;
+pub(crate) use graph_space::{GraphRefusal, GraphSpace, KeptGraphs};
 pub use open_device::OpenDevice;
 pub use orchestrations::Orchestrations;
-pub use placement::{Buffer, Identity, Placement, Traffic};
+pub(crate) use placement::PlacedWork;
+pub use placement::{Identity, Placement, Traffic};
 pub use registration::{Registration, Unregistered};
 
 /// One id.
@@ -195,7 +204,8 @@ impl Reservation<'_> {
         self.generation
     }
 
-    /// Makes the callable known under the id, which is on `on` and loaded when this succeeds.
+    /// Makes the callable known under the id, which is on `on` and loaded when this succeeds. `limit` is
+    /// how long constructors may take that run on the host.
     ///
     /// # Errors
     ///
@@ -204,8 +214,9 @@ impl Reservation<'_> {
         mut self,
         on: &Arc<OpenDevice>,
         callable: &Callable,
+        limit: Duration,
     ) -> Result<(Arc<Registration>, Traffic), RegisterError> {
-        let registration = Arc::new(Registration::new(callable, self.id, self.generation)?);
+        let registration = Arc::new(Registration::new(callable, self.id, self.generation, limit)?);
         let traffic = registration.place_on(on)?.1.unwrap_or_default();
         let mut slots = self.registry.slots();
         slots[self.id.index()].occupant = Occupant::Registered(Arc::clone(&registration));

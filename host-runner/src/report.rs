@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 use host_runner::image_cache::CacheCounters;
 use host_runner::inspect::Inspection;
 use host_runner::platform_name::PlatformName;
+use host_runner::runtime_name::RuntimeName;
 use serde::Serialize;
 
 use crate::command::run::{CaseResult, Outcome};
@@ -14,8 +15,13 @@ use crate::command::run::{CaseResult, Outcome};
 pub(crate) mod inspection;
 
 /// How the columns are aligned.
-const ALIGNMENTS: [CellAlignment; 4] =
-    [CellAlignment::Left, CellAlignment::Right, CellAlignment::Right, CellAlignment::Left];
+const ALIGNMENTS: [CellAlignment; 5] = [
+    CellAlignment::Left,
+    CellAlignment::Left,
+    CellAlignment::Right,
+    CellAlignment::Right,
+    CellAlignment::Left,
+];
 
 /// Whether the table may hold colour codes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,14 +33,15 @@ pub(crate) enum Colour {
 }
 
 /// The table of all cases, and below it a line for each thing that is wrong.
-pub(crate) fn table(results: &[CaseResult], colour: Colour) -> String {
+pub(crate) fn table(runtime: RuntimeName, results: &[CaseResult], colour: Colour) -> String {
     let mut table = plain_table(colour);
-    table.set_header(["case", "tasks", "time per run", "result"]);
+    table.set_header(["case", "runtime", "tasks", "time per run", "result"]);
     for result in results {
         let (word, shade) =
             if result.outcome.is_ok() { ("ok", Color::Green) } else { ("FAILED", Color::Red) };
         table.add_row([
             Cell::new(&result.name),
+            Cell::new(runtime),
             Cell::new(result.tasks),
             Cell::new(time_per_run(&result.times)),
             Cell::new(word).fg(shade),
@@ -150,6 +157,8 @@ impl RunTimes {
 struct JsonCase<'a> {
     case: Option<&'a str>,
     platform: &'a str,
+    /// `None` where the manifest was not read.
+    runtime: Option<&'a str>,
     ok: bool,
     rounds: usize,
     tasks: u64,
@@ -172,6 +181,7 @@ struct JsonError<'a> {
 /// The JSON object of a case, without a newline.
 pub(crate) fn json_line(
     platform: PlatformName,
+    runtime: RuntimeName,
     result: &CaseResult,
     cache: Option<CacheCounters>,
 ) -> String {
@@ -183,6 +193,7 @@ pub(crate) fn json_line(
     to_json(&JsonCase {
         case: Some(&result.name),
         platform: platform.name(),
+        runtime: Some(runtime.name()),
         ok: code.is_none(),
         rounds: result.times.len(),
         tasks: result.tasks,
@@ -198,6 +209,7 @@ pub(crate) fn json_failure(platform: PlatformName, code: &str, message: &str) ->
     to_json(&JsonCase {
         case: None,
         platform: platform.name(),
+        runtime: None,
         ok: false,
         rounds: 0,
         tasks: 0,

@@ -8,17 +8,26 @@
 //! What a run needs on the device is kept from run to run: a run of the same callable with tensors
 //! that fit its buffers allocates nothing.
 
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::arguments::TensorSet;
 use crate::device::{DeviceFacts, Launch, RingConfig, Work};
-use crate::registry::{Placement, Registration};
+use crate::registry::{Buffer, GraphReport, PlacedWork, Placement, Registration};
 
 mod error;
+#[expect(unsafe_code, reason = "the orchestration works on the caller's memory by address")]
+mod graph_run;
+mod host_arguments;
+mod record_error;
+mod recorded;
+mod replay_error;
 mod staging;
 
 pub use error::{RunError, RunFault};
+pub use record_error::RecordError;
+pub(crate) use recorded::{GraphSource, RecordedRun};
+pub use replay_error::{ReplayError, TensorShape};
 
 /// Longest time limit of a run: a year, which no clock overflows by.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -61,8 +70,11 @@ impl Default for RunConfig {
 pub struct RunReport {
     /// Tasks that the orchestration submitted.
     pub tasks: u64,
-    /// From the copy of the first input to the copy of the last output.
+    /// From the copy of the first input, or the call of an orchestration on the host, to the copy of the
+    /// last output.
     pub elapsed: Duration,
+    /// What it took to bring the graph to the device, where the orchestration runs on the host.
+    pub graph: Option<GraphReport>,
 }
 
 impl RunConfig {
@@ -88,15 +100,20 @@ impl RunConfig {
     }
 
     fn launch(&self, work: Work) -> Launch {
+        self.launch_within(work, self.timeout)
+    }
+
+    /// The same, where only this much is left of the time limit.
+    fn launch_within(&self, work: Work, timeout: Duration) -> Launch {
         Launch {
             clusters: self.block_dim,
             aicpu_threads: self.aicpu_threads,
             work,
             stall_timeout: match self.stall_timeout {
-                Duration::ZERO => self.timeout - self.timeout / 8,
+                Duration::ZERO => timeout - timeout / 8,
                 given => given,
             },
-            timeout: self.timeout,
+            timeout,
             grace: self.grace,
         }
     }
@@ -116,11 +133,33 @@ pub(crate) struct Call<'r> {
 
 impl Call<'_> {
     /// Carries out the run.
-    pub(crate) fn carry_out(&self, arguments: &mut dyn TensorSet) -> Result<RunReport, RunError> {
+    pub(crate) fn carry_out(
+        &self,
+        arguments: &mut dyn TensorSet,
+        source: &mut GraphSource<'_>,
+    ) -> Result<RunReport, RunError> {
+        match (self.placement.work(), self.callable.host_orchestration()) {
+            (PlacedWork::Graphs(space), Some(host)) => {
+                graph_run::carry_out(self, &host, space, arguments, source)
+            }
+            (PlacedWork::Orchestration(on_device), _) => {
+                self.carry_out_on_device(&on_device.buffers, arguments)
+            }
+            // The registration opens what it places for.
+            (PlacedWork::Graphs(_), None) => Err(RunError::Abandoned),
+        }
+    }
+
+    /// Carries out a run whose orchestration the device has.
+    fn carry_out_on_device(
+        &self,
+        buffers: &Mutex<Vec<Buffer>>,
+        arguments: &mut dyn TensorSet,
+    ) -> Result<RunReport, RunError> {
         let start = Instant::now();
         let on = self.placement.on();
         // In turn with all other runs, so nobody else has them.
-        let mut buffers = self.placement.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = *arguments.record();
         staging::stage(on, self.callable, &mut buffers, arguments, &mut record)?;
         let work = Work::Orchestration(self.rings);
@@ -134,7 +173,7 @@ impl Call<'_> {
             return Err(RunFault::new(fault.code, fault.text.as_str()).into());
         }
         staging::collect(on, self.callable, &buffers, arguments).map_err(RunError::Memory)?;
-        Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed() })
+        Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed(), graph: None })
     }
 }
 

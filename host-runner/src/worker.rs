@@ -18,6 +18,7 @@
 //! | `shared` | what worker, handles and submitted runs share: the life of a run and of a registration |
 //! | `handle` | counted leases of a registration |
 //! | `submission`, `bound_call` | runs that nobody waits for, and arguments that are packed once |
+//! | `recording` | runs that are done again without their orchestration |
 //! | `devices` | the device, and the one that takes its place |
 //! | `device_memory`, `memory_report` | the user's memory on the device; what is held, and by whom |
 
@@ -32,6 +33,7 @@ use crate::code_listing::CodeLister;
 use crate::completion::Completion;
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
 use crate::registry::{Registry, Unregistered};
+use crate::run::GraphSource;
 use crate::run_queue::RunQueue;
 
 mod bound_call;
@@ -43,6 +45,7 @@ mod devices;
 mod handle;
 mod memory_report;
 mod peers;
+mod recording;
 mod shared;
 mod submission;
 mod throw_site;
@@ -50,14 +53,17 @@ mod throw_site;
 pub use crate::code_listing::CodeListing;
 pub use crate::device::{Interleaving, RingConfig};
 pub use crate::platform_name::{PlatformName, UnknownPlatform};
-pub use crate::registry::{RegisterError, StaleCallable, UnregisterError};
-pub use crate::run::{RunConfig, RunError, RunFault, RunReport};
+pub use crate::registry::{GraphReport, RegisterError, StaleCallable, UnregisterError};
+pub use crate::run::{
+    RecordError, ReplayError, RunConfig, RunError, RunFault, RunReport, TensorShape,
+};
 pub use bound_call::BoundCall;
 pub use code_location::{BuildId, CodeLocation};
 pub use config::{DeviceStart, IN_FLIGHT_BYTES_DEFAULT, WorkerConfig, WorkerError};
 pub use counters::Counters;
 pub use handle::CallableHandle;
 pub use memory_report::{MemoryReport, MemoryUse, QueueReport};
+pub use recording::Recording;
 pub use submission::{RunCompletion, RunOutput, SubmitError, SubmitRefusal};
 
 use counters::Counting;
@@ -201,7 +207,24 @@ impl Worker {
         config: &RunConfig,
     ) -> Result<RunReport, RunError> {
         self.check_owner(handle)?;
-        self.shared.run(handle.callable(), arguments, config)
+        self.shared.run(handle.callable(), arguments, config, &mut GraphSource::Entry)
+    }
+
+    /// Runs a callable of hbg as [`run`](Self::run) does, and keeps what its orchestration did, to be
+    /// done again without it.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]; [`RunError::NotRecordable`] where the run cannot be done again: outputs are
+    /// untouched then.
+    pub fn record(
+        &self,
+        handle: &CallableHandle,
+        arguments: &mut Arguments<'_>,
+        config: &RunConfig,
+    ) -> Result<(Recording, RunReport), RunError> {
+        self.check_owner(handle)?;
+        Recording::make(handle, arguments, config)
     }
 
     /// Has a callable run after everything that was called or submitted before, and returns at once.

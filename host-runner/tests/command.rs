@@ -54,9 +54,14 @@ fn help_shows_examples_and_exit_codes() {
     let folder = folder();
     let output = run(folder.path(), &["run", "--help"]);
     let text = check(&output, 0, &[]);
-    for part in
-        ["Exit codes:", "host-runner run examples/vector_add", "--block-dim", "a5sim", "NO_COLOR"]
-    {
+    for part in [
+        "Exit codes:",
+        "host-runner run examples/vector_add",
+        "--block-dim",
+        "a5sim",
+        "NO_COLOR",
+        "hbg",
+    ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
 }
@@ -96,6 +101,46 @@ fn a_source_that_does_not_compile_is_exit_code_3_with_its_first_error() {
     let json = run(folder.path(), &["run", ".", "--sdk", "sdk", "--json", "--no-cache"]);
     let value: serde_json::Value = serde_json::from_str(&check(&json, 3, &[])).unwrap();
     assert_eq!((&value["case"], &value["error"]["code"]), (&().into(), &"build".into()));
+}
+
+/// Makes the callable of `folder` one of hbg, with this in its `[orchestration]`.
+fn for_hbg(folder: &Path, lines: &str) {
+    let text = format!(
+        "name = \"demo\"\nruntime = \"hbg\"\n[orchestration]\nsource = \"o.cpp\"\n{lines}\n"
+    );
+    fs::write(folder.join("callable.toml"), text).unwrap();
+}
+
+#[test]
+fn an_entry_that_hbg_misses_and_a_config_that_it_has_not_are_exit_code_2_and_quoted() {
+    let folder = folder();
+    for_hbg(folder.path(), "");
+    let parts = ["hbg has no default entry", "with `entry`", "callable.toml:3:1"];
+    check(&run(folder.path(), &["run", "."]), 2, &parts);
+    for_hbg(folder.path(), "entry = \"graph\"\nconfig = \"counts\"");
+    let parts = ["hbg calls no configuration function; remove `config`", "callable.toml:6:10"];
+    check(&run(folder.path(), &["run", "."]), 2, &parts);
+}
+
+#[test]
+fn a_graph_source_that_does_not_compile_is_exit_code_3_with_its_first_error() {
+    let folder = folder();
+    for_hbg(folder.path(), "entry = \"graph\"");
+    let source = "#include \"orchestration_api.h\"\n\
+                  extern \"C\" int graph(OrchestrationRuntime *rt, const ChipStorageTaskArgs &) {\n    \
+                  return rt_submit_aiv_task(0, rt);\n}\n";
+    fs::write(folder.path().join("o.cpp"), source).unwrap();
+    // With the built-in SDK: its header is found, and what is wrong is the source alone.
+    let output = run(folder.path(), &["run", ".", "--no-cache"]);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    check(&output, 3, &["o.cpp failed", "o.cpp:3:", "rt_submit_aiv_task", "-std=gnu++17"]);
+    assert!(!message.contains("orchestration_support.cpp"), "{message}");
+
+    // One source cannot be for both runtimes.
+    let both = "#include \"orchestration_api.h\"\n#include \"pto_orchestration_api.h\"\n";
+    fs::write(folder.path().join("o.cpp"), both).unwrap();
+    let output = run(folder.path(), &["run", ".", "--no-cache"]);
+    check(&output, 3, &["a source is for one runtime"]);
 }
 
 #[test]

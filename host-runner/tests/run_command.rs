@@ -63,10 +63,30 @@ fn the_examples_pass_and_say_so_in_a_table() {
         assert_eq!(message, "", "no progress bar and no warning in a pipe");
         let lines = words(&printed);
         assert_eq!(lines.len(), 2, "{printed}");
-        assert_eq!(lines[0], ["case", "tasks", "time", "per", "run", "result"]);
-        let [case, count, time, unit, result] = lines[1].as_slice() else { panic!("{printed}") };
-        assert_eq!((*case, *count, *result), ("default", tasks, "ok"));
+        assert_eq!(lines[0], ["case", "runtime", "tasks", "time", "per", "run", "result"]);
+        let [case, runtime, count, time, unit, result] = lines[1].as_slice() else {
+            panic!("{printed}")
+        };
+        assert_eq!((*case, *runtime, *count, *result), ("default", "trb", tasks, "ok"));
         assert!(time.parse::<f64>().unwrap() > 0.0 && ["µs", "ms", "s"].contains(unit));
+    }
+}
+
+#[test]
+fn the_examples_whose_graphs_the_host_builds_pass_and_name_their_runtime() {
+    let cases: [(&str, &[(&str, &str)]); 2] = [
+        ("hbg_vector", &[("default", "4")]),
+        ("hbg_block_table", &[("ragged", "16"), ("full", "35")]),
+    ];
+    for (name, rows) in cases {
+        let (printed, message) = check(&run(&examples().join(name), &["--rounds", "3"]), 0);
+        assert_eq!(message, "");
+        let lines = words(&printed);
+        assert_eq!(lines.len(), 1 + rows.len(), "{printed}");
+        for (line, (case, tasks)) in lines[1..].iter().zip(rows) {
+            assert_eq!(line[..3], [*case, "hbg", *tasks], "{printed}");
+            assert_eq!(line.last(), Some(&"ok"), "{printed}");
+        }
     }
 }
 
@@ -81,7 +101,7 @@ fn json_has_these_fields_and_no_others() {
     let cache = object.as_object_mut().unwrap().remove("cache").unwrap();
     let fields: Vec<&String> = cache.as_object().unwrap().keys().collect();
     assert_eq!(fields, ["corrupt", "evicted", "hits", "misses", "plans", "written"]);
-    let expected = r#"{"case": "default", "platform": "a2a3sim", "ok": true, "rounds": 20, "tasks": 5, "loads": 1,
+    let expected = r#"{"case": "default", "platform": "a2a3sim", "runtime": "trb", "ok": true, "rounds": 20, "tasks": 5, "loads": 1,
                        "run_ns": null}"#;
     assert_eq!(object, serde_json::from_str::<Value>(expected).unwrap());
     let times = times.as_object_mut().unwrap();

@@ -1,10 +1,11 @@
 # Building orchestrations and kernels from CMake.
 #
 #     include(/path/to/sdk/cmake/simpler-sdk.cmake)
-#     simpler_add_orchestration(my_graph orchestration.cpp)
+#     simpler_add_orchestration(my_tasks orchestration.cpp)
+#     simpler_add_graph(my_graph graph.cpp)
 #     simpler_add_kernel(my_add AIV kernels/add.cpp)
 #
-# Each makes one shared object with the options of sdk/README.md. Set PTO_ISA_ROOT (a CMake variable
+# An orchestration is for trb, a graph for hbg; kernels are for both. Each makes one shared object with the options of sdk/README.md. Set PTO_ISA_ROOT (a CMake variable
 # or an environment variable) to compile kernels against the real instruction headers; otherwise the
 # stub is used. Set SIMPLER_CHIP to a5 for callables of that chip; the default is a2a3. Needs CMake 3.16, and GCC or Clang.
 
@@ -27,7 +28,12 @@ endif()
 
 # simpler_add_orchestration(<target> <source>...)
 function(simpler_add_orchestration target)
-    add_library(${target} MODULE ${ARGN} "${SIMPLER_SDK_DIR}/src/orchestration_support.cpp")
+    simpler_add_graph(${target} ${ARGN} "${SIMPLER_SDK_DIR}/src/orchestration_support.cpp")
+endfunction()
+
+# simpler_add_graph(<target> <source>...)
+function(simpler_add_graph target)
+    add_library(${target} MODULE ${ARGN})
     target_include_directories(${target} PRIVATE "${SIMPLER_SDK_DIR}/include")
     target_compile_features(${target} PRIVATE cxx_std_17)
     target_compile_definitions(${target} PRIVATE ${SIMPLER_CHIP_DEFINITIONS})

@@ -14,6 +14,11 @@
 // Link sdk/src/orchestration_support.cpp into the same shared object. Source: spec trb §1.
 #pragma once
 
+#ifdef SIMPLER_ORCHESTRATION_OF_HBG
+#error "a source is for one runtime: it includes pto_orchestration_api.h (trb) or orchestration_api.h (hbg)"
+#endif
+#define SIMPLER_ORCHESTRATION_OF_TRB
+
 // Orchestrations rely on these coming with the header.
 #include <stdbool.h>
 #include <stddef.h>

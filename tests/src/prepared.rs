@@ -20,6 +20,23 @@ pub fn vector_add(platform: PlatformName) -> Callable {
     sources::example_for(platform, "vector_add").1
 }
 
+/// The hbg callable of spec callable §6.3: (a + b + 1)(a + b + 2) on a2a3, a + b + 1 on a5.
+pub fn reference_graph(platform: PlatformName) -> Callable {
+    let chip = platform.chip();
+    let entry = match chip {
+        ChipName::A2a3 => "build_example_graph",
+        ChipName::A5 => "build_dump_tensor_graph",
+    };
+    let names = ["graph/add_floats", "graph/raise_floats", "graph/multiply_floats"];
+    let kernel = |(name, id): (&&str, i64)| sources::kernel_for(chip, id, CoreType::Aiv, name);
+    sources::host_callable_for(
+        chip,
+        "reference_graphs",
+        entry,
+        names.iter().zip(0..).map(kernel).collect(),
+    )
+}
+
 /// Runs `vector_add` on a = 2 and b = 3: f = (a + b + 1)(a + b + 2) + (a + b) = 47.
 #[track_caller]
 pub fn assert_47(worker: &Worker, handle: &CallableHandle) {

@@ -13,6 +13,7 @@ use host_runner::compile::{
     CodeKind, CompileError, CompileJob, Compiler, Reuse, Toolchain, ToolchainConfig,
 };
 use host_runner::manifest::Manifest;
+use host_runner::runtime_name::RuntimeName;
 use host_runner::worker::PlatformName;
 use protocol::{ChipName, CoreType, FuncId};
 
@@ -46,6 +47,11 @@ pub fn orchestration(name: &str) -> Vec<u8> {
 /// The image of `data/orchestrations/<name>.cpp`.
 pub fn orchestration_for(chip: ChipName, name: &str) -> Vec<u8> {
     image(chip, CodeKind::Orchestration, &format!("orchestrations/{name}.cpp"))
+}
+
+/// The image of `data/host_orchestrations/<name>.cpp`, which builds its graphs on the host.
+pub fn host_orchestration_for(chip: ChipName, name: &str) -> Vec<u8> {
+    image(chip, CodeKind::HostOrchestration, &format!("host_orchestrations/{name}.cpp"))
 }
 
 /// The image of `data/kernels/<name>.cpp`, for a2a3.
@@ -95,6 +101,17 @@ pub fn callable_for(
 ) -> Callable {
     let image = orchestration_for(chip, source);
     packed(Callable::builder(image).name(entry).entry(entry), kernels)
+}
+
+/// A callable with one entry of an orchestration on the host, which also names it.
+pub fn host_callable_for(
+    chip: ChipName,
+    source: &str,
+    entry: &str,
+    kernels: Vec<KernelImage>,
+) -> Callable {
+    let builder = Callable::builder(host_orchestration_for(chip, source)).name(entry).entry(entry);
+    packed(builder.runtime(RuntimeName::Hbg), kernels)
 }
 
 /// An image with a word of a test's own: it takes the place of the eight bytes behind `mark`, which

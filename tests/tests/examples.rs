@@ -7,32 +7,58 @@ use host_runner::arguments::{Arguments, TensorArgument, TensorData};
 use host_runner::case_data::{CaseData, TensorValues};
 use host_runner::compare::{Tolerance, compare};
 use host_runner::device::DeviceFacts;
+use host_runner::manifest::Case;
 use host_runner::run::RunConfig;
-use host_runner::worker::PlatformName;
+use host_runner::runtime_name::RuntimeName;
+use host_runner::worker::{CallableHandle, PlatformName, Worker};
 use protocol::ArgDirection;
 use tests::sources;
 use tests::workers::{open_on, threads};
 
-/// Runs the only case of an example with each setting on each chip; `tasks` is what its
-/// orchestration submits.
+/// Runs the cases of an example with each setting on each chip; `tasks` is how many tasks each has.
 #[track_caller]
-fn check(name: &str, tasks: u64) {
+fn check(name: &str, tasks: &[u64]) {
     for &platform in PlatformName::ALL {
         check_on(platform, name, tasks);
     }
 }
 
 #[track_caller]
-fn check_on(platform: PlatformName, name: &str, tasks: u64) {
+fn check_on(platform: PlatformName, name: &str, tasks: &[u64]) {
     let (manifest, callable) = sources::example_for(platform, name);
-    let [case] = manifest.cases.as_slice() else { panic!("one case") };
-    let data = CaseData::load(case).unwrap();
+    assert_eq!(manifest.cases.len(), tasks.len(), "every case has its tasks");
     let worker = open_on(platform);
-    let DeviceFacts { clusters_max, aicpu_threads_max, .. } = worker.facts().unwrap();
     let handle = worker.register(&callable).unwrap();
+    // The device loads no orchestration that runs on the host.
+    let loads = u64::from(manifest.runtime == RuntimeName::Trb);
+    for (case, &tasks) in manifest.cases.iter().zip(tasks) {
+        check_case(platform, &worker, &handle, case, Expected { tasks, loads });
+    }
+}
+
+/// What a run reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected {
+    tasks: u64,
+    /// Orchestrations that the device has loaded so far.
+    loads: u64,
+}
+
+#[track_caller]
+fn check_case(
+    platform: PlatformName,
+    worker: &Worker,
+    handle: &CallableHandle,
+    case: &Case,
+    expected: Expected,
+) {
+    let data = CaseData::load(case).unwrap();
+    let DeviceFacts { clusters_max, aicpu_threads_max, .. } = worker.facts().unwrap();
     for aicpu_threads in 1..=aicpu_threads_max {
         for block_dim in [1, 3, clusters_max] {
-            let setting = format!("{platform}, {aicpu_threads} threads, block_dim {block_dim}");
+            let name = &case.name;
+            let setting =
+                format!("{name} on {platform}, {aicpu_threads} threads, block_dim {block_dim}");
             let before = |tensor: &TensorValues| match tensor.direction {
                 ArgDirection::Out => vec![0xA5; tensor.initial.len()],
                 _ => tensor.initial.clone(),
@@ -53,8 +79,9 @@ fn check_on(platform: PlatformName, name: &str, tasks: u64) {
                 arguments.push_scalar(*bits).unwrap();
             }
             let config = RunConfig { block_dim, ..threads(aicpu_threads) };
-            let report = worker.run(&handle, &mut arguments, &config).unwrap();
-            assert_eq!((report.tasks, worker.counters().loads), (tasks, 1), "{setting}");
+            let report = worker.run(handle, &mut arguments, &config).unwrap();
+            let found = Expected { tasks: report.tasks, loads: worker.counters().loads };
+            assert_eq!(found, expected, "{setting}");
 
             let mut compared = 0;
             for (tensor, output) in data.tensors.iter().zip(&outputs) {
@@ -73,16 +100,27 @@ fn check_on(platform: PlatformName, name: &str, tasks: u64) {
 
 #[test]
 fn vector_add_gives_what_it_should_everywhere() {
-    check("vector_add", 5);
+    check("vector_add", &[5]);
 }
 
 #[test]
 fn tiled_matmul_gives_what_it_should_everywhere() {
     // 4 x 4 tiles of 4 products each, and as many additions.
-    check("tiled_matmul", 4 * 4 * 4 * 2);
+    check("tiled_matmul", &[4 * 4 * 4 * 2]);
 }
 
 #[test]
 fn mixed_cluster_gives_what_it_should_everywhere() {
-    check("mixed_cluster", 1);
+    check("mixed_cluster", &[1]);
+}
+
+#[test]
+fn hbg_vector_gives_what_it_should_everywhere() {
+    check("hbg_vector", &[4]);
+}
+
+#[test]
+fn hbg_block_table_gives_what_it_should_everywhere() {
+    // A task for each block of a request, and one for each of 5 requests.
+    check("hbg_block_table", &[3 + 6 + 1 + 1 + 5, 5 * 6 + 5]);
 }

@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
+#[path = "sdk/graphs.rs"]
+mod graphs;
 #[path = "sdk/image.rs"]
 #[allow(dead_code, reason = "shared with the tests of imports")]
 mod image;
@@ -140,18 +142,23 @@ fn wrappers_and_types_behave_as_specified_for_a5() {
 
 #[track_caller]
 fn behaves(chip: &[&str]) {
+    let build = Build::program("c++17").flags(chip);
+    passes(build.sources(&sources("sdk/tests/behaviour", 5)), 200);
+}
+
+/// Builds a behavioural program and runs it; it makes more than `least` checks.
+#[track_caller]
+fn passes(build: Build, least: u32) {
     let folder = tempdir().unwrap();
     let program = folder.path().join("behaviour");
-    let build = Build::program("c++17").flags(&["-fsanitize=undefined"]).flags(chip);
-    let build = build.sources(&sources("sdk/tests/behaviour", 5));
-    build.into_file(&program).expect_clean("behaviour");
+    build.flags(&["-fsanitize=undefined"]).into_file(&program).expect_clean("behaviour");
 
     let output = Command::new(&program).output().unwrap();
     let text = printed(&output);
     assert!(output.status.success(), "{text}");
     let (checks, verdict) = text.split_once(' ').unwrap();
     assert_eq!(verdict, "checks, 0 failed\n");
-    assert!(checks.parse::<u32>().unwrap() > 200, "only {checks} checks ran");
+    assert!(checks.parse::<u32>().unwrap() > least, "only {checks} checks ran");
 }
 
 /// One example, compiled for the serial executor of `sdk/tests/serial_runner`.
@@ -253,24 +260,28 @@ fn examples_compute_their_expected_outputs_on_a_serial_executor() {
 
 #[test]
 fn example_data_is_what_its_script_generates() {
+    for example in &EXAMPLES {
+        let files = example.arguments.iter().filter_map(|words| words.last());
+        is_generated(example.name, files.copied().filter(|file| file.ends_with(".npy")));
+    }
+}
+
+/// Checks that the script of an example makes these files of it, byte by byte.
+#[track_caller]
+fn is_generated<'a>(example: &str, files: impl Iterator<Item = &'a str>) {
     if Command::new("python3").arg("--version").output().is_err() {
         println!("skipped: no python3 to regenerate the data with");
         return;
     }
     let folder = tempdir().unwrap();
     fs::copy(root().join("examples/npy_files.py"), folder.path().join("npy_files.py")).unwrap();
-    for example in &EXAMPLES {
-        let home = root().join("examples").join(example.name);
-        let copy = folder.path().join(example.name);
-        fs::create_dir(&copy).unwrap();
-        fs::copy(home.join("make_expected.py"), copy.join("make_expected.py")).unwrap();
-        let output = Command::new("python3").arg(copy.join("make_expected.py")).output().unwrap();
-        assert!(output.status.success(), "{}: {}", example.name, printed(&output));
-        for file in example.arguments.iter().filter_map(|words| words.last()) {
-            if file.ends_with(".npy") {
-                let (kept, made) = (fs::read(home.join(file)), fs::read(copy.join(file)));
-                assert!(kept.unwrap() == made.unwrap(), "{}/{file} differs", example.name);
-            }
-        }
+    let (home, copy) = (root().join("examples").join(example), folder.path().join(example));
+    fs::create_dir(&copy).unwrap();
+    fs::copy(home.join("make_expected.py"), copy.join("make_expected.py")).unwrap();
+    let output = Command::new("python3").arg(copy.join("make_expected.py")).output().unwrap();
+    assert!(output.status.success(), "{example}: {}", printed(&output));
+    for file in files {
+        let (kept, made) = (fs::read(home.join(file)), fs::read(copy.join(file)));
+        assert!(kept.unwrap() == made.unwrap(), "{example}/{file} differs");
     }
 }

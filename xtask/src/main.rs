@@ -7,6 +7,7 @@
 //! | `test [SUITE…]` | the fast suite, or parts of it; ends with `N passed, N failed` |
 //! | `test scenes` | whole programs on the simulators of both chips, as a table that ends the same |
 //! | `test cycles` | ten thousand registrations, runs and unregistrations on each chip |
+//! | `test graph-runs` | ten million tasks of host-built graphs on each chip, in a hundred runs |
 //! | `test seeds` | the small ones of them under 200 seeds of the interleaving |
 //! | `ci [CHECK…]` | every check, or some; all run, then the failed ones are listed |
 //! | `tidy` | the house rules that no compiler checks |
@@ -48,7 +49,7 @@ struct Arguments {
 enum Command {
     /// Runs the fast suite, or only the suites named.
     ///
-    /// Suites: unit, layout, tests, doc, firmware, cycles (in release), or the name of a file in tests/tests; or seeds or scenes,
+    /// Suites: unit, layout, tests, doc, firmware, cycles and graph-runs (in release), or the name of a file in tests/tests; or seeds or scenes,
     /// alone: whole programs on the simulators of both chips, in release, as a table.
     Test {
         /// Suites to run; none means all but scenes and seeds.
@@ -79,8 +80,8 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         cycles: u64,
     },
-    /// Runs a fuzz target: plan, plan_patches, callable_blob, args_blob, call_config, build_id, or
-    /// all of them.
+    /// Runs a fuzz target: plan, plan_patches, callable_blob, args_blob, call_config, build_id,
+    /// graph_image, or all of them.
     Fuzz {
         /// Target to run.
         target: String,

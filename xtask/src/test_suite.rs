@@ -44,6 +44,23 @@ const SUITES: &[Suite] = &[
             "--nocapture",
         ]],
     },
+    Suite {
+        name: "graph-runs",
+        runs: &[&[
+            "test",
+            "--release",
+            "--config",
+            "env.TESTS_GRAPH_RUNS='100'",
+            "--config",
+            "env.TESTS_GRAPH_TASKS='100000'",
+            "-p",
+            "tests",
+            "--test",
+            "host_graph_runs",
+            "--",
+            "--nocapture",
+        ]],
+    },
     Suite { name: "firmware", runs: &[&["test", "-p", "aicpu-firmware"]] },
 ];
 

@@ -11,7 +11,7 @@ use core::fmt;
 use protocol::{CallableId, Chip, StatusCode};
 
 use super::Executor;
-use super::setup::Setup;
+use super::setup::{Setup, Work};
 use crate::orch_so_table::{ForeignFunction, RunningCall};
 use crate::platform::Platform;
 
@@ -42,12 +42,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Ends a run that is over its time limit, with a fault that says what it hangs in if that is
-    /// a function of the orchestration other than its entry, and what deferred tasks wait for.
+    /// a function of the orchestration other than its entry, what task of a graph is on a core, and
+    /// what deferred tasks wait for.
     ///
     /// For the host that watches the run. An earlier fault stays. A constructor or destructor that
     /// is running is given up on, as [`quarantine`](Self::quarantine) does.
     pub fn report_time_limit(&self, limit_ms: u128) {
-        let clause = self.scheduler.deferred.clause();
+        let clause = self.scheduler.waits_for().of_graph_or_deferred();
         let limit = format_args!("the run did not end within its limit of {limit_ms} ms{clause}");
         match self.running_call_of_run() {
             // It may well be waiting for its tasks.
@@ -73,6 +74,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
         if waits_for.suspect.is_some() {
             self.report_fault(code, format_args!("{stall}{waits_for}"));
+            return;
+        }
+        if let Work::Graph(open) = &setup.work {
+            match deferred.is_empty() {
+                true => self.report_waiting_tasks(open, stall),
+                false => self.report_fault(code, format_args!("{stall}: {deferred}")),
+            }
             return;
         }
         match self.running_call_of_run() {

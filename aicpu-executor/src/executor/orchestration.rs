@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use protocol::{Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
 
 use super::Executor;
-use super::setup::Setup;
+use super::setup::{CleanRegion, Rings, Setup};
 use crate::ops::OrchestrationRuntime;
 use crate::orch_so_table::Lease;
 use crate::orchestrator::{Orchestrator, Services};
@@ -21,7 +21,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     pub(super) fn orchestrate(
         &self,
         runtime: &C::Runtime,
-        setup: &Setup,
+        (setup, rings): (&Setup, &Rings),
         own_thread: Option<&mut SchedulerThread<C>>,
     ) {
         if self.faults.is_raised() {
@@ -29,13 +29,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
         // Held to the end: kernels may still use data of the orchestration when its entry has
         // returned. If unloading was asked for meanwhile, it happens then.
-        let Ok(lease) = self.enter_callable(runtime, setup) else { return };
+        let Ok(lease) = self.enter_callable(runtime, rings) else { return };
         let args = &raw const runtime.body().orch_args;
         if self.check_arguments(runtime, &lease, args).is_err() {
             return;
         }
         let heap = runtime.body().gm_heap_ptr.raw();
-        let orchestrator = Orchestrator::new(setup.region, setup.sizes, heap);
+        let orchestrator = Orchestrator::new(rings.region, rings.sizes, heap);
         let services = Services {
             platform: &self.platform,
             faults: &self.faults,
@@ -60,11 +60,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.platform.interleave();
         self.scheduler.set_total(tasks);
         self.platform.interleave();
-        let end = services.work_until(&setup.region, || self.scheduler.is_finished().then_some(()));
+        let end = services.work_until(&rings.region, || self.scheduler.is_finished().then_some(()));
         match end {
             Ok(()) if orchestrator.retire_all() => {
+                let queue_positions = self.scheduler.queue_positions();
+                let clean = |identity| CleanRegion { identity, queue_positions };
                 // SAFETY: of the threads in the run, only this one uses it now.
-                unsafe { (*self.known_region.get()).0 = setup.identity };
+                unsafe { (*self.left_clean.get()).region = rings.identity.map(clean) };
             }
             Err(WaitEnd::TimedOut) => self.report_stall(setup),
             Ok(()) | Err(WaitEnd::Aborted) => {}
@@ -72,9 +74,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Enters the callable that the run names, loaded now if it is new.
-    fn enter_callable(&self, runtime: &C::Runtime, setup: &Setup) -> Result<Lease<'_, P>, i32> {
+    fn enter_callable(&self, runtime: &C::Runtime, rings: &Rings) -> Result<Lease<'_, P>, i32> {
         let body = runtime.body();
-        let generation = setup.callable_generation;
+        let generation = rings.callable_generation;
         let id = self.callable_id(body, generation.is_some(), &self.faults)?;
         self.active.set(id);
         if body.register_new_callable_id == 0 {

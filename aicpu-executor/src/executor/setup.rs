@@ -1,14 +1,15 @@
 //! Setting a run up: what the first thread does before the others may enter.
 
 use protocol::{
-    Chip, HEAP_ALIGN, HEAP_BYTES_DEFAULT, RING_COUNT, RuntimeBody, RuntimeExtension, RuntimeRecord,
-    StatusCode,
+    Chip, HEAP_ALIGN, HEAP_BYTES_DEFAULT, RING_COUNT, RecordOperation, RuntimeBody,
+    RuntimeExtension, RuntimeRecord, StatusCode,
 };
 
 use super::Executor;
+use crate::graph::OpenGraph;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
-use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, write_refusal};
+use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, SHAPE_COUNT, write_refusal};
 use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
@@ -18,18 +19,44 @@ const STALL_US_DEFAULT: u64 = 60_000_000;
 /// What a run works with; the same for all its threads.
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) region: Region<'static>,
-    pub(super) layout: RegionLayout,
-    pub(super) sizes: RingSizes,
+    pub(super) work: Work,
     /// The cores; empty if the cores did not come up.
     pub(super) clusters: Clusters,
     pub(super) stall_us: u64,
-    /// Generation of the callable, from a host that has generations.
-    pub(super) callable_generation: Option<u32>,
     /// What the header says of callable ids.
     pub(super) callable_ids_word: u64,
-    /// Name of the region for `KnownRegion`, if the host keeps regions across runs.
+}
+
+/// Where the tasks of a run are.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, in place, and nowhere to put a box")]
+pub(super) enum Work {
+    /// In the rings, where an orchestration puts them.
+    Rings(Rings),
+    /// In a graph that the host has built.
+    Graph(OpenGraph),
+}
+
+/// What an orchestration fills.
+#[derive(Debug)]
+pub(super) struct Rings {
+    pub(super) region: Region<'static>,
+    pub(super) layout: RegionLayout,
+    pub(super) sizes: RingSizes,
+    /// Generation of the callable, from a host that has generations.
+    pub(super) callable_generation: Option<u32>,
+    /// Name of the region for `LeftClean`, if the host keeps regions across runs.
     pub(super) identity: Option<RegionIdentity>,
+}
+
+impl Work {
+    /// Writes the header that a host may read. Called by one thread, before the run and after it.
+    pub(super) fn write_header(&self, facts: HeaderFacts) {
+        match self {
+            Self::Rings(rings) => rings.region.write_header(&rings.layout, facts),
+            Self::Graph(open) => open.write_header(facts),
+        }
+    }
 }
 
 /// One state of one region: the host counts the generation up whenever it touches the contents.
@@ -40,41 +67,59 @@ pub(super) struct RegionIdentity {
     pub(super) generation: u32,
 }
 
-/// The region that the last run left clean, if any.
+/// What earlier runs left clean.
 #[derive(Debug, Default)]
-pub(super) struct KnownRegion(pub(super) Option<RegionIdentity>);
+pub(super) struct LeftClean {
+    /// The region of the last run of rings, if that has succeeded.
+    pub(super) region: Option<CleanRegion>,
+    /// Whether no core has left anything in its ingresses: the last run has succeeded.
+    pub(super) ingresses: bool,
+}
+
+/// A region that was left clean.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CleanRegion {
+    pub(super) identity: RegionIdentity,
+    /// Where the ready queues were then.
+    pub(super) queue_positions: [u64; SHAPE_COUNT],
+}
 
 impl<C: Chip, P: Platform> Executor<C, P> {
-    /// Prepares the run: region, ready queues, cores. Faults go to the latch.
-    pub(super) fn set_up(&self, runtime: &C::Runtime, extension: Option<&RuntimeExtension>) {
+    /// Prepares the run: tasks, ready queues, cores. Faults go to the latch.
+    pub(super) fn set_up(
+        &self,
+        runtime: &C::Runtime,
+        extension: Option<&RuntimeExtension>,
+        operation: RecordOperation,
+    ) {
         // A fault of a run that nobody asked about must not end this one.
         let _stale = self.take_report();
+        self.scheduler.start();
         let body = runtime.body();
-        let Some(mut setup) = self.find_region(body, extension) else {
-            // SAFETY: the host's pointer, and this thread is alone in the run.
-            unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
-            return;
+        let work = match operation {
+            RecordOperation::RunGraph => self.open_graph(body).map(Work::Graph),
+            _ => self.open_rings(body, extension).map(Work::Rings),
         };
+        let Some(work) = work else { return };
+        // A reference host finds in its padding what it has always found there.
+        let callable_ids_word = extension.map_or(0, |_| {
+            // CAST: at most `EXTENDED_CALLABLE_IDS`.
+            protocol::callable_ids_word(self.callable_capacity() as u32)
+        });
+        work.write_header(HeaderFacts { callable_ids_word, ..HeaderFacts::default() });
+        let stall_us = extension.map_or(0, |extension| extension.stall_timeout_us);
+        let stall_us = or_default(stall_us, STALL_US_DEFAULT);
+        let mut setup = Setup { work, clusters: Clusters::new(), stall_us, callable_ids_word };
         // SAFETY: this thread is alone in the run until the gate opens.
-        let known = unsafe { &mut *self.known_region.get() };
-        // Whatever happens from here on, the region counts as dirty until a run has succeeded.
-        let last = known.0.take();
-        let is_known = last.is_some() && last == setup.identity;
-        if !is_known {
-            setup.region.clean();
-        }
-        self.scheduler.start(!is_known);
-        // SAFETY: as above.
         unsafe { self.waiting.clear() };
-        let callable_ids_word = setup.callable_ids_word;
-        let facts = HeaderFacts { callable_ids_word, ..HeaderFacts::default() };
-        setup.region.write_header(&setup.layout, facts);
-        let workers = usize::try_from(body.worker_count).unwrap_or(0);
-        if !is_known {
+        // SAFETY: as above.
+        let left_clean = unsafe { &mut *self.left_clean.get() };
+        if !core::mem::take(&mut left_clean.ingresses) {
             // Only a run that failed leaves anything in them.
             // SAFETY: as above, and no core is up.
             unsafe { self.payloads.ingresses.clear_all(&self.platform) };
         }
+        let workers = usize::try_from(body.worker_count).unwrap_or(0);
         match runtime.workers().get(..workers).filter(|workers| !workers.is_empty()) {
             Some(workers) => {
                 let up = bring_up::<C, P>(&self.platform, &self.faults, &self.payloads, workers);
@@ -96,13 +141,38 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         unsafe { *self.setup.get() = Some(setup) };
     }
 
+    /// Opens the region of a run that has an orchestration, and cleans it unless the last such run has
+    /// left it clean.
+    fn open_rings(
+        &self,
+        body: &RuntimeBody,
+        extension: Option<&RuntimeExtension>,
+    ) -> Option<Rings> {
+        let Some(rings) = self.find_region(body, extension) else {
+            // SAFETY: the host's pointer, and this thread is alone in the run.
+            unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
+            return None;
+        };
+        // SAFETY: this thread is alone in the run until the gate opens.
+        let left_clean = unsafe { &mut *self.left_clean.get() };
+        // Whatever happens from here on, the region counts as dirty until a run has succeeded.
+        let last = left_clean.region.take();
+        let is_known = last.is_some_and(|CleanRegion { identity, queue_positions }| {
+            Some(identity) == rings.identity
+                && !self.scheduler.have_come_round(&queue_positions, &rings.region)
+        });
+        if !is_known {
+            rings.region.clean();
+        }
+        Some(rings)
+    }
+
     /// Looks at the memory that the host hands over.
     fn find_region(
         &self,
         body: &RuntimeBody,
         extension: Option<&RuntimeExtension>,
-    ) -> Option<Setup> {
-        let or_default = |value: u64, default: u64| if value == 0 { default } else { value };
+    ) -> Option<Rings> {
         let heap_bytes = or_default(body.heap_size, HEAP_BYTES_DEFAULT);
         let refuse = |text: core::fmt::Arguments<'_>| {
             self.faults.report(StatusCode::RegionTooSmall.code(), text);
@@ -135,19 +205,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             refuse(format_args!("shared memory at {address:#x}, which is null or misaligned"));
             return None;
         };
-        let stall_us = extension.map_or(0, |extension| extension.stall_timeout_us);
-        Some(Setup {
+        Some(Rings {
             region,
             layout,
             sizes: RingSizes { window: sizes.window, heap_bytes, edges: sizes.edges },
-            clusters: Clusters::new(),
-            stall_us: or_default(stall_us, STALL_US_DEFAULT),
             callable_generation: extension.map(|extension| extension.callable_generation),
-            // A reference host finds in its padding what it has always found there.
-            callable_ids_word: extension.map_or(0, |_| {
-                // CAST: at most `EXTENDED_CALLABLE_IDS`.
-                protocol::callable_ids_word(self.callable_capacity() as u32)
-            }),
             identity: extension.map(|extension| RegionIdentity {
                 address,
                 layout,
@@ -155,4 +217,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             }),
         })
     }
+}
+
+/// A setting, or what stands for 0.
+fn or_default(value: u64, default: u64) -> u64 {
+    if value == 0 { default } else { value }
 }

@@ -10,7 +10,7 @@ use protocol::{
 use zerocopy::FromZeros;
 
 use super::Executor;
-use super::setup::RegionIdentity;
+use super::setup::{CleanRegion, RegionIdentity};
 use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
@@ -95,12 +95,13 @@ fn a_run_that_names_no_region_ends_what_was_known_of_any() {
     let mut memory = Garbage::new();
     let runtime = memory.runtime(|_| {});
     let layout = RegionLayout::new(RegionSizes::wanted(4, 4)).expect("valid sizes");
-    let known = Some(RegionIdentity { address: 64, layout, generation: 1 });
+    let identity = RegionIdentity { address: 64, layout, generation: 1 };
+    let known = Some(CleanRegion { identity, queue_positions: [0; 3] });
     // SAFETY: no run is under way.
-    unsafe { (*executor.known_region.get()).0 = known };
+    unsafe { (*executor.left_clean.get()).region = known };
     assert_eq!(executor.execute(&runtime), -StatusCode::TooManyCores.code());
     // SAFETY: as above.
-    assert_eq!(unsafe { (*executor.known_region.get()).0.take() }, None);
+    assert!(unsafe { (*executor.left_clean.get()).region.take() }.is_none());
 }
 
 /// Cores that stay silent, or that nobody can reach, end the run with their number; so does a

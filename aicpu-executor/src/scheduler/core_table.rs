@@ -7,15 +7,13 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::{
-    CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG, TaskId,
-};
+use protocol::{CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG};
 
 use super::deferred::ingress::Ingresses;
+use super::task_store::{TaskHandle, TaskStore};
 use crate::platform::RegisterBlock;
-use crate::region::{TaskRecord, TaskSlot};
 
 /// Most cores any chip has (a5).
 pub(crate) const CORE_LIMIT: usize = 108;
@@ -82,39 +80,29 @@ impl Payloads {
         }
     }
 
-    /// Fills the payload for dispatch `id`: kernel, tensors, scalars, block, task id.
+    /// Fills the payload for dispatch `id`: kernel, arguments, block, task. Returns the func_id.
     ///
     /// # Safety
     ///
     /// The caller owns the core, whose last dispatch with this parity has finished, and the task
     /// is published and not complete.
-    pub(crate) unsafe fn fill(
+    pub(crate) unsafe fn fill<T: TaskStore>(
         &self,
         worker: usize,
         id: DispatchId,
-        (slot, record, token): (&TaskSlot, &TaskRecord, TaskId),
+        tasks: &T,
+        (handle, task): (TaskHandle, T::Task),
         assignment: Assignment,
-    ) {
-        let Some(cell) = self.pairs.get(worker) else { return };
+    ) -> i32 {
+        let Some(cell) = self.pairs.get(worker) else { return -1 };
         // SAFETY: exclusive by the contract: the core does not read this buffer now.
         let pair = unsafe { &mut *cell.get() };
-        let Some(payload) = pair.0.get_mut(id.buffer()) else { return };
-        payload.function_bin_addr =
-            record.kernel_addresses.get(assignment.kernel_lane).copied().unwrap_or_default();
-        let (tensors, scalars) =
-            (usize::from(record.tensor_count), usize::from(record.scalar_count));
-        let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
-        for (index, arg) in tensor_args.iter_mut().enumerate() {
-            *arg = slot.tensor_pointer(index).expose_provenance() as u64;
-        }
-        for (index, arg) in rest.iter_mut().take(scalars).enumerate() {
-            // SAFETY: the index is below the task's scalar count, and the task is published.
-            *arg = unsafe { slot.scalar_pointer(index).read() };
-        }
+        let Some(payload) = pair.0.get_mut(id.buffer()) else { return -1 };
+        // SAFETY: by the contract.
+        let kernel_id = unsafe { tasks.fill(handle, task, assignment.kernel_lane, payload) };
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_idx = assignment.block as i32;
-        payload.local_context.block_num = record.block_count as i32;
-        payload.local_context.async_ctx.task_token = token;
+        kernel_id
     }
 
     /// The block that dispatch `id` was filled with.
@@ -131,56 +119,77 @@ impl Payloads {
     }
 }
 
+/// A kernel that a core was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunningKernel {
+    pub(crate) func_id: i32,
+    /// The number of its task, for tasks that are known by one: those of a graph.
+    pub(crate) graph_task: Option<u32>,
+}
+
 /// A core that has been given a kernel and has not finished it.
 ///
-/// Prints as "core 3 is still running the kernel of func_id 7".
+/// Prints as "core 3 is still running the kernel of func_id 7", and "(task 12 of the graph)".
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Suspect {
     worker: u16,
-    func_id: i32,
+    pub(crate) kernel: RunningKernel,
 }
 
 impl fmt::Display for Suspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { worker, func_id } = self;
-        write!(f, "core {worker} is still running the kernel of func_id {func_id}")
+        let Self { worker, kernel: RunningKernel { func_id, graph_task } } = self;
+        write!(f, "core {worker} is still running the kernel of func_id {func_id}")?;
+        match graph_task {
+            Some(task) => write!(f, " (task {task} of the graph)"),
+            None => Ok(()),
+        }
     }
 }
 
 /// Which kernel each core was given last and has not finished, for reports.
 #[derive(Debug)]
 pub(crate) struct RunningKernels {
-    /// func_id plus one, 0 for none, by worker. Written by the owner of the core.
-    kernels: [AtomicI32; CORE_LIMIT],
+    /// By worker: func_id plus one, above it the graph's task plus one; 0 for none. Written by the
+    /// owner of the core.
+    kernels: [AtomicU64; CORE_LIMIT],
 }
 
 impl Default for RunningKernels {
     fn default() -> Self {
-        Self { kernels: [const { AtomicI32::new(0) }; CORE_LIMIT] }
+        Self { kernels: [const { AtomicU64::new(0) }; CORE_LIMIT] }
     }
 }
 
 impl RunningKernels {
     /// Notes the kernel that a core was given, or that it has finished.
-    pub(crate) fn set(&self, worker: u16, func_id: Option<i32>) {
+    pub(crate) fn set(&self, worker: u16, kernel: Option<RunningKernel>) {
+        let word = kernel.map_or(0, |RunningKernel { func_id, graph_task }| {
+            let task = graph_task.map_or(0, |task| u64::from(task.wrapping_add(1)));
+            task << 32 | u64::from(func_id.wrapping_add(1).cast_unsigned())
+        });
         if let Some(kernel) = self.kernels.get(usize::from(worker)) {
             // ORDERING: Relaxed: for reports; a moment too old does not matter.
-            kernel.store(func_id.map_or(0, |id| id.wrapping_add(1)), Ordering::Relaxed);
+            kernel.store(word, Ordering::Relaxed);
         }
     }
 
-    /// The func_id of the kernel on a core.
-    pub(crate) fn on(&self, worker: u16) -> Option<i32> {
+    /// The kernel on a core.
+    pub(crate) fn on(&self, worker: u16) -> Option<RunningKernel> {
         // ORDERING: Relaxed: see `set`.
-        let kernel = self.kernels.get(usize::from(worker))?.load(Ordering::Relaxed);
-        (kernel != 0).then(|| kernel.wrapping_sub(1))
+        let word = self.kernels.get(usize::from(worker))?.load(Ordering::Relaxed);
+        // CAST (both): the halves of the word.
+        let (func_id, task) = (word as u32, (word >> 32) as u32);
+        (word != 0).then(|| RunningKernel {
+            func_id: func_id.cast_signed().wrapping_sub(1),
+            graph_task: task.checked_sub(1),
+        })
     }
 
     /// The core that a run which does not move waits for: the lowest-numbered one with a kernel.
     pub(crate) fn suspect(&self) -> Option<Suspect> {
         // CAST: at most `CORE_LIMIT` cores.
-        (0..CORE_LIMIT as u16)
-            .find_map(|worker| Some(Suspect { worker, func_id: self.on(worker)? }))
+        (0..CORE_LIMIT as u16).find_map(|worker| Some(Suspect { worker, kernel: self.on(worker)? }))
     }
 
     /// Forgets everything; between runs.

@@ -41,6 +41,7 @@ use core::fmt;
 
 use protocol::{Chip, MAX_DEFERRED_CONDITIONS, StatusCode, TaskId};
 
+use super::task_store::{TaskName, TaskStore};
 use super::thread::{CoreSet, Running, SchedulerThread, StepContext};
 use crate::platform::Platform;
 
@@ -54,8 +55,9 @@ use ingress::Left;
 use notice::{Example, Notice};
 use waiting_list::{Subtask, WaitingList};
 
-/// Most scheduler threads of a run on any chip (a5: 7 AICPU threads, one of which orchestrates).
-pub(crate) const SCHEDULER_LIMIT: usize = 6;
+/// Most scheduler threads of a run on any chip (a5: 7 AICPU threads, all of which schedule where none
+/// orchestrates).
+pub(crate) const SCHEDULER_LIMIT: usize = 7;
 
 /// What is to be done with a core whose kernel has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +87,9 @@ type Conditions = heapless::Vec<Registered, MAX_DEFERRED_CONDITIONS>;
 impl<C: Chip> SchedulerThread<C> {
     /// Takes over what a kernel has left in its ingress.
     #[cold]
-    pub(super) fn defer<P: Platform>(
+    pub(super) fn defer<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         bit: usize,
         running: Running,
         left: Left,
@@ -150,9 +152,9 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Puts a sub-task's conditions into the thread's list, as far as they do not hold already.
-    fn register<P: Platform>(
+    fn register<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         bit: usize,
         running: Running,
         subtask: Subtask,
@@ -206,13 +208,16 @@ impl<C: Chip> SchedulerThread<C> {
     /// Looks at conditions this thread waits for, and counts the sub-tasks whose last one holds.
     /// Returns whether anything moved.
     #[cold]
-    pub(super) fn poll_deferred<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
+    pub(super) fn poll_deferred<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+    ) -> bool {
         // SAFETY: this is the thread of that index, and it holds no other reference to its list.
         let Some(list) = (unsafe { context.waiting.list(self.index) }) else { return false };
         let polled = list.poll::<C, P>(context.platform, |task| {
-            let StepContext { platform, faults, region, .. } = context;
+            let StepContext { platform, faults, tasks, .. } = context;
             platform.interleave();
-            context.scheduler.finish_subtask(platform, region, faults, task);
+            context.scheduler.finish_subtask(platform, tasks, faults, task);
         });
         match polled {
             Ok(false) => false,
@@ -236,21 +241,26 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Which sub-task a core has ended.
-    fn subtask<P: Platform>(
+    fn subtask<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         bit: usize,
         running: Running,
     ) -> Option<Subtask> {
         let worker = self.core_mut(bit)?.location.worker;
         // SAFETY: this thread owns the core, which has ended this dispatch.
         let block = unsafe { context.payloads.block(worker, running.id) };
-        let kernel_id = context.scheduler.running().on(worker).unwrap_or(-1);
+        let running_kernel = context.scheduler.running().on(worker);
+        let kernel_id = running_kernel.map_or(-1, |kernel| kernel.func_id);
         Some(Subtask::new(running.task, kernel_id, block, worker))
     }
 
     /// Shows the others what this thread waits for.
-    fn publish_notice<P: Platform>(&self, context: StepContext<'_, P>, list: &WaitingList) {
+    fn publish_notice<P: Platform, T: TaskStore>(
+        &self,
+        context: StepContext<'_, P, T>,
+        list: &WaitingList,
+    ) {
         let example = list.first().map(|(subtask, waiting)| Example {
             named: NamedSubtask::new(context, subtask),
             count: subtask.conditions,
@@ -271,15 +281,16 @@ impl<C: Chip> SchedulerThread<C> {
 /// A sub-task in a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NamedSubtask {
-    task: TaskId,
+    task: TaskName,
     subtask: Subtask,
 }
 
 impl NamedSubtask {
-    fn new<P: Platform>(context: StepContext<'_, P>, subtask: &Subtask) -> Self {
-        let task = context.region.slot(subtask.task).map_or(TaskId::INVALID, |slot| {
+    fn new<P: Platform, T: TaskStore>(context: StepContext<'_, P, T>, subtask: &Subtask) -> Self {
+        let unknown = TaskName::OfRing(TaskId::INVALID);
+        let task = context.tasks.find(subtask.task).map_or(unknown, |task| {
             // SAFETY: a task with a sub-task that is not counted is published and not complete.
-            unsafe { slot.record() }.id(subtask.task)
+            unsafe { context.tasks.name(subtask.task, task) }
         });
         Self { task, subtask: *subtask }
     }
@@ -288,12 +299,8 @@ impl NamedSubtask {
 impl fmt::Display for NamedSubtask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Subtask { kernel_id, block, worker, .. } = self.subtask;
-        let (ring, local) = (self.task.ring(), self.task.local());
-        write!(
-            f,
-            "the kernel of func_id {kernel_id} (task {local} of ring {ring}, block {block}, core \
-             {worker})"
-        )
+        let task = self.task;
+        write!(f, "the kernel of func_id {kernel_id} ({task}, block {block}, core {worker})")
     }
 }
 

@@ -13,9 +13,9 @@ use protocol::{Chip, ResourceShape};
 
 use super::core_table::{Assignment, LANES};
 use super::meeting_point::Request;
+use super::task_store::{TaskHandle, TaskLaunch, TaskStore};
 use super::thread::{CoreSet, SchedulerThread, StepContext};
 use crate::platform::Platform;
-use crate::region::{SlotHandle, TaskSlot};
 
 /// Bit 0 of every cluster: the AIC lanes.
 const AIC_LANES: CoreSet = {
@@ -34,19 +34,21 @@ const AIV_LANES: CoreSet = (AIC_LANES << 1) | (AIC_LANES << 2);
 /// A cluster's three bits.
 const CLUSTER_LANES: CoreSet = 0b111;
 
-/// A task taken from a ready queue, with what placing it needs. A copy of the record's fields: the
-/// record may be gone as soon as the task is in other hands.
+/// A task taken from a ready queue, with what placing it needs.
 #[derive(Debug, Clone, Copy)]
-struct Candidate<'r> {
-    handle: SlotHandle,
-    slot: &'r TaskSlot,
+struct Candidate<T> {
+    handle: TaskHandle,
+    task: T,
     block_count: u32,
     lanes: u8,
 }
 
 impl<C: Chip> SchedulerThread<C> {
     /// Gives idle cores to ready tasks, all shapes. Returns whether any was given.
-    pub(super) fn dispatch_ready<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
+    pub(super) fn dispatch_ready<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+    ) -> bool {
         let mut moved = self.dispatch_shape(context, ResourceShape::Mix, self.idle());
         let mut open = self.idle();
         if !context.scheduler.is_idle(ResourceShape::Mix as usize) {
@@ -66,33 +68,30 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Gives cores of `open` to ready tasks of one shape.
-    fn dispatch_shape<P: Platform>(
+    fn dispatch_shape<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         shape: ResourceShape,
         mut open: CoreSet,
     ) -> bool {
         let mut moved = false;
         while places(open, shape, lanes_wanted(shape)) != 0 {
             context.platform.interleave();
-            let Some(handle) = context.scheduler.take_ready(context.region, shape as usize) else {
+            let Some(handle) = context.scheduler.take_ready(context.tasks, shape as usize) else {
                 break;
             };
-            let Some(slot) = context.region.slot(handle) else { break };
+            let Some(task) = context.tasks.find(handle) else { break };
             context.platform.interleave();
             // SAFETY: a task in a ready queue is published and not complete.
-            let record = unsafe { slot.record() };
-            if record.sync_start != 0 && record.block_count > 1 {
-                let request = Request {
-                    block_count: record.block_count,
-                    lanes: record.lanes,
-                    shape: record.shape,
-                };
+            let launch = unsafe { context.tasks.launch(handle, task, context.faults) };
+            let Some(launch) = launch else { break };
+            let TaskLaunch { block_count, lanes, .. } = launch;
+            if launch.sync_start && block_count > 1 {
+                let request = Request { block_count, lanes, shape: launch.shape };
                 self.begin_sync_start(context, handle, request);
                 break;
             }
-            let (block_count, lanes) = (record.block_count, record.lanes);
-            let candidate = Candidate { handle, slot, block_count, lanes };
+            let candidate = Candidate { handle, task, block_count, lanes };
             let taken = self.place(context, candidate, shape, open);
             moved |= taken != 0;
             open &= !taken;
@@ -104,19 +103,19 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Hands out as many blocks as fit on `open`; returns the cores that were given.
-    fn place<P: Platform>(
+    fn place<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
-        candidate: Candidate<'_>,
+        context: StepContext<'_, P, T>,
+        candidate: Candidate<T::Task>,
         shape: ResourceShape,
         open: CoreSet,
     ) -> CoreSet {
-        let Candidate { handle, slot, block_count, lanes } = candidate;
+        let Candidate { handle, task, block_count, lanes } = candidate;
         let places = places(open, shape, lanes);
-        let blocks = slot.blocks.claim(places.count_ones(), block_count);
+        let blocks = context.tasks.claim_blocks(task, places.count_ones(), block_count);
         if blocks.end < block_count {
-            let StepContext { platform, faults, region, .. } = context;
-            context.scheduler.make_ready(platform, region, faults, handle, shape as u8);
+            let StepContext { platform, faults, tasks, .. } = context;
+            context.scheduler.make_ready(platform, tasks, faults, handle, shape as u8);
         }
         let mut taken = 0;
         let mut rest = places;
@@ -130,11 +129,11 @@ impl<C: Chip> SchedulerThread<C> {
 
     /// Hands one block to the cores at `place`: a core for one lane, a cluster's first core for
     /// more. Returns the cores that were given.
-    pub(super) fn assign_block<P: Platform>(
+    pub(super) fn assign_block<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         place: usize,
-        task: SlotHandle,
+        task: TaskHandle,
         lanes: u8,
         block: u32,
     ) -> CoreSet {

@@ -196,7 +196,7 @@ pub(crate) fn take_down<C: Chip, P: Platform>(
             (ConditionWord::from_raw(word).decode() == Ok(Condition::Exited)).then_some(())
         });
         if left.is_none() {
-            let kernel = running.on(core.worker).unwrap_or(-1);
+            let kernel = running.on(core.worker).map_or(-1, |kernel| kernel.func_id);
             log_at!(Error, "core {} did not leave; a kernel is still running", core.worker);
             faults.report(
                 StatusCode::SchedulerTimeout.code(),

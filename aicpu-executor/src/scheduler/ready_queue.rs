@@ -1,18 +1,29 @@
 //! A ready queue: bounded, first in first out, many producers, many consumers.
 //!
 //! A cell is one word: the value in the low half and, in the high half, the *lap* in which it was
-//! written (position ÷ capacity, plus one). A consumer reads the cell at the head, sees by the lap
-//! whether it was published, and claims it by moving the head. No producer can write that cell
-//! again before the head has moved past it, so what a successful claimer has read is right, and a
-//! cell needs no second word and no reset.
+//! written (position ÷ capacity, and a bit that says that the cell was written at all). A consumer
+//! reads the cell at the head, sees by the lap whether it was published, and claims it by moving the
+//! head. No producer can write that cell again before the head has moved past it, so what a
+//! successful claimer has read is right, and a cell needs no second word and no reset.
 //!
-//! Positions never restart, also not between runs: cells are zeroed once (`Region::clean`) and
-//! every value written later carries a lap of its own. A lap is 32 bits: it repeats after 2^32
-//! times the capacity, which at a push each nanosecond and the smallest capacity is 68 s of
-//! *uninterrupted* pushes while one consumer stands still inside `pop`; the head has moved by then,
-//! so its claim fails and it reads again.
+//! Positions never restart, also not between runs, and what a failed run has left is skipped. So one
+//! queue serves several arrays of cells, one at a time: those of the region, and those of each graph.
+//! An array is zeroed once; whatever was written into it since carries the lap of an earlier position.
+//!
+//! A lap is 31 bits: it repeats after 2^31 times the capacity. Within a run nobody sees that: at a push
+//! each nanosecond and the smallest capacity it takes seconds of *uninterrupted* pushes while one
+//! consumer stands still inside `pop`; the head has moved by then, so its claim fails and it reads
+//! again. An array that the queue comes back to after so long is zeroed again
+//! ([`has_come_round`](ReadyQueue::has_come_round)).
 
 use crate::sync::{AtomicU64, CacheAligned, Ordering};
+
+/// Marks a cell that was written: no lap is that of a zeroed cell.
+const WRITTEN: u64 = 1 << 31;
+
+/// Laps after which an array of cells is zeroed before it is used again: half of those there are,
+/// so that the run that begins then does not see any of them again either.
+const LAPS_KEPT: u64 = 1 << 30;
 
 /// The queue's positions; the cells are given to each call (they live in the region).
 #[derive(Debug, Default)]
@@ -26,11 +37,23 @@ pub(crate) struct ReadyQueue {
 pub(crate) struct QueueFull;
 
 impl ReadyQueue {
-    /// Starts over with cells that are all zero. Only while nobody uses the queue.
-    pub(crate) fn reset(&self) {
-        // ORDERING: Relaxed: published with the region.
-        self.head.0.store(0, Ordering::Relaxed);
-        self.tail.0.store(0, Ordering::Relaxed);
+    /// Skips what is in the queue: what a run that failed has left. Only while nobody uses it.
+    pub(crate) fn skip_all(&self) {
+        // ORDERING: Relaxed (both): the gate of the run publishes them.
+        self.head.0.store(self.tail.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// The position of the next push. Only while nobody uses the queue.
+    pub(crate) fn position(&self) -> u64 {
+        // ORDERING: Relaxed: the gate of a run has ordered all pushes before.
+        self.tail.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether `cells` must be zeroed before this queue uses them: it last did so up to the position
+    /// `left_at`, and laps may repeat by now. So may those of another queue. Only while nobody uses it.
+    pub(crate) fn has_come_round(&self, left_at: u64, cells: &[AtomicU64]) -> bool {
+        // A position of a queue that has gone further than this one is not its own.
+        self.position().wrapping_sub(left_at) >= LAPS_KEPT.saturating_mul(cells.len() as u64)
     }
 
     /// Appends a value. `cells.len()` is a power of two, the same at every call.
@@ -113,9 +136,10 @@ fn index(position: u64, capacity: u64) -> usize {
     (position & capacity.wrapping_sub(1)) as usize
 }
 
-/// The lap of a position, never 0 within the first 2^32 - 1 laps.
+/// What the upper half of a cell says that was written at a position; never 0.
 fn lap(position: u64, capacity: u64) -> u64 {
-    (position / capacity.max(1) + 1) & u64::from(u32::MAX)
+    // The capacity is a power of two.
+    position.wrapping_shr(capacity.trailing_zeros()) & (WRITTEN - 1) | WRITTEN
 }
 
 #[cfg(all(test, not(loom)))]
@@ -153,6 +177,45 @@ mod tests {
         assert_eq!(queue.pop(&cells), Some(1));
         assert_eq!(queue.push(&cells, 3), Ok(()));
         assert_eq!((queue.pop(&cells), queue.pop(&cells)), (Some(2), Some(3)));
+    }
+
+    /// The cells of a run that failed, those of another store in between, and the first ones again.
+    #[test]
+    fn one_queue_serves_several_arrays_and_skips_what_a_run_has_left() {
+        let (queue, arrays) = (ReadyQueue::default(), [cells(4), cells(1), cells(8)]);
+        for round in 0..50 {
+            let array = &arrays[round % 3];
+            for value in 0..array.len() as u32 {
+                queue.push(array, value).unwrap();
+            }
+            let taken = round % (array.len() + 1);
+            for value in 0..taken as u32 {
+                assert_eq!(queue.pop(array), Some(value), "round {round}");
+            }
+            queue.skip_all();
+            assert!(queue.is_empty());
+            assert!(arrays.iter().all(|array| queue.pop(array).is_none()), "round {round}");
+        }
+    }
+
+    #[test]
+    fn zeroed_cells_are_of_no_lap_and_those_of_long_ago_must_be_zeroed() {
+        for (position, capacity) in [(0, 1), (1 << 31, 1), ((1 << 35) - 16, 16), (u64::MAX, 4)] {
+            assert_ne!(lap(position, capacity), 0);
+        }
+        assert_eq!(lap(5, 1), lap(5 + (1 << 31), 1), "laps repeat");
+        let (queue, array) = (ReadyQueue::default(), cells(2));
+        let at = |position| queue.tail.0.store(position, Ordering::Relaxed);
+        for (position, left_at, comes_round) in [
+            (7, 7, false),
+            (7 + (1 << 31) - 1, 7, false),
+            (7 + (1 << 31), 7, true),
+            // Left by a queue that had gone further.
+            (7, 8, true),
+        ] {
+            at(position);
+            assert_eq!(queue.has_come_round(left_at, &array), comes_round, "{position} {left_at}");
+        }
     }
 
     #[test]

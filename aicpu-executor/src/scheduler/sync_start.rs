@@ -15,9 +15,9 @@ use protocol::{Chip, ResourceShape};
 
 use super::dispatch::places;
 use super::meeting_point::{Meeting, Phase, Request};
+use super::task_store::{TaskHandle, TaskStore};
 use super::thread::{CoreSet, SchedulerThread, StepContext};
 use crate::platform::Platform;
-use crate::region::SlotHandle;
 
 /// What a thread has on the table.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,23 +30,23 @@ pub(super) struct Offer {
 
 impl<C: Chip> SchedulerThread<C> {
     /// Opens a meeting for `task`, or puts the task back if one is under way.
-    pub(super) fn begin_sync_start<P: Platform>(
+    pub(super) fn begin_sync_start<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
-        task: SlotHandle,
+        context: StepContext<'_, P, T>,
+        task: TaskHandle,
         request: Request,
     ) {
         context.platform.interleave();
         if !context.scheduler.meeting_point.begin(task.raw(), request) {
-            let StepContext { platform, faults, region, .. } = context;
-            context.scheduler.make_ready(platform, region, faults, task, request.shape);
+            let StepContext { platform, faults, tasks, .. } = context;
+            context.scheduler.make_ready(platform, tasks, faults, task, request.shape);
         }
     }
 
     /// Takes part in a meeting. `None` if there is none; else whether anything moved.
-    pub(super) fn meet_sync_start<P: Platform>(
+    pub(super) fn meet_sync_start<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
     ) -> Option<bool> {
         let meeting = context.scheduler.meeting_point.current()?;
         context.platform.interleave();
@@ -58,9 +58,9 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Puts the idle places on the table; moves on to launching if the offers suffice.
-    fn offer_places<P: Platform>(
+    fn offer_places<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         meeting: &Meeting,
     ) -> bool {
         let meeting_point = &context.scheduler.meeting_point;
@@ -73,16 +73,16 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Hands out blocks to the places this thread offered.
-    fn launch_offered<P: Platform>(
+    fn launch_offered<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         meeting: &Meeting,
     ) -> bool {
         let meeting_point = &context.scheduler.meeting_point;
         if self.offer.tag != meeting.tag() {
             return false;
         }
-        let task = SlotHandle::from_raw(meeting.task);
+        let task = TaskHandle::from_raw(meeting.task);
         let mut handed_out = 0;
         while self.offer.places != 0 {
             let Some(block) = meeting_point.claim(meeting) else { break };

@@ -53,7 +53,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
     region.ready_cells[ResourceShape::Aiv as usize] = cells;
 
     let (scheduler, faults) = (Scheduler::default(), FaultLatch::new());
-    scheduler.start(true);
+    scheduler.start();
     let handle = |index| SlotHandle::new(0, index);
     let producer = region.slot(handle(0)).unwrap();
     producer.open(1);
@@ -89,7 +89,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
 #[test]
 fn a_run_is_finished_when_the_total_is_known_and_reached_and_not_before() {
     let scheduler = Scheduler::default();
-    scheduler.start(true);
+    scheduler.start();
     assert!(!scheduler.is_finished(), "nothing is known yet");
     scheduler.count_completed(2);
     assert!(!scheduler.is_finished());
@@ -97,7 +97,7 @@ fn a_run_is_finished_when_the_total_is_known_and_reached_and_not_before() {
     assert!(!scheduler.is_finished() && scheduler.is_total_known());
     scheduler.count_completed(1);
     assert!(scheduler.is_finished());
-    scheduler.start(false);
+    scheduler.start();
     assert!(!scheduler.is_finished() && !scheduler.is_total_known(), "of the run before");
     scheduler.set_total(0);
     assert!(scheduler.is_finished(), "an empty graph ends at once");

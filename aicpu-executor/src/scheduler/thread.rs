@@ -8,40 +8,40 @@ use core::marker::PhantomData;
 use protocol::{Chip, Condition, ConditionWord, DispatchId};
 
 use super::Scheduler;
-use super::core_table::{CLUSTER_LIMIT, Cluster, CoreLocation, LANES, Payloads};
+use super::core_table::{CLUSTER_LIMIT, Cluster, CoreLocation, LANES, Payloads, RunningKernel};
 use super::deferred::waiting_list::WaitingLists;
 use super::deferred::{AfterFin, SCHEDULER_LIMIT};
 use super::sync_start::Offer;
+use super::task_store::{TaskHandle, TaskStore};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
-use crate::region::{Region, SlotHandle};
 
 /// Set of cores of one thread: bit `3 × cluster + lane`.
 pub(crate) type CoreSet = u128;
 
 /// What a thread's step works with.
 #[derive(Debug)]
-pub(crate) struct StepContext<'a, P: Platform> {
+pub(crate) struct StepContext<'a, P: Platform, T: TaskStore> {
     pub(crate) platform: &'a P,
     pub(crate) faults: &'a FaultLatch,
     pub(crate) scheduler: &'a Scheduler,
-    pub(crate) region: &'a Region<'a>,
+    pub(crate) tasks: &'a T,
     pub(crate) payloads: &'a Payloads,
     pub(crate) waiting: &'a WaitingLists,
 }
 
-impl<P: Platform> Clone for StepContext<'_, P> {
+impl<P: Platform, T: TaskStore> Clone for StepContext<'_, P, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P: Platform> Copy for StepContext<'_, P> {}
+impl<P: Platform, T: TaskStore> Copy for StepContext<'_, P, T> {}
 
 /// What runs on a core.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Running {
-    pub(super) task: SlotHandle,
+    pub(super) task: TaskHandle,
     pub(super) id: DispatchId,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct SchedulerThread<C: Chip> {
 impl<C: Chip> SchedulerThread<C> {
     /// Thread `index` of `count`: it owns every `count`-th cluster.
     pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
-        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT + 1) };
+        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT) };
         let mut cores = heapless::Vec::new();
         for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
             let owned = cluster.map(|location| OwnedCore {
@@ -108,7 +108,10 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Completes what has finished and hands out what is ready. Returns whether anything moved.
-    pub(crate) fn step<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
+    pub(crate) fn step<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+    ) -> bool {
         let mut moved = self.collect(context);
         if self.deferred != 0 {
             moved |= self.poll_deferred(context);
@@ -121,7 +124,7 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Looks at the running cores and counts the sub-tasks that have finished.
-    fn collect<P: Platform>(&mut self, context: StepContext<'_, P>) -> bool {
+    fn collect<P: Platform, T: TaskStore>(&mut self, context: StepContext<'_, P, T>) -> bool {
         let mut moved = false;
         let mut rest = self.busy;
         while rest != 0 {
@@ -154,8 +157,8 @@ impl<C: Chip> SchedulerThread<C> {
             self.busy &= !(1 << bit);
             if after == AfterFin::Count {
                 context.platform.interleave();
-                let StepContext { platform, faults, region, .. } = context;
-                context.scheduler.finish_subtask(platform, region, faults, running.task);
+                let StepContext { platform, faults, tasks, .. } = context;
+                context.scheduler.finish_subtask(platform, tasks, faults, running.task);
             }
             moved = true;
         }
@@ -163,26 +166,24 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Hands one sub-task to an idle core.
-    pub(super) fn assign<P: Platform>(
+    pub(super) fn assign<P: Platform, T: TaskStore>(
         &mut self,
-        context: StepContext<'_, P>,
+        context: StepContext<'_, P, T>,
         bit: usize,
-        task: SlotHandle,
+        task: TaskHandle,
         assignment: super::core_table::Assignment,
     ) {
-        let Some(slot) = context.region.slot(task) else { return };
+        let Some(found) = context.tasks.find(task) else { return };
         let Some(core) = self.core_mut(bit) else { return };
         let id = core.next_id;
-        // SAFETY: the task is published, and not complete while a sub-task is being handed out.
-        let record = unsafe { slot.record() };
-        let kernel_id = record.kernel_ids.get(assignment.kernel_lane).copied().unwrap_or(-1);
         let worker = usize::from(core.location.worker);
-        // SAFETY: this thread owns the core; it is idle, so both its buffers are free.
-        unsafe {
-            context.payloads.fill(worker, id, (slot, record, record.id(task)), assignment);
-        }
+        // SAFETY: this thread owns the core; it is idle, so both its buffers are free. The task is
+        // published, and not complete while a sub-task is being handed out.
+        let kernel_id =
+            unsafe { context.payloads.fill(worker, id, context.tasks, (task, found), assignment) };
         core.running = Some(Running { task, id });
-        context.scheduler.running().set(core.location.worker, Some(kernel_id));
+        let kernel = RunningKernel { func_id: kernel_id, graph_task: T::number(task) };
+        context.scheduler.running().set(core.location.worker, Some(kernel));
         core.next_id = id.next();
         context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
         self.busy |= 1 << bit;

@@ -25,6 +25,15 @@ impl fmt::Display for WaitsFor {
     }
 }
 
+impl WaitsFor {
+    /// The same without the core unless that runs a task of a graph: an orchestration has more to do
+    /// than to wait for its kernels.
+    pub(crate) fn of_graph_or_deferred(self) -> Self {
+        let suspect = self.suspect.filter(|suspect| suspect.kernel.graph_task.is_some());
+        Self { suspect, ..self }
+    }
+}
+
 impl Scheduler {
     /// What the run waits for now.
     pub(crate) fn waits_for(&self) -> WaitsFor {

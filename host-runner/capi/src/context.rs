@@ -24,7 +24,7 @@ use protocol::{CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLA
 use crate::failure::Failure;
 use crate::submission::Submission;
 use crate::tensors::{ClientArguments, CopyRule};
-use crate::variant::{RuntimeName, Variant};
+use crate::variant::Variant;
 
 mod report;
 mod windows;
@@ -39,6 +39,8 @@ pub struct Context {
     attached: RwLock<Option<Attached>>,
     settings: Mutex<Settings>,
     last_error: Mutex<String>,
+    /// Orchestrations that were opened on the host, before the device was opened that is now.
+    host_loads: Mutex<u64>,
 }
 
 /// What the client has set for later runs.
@@ -77,6 +79,7 @@ impl Context {
             attached: RwLock::new(None),
             settings: Mutex::default(),
             last_error: Mutex::default(),
+            host_loads: Mutex::default(),
         }
     }
 
@@ -100,7 +103,9 @@ impl Context {
     pub(crate) fn finalize(&self) {
         // Dropped before the lock is given back: a device of the same number may be opened then.
         let mut attached = self.attached.write().unwrap_or_else(PoisonError::into_inner);
-        drop(attached.take());
+        if let Some(closed) = attached.take() {
+            *lock(&self.host_loads) += closed.worker.counters().host_dlopen_count;
+        }
     }
 
     /// Registers a callable under the client's id; nothing stays behind if that fails.
@@ -110,13 +115,13 @@ impl Context {
         read: impl FnOnce() -> Result<Callable, Failure>,
     ) -> Result<(), Failure> {
         let id = checked_id(cid)?;
-        self.check_supported()?;
         self.with_device(|attached| {
             // The worker decides; a callable that is of no use need not be read.
             if lock(&attached.callables).contains_key(&cid) {
                 return Err(prepared_already(cid));
             }
-            let registered = attached.worker.register_as(id, &read()?);
+            let callable = read()?.for_runtime(self.variant.runtime);
+            let registered = attached.worker.register_as(id, &callable);
             let handle = registered.map_err(|error| match error {
                 RegisterError::IdInUse { .. } => prepared_already(cid),
                 error => Failure::of(&error),
@@ -137,7 +142,6 @@ impl Context {
         record: &ChipStorageTaskArgs,
         launch: LaunchSize,
     ) -> Result<(), Failure> {
-        self.check_supported()?;
         self.with_device(|attached| {
             let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             let run = |arguments: &mut Arguments<'_>| {
@@ -161,11 +165,10 @@ impl Context {
         record: &ChipStorageTaskArgs,
         launch: LaunchSize,
     ) -> Result<Submission, Failure> {
-        self.check_supported()?;
         self.with_device(|attached| {
-            let (handle, config, arguments) = self.accept(attached, cid, record, launch)?;
+            let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             // SAFETY: as the caller promises.
-            let owned = unsafe { arguments.to_owned_arguments()? };
+            let owned = unsafe { arguments.take_copies()? };
             let completion = attached
                 .worker
                 .submit(&handle, owned, &config)
@@ -194,7 +197,12 @@ impl Context {
             aicpu_threads: count("aicpu_thread_num", launch.aicpu_threads)?,
             ..settings.limits
         };
-        let arguments = ClientArguments::check(record, handle.declared(), settings.copy_rule)?;
+        let arguments = ClientArguments::check(
+            record,
+            handle.declared(),
+            settings.copy_rule,
+            self.variant.runtime,
+        )?;
         Ok((handle, config, arguments))
     }
 
@@ -239,6 +247,14 @@ impl Context {
         attached.as_ref().map_or(0, |attached| attached.worker.counters().aicpu_dlopen_count)
     }
 
+    /// Preparations whose orchestration runs on the host, since the context was made: as in the reference,
+    /// closing the device does not reset them (spec callable §3.6).
+    pub(crate) fn host_loads(&self) -> u64 {
+        let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
+        let now = attached.as_ref().map(|attached| attached.worker.counters().host_dlopen_count);
+        *lock(&self.host_loads) + now.unwrap_or_default()
+    }
+
     /// What is set for later runs.
     pub(crate) fn settings(&self) -> Settings {
         *lock(&self.settings)
@@ -257,17 +273,6 @@ impl Context {
     /// The text of the last failure; empty before the first.
     pub(crate) fn last_error(&self) -> String {
         lock(&self.last_error).clone()
-    }
-
-    /// Whether callables of this library can be prepared and run.
-    fn check_supported(&self) -> Result<(), Failure> {
-        match self.variant.runtime {
-            RuntimeName::Trb => Ok(()),
-            RuntimeName::Hbg => Err(Failure::not_supported(format!(
-                "{}: graphs that the host builds are not supported yet; use the library of trb",
-                self.variant
-            ))),
-        }
     }
 
     /// Does something with the device, which stays open meanwhile.

@@ -3,6 +3,9 @@
 //! The key is all that decides what is built, but for the contents of files; the entry names the
 //! files, and what they held. So a build that is found is taken only if every file still holds
 //! that. Names, arguments and expectations are not in the key: they are taken from the manifest.
+//!
+//! The runtime is in the key. An entry of trb holds the verdict of this program's loader; one of hbg
+//! holds none, because the system's loader opens its orchestration.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +17,7 @@ use crate::callable::{Callable, KernelName};
 use crate::compile::{ToolchainKey, absolute};
 use crate::device::orchestration_check;
 use crate::image_cache::{EntryError, ImageCache, KeptBuild, Key};
+use crate::runtime_name::RuntimeName;
 use crate::source_file::{Since, SourceFile};
 
 /// Builds that one toolchain made, kept in a cache.
@@ -39,9 +43,15 @@ impl KeptBuilds<'_> {
             let no_callable = |_| EntryError::Value { part: "callable" };
             let callable = Callable::built(manifest.name.clone(), names(manifest), build.blob)
                 .map_err(no_callable)?;
-            let view = ChipCallableView::parse(callable.blob()).map_err(no_callable)?;
-            self.cache.remember(view.orchestration(), view.entry_symbol(), build.planned);
-            Ok(Some(callable))
+            match (manifest.runtime, build.planned) {
+                (RuntimeName::Trb, Some(planned)) => {
+                    let view = ChipCallableView::parse(callable.blob()).map_err(no_callable)?;
+                    self.cache.remember(view.orchestration(), view.entry_symbol(), planned);
+                }
+                (RuntimeName::Hbg, None) => {}
+                _ => return Err(EntryError::Value { part: "verdict" }),
+            }
+            Ok(Some(callable.for_runtime(manifest.runtime)))
         })
     }
 
@@ -51,14 +61,22 @@ impl KeptBuilds<'_> {
         let Ok(view) = ChipCallableView::parse(callable.blob()) else { return };
         let (image, entry) = (view.orchestration(), view.entry_symbol());
         // What does not pass is told by the registration.
-        let planned = self.cache.plan(|| orchestration_check::planned(image, entry));
-        let Ok(planned) = planned else { return };
+        let planned = match manifest.runtime {
+            RuntimeName::Trb => {
+                let planned = self.cache.plan(|| orchestration_check::planned(image, entry));
+                let Ok(planned) = planned else { return };
+                Some(planned)
+            }
+            RuntimeName::Hbg => None,
+        };
         let by_path: BTreeMap<PathBuf, SourceFile> =
             files.into_iter().map(|file| (file.path.clone(), file)).collect();
         let files = by_path.into_values().collect();
         let build = KeptBuild { files, planned, blob: callable.blob().to_vec() };
         self.cache.keep_build(&key, &build);
-        self.cache.remember(image, entry, build.planned);
+        if let Some(planned) = build.planned {
+            self.cache.remember(image, entry, planned);
+        }
     }
 
     /// The key of what a manifest asks for; `None` without sources, as packing shared objects costs
@@ -67,12 +85,15 @@ impl KeptBuilds<'_> {
         if super::jobs(manifest).is_empty() {
             return None;
         }
-        let mut parts: Vec<Vec<u8>> = vec![b"build".to_vec(), self.toolchain.bytes().to_vec()];
+        let runtime = manifest.runtime.name().as_bytes();
+        let mut parts: Vec<Vec<u8>> =
+            vec![b"build".to_vec(), runtime.to_vec(), self.toolchain.bytes().to_vec()];
         let path = |path| Some(absolute(path).ok()?.into_os_string().into_encoded_bytes());
         for (code, kind) in units(manifest) {
             let kind = match (code, kind) {
                 (Code::SharedObject(_), _) => "shared object".to_owned(),
                 (Code::Source(_), CodeKind::Orchestration) => "orchestration".to_owned(),
+                (Code::Source(_), CodeKind::HostOrchestration) => "host orchestration".to_owned(),
                 (Code::Source(_), CodeKind::Kernel(core)) => format!("kernel {core:?}"),
             };
             parts.extend([kind.into_bytes(), path(code.path())?]);
@@ -81,9 +102,8 @@ impl KeptBuilds<'_> {
         parts.extend(manifest.kernels.iter().map(|each| each.func_id.raw().to_le_bytes().to_vec()));
         let orchestration = &manifest.orchestration;
         parts.push(b"symbols".to_vec());
-        parts.extend(
-            [&orchestration.entry, &orchestration.config].map(|it| it.clone().into_bytes()),
-        );
+        let config = orchestration.config.as_deref().unwrap_or_default();
+        parts.extend([&*orchestration.entry, config].map(|symbol| symbol.as_bytes().to_vec()));
         parts.push(b"signature".to_vec());
         let directions = signature(&manifest.cases);
         parts.extend(directions.iter().map(|each| each.raw().to_le_bytes().to_vec()));

@@ -59,6 +59,9 @@ pub enum CallableError {
         /// Its name.
         name: String,
     },
+    /// A callable of hbg without the name of its entry.
+    #[error("a callable of hbg has no default entry; name the function that builds the graph")]
+    NoEntryOfHbg,
     /// A signature that does not fit its field.
     #[error("the signature has {have} arguments, but there is room for {limit}", limit = CHIP_MAX_TENSOR_ARGS)]
     Signature {
@@ -128,14 +131,15 @@ impl CallableBuilder {
         self
     }
 
-    /// Sets the entry symbol; empty means the default (spec callable §1.9).
+    /// Sets the entry symbol; empty means the default, which hbg has not (spec callable §1.9).
     #[must_use]
     pub fn entry(mut self, symbol: &str) -> Self {
         symbol.clone_into(&mut self.entry);
         self
     }
 
-    /// Sets the configuration symbol; empty means the default (spec callable §1.9).
+    /// Sets the configuration symbol, which hbg does not look at; empty means the default (spec
+    /// callable §1.9).
     #[must_use]
     pub fn config(mut self, symbol: &str) -> Self {
         symbol.clone_into(&mut self.config);
@@ -191,8 +195,11 @@ impl CallableBuilder {
         Ok(Callable { name, kernels: kernels.collect(), blob, runtime: self.runtime })
     }
 
-    /// Checks that there is code, and that each func id names one kernel.
+    /// Checks that there is code, that it can be entered, and that each func id names one kernel.
     fn check_images(&self) -> Result<(), CallableError> {
+        if self.runtime == RuntimeName::Hbg && self.entry.is_empty() {
+            return Err(CallableError::NoEntryOfHbg);
+        }
         if self.orchestration.is_empty() {
             return Err(CallableError::EmptyImage { what: "the orchestration".to_owned() });
         }
@@ -348,6 +355,8 @@ mod tests {
         );
         assert!(one().entry(&"e".repeat(63)).build().is_ok());
         check(one().entry(&"e".repeat(64)), "the entry symbol `eee");
+        check(one().runtime(RuntimeName::Hbg), "hbg has no default entry");
+        assert!(one().runtime(RuntimeName::Hbg).entry("graph").build().is_ok());
         check(one().config("a\0b"), "no NUL");
         assert!(one().signature(vec![ArgDirection::In; 64]).build().is_ok());
         check(one().signature(vec![ArgDirection::In; 65]), "has 65 arguments");

@@ -1,6 +1,6 @@
 //! The command-line flags of the three kinds of compile step.
 //!
-//! Orchestrations are compiled as in spec trb §1.1, kernels as in spec trb §7.5. Kept apart from
+//! Orchestrations are compiled as in spec trb §1.1, for either runtime, kernels as in spec trb §7.5. Kept apart from
 //! the steps so that the sets can be compared with the specification at a glance.
 
 use std::ffi::OsString;
@@ -13,23 +13,25 @@ use super::compiler::Family;
 /// What a source is compiled into.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CodeKind {
-    /// An orchestration: runs on the AICPU, submits tasks.
+    /// An orchestration of trb: runs on the AICPU, submits tasks.
     Orchestration,
+    /// An orchestration of hbg: runs in the host's process, builds a graph.
+    HostOrchestration,
     /// A kernel for one type of core.
     Kernel(CoreType),
 }
 
-/// Flags that orchestrations and the support translation unit share.
+/// Flags that orchestrations of both runtimes and the support translation unit share.
 fn orchestration_base(family: Family) -> Vec<OsString> {
     let mut flags = words(&["-fPIC", "-O3", "-g", "-std=gnu++17"]);
     if family == Family::Gnu {
-        // A unique symbol pins the image in the process, so unloading would not unload.
+        // A unique symbol pins the image in its process, so unloading would not unload.
         flags.push("-fno-gnu-unique".into());
     }
     flags
 }
 
-/// Flags of the support object that every orchestration is linked with.
+/// Flags of the support object that every orchestration of trb is linked with.
 pub(super) fn support_flags(family: Family, sdk: &Path) -> Vec<OsString> {
     let mut flags = words(&["-c"]);
     flags.extend(orchestration_base(family));
@@ -37,7 +39,7 @@ pub(super) fn support_flags(family: Family, sdk: &Path) -> Vec<OsString> {
     flags
 }
 
-/// Flags of an orchestration; the user's include folders come before the SDK's.
+/// Flags of an orchestration of either runtime; the user's include folders come before the SDK's.
 pub(super) fn orchestration_flags(
     family: Family,
     sdk: &Path,
@@ -45,7 +47,7 @@ pub(super) fn orchestration_flags(
 ) -> Vec<OsString> {
     let mut flags = words(&["-shared"]);
     flags.extend(orchestration_base(family));
-    // The Build-ID identifies the image on the device (spec callable §1.10).
+    // The Build-ID identifies the image (spec callable §1.10).
     flags.push("-Wl,--build-id=sha1".into());
     for folder in include_dirs {
         include(&mut flags, folder);

@@ -81,6 +81,39 @@ fn an_orchestration_is_linked_with_the_support_source_and_carries_a_build_id() {
 }
 
 #[test]
+fn an_orchestration_of_hbg_is_linked_with_nothing_and_carries_a_build_id() {
+    let bench = Bench::new();
+    bench.write("sdk/src/orchestration_support.cpp", "this is never compiled");
+    bench.write("mine/own.h", "#define OWN ANSWER\n");
+    let text = "#include <answer.h>\n#include <own.h>\nextern \"C\" int entry() { return OWN; }";
+    let source = bench.write("o.cpp", text);
+    let include_dirs = vec![bench.folder.path().join("mine")];
+    let host = CompileJob { include_dirs, ..job(&source, CodeKind::HostOrchestration) };
+    let images = bench.build(&[host]).unwrap();
+    let names = symbols(&images[0]);
+    assert!(names.contains(&"entry".to_owned()) && !names.contains(&"support".to_owned()));
+    let elf = goblin::elf::Elf::parse(&images[0].bytes).unwrap();
+    let mut notes = elf.iter_note_headers(&images[0].bytes).unwrap();
+    assert!(notes.any(|note| note.unwrap().n_type == 3));
+    let sources = images[0].sources.clone().unwrap();
+    assert!(!sources.iter().any(|file| file.path.ends_with("orchestration_support.cpp")));
+}
+
+#[test]
+fn one_source_compiled_for_both_runtimes_gives_two_images_that_are_kept_apart() {
+    let bench = Bench::new();
+    let source = bench.write("o.cpp", "extern \"C\" int entry() { return 1; }");
+    let kinds = [CodeKind::Orchestration, CodeKind::HostOrchestration];
+    let jobs = kinds.map(|kind| job(&source, kind));
+    for round in 0..2 {
+        let images = bench.build(&jobs).unwrap();
+        let is_linked = |image: &BuiltImage| symbols(image).contains(&"support".to_owned());
+        assert_eq!(images.iter().map(is_linked).collect::<Vec<_>>(), [true, false]);
+        assert!(images.iter().all(|image| image.is_cached == (round == 1)));
+    }
+}
+
+#[test]
 fn kernels_see_the_stub_and_the_macro_of_their_core_type() {
     let bench = Bench::new();
     let text = "#include <pto/pto-inst.hpp>\n#include <answer.h>\n\

@@ -14,6 +14,8 @@ pub enum Holder {
     Kernel,
     /// Tensors of the runs of a callable, kept from run to run.
     Tensors(CallableId),
+    /// Graphs that a callable has built on the host, with what the device counts in while they run.
+    Graphs(CallableId),
     /// Windows and contexts of a group of workers: the device's own, not those of its peers.
     Window,
     /// What runs work in: shared region and heap rings. Reserved, see

@@ -29,7 +29,7 @@ pub(crate) struct Edge {
 }
 
 /// A graph that is being built. Its memory is kept from one graph to the next.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GraphBuilder {
     kernels: KernelSet,
     pub(crate) tasks: Vec<TaskKind>,
@@ -41,7 +41,7 @@ pub struct GraphBuilder {
 }
 
 /// How many of each a graph has at most.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Limits {
     tasks: usize,
     edges: usize,

@@ -3,10 +3,9 @@
 //! The reference runs such a graph until the device gives up, and then reports success (spec hbg A12).
 //! Here it never gets to the device.
 
-use protocol::GraphTask;
-
 use super::GraphError;
 use super::builder::Edge;
+use super::image::Parts;
 
 /// Tasks of a cycle that an error names.
 const SHOWN: usize = 8;
@@ -14,34 +13,38 @@ const SHOWN: usize = 8;
 /// No task: a graph has fewer.
 const NONE: u32 = u32::MAX;
 
-/// Checks that there is an order in which the tasks can run. Takes time in proportion to tasks and
-/// edges, and nothing but a look at each edge where all lead from a lower number to a higher one.
+/// Checks that there is an order in which the tasks can run; `predecessors` has how many edges lead to
+/// each. Takes time in proportion to tasks and edges, and nothing but a look at each edge where all of
+/// them lead to higher numbers, or all to lower ones.
 ///
 /// # Errors
 ///
 /// [`GraphError::Cycle`] with tasks that do wait for each other.
 pub(super) fn refuse(
-    tasks: &[GraphTask],
-    successors: &[u32],
+    graph: &Parts<'_>,
+    predecessors: Vec<u32>,
     edges: &[Edge],
 ) -> Result<(), GraphError> {
-    if edges.iter().all(|edge| edge.from < edge.to) {
+    let is_order = edges.iter().all(|edge| edge.from < edge.to);
+    if is_order || edges.iter().all(|edge| edge.from > edge.to) {
         return Ok(());
     }
-    let waiting = waiting_for_ever(tasks, successors);
+    let waiting = waiting_for_ever(graph, predecessors);
     let Some(cycle) = find(&waiting, edges) else { return Ok(()) };
     let length = cycle.len();
     Err(GraphError::Cycle { tasks: cycle.into_iter().take(SHOWN).collect(), length })
 }
 
-/// Runs the graph without its tasks: each task's predecessors that never complete.
-fn waiting_for_ever(tasks: &[GraphTask], successors: &[u32]) -> Vec<u32> {
-    let mut waiting: Vec<u32> = tasks.iter().map(|task| task.predecessor_count).collect();
-    let mut complete = Vec::with_capacity(tasks.len());
+/// Runs the graph without its tasks, and returns each one's predecessors that never complete.
+fn waiting_for_ever(graph: &Parts<'_>, mut waiting: Vec<u32>) -> Vec<u32> {
+    let Parts { tasks, successors } = *graph;
+    let mut complete: Vec<u32> = Vec::with_capacity(tasks.len());
     complete.extend((0..).zip(&waiting).filter(|(_, count)| **count == 0).map(|(task, _)| task));
     let mut next = 0;
-    while let Some(task) = complete.get(next).copied().map(|task: u32| task as usize) {
+    while let Some(task) = complete.get(next) {
         next += 1;
+        // CAST: (all, and below) at least 32 bits.
+        let task = *task as usize;
         let first = tasks[task].first_successor as usize;
         let end =
             tasks.get(task + 1).map_or(successors.len(), |task| task.first_successor as usize);

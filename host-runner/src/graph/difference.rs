@@ -4,6 +4,7 @@ use std::fmt;
 
 use protocol::CoreType;
 
+use super::GraphBuilder;
 use super::builder::{Edge, TaskKind};
 
 /// The first thing in which a new graph differs from a known one. Values of arguments are no
@@ -99,6 +100,15 @@ impl GraphDifference {
     }
 }
 
+impl GraphBuilder {
+    /// In what `new` differs from this graph, which is the known one; `None` where it has the same
+    /// structure.
+    #[must_use]
+    pub fn first_difference(&self, new: &Self) -> Option<GraphDifference> {
+        GraphDifference::first((&self.tasks, &self.edges), (&new.tasks, &new.edges))
+    }
+}
+
 impl fmt::Display for GraphDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -152,6 +162,7 @@ mod tests {
         let mut new = plan();
         change(&mut new);
         let difference = graph.first_difference(&new.build());
+        assert_eq!(plan().build().first_difference(&new.build()), difference);
         difference.map(|difference| (difference, difference.to_string()))
     }
 

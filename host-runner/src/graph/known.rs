@@ -1,18 +1,19 @@
 //! A graph that is finished: its image, and what changes in it from run to run.
 //!
 //! ```text
-//!  GraphBuilder ── of ──▶ KnownGraph ── write_image ──▶ bytes for the device
+//!  GraphBuilder ── of ──▶ KnownGraph ── image ──▶ bytes for the device
 //!  next GraphBuilder ── patches ──▶ same structure: the argument words that differ
 //!                                   another one: GraphDifference
 //! ```
 //!
-//! It keeps 20 bytes for a task, 8 for an argument and 12 for an edge: the parts of the image, and what
-//! the builder had, in the order in which it had it, so that comparing is reading memory once.
+//! It keeps 20 bytes for a task, 8 for an argument and 12 for an edge: the image, and tasks and edges as
+//! the builder had them, so that comparing is reading memory once.
 
-use protocol::{GraphHeader, GraphLayout, GraphPatch, GraphTask};
+use protocol::{GraphHeader, GraphLayout, GraphPatch};
 use zerocopy::IntoBytes;
 
 use super::builder::{Edge, TaskKind};
+use super::image::Image;
 use super::{GraphBuilder, GraphDifference, GraphError, StructureHash, cycle};
 
 /// Words that are compared at once while there are few differences.
@@ -25,12 +26,7 @@ pub struct KnownGraph {
     kinds: Vec<TaskKind>,
     /// In the order in which they were added.
     edges: Vec<Edge>,
-    header: GraphHeader,
-    tasks: Vec<GraphTask>,
-    args: Vec<u64>,
-    /// Of task 0, of task 1, …; those of one task in the order in which they were added.
-    successors: Vec<u32>,
-    roots: Vec<u32>,
+    image: Image,
 }
 
 impl KnownGraph {
@@ -41,42 +37,28 @@ impl KnownGraph {
     ///
     /// [`GraphError::Cycle`], and [`GraphError::Empty`] where there is no task, and so nothing to run.
     pub fn of(builder: &GraphBuilder) -> Result<Self, GraphError> {
-        let mut tasks = records(&builder.tasks);
-        let successors = sort_by_producer(&mut tasks, &builder.edges);
-        cycle::refuse(&tasks, &successors, &builder.edges)?;
-        let is_root = |(_, task): &(u32, &GraphTask)| task.predecessor_count == 0;
-        let roots: Vec<u32> = (0..).zip(&tasks).filter(is_root).map(|(task, _)| task).collect();
         let structure = builder.structure();
-        let counts = [tasks.len(), successors.len(), builder.args.len(), roots.len()];
-        let header = GraphHeader::new(counts[0], counts[1], counts[2], counts[3]);
-        // The builder keeps the other limits.
-        let mut header = header.map_err(|_| GraphError::Empty)?;
-        header.structure_prefix = structure.prefix();
-        Ok(Self {
-            structure,
-            kinds: builder.tasks.clone(),
-            edges: builder.edges.clone(),
-            header,
-            tasks,
-            args: builder.args.clone(),
-            successors,
-            roots,
-        })
+        let (image, predecessors) = Image::of(builder, structure)?;
+        cycle::refuse(&image.parts(), predecessors, &builder.edges)?;
+        Ok(Self { structure, kinds: builder.tasks.clone(), edges: builder.edges.clone(), image })
     }
 
-    /// Writes the image into `image`, whose former content is dropped: what
-    /// [`GraphView::parse`](protocol::GraphView::parse) takes where it begins at a multiple of 8.
+    /// The image, with `number` as that of the upload: what
+    /// [`GraphView::parse`](protocol::GraphView::parse) takes. It begins at a multiple of 8.
     ///
-    /// `number` is that of the upload; no two images of a device have the same, and none has 0.
+    /// No two images of a device have the same number, and none has 0.
+    pub fn image(&mut self, number: u64) -> &[u8] {
+        self.image.set_number(number);
+        self.image.bytes()
+    }
+
+    /// Writes what [`image`](Self::image) gives into `image`, whose former content is dropped, for
+    /// those who cannot hold the graph for as long as they need its bytes.
     pub fn write_image(&self, number: u64, image: &mut Vec<u8>) {
-        let header = GraphHeader { number, ..self.header };
         image.clear();
-        image.reserve(self.image_bytes());
-        image.extend_from_slice(header.as_bytes());
-        image.extend_from_slice(self.tasks.as_bytes());
-        image.extend_from_slice(self.args.as_bytes());
-        image.extend_from_slice(self.successors.as_bytes());
-        image.extend_from_slice(self.roots.as_bytes());
+        image.extend_from_slice(self.image.bytes());
+        let header = GraphHeader { number, ..*self.image.header() };
+        image[..size_of::<GraphHeader>()].copy_from_slice(header.as_bytes());
     }
 
     /// Whether `builder` has the same structure; all of it is compared. Then [`patches`](Self::patches)
@@ -100,9 +82,9 @@ impl KnownGraph {
     /// `builder` than here, ascending; returns how many. From now on the graph has the new values, so
     /// that the patches have to reach the device, or a new image has to.
     ///
-    /// A patch is twice as long as a word: where more than a third of [`args`](Self::args) has changed,
-    /// it is better to write all of them to their place in the image
-    /// (`layout().args`).
+    /// A patch is twice as long as a word and has to be applied too: where more than a third of
+    /// [`args`](Self::args) has changed, it is better to write all of them to their place in the
+    /// image, which is [`layout`](Self::layout)`().args`.
     ///
     /// # Errors
     ///
@@ -112,13 +94,18 @@ impl KnownGraph {
         builder: &GraphBuilder,
         patches: &mut Vec<GraphPatch>,
     ) -> Result<usize, GraphDifference> {
-        if let Some(difference) = self.first_difference(builder) {
-            return Err(difference);
+        match self.first_difference(builder) {
+            Some(difference) => Err(difference),
+            None => Ok(self.renew(builder, patches)),
         }
+    }
+
+    /// The same for a builder that is known to have the same structure.
+    pub(crate) fn renew(&mut self, builder: &GraphBuilder, patches: &mut Vec<GraphPatch>) -> usize {
         patches.clear();
         let mut first = 0;
         let new = builder.args.chunks(COMPARED_WORDS);
-        for (known, new) in self.args.chunks_mut(COMPARED_WORDS).zip(new) {
+        for (known, new) in self.image.args_mut().chunks_mut(COMPARED_WORDS).zip(new) {
             if known != new {
                 let words = (first..).zip(known.iter().zip(new));
                 let changed = words.filter(|(_, (known, new))| known != new);
@@ -133,7 +120,7 @@ impl KnownGraph {
             // CAST: at most `COMPARED_WORDS`.
             first += new.len() as u32;
         }
-        Ok(patches.len())
+        patches.len()
     }
 
     /// Under what its structure is looked for.
@@ -145,7 +132,7 @@ impl KnownGraph {
     /// Tasks, at least one.
     #[must_use]
     pub const fn task_count(&self) -> usize {
-        self.tasks.len()
+        self.kinds.len()
     }
 
     /// Edges.
@@ -157,20 +144,21 @@ impl KnownGraph {
     /// Tasks without predecessor, at least one.
     #[must_use]
     pub const fn root_count(&self) -> usize {
-        self.roots.len()
+        // CAST: at least 32 bits.
+        self.image.header().root_count as usize
     }
 
     /// The argument words of all tasks, those of task 0 first, as the image has them at
     /// `layout().args`.
     #[must_use]
     pub fn args(&self) -> &[u64] {
-        &self.args
+        self.image.args()
     }
 
     /// Where the parts of its image are, in bytes from its start.
     #[must_use]
     pub fn layout(&self) -> GraphLayout {
-        self.header.layout()
+        self.image.layout()
     }
 
     /// Bytes of its image: 64, 16 for a task, 8 for an argument, 4 for an edge, 4 for a root.
@@ -182,50 +170,9 @@ impl KnownGraph {
     /// Bytes of host memory that it keeps.
     #[must_use]
     pub fn host_bytes(&self) -> usize {
-        let image = self.image_bytes() - size_of::<GraphHeader>() + size_of::<Self>();
-        image + size_of_val(&*self.kinds) + size_of_val(&*self.edges)
+        let tasks_and_edges = size_of_val(&*self.kinds) + size_of_val(&*self.edges);
+        size_of::<Self>() + tasks_and_edges + self.image.host_bytes()
     }
-}
-
-/// The tasks as the image has them, without edges so far.
-fn records(kinds: &[TaskKind]) -> Vec<GraphTask> {
-    let mut first_arg = 0;
-    let record = |kind: &TaskKind| {
-        let task = GraphTask {
-            first_arg,
-            func_id: kind.func_id,
-            arg_count: kind.arg_count,
-            core_type: kind.core_type,
-            ..GraphTask::default()
-        };
-        first_arg += u32::from(kind.arg_count);
-        task
-    };
-    kinds.iter().map(record).collect()
-}
-
-/// Sorts the edges by the task from which they lead, by counting, and tells each task where its own
-/// begin and how many lead to it.
-fn sort_by_producer(tasks: &mut [GraphTask], edges: &[Edge]) -> Vec<u32> {
-    for edge in edges {
-        // CAST: (both, and below) at least 32 bits.
-        tasks[edge.from as usize].first_successor += 1;
-        tasks[edge.to as usize].predecessor_count += 1;
-    }
-    let mut end = 0;
-    for task in tasks.iter_mut() {
-        end += task.first_successor;
-        task.first_successor = end;
-    }
-    // From the last edge to the first, each task's from its last place to its first, so that its place
-    // counter ends at the first, and successors are in the order of the edges.
-    let mut successors = vec![0; edges.len()];
-    for edge in edges.iter().rev() {
-        let place = &mut tasks[edge.from as usize].first_successor;
-        *place -= 1;
-        successors[*place as usize] = edge.to;
-    }
-    successors
 }
 
 #[cfg(test)]

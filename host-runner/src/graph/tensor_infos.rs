@@ -11,7 +11,7 @@ use super::{GraphBuilder, GraphError};
 const INFOS_MAX: usize = 1 << 24;
 
 /// The infos of a graph's tasks. Takes no memory while there are none.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TensorInfos {
     /// By task, up to the last one that has any.
     places: Vec<Place>,

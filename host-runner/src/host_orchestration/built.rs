@@ -1,6 +1,8 @@
 //! What an orchestration has left behind, apart from its graph.
 
-use protocol::{ChipStorageTaskArgs, DeviceAddr};
+use std::ops::Range;
+
+use protocol::{ChipStorageTaskArgs, ContinuousTensor, DeviceAddr};
 
 use crate::device::{Device, MemoryError};
 
@@ -77,6 +79,11 @@ pub enum CopySource {
     },
     /// Memory of the orchestration's own, with these bytes at that time.
     Bytes(Box<[u8]>),
+    /// Memory of which a part belongs to a tensor argument, and not all of it.
+    Partly {
+        /// The first such tensor.
+        tensor: usize,
+    },
 }
 
 /// Where an output goes.
@@ -115,6 +122,29 @@ impl Built {
     }
 }
 
+/// The first host tensor that has a part of the range in it, which is not empty.
+pub(super) fn touched_argument(
+    arguments: &ChipStorageTaskArgs,
+    host: usize,
+    bytes: usize,
+) -> Option<usize> {
+    let mut tensors = arguments.tensors().unwrap_or_default().iter();
+    tensors.position(|tensor| {
+        let Some(memory) = host_range(tensor) else { return false };
+        // CAST: (both) usize is 64 bits on the supported targets. No object wraps.
+        let start = host as u64;
+        start < memory.end && memory.start < start.saturating_add(bytes as u64)
+    })
+}
+
+/// The memory of a tensor that the host has.
+pub(crate) fn host_range(tensor: &ContinuousTensor) -> Option<Range<u64>> {
+    if tensor.child_memory != 0 {
+        return None;
+    }
+    Some(tensor.data..tensor.data.checked_add(tensor.byte_len().ok()?)?)
+}
+
 /// The first host tensor that has the whole range in it: its position, and bytes into it.
 pub(super) fn find_argument(
     arguments: &ChipStorageTaskArgs,
@@ -128,4 +158,26 @@ pub(super) fn find_argument(
         let end = offset.checked_add(bytes as u64)?;
         (end <= tensor.byte_len().ok()?).then_some((index, offset))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::DataType;
+
+    #[test]
+    fn a_range_touches_the_first_host_tensor_that_has_a_byte_of_it() {
+        let mut arguments = ChipStorageTaskArgs::new();
+        for (data, child_memory) in [(64, 1), (64, 0), (80, 0)] {
+            let dtype = DataType::Uint8 as u8;
+            let mut tensor =
+                ContinuousTensor { data, ndims: 1, dtype, child_memory, ..Default::default() };
+            tensor.shapes[0] = 16;
+            arguments.push_tensor(tensor).unwrap();
+        }
+        let touched = |host, bytes| touched_argument(&arguments, host, bytes);
+        assert_eq!([touched(60, 4), touched(96, 8)], [None, None]);
+        assert_eq!([touched(60, 5), touched(70, 100)], [Some(1), Some(1)]);
+        assert_eq!([touched(80, 1), touched(95, 1)], [Some(2), Some(2)]);
+    }
 }

@@ -36,6 +36,8 @@ pub const CHUNK_BYTES_MAX: u64 = 64 << 20;
 /// Memory of one device, taken from it for many allocations.
 #[derive(Debug)]
 struct Chunk {
+    /// Which one; no other of the same run memory ever has it.
+    number: u64,
     /// What the device gave.
     allocation: DeviceAddr,
     /// Aligned, at least one byte before the end of what the device gave: ranges of two chunks never
@@ -53,6 +55,8 @@ struct Chunk {
 pub struct RunMemory {
     holder: Holder,
     chunks: Vec<Chunk>,
+    /// Number of the chunk that was made last.
+    last_number: u64,
     /// Bytes as they were asked for, by address.
     live: BTreeMap<u64, usize>,
     free: FreeRanges,
@@ -63,7 +67,8 @@ impl RunMemory {
     #[must_use]
     pub fn new(callable: CallableId) -> Self {
         let holder = Holder::Tensors(callable);
-        Self { holder, chunks: Vec::new(), live: BTreeMap::new(), free: FreeRanges::default() }
+        let (chunks, live, free) = (Vec::new(), BTreeMap::new(), FreeRanges::default());
+        Self { holder, chunks, last_number: 0, live, free }
     }
 
     /// Makes all of it free for a new run. Nothing may use it any more.
@@ -128,6 +133,28 @@ impl RunMemory {
         end.is_some_and(|end| end <= *have as u64)
     }
 
+    /// The chunks that the run uses. As long as it [`has_chunks`](Self::has_chunks), what was
+    /// allocated in this run is memory of its runs, at the addresses that it had.
+    pub(crate) fn open_chunks(&self) -> Vec<u64> {
+        self.chunks.iter().filter(|chunk| chunk.open).map(|chunk| chunk.number).collect()
+    }
+
+    /// Whether it still has all of these chunks.
+    pub(crate) fn has_chunks(&self, numbers: &[u64]) -> bool {
+        numbers.iter().all(|number| self.chunks.iter().any(|chunk| chunk.number == *number))
+    }
+
+    /// Whether a range lies inside a chunk that the run uses, be it live or free.
+    pub(crate) fn is_in_chunk(&self, address: DeviceAddr, bytes: usize) -> bool {
+        // CAST: usize is 64 bits on the supported targets.
+        let end = address.raw().checked_add(bytes as u64);
+        let has = |chunk: &Chunk| {
+            let inside = |end| end <= chunk.start + chunk.bytes;
+            chunk.open && chunk.start <= address.raw() && end.is_some_and(inside)
+        };
+        self.chunks.iter().any(has)
+    }
+
     /// Bytes that are held on the device.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
@@ -173,12 +200,13 @@ impl RunMemory {
     }
 
     /// Takes memory from the device.
-    fn make_chunk(&self, device: &dyn Device, bytes: u64) -> Result<Chunk, MemoryError> {
+    fn make_chunk(&mut self, device: &dyn Device, bytes: u64) -> Result<Chunk, MemoryError> {
         let ask = bytes.checked_add(RUN_MEMORY_ALIGN).and_then(|ask| usize::try_from(ask).ok());
         let ask = ask.ok_or(MemoryError::Exhausted { bytes: usize::MAX })?;
         let allocation = device.allocate(ask, self.holder)?;
         let start = allocation.raw().next_multiple_of(RUN_MEMORY_ALIGN);
-        Ok(Chunk { allocation, start, bytes, open: true })
+        self.last_number += 1;
+        Ok(Chunk { number: self.last_number, allocation, start, bytes, open: true })
     }
 
     /// Gives back to the device what the run does not use.

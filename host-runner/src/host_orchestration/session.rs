@@ -6,6 +6,7 @@ use protocol::{ChipStorageTaskArgs, DeviceAddr, GRAPH_TASK_ARGS};
 
 use super::built::{
     Built, Copies, CopySource, Output, OutputTarget, RecordedCopy, Recording, find_argument,
+    touched_argument,
 };
 use super::{BuildError, BuildMode, CallError, CallFault, RunMemory};
 use crate::device::{Device, MemoryError};
@@ -140,7 +141,10 @@ impl<'s> Session<'s> {
         if let Some(recording) = &mut self.recording {
             let source = match find_argument(self.arguments, host, bytes) {
                 Some((tensor, offset)) => CopySource::Argument { tensor, offset },
-                None => CopySource::Bytes(from.into()),
+                None => match touched_argument(self.arguments, host, bytes) {
+                    Some(tensor) => CopySource::Partly { tensor },
+                    None => CopySource::Bytes(from.into()),
+                },
             };
             recording.copies.push(RecordedCopy { device: to, bytes, source });
         }

@@ -35,7 +35,7 @@ fn build() -> KeptBuild {
         is_settled,
     };
     let files = vec![file("/a/source.cpp", true), file("/a/with\u{ff} space.h", false)];
-    KeptBuild { files, planned: verdict(), blob: b"a packed callable".to_vec() }
+    KeptBuild { files, planned: Some(verdict()), blob: b"a packed callable".to_vec() }
 }
 
 const IMAGE: &[u8] = b"an image";
@@ -127,6 +127,8 @@ fn both_kinds_of_payload_are_read_as_written_and_no_part_of_one_is() {
         let refused = KeptBuild::of_payload(&built[..length]);
         assert!(matches!(refused, Err(EntryError::Truncated { .. })), "{length}: {refused:?}");
     }
+    let unplanned = KeptBuild { planned: None, ..build() };
+    assert_eq!(KeptBuild::of_payload(&unplanned.payload()), Ok(unplanned));
     let longer = [&built[..], &[0; 3]].concat();
     assert_eq!(KeptBuild::of_payload(&longer), Err(EntryError::Trailing { bytes: 3 }));
 }
@@ -142,6 +144,9 @@ fn a_number_that_announces_more_than_there_is_costs_nothing() {
     let mut odd = verdict().payload();
     odd[16] = 2;
     assert_eq!(PlannedImage::of_payload(&odd), Err(EntryError::Value { part: "Build-ID" }));
+    let mut odd = KeptBuild { files: Vec::new(), ..build() }.payload();
+    odd[8] = 2;
+    assert_eq!(KeptBuild::of_payload(&odd), Err(EntryError::Value { part: "verdict" }));
 }
 
 #[test]

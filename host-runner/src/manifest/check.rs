@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::arguments::{scalars, tensors};
 use crate::platform_name::PlatformName;
+use crate::runtime_name::RuntimeName;
 
 use super::raw::{RawCase, RawKernel, RawManifest, RawOrchestration};
 use super::{
@@ -26,9 +27,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, Located> {
         (problem, error.span().unwrap_or(0..text.len().min(1)))
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    if let Some(runtime) = raw.runtime.filter(|runtime| runtime.get_ref() != "trb") {
-        return Err((ManifestProblem::Runtime(runtime.get_ref().clone()), runtime.span()));
-    }
+    let runtime = runtime(raw.runtime)?;
     if raw.name.get_ref().is_empty() {
         return Err((ManifestProblem::EmptyName, raw.name.span()));
     }
@@ -37,14 +36,25 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, Located> {
     Ok(Manifest {
         path: path.to_owned(),
         name: raw.name.into_inner(),
-        orchestration: orchestration(folder, raw.orchestration)?,
+        runtime,
+        orchestration: orchestration(folder, runtime, raw.orchestration)?,
         kernels: kernels(folder, raw.kernel)?,
         cases: cases(folder, raw.case, tensors, scalars)?,
     })
 }
 
+/// Checks `runtime`; trb where the key is missing.
+fn runtime(raw: Option<Spanned<String>>) -> Result<RuntimeName, Located> {
+    let Some(raw) = raw else { return Ok(RuntimeName::default()) };
+    raw.get_ref().parse().map_err(|unknown| (ManifestProblem::Runtime(unknown), raw.span()))
+}
+
 /// Checks `[orchestration]`.
-fn orchestration(folder: &Path, raw: Spanned<RawOrchestration>) -> Result<Orchestration, Located> {
+fn orchestration(
+    folder: &Path,
+    runtime: RuntimeName,
+    raw: Spanned<RawOrchestration>,
+) -> Result<Orchestration, Located> {
     let span = raw.span();
     let RawOrchestration { source, so, entry, config, include_dirs } = raw.into_inner();
     let folders = include_dirs.into_iter().map(|named| {
@@ -54,10 +64,22 @@ fn orchestration(folder: &Path, raw: Spanned<RawOrchestration>) -> Result<Orches
         }
         Err((ManifestProblem::MissingFolder(path), named.span()))
     });
+    // hbg has no default entry and no configuration function (spec callable §1.9).
+    let (entry, config) = match (runtime, entry, config) {
+        (RuntimeName::Trb, entry, config) => {
+            let config = symbol(config, DEFAULT_CONFIG_SYMBOL)?;
+            (symbol(entry, DEFAULT_ENTRY_SYMBOL)?, Some(config))
+        }
+        (RuntimeName::Hbg, _, Some(config)) => {
+            return Err((ManifestProblem::ConfigOfHbg, config.span()));
+        }
+        (RuntimeName::Hbg, None, None) => return Err((ManifestProblem::NoEntryOfHbg, span)),
+        (RuntimeName::Hbg, Some(entry), None) => (checked_symbol(entry)?, None),
+    };
     Ok(Orchestration {
         code: code(folder, source, so, span)?,
-        entry: symbol(entry, DEFAULT_ENTRY_SYMBOL)?,
-        config: symbol(config, DEFAULT_CONFIG_SYMBOL)?,
+        entry,
+        config,
         include_dirs: folders.collect::<Result<_, _>>()?,
     })
 }
@@ -159,9 +181,13 @@ pub(super) fn file(folder: &Path, path: &Path, span: Range<usize>) -> Result<Pat
     if path.is_file() { Ok(path) } else { Err((ManifestProblem::MissingFile(path), span)) }
 }
 
-/// Checks the name of a symbol.
+/// Checks the name of a symbol, if there is one.
 fn symbol(name: Option<Spanned<String>>, default: &str) -> Result<String, Located> {
-    let Some(name) = name else { return Ok(default.to_owned()) };
+    name.map_or_else(|| Ok(default.to_owned()), checked_symbol)
+}
+
+/// Checks the name of a symbol.
+fn checked_symbol(name: Spanned<String>) -> Result<String, Located> {
     let bytes = name.get_ref().len();
     if bytes == 0 || bytes >= SYMBOL_NAME_BYTES || name.get_ref().contains('\0') {
         return Err((ManifestProblem::Symbol { bytes }, name.span()));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::case_data::ValueError;
 use crate::number::Number;
+use crate::runtime_name::UnknownRuntime;
 use protocol::{CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, MAX_TENSOR_DIMS, SYMBOL_NAME_BYTES};
 
 /// A manifest that cannot be used.
@@ -76,9 +77,15 @@ pub enum ManifestProblem {
     /// Not TOML, an unknown or missing key, or a value of another type.
     #[error("{0}")]
     Syntax(String),
-    /// A runtime that does not exist here.
-    #[error("runtime `{0}` is not available; the one there is is `trb`")]
-    Runtime(String),
+    /// A runtime that there is not.
+    #[error(transparent)]
+    Runtime(UnknownRuntime),
+    /// An orchestration of hbg without the name of its entry.
+    #[error("hbg has no default entry; name the function that builds the graph with `entry`")]
+    NoEntryOfHbg,
+    /// An orchestration of hbg with a configuration function.
+    #[error("hbg calls no configuration function; remove `config`, or set `runtime` to \"trb\"")]
+    ConfigOfHbg,
     /// A name that is empty.
     #[error("the name is empty; give it at least one character")]
     EmptyName,

@@ -137,10 +137,11 @@ fn a_full_manifest_becomes_what_it_says() {
     let expected = Manifest {
         path: folder.path().join(FILE_NAME),
         name: "full".into(),
+        runtime: RuntimeName::Trb,
         orchestration: Orchestration {
             code: Code::Source(folder.path().join("o.cpp")),
             entry: "my_entry".into(),
-            config: "my_config".into(),
+            config: Some("my_config".into()),
             include_dirs: vec![folder.path().join("include")],
         },
         kernels: vec![Kernel {
@@ -158,7 +159,8 @@ fn a_full_manifest_becomes_what_it_says() {
 fn what_is_left_out_takes_its_default() {
     let manifest = parse(CODE).unwrap();
     assert_eq!(manifest.orchestration.entry, "aicpu_orchestration_entry");
-    assert_eq!(manifest.orchestration.config, "aicpu_orchestration_config");
+    assert_eq!(manifest.orchestration.config.as_deref(), Some("aicpu_orchestration_config"));
+    assert_eq!(manifest.runtime, RuntimeName::Trb);
     assert_eq!(manifest.kernels[0].name, "k");
     assert_eq!(manifest.cases.len(), 1);
     assert_eq!(manifest.cases[0].name, "default");
@@ -193,10 +195,48 @@ fn unknown_and_missing_keys_are_refused_where_they_are() {
 
 #[test]
 fn errors_show_file_line_and_column() {
-    let text = "name = \"ä\"\nruntime = \"hbg\"\n[orchestration]\nsource = \"o.cpp\"\n";
+    let text = "name = \"ä\"\nruntime = \"gpu\"\n[orchestration]\nsource = \"o.cpp\"\n";
     let error = parse(text).unwrap_err().to_string();
-    let expected = "callable.toml:2:11: runtime `hbg` is not available; the one there is is `trb`";
+    let expected = "callable.toml:2:11: there is no runtime `gpu`; use `trb` \
+                    (tensormap_and_ringbuffer) or `hbg` (host_build_graph)";
     assert!(error.ends_with(expected), "{error}");
+}
+
+/// A manifest with these keys of the file and of its orchestration.
+fn with_runtime(runtime: &str, orchestration: &str) -> String {
+    format!("name = \"x\"\n{runtime}\n[orchestration]\nsource = \"o.cpp\"\n{orchestration}\n")
+}
+
+#[test]
+fn a_runtime_has_two_names_and_other_words_are_refused() {
+    let entry = "entry = \"build_graph\"";
+    for (word, runtime) in [
+        ("trb", RuntimeName::Trb),
+        ("tensormap_and_ringbuffer", RuntimeName::Trb),
+        ("hbg", RuntimeName::Hbg),
+        ("host_build_graph", RuntimeName::Hbg),
+    ] {
+        let manifest = parse(&with_runtime(&format!("runtime = \"{word}\""), entry)).unwrap();
+        assert_eq!(manifest.runtime, runtime, "{word}");
+        assert_eq!(manifest.orchestration.entry, "build_graph");
+        assert_eq!(manifest.orchestration.config.is_some(), runtime == RuntimeName::Trb);
+    }
+    for word in ["", "HBG", "hbg ", "host build graph"] {
+        let text = with_runtime(&format!("runtime = \"{word}\""), entry);
+        check(&text, &format!("\"{word}\""), "use `trb` (tensormap_and_ringbuffer) or `hbg`");
+    }
+    check(&with_runtime("runtime = 2", entry), "2", "expected a string");
+}
+
+#[test]
+fn hbg_wants_its_entry_named_and_takes_no_config() {
+    let with = |lines: &str| with_runtime("runtime = \"hbg\"", lines);
+    check(&with(""), "[orchestration]", "name the function that builds the graph with `entry`");
+    check(&with("entry = \"\""), "\"\"", "1 to 63 bytes");
+    check(&with(&format!("entry = \"{}\"", "e".repeat(64))), "\"eee", "this one has 64");
+    let config = "entry = \"build_graph\"\nconfig = \"count_arguments\"";
+    check(&with(config), "\"count_arguments\"", "hbg calls no configuration function");
+    check(&with("config = \"c\""), "\"c\"", "remove `config`");
 }
 
 #[test]

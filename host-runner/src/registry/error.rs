@@ -4,6 +4,7 @@ use aicpu_executor::loader::ImageLabel;
 use protocol::{CallableId, FuncId, WireError};
 
 use crate::device::{DeviceError, DeviceLost, KernelError, MemoryError, OrchestrationError};
+use crate::host_orchestration::HostOrchestrationError;
 
 /// Why a callable cannot be registered. Nothing of it stays behind.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,26 @@ pub enum RegisterError {
         /// Why.
         #[source]
         source: OrchestrationError,
+    },
+    /// The callable does not name the entry of its orchestration, which hbg has no default for.
+    #[error(
+        "the callable {image} names no entry, and hbg has no default; build it with the name of the \
+         function that builds the graph"
+    )]
+    NoEntryOfHbg {
+        /// Which build of its orchestration.
+        image: Box<ImageLabel>,
+    },
+    /// The orchestration cannot be opened in this process (hbg).
+    #[error("the orchestration of callable `{name}` {image} cannot be opened on the host")]
+    HostOrchestration {
+        /// Name of the callable.
+        name: String,
+        /// Which build of it.
+        image: Box<ImageLabel>,
+        /// Why.
+        #[source]
+        source: Box<HostOrchestrationError>,
     },
     /// A kernel cannot be loaded.
     #[error("the kernel of func_id {func_id} of callable `{name}` {image} cannot be loaded")]

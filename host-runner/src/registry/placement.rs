@@ -1,27 +1,22 @@
 //! Where one callable is on a device; made as one transaction.
 //!
 //! ```text
-//!  check ──▶ kernels ──▶ image ──▶ load ──▶ acknowledged
-//!    └────── any failure: dropping what is there gives it all back ─┘
+//!  trb: check ──▶ kernels ──▶ image ──▶ load ──▶ acknowledged
+//!  hbg:           kernels ──▶ (its orchestration is in the host)
+//!         └────── any failure: dropping what is there gives it all back ─┘
 //! ```
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::callable::parse::ChipCallableView;
-use protocol::{CallableId, DeviceAddr, FuncId, RuntimeBody, SYMBOL_NAME_BYTES};
+use protocol::{CallableId, DeviceAddr, FuncId, RuntimeBody};
 
+use super::device_orchestration::DeviceOrchestration;
+use super::graph_space::GraphSpace;
 use super::open_device::OpenDevice;
 use super::{RegisterError, build_id};
-use crate::device::{DeviceError, DeviceLost, OrchestrationLoad};
-
-/// A buffer on the device for one tensor of a callable's runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Buffer {
-    /// Where it is; null before the first use.
-    pub address: DeviceAddr,
-    /// How many bytes fit.
-    pub capacity: usize,
-}
+use crate::device::DeviceLost;
+use crate::runtime_name::RuntimeName;
 
 /// What a registration brought to the device, and what was there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +25,8 @@ pub struct Traffic {
     pub bytes_uploaded: u64,
     /// Kernels and orchestrations that were there with the same bytes.
     pub hits: u64,
+    /// Orchestrations that the device has loaded: 1 for trb, 0 for hbg.
+    pub loads: u64,
 }
 
 /// Which use of an id a placement is for, and what runs and logs call it.
@@ -43,26 +40,28 @@ pub struct Identity {
     pub digest_prefix: u64,
 }
 
-/// A callable on a device: its image and its own table of kernels. Dropping it takes all of it off
-/// the device again.
+/// A callable on a device: its own table of kernels, and what its runs work with. Dropping it takes all
+/// of it off the device again.
 #[derive(Debug)]
 pub struct Placement {
     on: Arc<OpenDevice>,
     identity: Identity,
-    orchestration: DeviceAddr,
-    orchestration_bytes: u64,
-    entry_symbol: [u8; SYMBOL_NAME_BYTES],
-    config_symbol: [u8; SYMBOL_NAME_BYTES],
     kernels: Vec<(FuncId, DeviceAddr)>,
-    /// Whether the executor has it.
-    is_loaded: bool,
+    work: PlacedWork,
     traffic: Traffic,
-    /// One for each tensor that a run has staged; kept from run to run.
-    pub(crate) buffers: Mutex<Vec<Buffer>>,
+}
+
+/// What the runs of a callable work with.
+#[derive(Debug)]
+pub(crate) enum PlacedWork {
+    /// The orchestration, which the device runs (trb).
+    Orchestration(DeviceOrchestration),
+    /// The graphs that the orchestration has built on the host (hbg). Runs have it in turn.
+    Graphs(Box<Mutex<GraphSpace>>),
 }
 
 impl Placement {
-    /// Checks a callable, puts it on the device, and has the device load it.
+    /// Checks a callable, puts it on the device, and has the device load what it runs there.
     ///
     /// # Errors
     ///
@@ -72,37 +71,27 @@ impl Placement {
         identity: Identity,
         name: &str,
         callable: &ChipCallableView<'_>,
+        runtime: RuntimeName,
     ) -> Result<Self, RegisterError> {
-        let image = callable.orchestration();
-        let labelled = || (name.to_owned(), Box::new(build_id::label(image)));
-        on.device().check_orchestration(image, callable.entry_symbol()).map_err(|source| {
-            let (name, image) = labelled();
-            RegisterError::Orchestration { name, image, source }
-        })?;
-        let mut placement = Self {
-            on: Arc::clone(on),
-            identity,
-            orchestration: DeviceAddr::NULL,
-            // CAST: usize is at most 64 bits.
-            orchestration_bytes: image.len() as u64,
-            entry_symbol: padded(callable.entry_symbol()),
-            config_symbol: padded(callable.config_symbol()),
-            kernels: Vec::with_capacity(callable.child_count()),
-            is_loaded: false,
-            traffic: Traffic::default(),
-            buffers: Mutex::default(),
+        let work = match runtime {
+            RuntimeName::Trb => PlacedWork::Orchestration(DeviceOrchestration::of(callable)),
+            RuntimeName::Hbg => {
+                let kernels = callable.children().map(|(func_id, _)| func_id).collect();
+                PlacedWork::Graphs(Box::new(Mutex::new(GraphSpace::new(identity.id, kernels))))
+            }
         };
+        if runtime == RuntimeName::Trb {
+            let (image, entry) = (callable.orchestration(), callable.entry_symbol());
+            on.device().check_orchestration(image, entry).map_err(|source| {
+                let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
+                RegisterError::Orchestration { name, image, source }
+            })?;
+        }
+        let kernels = Vec::with_capacity(callable.child_count());
+        let (on, traffic) = (Arc::clone(on), Traffic::default());
+        let mut placement = Self { on, identity, kernels, work, traffic };
         placement.load_kernels(name, callable)?;
-        let uploaded = on.upload(image).map_err(|source| {
-            let (name, image) = labelled();
-            RegisterError::Memory { name, image, source }
-        })?;
-        placement.orchestration = uploaded.address;
-        placement.traffic.count(image.len(), uploaded.was_there);
-        placement.load().map_err(|source| {
-            let (name, image) = labelled();
-            RegisterError::Load { name, image, source }
-        })?;
+        placement.load_orchestration(name, callable)?;
         Ok(placement)
     }
 
@@ -123,19 +112,25 @@ impl Placement {
         Ok(())
     }
 
-    /// Has the device load the orchestration; it has run its constructors when this succeeds.
-    fn load(&mut self) -> Result<(), DeviceError> {
-        let Identity { id, generation, digest_prefix } = self.identity;
-        self.on.device().load_orchestration(&OrchestrationLoad {
-            id,
-            generation,
-            digest_prefix,
-            address: self.orchestration,
-            bytes: self.orchestration_bytes,
-            entry_symbol: &self.entry_symbol,
-            config_symbol: &self.config_symbol,
+    /// Uploads the orchestration and has the device load it, if that is where it runs.
+    fn load_orchestration(
+        &mut self,
+        name: &str,
+        callable: &ChipCallableView<'_>,
+    ) -> Result<(), RegisterError> {
+        let PlacedWork::Orchestration(orchestration) = &mut self.work else { return Ok(()) };
+        let image = callable.orchestration();
+        let labelled = || (name.to_owned(), Box::new(build_id::label(image)));
+        let was_there = orchestration.upload(&self.on, image).map_err(|source| {
+            let (name, image) = labelled();
+            RegisterError::Memory { name, image, source }
         })?;
-        self.is_loaded = true;
+        self.traffic.count(image.len(), was_there);
+        orchestration.load(&self.on, self.identity).map_err(|source| {
+            let (name, image) = labelled();
+            RegisterError::Load { name, image, source }
+        })?;
+        self.traffic.loads += 1;
         Ok(())
     }
 
@@ -154,6 +149,11 @@ impl Placement {
         self.traffic
     }
 
+    /// What its runs work with.
+    pub(crate) fn work(&self) -> &PlacedWork {
+        &self.work
+    }
+
     /// Takes everything off the device, its code first.
     ///
     /// # Errors
@@ -164,12 +164,10 @@ impl Placement {
     }
 
     fn unload(&mut self) -> Result<(), DeviceLost> {
-        if !std::mem::take(&mut self.is_loaded) {
-            return Ok(());
+        match &mut self.work {
+            PlacedWork::Orchestration(it) => it.unload(&self.on, self.identity),
+            PlacedWork::Graphs(_) => Ok(()),
         }
-        let Identity { id, generation, .. } = self.identity;
-        let unloaded = self.on.device().unload_orchestration(id, generation);
-        unloaded.inspect_err(|_lost| self.on.lose())
     }
 
     /// Writes into a run record what names this callable. Other fields stay.
@@ -178,10 +176,9 @@ impl Placement {
         for (func_id, record) in &self.kernels {
             body.func_id_to_addr[func_id.index()] = record.raw();
         }
-        body.dev_orch_so_addr = self.orchestration;
-        body.dev_orch_so_size = self.orchestration_bytes;
-        body.device_orch_func_name = self.entry_symbol;
-        body.device_orch_config_name = self.config_symbol;
+        if let PlacedWork::Orchestration(orchestration) = &self.work {
+            orchestration.bind(body);
+        }
         body.active_callable_id = self.identity.id.raw();
         // It is loaded already, so a run never loads.
         body.register_new_callable_id = 0;
@@ -199,15 +196,14 @@ impl Drop for Placement {
             return;
         }
         self.on.unbind(self.identity);
-        let buffers = self.buffers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for buffer in buffers {
-            self.on.free(buffer.address);
+        match &mut self.work {
+            PlacedWork::Orchestration(it) => it.give_back(&self.on),
+            PlacedWork::Graphs(space) => {
+                space.get_mut().unwrap_or_else(PoisonError::into_inner).give_back(&self.on);
+            }
         }
         for (_, record) in &self.kernels {
             self.on.unload_kernel(*record);
-        }
-        if !self.orchestration.is_null() {
-            self.on.give_back(self.orchestration);
         }
     }
 }
@@ -221,13 +217,4 @@ impl Traffic {
             self.bytes_uploaded += bytes as u64;
         }
     }
-}
-
-/// A name as the run record holds it; the parser has checked that it fits with its NUL.
-fn padded(name: &str) -> [u8; SYMBOL_NAME_BYTES] {
-    let mut field = [0; SYMBOL_NAME_BYTES];
-    for (to, from) in field.iter_mut().zip(name.as_bytes()) {
-        *to = *from;
-    }
-    field
 }

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
-use protocol::{ArgDirection, CallableId, WireError};
+use protocol::{ArgDirection, CallableId};
 
 use super::content::ContentKey;
 use super::lease_gate::LeaseGate;
@@ -15,6 +16,8 @@ use super::{RegisterError, StaleCallable, build_id};
 use crate::callable::Callable;
 use crate::completion::Completer;
 use crate::device::DeviceLost;
+use crate::host_orchestration::HostOrchestration;
+use crate::runtime_name::RuntimeName;
 
 /// How an unregistration ended, for those who wait for it.
 pub type Unregistered = Result<(), DeviceLost>;
@@ -28,6 +31,10 @@ pub struct Registration {
     label: ImageLabel,
     blob: Arc<[u8]>,
     directions: Box<[ArgDirection]>,
+    runtime: RuntimeName,
+    /// The orchestration, where that runs on the host, until it is closed. It is the same on whatever
+    /// device the callable is.
+    host: Mutex<Option<Arc<HostOrchestration>>>,
     gate: LeaseGate,
     has_run: AtomicBool,
     /// `None` after it was given back.
@@ -41,19 +48,26 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// What is wrong with the blob.
+    /// What is wrong with the blob, or with an orchestration that runs on the host.
     pub(super) fn new(
         callable: &Callable,
         id: CallableId,
         generation: u32,
-    ) -> Result<Self, WireError> {
+        limit: Duration,
+    ) -> Result<Self, RegisterError> {
         let view = ChipCallableView::parse(callable.blob())?;
+        let host = match callable.runtime() {
+            RuntimeName::Trb => None,
+            RuntimeName::Hbg => Some(Arc::new(open_on_host(callable.name(), &view, limit)?)),
+        };
         let digest_prefix = ContentKey::of(callable.blob()).prefix();
         Ok(Self {
             name: callable.name().to_owned(),
             identity: Identity { id, generation, digest_prefix },
             label: build_id::label(view.orchestration()),
             directions: view.signature().iter().collect(),
+            runtime: callable.runtime(),
+            host: Mutex::new(host),
             blob: callable.blob().into(),
             gate: LeaseGate::default(),
             has_run: AtomicBool::new(false),
@@ -96,6 +110,23 @@ impl Registration {
         }
     }
 
+    /// Whether the orchestration runs on the host.
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.runtime == RuntimeName::Hbg
+    }
+
+    /// The orchestration, where that runs on the host and has not been closed.
+    pub(crate) fn host_orchestration(&self) -> Option<Arc<HostOrchestration>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes the orchestration, where that runs on the host: handles of what is not registered any
+    /// more may stay for long. Nobody is in, and nobody comes.
+    pub(crate) fn close_on_host(&self) {
+        let host = self.host.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(host);
+    }
+
     /// The orchestration's bytes.
     pub fn image(&self) -> &[u8] {
         ChipCallableView::parse(&self.blob).map(|view| view.orchestration()).unwrap_or_default()
@@ -135,7 +166,7 @@ impl Registration {
         // What was on the device before goes with that device.
         *placement = None;
         let view = ChipCallableView::parse(&self.blob)?;
-        let placed = Placement::place(on, self.identity, &self.name, &view)?;
+        let placed = Placement::place(on, self.identity, &self.name, &view, self.runtime)?;
         let traffic = placed.traffic();
         *placement = Some(placed);
         Ok((placement, Some(traffic)))
@@ -161,4 +192,21 @@ impl Registration {
     pub(crate) fn end(&self) -> MutexGuard<'_, Option<Completer<Unregistered>>> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens the orchestration of a callable in this process.
+fn open_on_host(
+    name: &str,
+    callable: &ChipCallableView<'_>,
+    limit: Duration,
+) -> Result<HostOrchestration, RegisterError> {
+    let image = callable.orchestration();
+    if !callable.names_entry() {
+        // Blobs come from anywhere, not from our builder only.
+        return Err(RegisterError::NoEntryOfHbg { image: Box::new(build_id::label(image)) });
+    }
+    HostOrchestration::open(image, callable.entry_symbol(), limit).map_err(|source| {
+        let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
+        RegisterError::HostOrchestration { name, image, source: Box::new(source) }
+    })
 }

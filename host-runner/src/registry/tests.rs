@@ -8,6 +8,7 @@ use super::lease_gate::Retired;
 use super::*;
 use crate::callable::Callable;
 use crate::device::sim::SimDevice;
+use crate::device::sim::UNLOAD_LIMIT_DEFAULT;
 use crate::device::{DeviceUsage, ImageError, OrchestrationError};
 use crate::test_callables::{callable, kernel, orchestration, store_kernel, storing};
 
@@ -34,7 +35,7 @@ impl Bench {
         id: Option<CallableId>,
         callable: &Callable,
     ) -> Result<Arc<Registration>, RegisterError> {
-        Ok(self.registry.reserve(id, IDS)?.fill(&self.on, callable)?.0)
+        Ok(self.registry.reserve(id, IDS)?.fill(&self.on, callable, UNLOAD_LIMIT_DEFAULT)?.0)
     }
 
     fn unregister(&self, it: &Registration) {
@@ -100,7 +101,7 @@ fn equal_bytes_are_on_the_device_once() {
     let traffic = |it: &Registration| it.placement().as_ref().unwrap().traffic();
     assert_eq!(traffic(&all[0]).hits, 0);
     assert!(traffic(&all[0]).bytes_uploaded > 0);
-    assert_eq!(traffic(&all[1]), Traffic { bytes_uploaded: 0, hits: 2 });
+    assert_eq!(traffic(&all[1]), Traffic { bytes_uploaded: 0, hits: 2, loads: 1 });
     for it in &all {
         bench.unregister(it);
     }

@@ -36,24 +36,24 @@ fn the_table_is_aligned_and_problems_follow_it() {
         result("free", &[12], unchecked),
     ];
     let expected = "\
-case     tasks                          time per run  result
-default      5                               2.00 ms  ok
-large        5  2.00 ms (p90 4.00 ms, first 2.00 ms)  FAILED
-x            5                                     -  FAILED
-free         5                               12.0 ms  ok
+case     runtime  tasks                          time per run  result
+default  hbg          5                               2.00 ms  ok
+large    hbg          5  2.00 ms (p90 4.00 ms, first 2.00 ms)  FAILED
+x        hbg          5                                     -  FAILED
+free     hbg          5                               12.0 ms  ok
 large: round 2: f[3, 1] is 1.5, expected 1.0; 2 of 16 differ, the largest difference is 0.75 \
 (rtol 1e-5, atol 0.0)
 x: round 1: timed out: after 2 s
 free: 0 of 2 outputs have an expected value
 ";
-    assert_eq!(table(&results, Colour::Plain), expected);
+    assert_eq!(table(RuntimeName::Hbg, &results, Colour::Plain), expected);
 }
 
 #[test]
 fn colour_is_there_on_request_only() {
     let results = [result("a", &[1], PASSED), result("b", &[1], mismatched())];
-    assert!(!table(&results, Colour::Plain).contains('\u{1b}'));
-    let coloured = table(&results, Colour::Ansi);
+    assert!(!table(RuntimeName::Hbg, &results, Colour::Plain).contains('\u{1b}'));
+    let coloured = table(RuntimeName::Hbg, &results, Colour::Ansi);
     assert!(coloured.contains("\u{1b}[38;5;10mok"), "{coloured:?}");
     assert!(coloured.contains("\u{1b}[38;5;9mFAILED"), "{coloured:?}");
 }
@@ -61,14 +61,20 @@ fn colour_is_there_on_request_only() {
 #[test]
 fn a_passed_case_is_one_json_object_without_error() {
     let times: Vec<u64> = (1..=10).rev().collect();
-    let line = json_line(PlatformName::A5Sim, &result("default", &times, PASSED), None);
-    let expected = r#"{"case":"default","platform":"a5sim","ok":true,"rounds":10,"tasks":5,"loads":1,"run_ns":{"p50":5000000,"p90":9000000,"first":10000000}}"#;
+    let line =
+        json_line(PlatformName::A5Sim, RuntimeName::Trb, &result("default", &times, PASSED), None);
+    let expected = r#"{"case":"default","platform":"a5sim","runtime":"trb","ok":true,"rounds":10,"tasks":5,"loads":1,"run_ns":{"p50":5000000,"p90":9000000,"first":10000000}}"#;
     assert_eq!(line, expected);
 }
 
 #[test]
 fn a_failed_case_says_why() {
-    let line = json_line(PlatformName::A5Sim, &result("large", &[1, 1], mismatched()), None);
+    let line = json_line(
+        PlatformName::A5Sim,
+        RuntimeName::Trb,
+        &result("large", &[1, 1], mismatched()),
+        None,
+    );
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(value["ok"], false);
     assert_eq!(value["error"]["code"], "mismatch");
@@ -76,9 +82,13 @@ fn a_failed_case_says_why() {
     assert!(message.starts_with("large: round 2: f[3, 1] is 1.5"), "{message}");
 
     let failed = Outcome::Failed { round: 1, message: "no \"kernel\"\n".into() };
-    let value: serde_json::Value =
-        serde_json::from_str(&json_line(PlatformName::A5Sim, &result("x", &[], failed), None))
-            .unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json_line(
+        PlatformName::A5Sim,
+        RuntimeName::Trb,
+        &result("x", &[], failed),
+        None,
+    ))
+    .unwrap();
     assert_eq!(value["run_ns"], serde_json::Value::Null);
     assert_eq!(value["error"]["code"], "run");
 }
@@ -88,7 +98,7 @@ fn a_failure_before_the_first_case_has_no_name() {
     let value: serde_json::Value =
         serde_json::from_str(&json_failure(PlatformName::A5Sim, "build", "no compiler")).unwrap();
     assert_eq!(value["case"], serde_json::Value::Null);
-    assert_eq!(value["platform"], "a5sim");
+    assert_eq!((&value["platform"], &value["runtime"]), (&"a5sim".into(), &().into()));
     assert_eq!((&value["ok"], &value["rounds"]), (&false.into(), &0.into()));
     assert_eq!(value["error"]["message"], "no compiler");
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use protocol::{ArgsError, StatusCode};
 
+use super::{RecordError, ReplayError};
 use crate::device::{DeviceError, DeviceLost, MemoryError};
+use crate::graph::GraphError;
+use crate::host_orchestration::BuildError;
 use crate::registry::{RegisterError, StaleCallable};
 use crate::run_queue::TurnRefused;
 
@@ -62,6 +65,38 @@ pub enum RunError {
     /// Device memory for the tensors.
     #[error("a tensor cannot be moved to or from the device")]
     Memory(#[source] MemoryError),
+    /// The orchestration on the host did not build a graph (hbg).
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The orchestration on the host built a graph that cannot run (hbg).
+    #[error("the orchestration built a graph that cannot run")]
+    Graph(#[source] GraphError),
+    /// The orchestration on the host recorded an output in a tensor that is only read.
+    #[error(
+        "the orchestration records an output in tensor {index}, which is only read; declare it OUT or \
+         INOUT, and pass memory that can be written"
+    )]
+    ReadOnlyOutput {
+        /// The tensor.
+        index: usize,
+    },
+    /// The entry of an orchestration on the host took longer than the run may.
+    #[error(
+        "the entry of the orchestration took {took:?}, and the run has {limit:?}; do less in it, or \
+         raise the time limit of the run"
+    )]
+    EntryTooLong {
+        /// How long.
+        took: Duration,
+        /// The time limit of the run.
+        limit: Duration,
+    },
+    /// The run cannot be recorded (hbg).
+    #[error("the run cannot be recorded")]
+    NotRecordable(#[from] RecordError),
+    /// A replay is not of what was recorded (hbg); replays give the [`ReplayError`] itself.
+    #[error(transparent)]
+    NotAsRecorded(#[from] Box<ReplayError>),
     /// The run ended with a fault.
     #[error(transparent)]
     Fault(#[from] RunFault),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::handle::CallableHandle;
 use super::submission::{self, RunCompletion, SubmitError};
 use crate::arguments::{ArgumentsError, OwnedArguments, OwnedData};
-use crate::run::{RunConfig, RunError, RunReport};
+use crate::run::{GraphSource, RunConfig, RunError, RunReport};
 
 /// A callable with its arguments and settings.
 ///
@@ -66,7 +66,8 @@ impl BoundCall {
     /// As [`Worker::run`](super::Worker::run); the arguments are as they were then.
     pub fn run(&mut self) -> Result<RunReport, RunError> {
         let shared = self.handle.shared();
-        shared.run(self.handle.callable(), &mut self.arguments, &self.config)
+        let (callable, source) = (self.handle.callable(), &mut GraphSource::Entry);
+        shared.run(callable, &mut self.arguments, &self.config, source)
     }
 
     /// Submits a run of the arguments as they are now. Any number may be in flight; what is only

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
+use crate::device::sim::UNLOAD_LIMIT_DEFAULT;
 use crate::device::{DeviceError, RingConfig};
 use crate::image_cache::ImageCache;
 use crate::platform_name::PlatformName;
+use crate::run::TIMEOUT_MAX;
 
 /// What a worker is opened with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,8 +17,9 @@ pub struct WorkerConfig {
     pub platform: PlatformName,
     /// Sizes of the rings of every run; the default is the executor's.
     pub rings: RingConfig,
-    /// How long loading or unloading an orchestration may take before the device is given up: its
-    /// constructors and destructors are code of the user. Zero is 5 seconds.
+    /// How long loading or unloading an orchestration may take before the device is given up, or the
+    /// thread where it is loaded on the host: its constructors and destructors are code of the user. Zero
+    /// is 5 seconds.
     pub unload_limit: Duration,
     /// Whom loaded code is shown to; the default is nobody.
     pub code_listing: CodeListing,
@@ -61,6 +64,14 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_unload_limit(self, unload_limit: Duration) -> Self {
         Self { unload_limit, ..self }
+    }
+
+    /// How long constructors and destructors on the host may take.
+    pub(super) fn limit_on_host(&self) -> Duration {
+        match self.unload_limit {
+            Duration::ZERO => UNLOAD_LIMIT_DEFAULT,
+            limit => limit.min(TIMEOUT_MAX),
+        }
     }
 
     /// The same with loaded code shown to debuggers or profilers.

@@ -9,11 +9,12 @@ use crate::device::memory_report::Holder;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct MemoryUse {
-    /// Who: `user`, `orchestrations`, `kernels`, `tensors`, `windows`, `run arenas`, `code`.
+    /// Who: `user`, `orchestrations`, `kernels`, `tensors`, `graphs`, `windows`, `run arenas`,
+    /// `code`.
     pub holder: &'static str,
-    /// For `tensors`, the id of the callable.
+    /// For `tensors` and `graphs`, the id of the callable.
     pub callable_id: Option<i32>,
-    /// For `tensors`, the name of the callable, while it is registered.
+    /// For `tensors` and `graphs`, the name of the callable, while it is registered.
     pub callable: Option<String>,
     /// Live allocations.
     pub allocations: usize,
@@ -101,6 +102,7 @@ fn describe(holder: Holder) -> (&'static str, Option<CallableId>) {
         Holder::Orchestration => ("orchestrations", None),
         Holder::Kernel => ("kernels", None),
         Holder::Tensors(id) => ("tensors", Some(id)),
+        Holder::Graphs(id) => ("graphs", Some(id)),
         Holder::Window => ("windows", None),
         Holder::RunArena => ("run arenas", None),
         Holder::Code => ("code", None),

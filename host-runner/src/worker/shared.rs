@@ -23,7 +23,7 @@ use crate::completion::{Completer, Completion};
 use crate::device::{DeviceError, MemoryError};
 use crate::registry::lease_gate::Retired;
 use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
-use crate::run::{Call, RunConfig, RunError, RunReport};
+use crate::run::{Call, GraphSource, RunConfig, RunError, RunReport};
 use crate::run_queue::{RunQueue, Turn};
 
 /// Devices on which a registration or a run is tried: the second one where the first was lost to
@@ -76,7 +76,8 @@ impl Shared {
         if let Some(lister) = &self.lister {
             lister.name(id, generation, callable.name());
         }
-        let filled = reservation.fill(&on, callable).inspect_err(|error| {
+        let limit = self.config.limit_on_host();
+        let filled = reservation.fill(&on, callable, limit).inspect_err(|error| {
             if let Some(lister) = &self.lister {
                 lister.forget(id, generation);
             }
@@ -87,6 +88,9 @@ impl Shared {
         let (registration, traffic) = filled?;
         Counting::count(&self.counting.registrations);
         self.counting.placed(traffic);
+        if registration.is_on_host() {
+            Counting::count(&self.counting.host_opens);
+        }
         tracing::info!(
             "registered callable {id} {:?} {}, generation {generation}",
             registration.name(),
@@ -135,11 +139,12 @@ impl Shared {
         }
     }
 
-    /// Takes a retired callable off the device and frees its id. Called once, by whoever the gate
+    /// Takes a retired callable off the device, closes what is open on the host, and frees its id. Called once, by whoever the gate
     /// tells to, who then tells those who wait for it, if there are any.
     fn give_back(&self, callable: &Registration) -> Option<GivenBack> {
         let on = callable.placement().as_ref().map(|placement| Arc::clone(placement.on()));
         let removed = callable.remove();
+        callable.close_on_host();
         if let (Err(_), Some(on)) = (&removed, &on) {
             self.devices.forget(on);
         }
@@ -160,10 +165,11 @@ impl Shared {
         callable: &Arc<Registration>,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
         let lease = self.lease(callable)?;
         let turn = self.queue.turn()?;
-        let end = self.carry_out(&turn, &lease, arguments, config);
+        let end = self.carry_out(&turn, &lease, arguments, config, source);
         // Before the lease, whose end may mean work that others need not wait for.
         drop(turn);
         end
@@ -176,8 +182,9 @@ impl Shared {
         lease: &Lease,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        let end = self.run_on_device(&lease.callable, arguments, config);
+        let end = self.run_on_device(&lease.callable, arguments, config, source);
         let counter = match &end {
             Ok(_) => &self.counting.runs,
             Err(_) => &self.counting.failed_runs,
@@ -191,8 +198,9 @@ impl Shared {
         callable: &Registration,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        again_where_gone(RunError::is_gone, || self.run_once(callable, arguments, config))
+        again_where_gone(RunError::is_gone, || self.run_once(callable, arguments, config, source))
     }
 
     fn run_once(
@@ -200,6 +208,7 @@ impl Shared {
         callable: &Registration,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
+        source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
         let on = self.devices.ensure().map_err(RunError::from)?;
         config.check(&on.device().facts())?;
@@ -213,11 +222,14 @@ impl Shared {
             self.counting.placed(traffic);
         }
         let Some(place) = placement.as_ref() else { return Err(callable.stale().into()) };
-        if callable.note_run() {
+        if !callable.is_on_host() && callable.note_run() {
             Counting::count(&self.counting.first_runs);
         }
         let call = Call { callable, placement: place, config, rings: self.config.rings };
-        let mut end = call.carry_out(arguments);
+        let mut end = call.carry_out(arguments, source);
+        if let Ok(RunReport { graph: Some(graph), .. }) = &end {
+            self.counting.graph(*graph);
+        }
         if let Err(error) = &mut end {
             throw_site::name(error, &on, &self.registry);
             match error {

@@ -13,7 +13,7 @@ use super::handle::CallableHandle;
 use super::shared::{GivenBack, Lease};
 use crate::arguments::OwnedArguments;
 use crate::completion::{Completion, Unfinished};
-use crate::run::{RunConfig, RunError, RunReport};
+use crate::run::{GraphSource, RunConfig, RunError, RunReport};
 use crate::run_queue::{Job, Refusal, Refused};
 
 /// A run that was submitted and has succeeded.
@@ -113,7 +113,13 @@ pub(super) fn submit(
         }
         let mut arguments = of_job();
         let lease: Lease = lease;
-        let end = lease.shared().carry_out(&turn, &lease, &mut arguments, &config);
+        let end = lease.shared().carry_out(
+            &turn,
+            &lease,
+            &mut arguments,
+            &config,
+            &mut GraphSource::Entry,
+        );
         // Both are over for whoever learns of the end.
         drop(turn);
         let given_back = lease.end();

@@ -3,7 +3,7 @@
 //! ```text
 //! 0      SharedMemoryHeader: where a host reads the codes of a run that failed
 //! 832    WorkspaceState
-//! 896    u32 × tasks: predecessors that are not complete
+//! 896    u32 × tasks: predecessors that are not complete, and a mark in the uppermost bit
 //! …      u64 × ready capacity × 2: the cells of the two ready queues, cube first
 //! ```
 
@@ -25,11 +25,17 @@ const LINE: u64 = 64;
 pub struct WorkspaceState {
     /// Number of the image whose counts are in place, as a run that succeeded leaves them; 0 for none.
     pub ready_for: u64,
+    /// Runs of that image that have succeeded. Counts are marked in turns, by whether it is odd.
+    pub runs: u64,
+    /// Where the executor's ready queues were when it last left the cells, cube first.
+    pub queue_positions: [u64; GRAPH_SHAPES],
     /// Written as zero.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 4],
 }
 
-check_layout!(WorkspaceState, size 64, align 8 { ready_for @ 0, reserved @ 8 });
+check_layout!(WorkspaceState, size 64, align 8 {
+    ready_for @ 0, runs @ 8, queue_positions @ 16, reserved @ 32,
+});
 
 /// Where the parts of a workspace are, in bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-// Reads float32 .npy files, for the runner beside it.
+// Reads .npy files of float32 or int32, for this runner and for graph_runner.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,11 @@
 
 struct NpyArray {
     std::vector<uint32_t> shape;
-    std::vector<float> values;
+    bool is_int = false;
+    std::vector<float> values;  // the bits of whole numbers, if they are int32
 };
 
-// Throws std::runtime_error for anything but little-endian float32 in C order, format 1.0.
+// Throws std::runtime_error for anything but little-endian float32 or int32 in C order, format 1.0.
 inline NpyArray read_npy(const std::string &path) {
     std::ifstream file(path, std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -26,11 +27,16 @@ inline NpyArray read_npy(const std::string &path) {
     const size_t header_bytes = byte(8) + 256u * byte(9);
     const std::string header = bytes.substr(10, header_bytes);
     const size_t open = header.find("'shape': (");
-    if (header.find("'<f4'") == std::string::npos || open == std::string::npos ||
+    const bool is_int = header.find("'<i4'") != std::string::npos;
+    if (header.find("'<f4'") == std::string::npos && !is_int) {
+        throw std::runtime_error(path + ": neither float32 nor int32");
+    }
+    if (open == std::string::npos ||
         header.find("'fortran_order': False") == std::string::npos) {
-        throw std::runtime_error(path + ": not float32 in C order");
+        throw std::runtime_error(path + ": not in C order");
     }
     NpyArray array;
+    array.is_int = is_int;
     size_t count = 1;
     const char *at = header.c_str() + open + std::strlen("'shape': (");
     while (*at != ')' && *at != '\0') {

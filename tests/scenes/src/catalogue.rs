@@ -8,6 +8,7 @@ mod cells;
 mod deferred;
 mod failures;
 mod fans;
+mod host_graph;
 mod matmul_add;
 mod mixed;
 mod numbers;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Scene> {
         failures::scenes(),
         workers::scenes(),
         deferred::scenes(),
+        host_graph::scenes(),
     ];
     families.into_iter().flatten().collect()
 }

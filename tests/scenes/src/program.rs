@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use host_runner::callable::{Callable, KernelImage};
 use host_runner::compile::{CodeKind, CompileJob, Compiler, Reuse, Toolchain, ToolchainConfig};
+use host_runner::runtime_name::RuntimeName;
 use protocol::{ChipName, CoreType, FuncId};
 
 /// An orchestration with its kernels. Paths are relative to `programs/`.
@@ -12,6 +13,8 @@ use protocol::{ChipName, CoreType, FuncId};
 pub struct Program {
     /// How cases name it.
     pub name: &'static str,
+    /// Where the orchestration runs.
+    pub runtime: RuntimeName,
     /// The source of the orchestration.
     pub orchestration: &'static str,
     /// Its entry function.
@@ -44,10 +47,27 @@ pub const fn aiv(func_id: i64, source: &'static str) -> KernelSource {
 }
 
 impl Program {
-    /// A program with the entry `aicpu_orchestration_entry`.
+    /// A program whose orchestration runs on the device, with the entry `aicpu_orchestration_entry`.
     #[must_use]
     pub fn new(name: &'static str, orchestration: &'static str, kernels: &[KernelSource]) -> Self {
-        Self { name, orchestration, entry: "aicpu_orchestration_entry", kernels: kernels.to_vec() }
+        Self {
+            name,
+            runtime: RuntimeName::Trb,
+            orchestration,
+            entry: "aicpu_orchestration_entry",
+            kernels: kernels.to_vec(),
+        }
+    }
+
+    /// A program whose orchestration builds its graph on the host; the entry names it.
+    #[must_use]
+    pub fn host_built(
+        entry: &'static str,
+        orchestration: &'static str,
+        kernels: &[KernelSource],
+    ) -> Self {
+        let runtime = RuntimeName::Hbg;
+        Self { runtime, ..Self::new(entry, orchestration, kernels).entry(entry) }
     }
 
     /// With another entry.
@@ -108,14 +128,18 @@ impl Builder {
             .kernels
             .iter()
             .map(|kernel| job(kernel.source, CodeKind::Kernel(kernel.core_type)));
-        let jobs: Vec<_> = [job(program.orchestration, CodeKind::Orchestration)]
-            .into_iter()
-            .chain(kernels)
-            .collect();
+        let orchestration = match program.runtime {
+            RuntimeName::Trb => CodeKind::Orchestration,
+            RuntimeName::Hbg => CodeKind::HostOrchestration,
+        };
+        let jobs: Vec<_> =
+            [job(program.orchestration, orchestration)].into_iter().chain(kernels).collect();
         let mut images = self.toolchain.build(&jobs, &|_, _| {})?.into_iter();
         let orchestration = images.next().context("no image of the orchestration")?;
-        let mut builder =
-            Callable::builder(orchestration.bytes).name(program.name).entry(program.entry);
+        let mut builder = Callable::builder(orchestration.bytes)
+            .name(program.name)
+            .entry(program.entry)
+            .runtime(program.runtime);
         for (kernel, image) in program.kernels.iter().zip(images) {
             let stem = Path::new(kernel.source).file_stem().unwrap_or_default();
             builder = builder.kernel(KernelImage {

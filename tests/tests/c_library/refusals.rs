@@ -278,28 +278,3 @@ fn device_memory_is_copied_within_bounds_only_and_freed_once() {
         assert!(!client.allocate(0).is_null());
     });
 }
-
-#[test]
-fn hbg_says_that_it_is_not_supported_yet_and_the_rest_of_it_works() {
-    for variant in ["a2a3_hbg", "a5_hbg"] {
-        let library = HostLibrary::open(variant);
-        let client = library.attach();
-        let blob = vector_add(CHIPS[0].1);
-        let mut floats = Floats::new();
-        assert_eq!(client.prepare(0, &blob), -1000);
-        assert!(client.last_error().contains("not supported"), "{}", client.last_error());
-        assert_eq!(client.run(0, &floats.record()), -1000);
-        assert_eq!((client.prepare_at(0, ptr::null()), client.unregister(0)), (-1, 0));
-        assert_eq!(client.loads(), (0, 0));
-        let memory = client.allocate(8);
-        let mut number = 5u64;
-        let here = ptr::from_mut(&mut number).cast();
-        assert_eq!(client.copy("copy_to_device_ctx", memory, here, 8), 0);
-        number = 0;
-        assert_eq!(
-            client.copy("copy_from_device_ctx", ptr::from_mut(&mut number).cast(), memory, 8),
-            0
-        );
-        assert_eq!((number, client.finalize()), (5, 0));
-    }
-}

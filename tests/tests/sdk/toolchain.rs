@@ -64,12 +64,18 @@ impl Build {
         build.flags(flags).flags(STRICT).include("sdk/include")
     }
 
-    /// A program of the test's own.
+    /// A program of the test's own that plays the runtime of trb.
     pub(crate) fn program(standard: &str) -> Self {
-        Self::new(standard, &["-O1", "-g"]).include("sdk/stub").source(&support())
+        Self::program_of_hbg(standard).include("sdk/stub").source(&support())
     }
 
-    /// An orchestration without the support unit; nothing is missing at link time in a `.so`.
+    /// A program of the test's own that plays the runtime of hbg: there is nothing to link.
+    pub(crate) fn program_of_hbg(standard: &str) -> Self {
+        Self::new(standard, &["-O1", "-g"])
+    }
+
+    /// An orchestration of hbg, or one of trb without the support unit; nothing is missing at link
+    /// time in a `.so`.
     pub(crate) fn orchestration(standard: &str) -> Self {
         Self::new(standard, ORCHESTRATION)
     }
@@ -136,7 +142,7 @@ impl Finished {
     }
 }
 
-/// The support unit that is linked into every orchestration.
+/// The support unit that is linked into every orchestration of trb.
 pub(crate) fn support() -> PathBuf {
     root().join("sdk/src/orchestration_support.cpp")
 }

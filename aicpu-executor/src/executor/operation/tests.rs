@@ -321,7 +321,7 @@ fn a_constructor_that_hangs_in_a_load_is_named_and_given_up_on_and_no_run_hears_
 fn an_operation_that_is_not_known_is_a_fault_and_one_for_several_threads_too() {
     let device = Device::new();
     let mut record = device.record(id(), 1, RecordOperation::Load);
-    record.extension.operation = 3;
+    record.extension.operation = 4;
     record.extension = record.extension.sealed();
     assert_eq!(device.execute(&record), -StatusCode::OperationUnknown.code());
     for count in [-1, 0, 2, 4] {

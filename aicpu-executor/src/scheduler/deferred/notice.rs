@@ -150,11 +150,6 @@ impl Notices {
         self.by_thread.iter().enumerate().filter_map(now).fold(0, u64::wrapping_add)
     }
 
-    /// All notices together, as the end of a message.
-    pub(crate) fn clause(&self) -> Clause {
-        self.sum().clause()
-    }
-
     /// Takes all notices down; between runs.
     pub(crate) fn clear(&self) {
         for notice in &self.by_thread {
@@ -167,12 +162,13 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr};
+    use protocol::{A2a3, DeferredCompletionEntry, DeviceAddr, TaskId};
 
     use super::super::waiting_list::Subtask;
     use super::*;
     use crate::region::SlotHandle;
     use crate::scheduler::Scheduler;
+    use crate::scheduler::task_store::TaskName;
     use crate::testing::TestPlatform;
 
     fn notice(counter: &AtomicU32) -> Notice {
@@ -182,7 +178,7 @@ mod tests {
             ..DeferredCompletionEntry::default()
         };
         let subtask = Subtask::new(SlotHandle::new(0, 3), 7, 2, 25);
-        let named = NamedSubtask { task: protocol::TaskId::new(0, 3), subtask };
+        let named = NamedSubtask { task: TaskName::OfRing(TaskId::new(0, 3)), subtask };
         let condition = Condition::check::<A2a3>(&entry).expect("a good condition");
         let example = Some(Example { named, count: 2, index: 1, condition, value: 4 });
         Notice { subtasks: 1, conditions: 2, held_back: 0, example }
@@ -209,7 +205,7 @@ mod tests {
     #[test]
     fn notices_of_all_threads_add_up_and_one_condition_is_named() {
         let notices = Notices::default();
-        assert_eq!(std::format!("{}", notices.clause()), "");
+        assert_eq!(std::format!("{}", notices.sum().clause()), "");
         let counter = AtomicU32::new(0);
         notices.publish(3, notice(&counter));
         let only = Notice { subtasks: 2, conditions: 3, held_back: 1, example: None };
@@ -221,6 +217,6 @@ mod tests {
              func_id 7 (task 3 of ring 0, block 2, core 25): the counter at {address:#x} is 4 and \
              must reach 5"
         );
-        assert_eq!(std::format!("{}", notices.clause()), expected);
+        assert_eq!(std::format!("{}", notices.sum().clause()), expected);
     }
 }

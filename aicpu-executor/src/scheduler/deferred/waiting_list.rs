@@ -14,7 +14,7 @@ use protocol::{Chip, MAX_DEFERRED_CONDITIONS};
 use super::condition::{Condition, Flaw};
 use super::{Registered, SCHEDULER_LIMIT};
 use crate::platform::Platform;
-use crate::region::SlotHandle;
+use crate::scheduler::task_store::TaskHandle;
 
 /// Conditions that a thread can wait for: as many as the reference's whole device (64 tasks of 64
 /// conditions, spec trb §2.1).
@@ -28,7 +28,7 @@ const POLLS_PER_STEP: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subtask {
     /// Its task.
-    pub(crate) task: SlotHandle,
+    pub(crate) task: TaskHandle,
     /// func_id of its kernel, -1 if unknown.
     pub(crate) kernel_id: i32,
     /// Its block.
@@ -45,7 +45,7 @@ pub(crate) struct Subtask {
 
 impl Subtask {
     /// Block `block` of `task`, whose kernel has ended on core `worker`.
-    pub(crate) fn new(task: SlotHandle, kernel_id: i32, block: u32, worker: u16) -> Self {
+    pub(crate) fn new(task: TaskHandle, kernel_id: i32, block: u32, worker: u16) -> Self {
         Self { task, kernel_id, block, worker, conditions: 0, left: 0, next_free: 0 }
     }
 }
@@ -162,7 +162,7 @@ impl WaitingList {
     pub(crate) fn poll<C: Chip, P: Platform>(
         &mut self,
         platform: &P,
-        mut finished: impl FnMut(SlotHandle),
+        mut finished: impl FnMut(TaskHandle),
     ) -> Result<bool, Flawed> {
         let mut moved = false;
         for _ in 0..POLLS_PER_STEP.min(self.condition_count as usize) {
@@ -204,7 +204,7 @@ impl WaitingList {
     }
 
     /// Counts a condition of a sub-task that holds; its task if that was the last.
-    fn count_down(&mut self, entry: u16) -> Option<SlotHandle> {
+    fn count_down(&mut self, entry: u16) -> Option<TaskHandle> {
         let subtask = self.subtasks.get_mut(usize::from(entry))?;
         subtask.left -= 1;
         if subtask.left > 0 {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn subtask(index: u32) -> Subtask {
-        Subtask::new(SlotHandle::new(0, index), 0, 0, 0)
+        Subtask::new(TaskHandle::new(0, index), 0, 0, 0)
     }
 
     fn poll(list: &mut WaitingList, platform: &TestPlatform) -> (bool, Vec<u32>) {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::guard::{call, last_of_thread, with_context};
 use crate::handles::CONTEXTS;
 use crate::tensors::CopyRule;
-use crate::variant::{RuntimeName, Variant};
+use crate::variant::Variant;
 
 /// The version in the prefix of these functions.
 pub const ABI_VERSION: u32 = 1;
@@ -28,12 +28,8 @@ pub const CAPABILITY_REPORTS: u64 = 1 << 2;
 pub const CAPABILITY_SUBMIT: u64 = 1 << 3;
 
 /// `simpler_rs_v1_capabilities`.
-pub fn capabilities(variant: Variant) -> u64 {
-    let run = match variant.runtime {
-        RuntimeName::Trb => CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_SUBMIT,
-        RuntimeName::Hbg => 0,
-    };
-    run | CAPABILITY_REPORTS
+pub fn capabilities() -> u64 {
+    CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_REPORTS | CAPABILITY_SUBMIT
 }
 
 /// `simpler_rs_v1_variant`.
@@ -144,7 +140,8 @@ pub fn aicpu_loads(context: *mut c_void) -> usize {
     with_context(context, |context| Ok(context.aicpu_loads() as usize))
 }
 
-/// `get_host_dlopen_count`: counts preparations of hbg, of which there is none yet.
+/// `get_host_dlopen_count`.
 pub fn host_loads(context: *mut c_void) -> usize {
-    with_context(context, |_| Ok(0))
+    // CAST: the supported targets have 64 bits.
+    with_context(context, |context| Ok(context.host_loads() as usize))
 }

@@ -28,6 +28,14 @@ pub struct Counters {
     pub hits: u64,
     /// Runs that were accepted and did not succeed.
     pub failed_runs: u64,
+    /// Graphs of the host that were uploaded whole.
+    pub graph_uploads: u64,
+    /// Runs of graphs that the device had, but for changed argument words.
+    pub graph_replays: u64,
+    /// Bytes of graphs and changed argument words that were copied to the device.
+    pub graph_bytes_uploaded: u64,
+    /// Orchestrations that were opened on the host.
+    pub host_loads: u64,
 }
 
 impl Context {
@@ -45,6 +53,10 @@ impl Context {
             bytes_uploaded: counters.bytes_uploaded,
             hits: counters.hits,
             failed_runs: counters.failed_runs,
+            graph_uploads: counters.graph_uploads,
+            graph_replays: counters.graph_replays,
+            graph_bytes_uploaded: counters.graph_bytes_uploaded,
+            host_loads: counters.host_dlopen_count,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The life of a context without a device, and of its ids.
 
 use super::*;
+use crate::variant::RuntimeName;
 use host_runner::worker::PlatformName;
 
 fn context(runtime: RuntimeName) -> Context {
@@ -55,18 +56,4 @@ fn an_id_is_free_again_when_preparing_it_fails_or_panics() {
         assert!(std::panic::catch_unwind(panics).is_err());
         assert_eq!(context.prepare(cid, no_blob).unwrap_err().text, "no blob");
     }
-}
-
-#[test]
-fn what_hbg_does_not_do_yet_has_a_number_of_its_own() {
-    let context = context(RuntimeName::Hbg);
-    context.init(0).unwrap();
-    let refused = context.prepare(0, no_blob).unwrap_err();
-    assert_eq!(refused.code, crate::failure::NOT_SUPPORTED);
-    assert!(refused.text.contains("hbg"), "{}", refused.text);
-    let launch = LaunchSize { block_dim: 1, aicpu_threads: 1, device_id: 0 };
-    // SAFETY: the record names no tensor.
-    let run = unsafe { context.run(0, &ChipStorageTaskArgs::new(), launch) };
-    assert_eq!(run.unwrap_err().code, crate::failure::NOT_SUPPORTED);
-    assert!(context.allocate(64).is_ok());
 }

@@ -62,7 +62,7 @@ fn check_image(graph: &KnownGraph, plan: &Plan) {
 
 #[test]
 fn an_image_by_hand() {
-    let graph = KnownGraph::of(&diamond().build()).unwrap();
+    let mut graph = KnownGraph::of(&diamond().build()).unwrap();
     let mut bytes = Vec::new();
     graph.write_image(0x0102, &mut bytes);
     assert_eq!(bytes.len(), 64 + 5 * 16 + 7 * 8 + 4 * 4 + 2 * 4);
@@ -73,6 +73,8 @@ fn an_image_by_hand() {
     assert_eq!(bytes[144 + 3 * 8..][..8], [13, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(bytes[200..], [2_u32, 1, 3, 3, 0, 4].map(u32::to_le_bytes).concat());
     check_image(&graph, &diamond());
+    assert_eq!(graph.image(0x0102), bytes);
+    assert_eq!(GraphView::parse(graph.image(7)).unwrap().header.number, 7);
 }
 
 #[test]
@@ -133,7 +135,7 @@ fn a_graph_of_another_structure_gives_no_patches_and_changes_nothing() {
 #[test]
 fn it_takes_the_host_memory_that_it_says() {
     let graph = KnownGraph::of(&diamond().build()).unwrap();
-    let parts = 5 * 20 + 7 * 8 + 4 * 12 + 2 * 4;
+    let parts = 64 + 5 * 20 + 7 * 8 + 4 * 12 + 2 * 4;
     assert_eq!(graph.host_bytes(), size_of::<KnownGraph>() + parts);
 }
 

@@ -23,7 +23,7 @@ use super::error::EntryError;
 /// How an entry begins.
 const MAGIC: [u8; 8] = *b"\x89SRSIMG\n";
 /// Raised when the meaning of an entry changes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = size_of::<Header>();
 

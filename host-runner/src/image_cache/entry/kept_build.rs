@@ -13,8 +13,8 @@ use crate::source_file::{FileStamp, SourceFile};
 pub struct KeptBuild {
     /// Sources, headers and shared objects.
     pub files: Vec<SourceFile>,
-    /// What planning found of the orchestration.
-    pub planned: PlannedImage,
+    /// What planning found of the orchestration; none for one of hbg, which the system's loader opens.
+    pub planned: Option<PlannedImage>,
     /// The packed callable (spec callable §1.8).
     pub blob: Vec<u8>,
 }
@@ -37,7 +37,10 @@ impl KeptBuild {
             }
             fields.byte(file.is_settled.into());
         }
-        self.planned.write(&mut fields);
+        fields.byte(self.planned.is_some().into());
+        if let Some(planned) = &self.planned {
+            planned.write(&mut fields);
+        }
         fields.bytes(&self.blob);
         fields.finish()
     }
@@ -54,7 +57,8 @@ impl KeptBuild {
         for _ in 0..fields.number("number of files")? {
             files.push(read_file(&mut fields)?);
         }
-        let planned = PlannedImage::read(&mut fields)?;
+        let is_planned = fields.flag("verdict")?;
+        let planned = is_planned.then(|| PlannedImage::read(&mut fields)).transpose()?;
         let blob = fields.bytes("callable")?.to_vec();
         fields.finish()?;
         Ok(Self { files, planned, blob })

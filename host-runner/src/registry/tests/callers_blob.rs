@@ -9,6 +9,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::*;
 use crate::registry::{Identity, Placement};
+use crate::runtime_name::RuntimeName;
 
 /// Bytes in memory that nobody can write to, from an offset on.
 struct ReadOnly {
@@ -52,7 +53,7 @@ impl Drop for ReadOnly {
 fn place(bench: &Bench, blob: &[u8]) -> (Placement, protocol::RuntimeBody) {
     let identity = Identity { id: CallableId::new(3).unwrap(), generation: 1, digest_prefix: 0 };
     let view = ChipCallableView::parse(blob).unwrap();
-    let placement = Placement::place(&bench.on, identity, "test", &view).unwrap();
+    let placement = Placement::place(&bench.on, identity, "test", &view, RuntimeName::Trb).unwrap();
     let mut body = protocol::RuntimeBody::default();
     placement.bind(&mut body);
     (placement, body)
@@ -81,7 +82,7 @@ fn h9_the_same_object_registered_again_is_found_on_the_device() {
     for _ in 0..3 {
         let again = bench.register(&callable).unwrap();
         let traffic = again.placement().as_ref().unwrap().traffic();
-        assert_eq!(traffic, Traffic { bytes_uploaded: 0, hits: 2 });
+        assert_eq!(traffic, Traffic { bytes_uploaded: 0, hits: 2, loads: 1 });
         bench.unregister(&again);
     }
     assert_eq!(callable.blob(), before, "byte for byte");

@@ -7,6 +7,7 @@ use protocol::{A2a3, ChipStorageTaskArgs, HostApi, TensorPair};
 use super::*;
 use crate::device::failing::{FailingDevice, Failures};
 use crate::device::sim::SimDevice;
+use crate::registry::PlacedWork;
 
 /// Spec callable §7.2, S9: the record has addresses of the device and nothing else of the host: no
 /// pointers of the caller, no functions, and nothing of an earlier run behind what this one passes.
@@ -40,7 +41,10 @@ fn s9_the_record_of_a_run_holds_nothing_of_the_host() {
 
     let args = &record.orch_args;
     assert_eq!((args.tensor_count, args.scalar_count, args.scalars[0]), (1, 1, 41));
-    let buffer = handle.callable().placement().as_ref().unwrap().buffers.lock().unwrap()[0];
+    let placement = handle.callable().placement();
+    let PlacedWork::Orchestration(placed) = placement.as_ref().unwrap().work() else { panic!() };
+    let buffer = placed.buffers.lock().unwrap()[0];
+    drop(placement);
     assert_eq!(args.tensors[0].data, buffer.address.raw());
     assert_ne!(args.tensors[0].data, of_caller);
     let nothing = ChipStorageTaskArgs::default();

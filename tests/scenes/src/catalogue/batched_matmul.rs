@@ -8,17 +8,17 @@ use crate::scene::{Case, Expect, Scene};
 
 /// Sizes of a batch of products C += A x B, in tiles.
 #[derive(Debug, Clone, Copy)]
-struct Grid {
-    batch: u32,
-    rows: u32,
-    columns: u32,
-    depth: u32,
+pub(super) struct Grid {
+    pub(super) batch: u32,
+    pub(super) rows: u32,
+    pub(super) columns: u32,
+    pub(super) depth: u32,
     /// Elements along each side of a tile.
-    tile: u32,
+    pub(super) tile: u32,
 }
 
 /// Two tasks for each product of two tiles.
-const TWO_TASKS: u64 = 2;
+pub(super) const TWO_TASKS: u64 = 2;
 /// One task for each product of two tiles.
 const ONE_TASK: u64 = 1;
 
@@ -113,7 +113,7 @@ fn cluster_matmul() -> Scene {
 
 impl Grid {
     /// Products of two tiles.
-    fn products(self) -> u64 {
+    pub(super) fn products(self) -> u64 {
         [self.batch, self.rows, self.columns, self.depth].map(u64::from).into_iter().product()
     }
 
@@ -122,7 +122,7 @@ impl Grid {
     /// All numbers are multiples of 1/8 below 1 in magnitude, so products are multiples of 1/64 and
     /// sums of `depth * tile` of them, below 512, are exact in `f32` whatever their order is: the
     /// comparison is exact.
-    fn arguments(self) -> CaseArguments {
+    pub(super) fn arguments(self) -> CaseArguments {
         let (m, k, n) = (self.rows * self.tile, self.depth * self.tile, self.columns * self.tile);
         let mut numbers = Numbers::seeded(u64::from(m) << 32 | u64::from(k * self.batch));
         let mut eighths = |count: u32| -> Vec<f32> {

@@ -7,6 +7,7 @@ use self::problem::{CacheType, Problem, Rank};
 use crate::program::{KernelSource, Program, aic, aiv};
 use crate::scene::{Case, Expect, Scene};
 
+mod host_built;
 mod problem;
 mod rounds;
 mod spmd;
@@ -30,6 +31,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         ring_wrap(),
         production(),
         spmd::scene(),
+        host_built::scene(),
     ]
 }
 

@@ -57,7 +57,7 @@ pub(super) fn swapped_arguments(element: Elements) -> CaseArguments {
     of_closed_form(element, |a, b| a * b * (2.0 * a * b + 3.0))
 }
 
-fn of_closed_form(element: Elements, result: impl Fn(f64, f64) -> f64) -> CaseArguments {
+pub(super) fn of_closed_form(element: Elements, result: impl Fn(f64, f64) -> f64) -> CaseArguments {
     let count = (SHAPE[0] * SHAPE[1]) as usize;
     let (a, b): (Vec<f32>, Vec<f32>) = (0..count).map(element).unzip();
     let f = |(a, b): (&f32, &f32)| result(f64::from(*a), f64::from(*b)) as f32;

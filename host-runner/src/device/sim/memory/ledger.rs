@@ -71,7 +71,7 @@ impl Ledger {
         let arenas = accounts.holders.get(&Holder::RunArena);
         // Tensors come and go with callables; the ids of all that ever were help nobody.
         let is_shown = |usage: &HolderUsage| {
-            usage.allocations > 0 || !matches!(usage.holder, Holder::Tensors(_))
+            usage.allocations > 0 || !matches!(usage.holder, Holder::Tensors(_) | Holder::Graphs(_))
         };
         DeviceMemoryReport {
             bytes: accounts.total.bytes,

@@ -1,4 +1,5 @@
-// The two 16-bit floating-point formats in plain C++, for normal numbers that fit exactly.
+// The two 16-bit floating-point formats in plain C++, for normal numbers; those that become float16
+// or bfloat16 fit exactly, but where a function says that it rounds.
 #pragma once
 
 #include <cstdint>
@@ -37,4 +38,10 @@ static inline uint16_t float16_bits(float value) {
     const uint32_t rest = bits & 0x7FFFFFFFu;
     if (rest == 0) return 0;
     return static_cast<uint16_t>((bits >> 16 & 0x8000u) | (rest - ((127u - 15u) << 23)) >> 13);
+}
+
+// To the nearest, ties to even.
+static inline uint16_t float16_nearest(float value) {
+    const uint32_t bits = bits_of_float(value);
+    return float16_bits(float_of_bits((bits + 0xFFFu + (bits >> 13 & 1u)) & ~0x1FFFu));
 }

@@ -8,9 +8,8 @@ static __aicore__ bool push_scores(const Share &share, const Queries &queries, u
     ScorePipe *pipe = ScorePipe::of_cluster(SCORE_FLAG);
     Scores *slot = pipe->begin_push(0);
     if (slot == nullptr) return false;
-    Tensor view = *share.cache(1);
     const Rows keys =
-        cache_block(share.cache(1), share.table(), share.batch(), n, share.valid(n), view);
+        cache_block(share.cache(1), share.table(), share.batch(), n, share.valid(n));
     score_block(queries, keys, slot->rows[0], PIPE_POSITIONS);
     slot->step = share.step(n);
     pipe->end_push(0);
@@ -24,9 +23,8 @@ static __aicore__ bool pass_sums(const Share &share, uint32_t n) {
     const Weights *weights = weight_pipe->front(0);
     Sums *sums = sum_pipe->begin_push(0);
     if (weights == nullptr || sums == nullptr) return false;
-    Tensor view = *share.cache(2);
     const Rows values =
-        cache_block(share.cache(2), share.table(), share.batch(), n, share.valid(n), view);
+        cache_block(share.cache(2), share.table(), share.batch(), n, share.valid(n));
     std::memset(sums->rows, 0, sizeof(sums->rows));
     float value[MAX_HEAD_DIM];
     for (uint32_t j = 0; j < values.rows; ++j) {
@@ -44,10 +42,10 @@ static __aicore__ bool pass_sums(const Share &share, uint32_t n) {
 
 extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     for_each_share(args, [&](const Share &share) {
-        Tensor view = *tensor_argument(args, 0);
-        view.start_offset += share.first_element_in(&view);
-        const uint32_t columns = view.shapes[2];
-        const Queries queries(Rows{&view, columns, share.tile, columns});
+        const __gm__ Tensor *query = tensor_argument(args, 0);
+        const uint32_t columns = query->shapes[2];
+        const uint64_t before = share.first_element_in(query);
+        const Queries queries(rows_of(query, before, columns, share.tile, columns));
         if (share.blocks > 0 && !push_scores(share, queries, 0)) return false;
         for (uint32_t n = 0; n < share.blocks; ++n) {
             if (n + 1 < share.blocks && !push_scores(share, queries, n + 1)) return false;

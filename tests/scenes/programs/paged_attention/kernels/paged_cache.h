@@ -15,23 +15,20 @@ static inline __aicore__ uint32_t valid_positions(const __gm__ Tensor *context_l
     return length > before ? std::min(length - before, block_size) : 0;
 }
 
-// That block as rows; a copy of the cache's tensor in `view` carries it.
+// That block as rows.
 static inline __aicore__ Rows cache_block(const __gm__ Tensor *cache, const __gm__ Tensor *table,
-                                          uint32_t batch, uint32_t n, uint32_t valid,
-                                          Tensor &view) {
+                                          uint32_t batch, uint32_t n, uint32_t valid) {
     const uint32_t block_size = cache->shapes[1];
     const uint32_t columns = cache->shapes[2];
     const uint32_t entry = batch * table->shapes[1] + n;
     const int32_t block = valid > 0 ? first_element<int32_t>(table)[entry] : 0;
-    view.start_offset = cache->start_offset + static_cast<uint64_t>(block) * block_size * columns;
-    return Rows{&view, columns, valid, columns};
+    const uint64_t before = static_cast<uint64_t>(block) * block_size * columns;
+    return rows_of(cache, before, columns, valid, columns);
 }
 
-// The rows of one entry of a tensor [entries, rows, columns]; a copy of it in `view` carries them.
-static inline __aicore__ Rows entry_rows(const __gm__ Tensor *tensor, uint32_t entry,
-                                         Tensor &view) {
+// The rows of one entry of a tensor [entries, rows, columns].
+static inline __aicore__ Rows entry_rows(const __gm__ Tensor *tensor, uint32_t entry) {
     const uint32_t rows = tensor->shapes[1];
     const uint32_t columns = tensor->shapes[2];
-    view.start_offset = tensor->start_offset + uint64_t{entry} * rows * columns;
-    return Rows{&view, columns, rows, columns};
+    return rows_of(tensor, uint64_t{entry} * rows * columns, columns, rows, columns);
 }

@@ -15,11 +15,8 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     for (uint32_t i = 0; i < weights->shapes[0]; ++i) {
         const uint32_t valid =
             valid_positions(tensor_argument(args, 3), first + i, n, cache->shapes[1]);
-        Tensor value_view = *cache;
-        Tensor weight_view = *weights;
-        const Rows values =
-            cache_block(cache, tensor_argument(args, 2), first + i, n, valid, value_view);
+        const Rows values = cache_block(cache, tensor_argument(args, 2), first + i, n, valid);
         __gm__ float *rows = first_element<float>(sums) + i * sums_of_entry;
-        add_weighted_values(entry_rows(weights, i, weight_view), 0, values, rows);
+        add_weighted_values(entry_rows(weights, i), 0, values, rows);
     }
 }

@@ -6,5 +6,5 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     const Queries queries(rows_argument(args, 0));
     const Rows keys = rows_argument(args, 1);
     const Rows scores = rows_argument(args, 2);
-    score_block(queries, keys, first_element<float>(scores.tensor), scores.pitch);
+    score_block(queries, keys, scores.elements<float>(), scores.pitch);
 }

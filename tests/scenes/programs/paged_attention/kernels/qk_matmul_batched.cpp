@@ -12,12 +12,9 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
         const uint32_t batch = static_cast<uint32_t>(args[5]) + i;
         const uint32_t valid =
             valid_positions(tensor_argument(args, 3), batch, n, cache->shapes[1]);
-        Tensor key_view = *cache;
-        Tensor query_view = *query;
-        Tensor score_view = *tensor_argument(args, 4);
-        const Rows keys = cache_block(cache, tensor_argument(args, 2), batch, n, valid, key_view);
-        const Rows scores = entry_rows(tensor_argument(args, 4), i, score_view);
-        const Queries queries(entry_rows(query, i, query_view));
-        score_block(queries, keys, first_element<float>(scores.tensor), scores.pitch);
+        const Rows keys = cache_block(cache, tensor_argument(args, 2), batch, n, valid);
+        const Rows scores = entry_rows(tensor_argument(args, 4), i);
+        const Queries queries(entry_rows(query, i));
+        score_block(queries, keys, scores.elements<float>(), scores.pitch);
     }
 }

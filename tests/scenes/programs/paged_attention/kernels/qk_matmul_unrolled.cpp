@@ -9,7 +9,7 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     const uint32_t blocks = static_cast<uint32_t>(args[6]);
     for (uint32_t n = 0; n < blocks; ++n) {
         const Rows keys = rows_argument(args, 1 + static_cast<int>(n));
-        __gm__ float *first = first_element<float>(scores.tensor) + n * keys.rows;
+        __gm__ float *first = scores.elements<float>() + n * keys.rows;
         score_block(queries, keys, first, scores.pitch);
     }
 }

@@ -17,8 +17,8 @@ extern "C" __aicore__ void kernel_entry(__gm__ int64_t *args) {
     const uint32_t heads = scores->shapes[1];
     const uint32_t block_size = scores->shapes[2];
     const uint32_t rows = scores->shapes[0] * heads;
-    const Rows score_rows{scores, block_size, rows, block_size};
-    const Rows weight_rows{weights, block_size, rows, block_size};
+    const Rows score_rows = rows_of(scores, 0, block_size, rows, block_size);
+    const Rows weight_rows = rows_of(weights, 0, block_size, rows, block_size);
     float row[MAX_POSITIONS];
     for (uint32_t i = 0; i < rows; ++i) {
         const uint32_t entry = first + i / heads;

@@ -1,0 +1,145 @@
+//! The rings as a place for tasks: what the scheduler asks of a slot (see `scheduler::task_store`).
+//!
+//! To complete a task is to notify the consumers, to let go of the producers and to mark the slot, in
+//! this order (see `slot`): with the last access its memory may be another task's.
+
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+
+use protocol::{DispatchPayload, LOCAL_CONTEXT_ARG};
+
+use super::consumer_list::EMPTY;
+use super::{EdgeHandle, Region, SlotHandle, TaskRecord, TaskSlot};
+use crate::fault::FaultLatch;
+use crate::platform::Platform;
+use crate::scheduler::task_store::{TaskLaunch, TaskName, TaskStore};
+use crate::sync::AtomicU64;
+
+impl<'r> TaskStore for Region<'r> {
+    type Task = &'r TaskSlot;
+
+    fn ready_cells(&self, shape: usize) -> Option<&[AtomicU64]> {
+        self.ready_cells.get(shape).copied()
+    }
+
+    fn find(&self, handle: SlotHandle) -> Option<&'r TaskSlot> {
+        self.slot(handle)
+    }
+
+    unsafe fn launch(
+        &self,
+        _: SlotHandle,
+        slot: &'r TaskSlot,
+        _: &FaultLatch,
+    ) -> Option<TaskLaunch> {
+        // SAFETY: the task is published and not complete.
+        let record = unsafe { slot.record() };
+        Some(TaskLaunch {
+            block_count: record.block_count,
+            lanes: record.lanes,
+            shape: record.shape,
+            sync_start: record.sync_start != 0,
+        })
+    }
+
+    fn claim_blocks(&self, slot: &'r TaskSlot, places: u32, block_count: u32) -> Range<u32> {
+        slot.blocks.claim(places, block_count)
+    }
+
+    unsafe fn fill(
+        &self,
+        handle: SlotHandle,
+        slot: &'r TaskSlot,
+        lane: usize,
+        payload: &mut DispatchPayload,
+    ) -> i32 {
+        // SAFETY: the task is published and not complete.
+        let record = unsafe { slot.record() };
+        payload.function_bin_addr = record.kernel_addresses.get(lane).copied().unwrap_or_default();
+        let (tensors, scalars) =
+            (usize::from(record.tensor_count), usize::from(record.scalar_count));
+        let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
+        for (index, arg) in tensor_args.iter_mut().enumerate() {
+            *arg = slot.tensor_pointer(index).expose_provenance() as u64;
+        }
+        for (index, arg) in rest.iter_mut().take(scalars).enumerate() {
+            // SAFETY: the index is below the task's scalar count, and the task is published.
+            *arg = unsafe { slot.scalar_pointer(index).read() };
+        }
+        // CAST: block counts come from a 16-bit field of the launch specification.
+        payload.local_context.block_num = record.block_count as i32;
+        payload.local_context.async_ctx.task_token = record.id(handle);
+        record.kernel_ids.get(lane).copied().unwrap_or(-1)
+    }
+
+    fn count_subtask(&self, slot: &'r TaskSlot) -> bool {
+        // ORDERING: AcqRel: the thread that counts the last sub-task sees what the cores of all
+        // the others wrote.
+        slot.subtasks_left.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    unsafe fn complete<P: Platform>(
+        &self,
+        platform: &P,
+        handle: SlotHandle,
+        slot: &'r TaskSlot,
+        mut ready: impl FnMut(SlotHandle, u8),
+    ) {
+        let mut raw = slot.consumers.close();
+        while raw != EMPTY {
+            let Some(edge) = self.edge(EdgeHandle::from_raw(raw)) else { break };
+            // Both are read before the consumer is notified: it may run, retire and give the edge
+            // back at once (spec trb §14.1 item 4).
+            // ORDERING: Relaxed: `close` acquired the edges.
+            raw = edge.next.load(crate::sync::Ordering::Relaxed);
+            let consumer = edge.consumer();
+            platform.interleave();
+            let Some(consumer_slot) = self.slot(consumer) else { continue };
+            // ORDERING: AcqRel: the thread that takes the last one sees what all producers wrote,
+            // and passes it on through the ready queue.
+            if consumer_slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+                // SAFETY: the task is published: its orchestrator's own count in `pending` is gone.
+                ready(consumer, unsafe { consumer_slot.record() }.shape);
+            }
+        }
+        platform.interleave();
+        // SAFETY: the task is published, and cannot be retired before `mark_completed` below.
+        let record = unsafe { slot.record() };
+        release_producers(platform, self, handle, record);
+        platform.interleave();
+        slot.mark_completed();
+    }
+
+    unsafe fn name(&self, handle: SlotHandle, slot: &'r TaskSlot) -> TaskName {
+        // SAFETY: the task is published and not complete.
+        TaskName::OfRing(unsafe { slot.record() }.id(handle))
+    }
+
+    fn number(_: SlotHandle) -> Option<u32> {
+        None
+    }
+}
+
+/// Lets go of the producers that a task has kept alive.
+fn release_producers<P: Platform>(
+    platform: &P,
+    region: &Region<'_>,
+    handle: SlotHandle,
+    record: &TaskRecord,
+) {
+    let ring = handle.ring();
+    // The ring's edges are `edge_ring` long; a task's run of them wraps around at its end.
+    let mut index = record.edge_first;
+    for _ in 0..record.edge_count {
+        // CAST: ring is below 4.
+        let Some(edge) = region.edge(EdgeHandle::new(ring as u8, index)) else { break };
+        if let Some(producer) = region.slot(edge.producer()) {
+            platform.interleave();
+            producer.release();
+        }
+        index += 1;
+        if index == record.edge_ring {
+            index = 0;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! An orchestration that the device runs (trb): its image, its place in the executor, and the buffers of
+//! its runs.
+
+use std::sync::{Mutex, PoisonError};
+
+use protocol::callable::parse::ChipCallableView;
+use protocol::{DeviceAddr, RuntimeBody, SYMBOL_NAME_BYTES};
+
+use super::open_device::OpenDevice;
+use super::placement::Identity;
+use crate::device::{DeviceError, DeviceLost, MemoryError, OrchestrationLoad};
+
+/// A buffer on the device for one tensor of a callable's runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buffer {
+    /// Where it is; null before the first use.
+    pub address: DeviceAddr,
+    /// How many bytes fit.
+    pub capacity: usize,
+}
+
+/// An orchestration on a device. What it has there is given back by [`give_back`](Self::give_back).
+#[derive(Debug)]
+pub(crate) struct DeviceOrchestration {
+    image: DeviceAddr,
+    image_bytes: u64,
+    entry_symbol: [u8; SYMBOL_NAME_BYTES],
+    config_symbol: [u8; SYMBOL_NAME_BYTES],
+    /// Whether the executor has it.
+    is_loaded: bool,
+    /// One for each tensor that a run has staged; kept from run to run.
+    pub(crate) buffers: Mutex<Vec<Buffer>>,
+}
+
+impl DeviceOrchestration {
+    /// The orchestration of a callable, on no device yet.
+    pub(super) fn of(callable: &ChipCallableView<'_>) -> Self {
+        Self {
+            image: DeviceAddr::NULL,
+            // CAST: usize is at most 64 bits.
+            image_bytes: callable.orchestration().len() as u64,
+            entry_symbol: padded(callable.entry_symbol()),
+            config_symbol: padded(callable.config_symbol()),
+            is_loaded: false,
+            buffers: Mutex::default(),
+        }
+    }
+
+    /// Puts the image on the device; whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`].
+    pub(super) fn upload(&mut self, on: &OpenDevice, image: &[u8]) -> Result<bool, MemoryError> {
+        let uploaded = on.upload(image)?;
+        self.image = uploaded.address;
+        Ok(uploaded.was_there)
+    }
+
+    /// Has the device load it; it has run its constructors when this succeeds.
+    ///
+    /// # Errors
+    ///
+    /// As `Device::load_orchestration`.
+    pub(super) fn load(&mut self, on: &OpenDevice, identity: Identity) -> Result<(), DeviceError> {
+        let Identity { id, generation, digest_prefix } = identity;
+        on.device().load_orchestration(&OrchestrationLoad {
+            id,
+            generation,
+            digest_prefix,
+            address: self.image,
+            bytes: self.image_bytes,
+            entry_symbol: &self.entry_symbol,
+            config_symbol: &self.config_symbol,
+        })?;
+        self.is_loaded = true;
+        Ok(())
+    }
+
+    /// Has the device unload it, if it has loaded it.
+    ///
+    /// # Errors
+    ///
+    /// A destructor does not return; the device is lost.
+    pub(super) fn unload(&mut self, on: &OpenDevice, identity: Identity) -> Result<(), DeviceLost> {
+        if !std::mem::take(&mut self.is_loaded) {
+            return Ok(());
+        }
+        let unloaded = on.device().unload_orchestration(identity.id, identity.generation);
+        unloaded.inspect_err(|_lost| on.lose())
+    }
+
+    /// Writes into a run record what names it.
+    pub(super) fn bind(&self, body: &mut RuntimeBody) {
+        body.dev_orch_so_addr = self.image;
+        body.dev_orch_so_size = self.image_bytes;
+        body.device_orch_func_name = self.entry_symbol;
+        body.device_orch_config_name = self.config_symbol;
+    }
+
+    /// Frees buffers and image. It is unloaded.
+    pub(super) fn give_back(&mut self, on: &OpenDevice) {
+        for buffer in self.buffers.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            on.free(buffer.address);
+        }
+        if !self.image.is_null() {
+            on.give_back(self.image);
+        }
+    }
+}
+
+/// A name as the run record holds it; the parser has checked that it fits with its NUL.
+fn padded(name: &str) -> [u8; SYMBOL_NAME_BYTES] {
+    let mut field = [0; SYMBOL_NAME_BYTES];
+    for (to, from) in field.iter_mut().zip(name.as_bytes()) {
+        *to = *from;
+    }
+    field
+}

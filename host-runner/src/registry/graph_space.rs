@@ -1,0 +1,289 @@
+//! What the runs of a callable with its orchestration on the host work with: memory on the device, and
+//! the graphs that the device keeps.
+//!
+//! ```text
+//!  built graph ── structure known ──▶ changed words ──▶ patches, or the image anew ─────┐
+//!            └── new ──▶ checked ──▶ image, in place of the one used least recently ─────┴▶ GraphRun
+//! ```
+//!
+//! Each upload is one copy. The device keeps several graphs of a callable, as an orchestration that
+//! builds one for each of a few batch sizes would otherwise upload every time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protocol::graph::WorkspaceLayout;
+use protocol::{CallableId, GraphPatch, GraphRun};
+use zerocopy::IntoBytes as _;
+
+use super::open_device::OpenDevice;
+use crate::device::{Holder, MemoryError};
+use crate::graph::{GraphBuilder, GraphError, KernelSet, KnownGraph};
+use crate::host_orchestration::RunMemory;
+
+mod device_buffer;
+
+use device_buffer::DeviceBuffer;
+
+/// Bytes of the smallest piece of memory for patches: runs differ in how many words change.
+const PATCH_BYTES_MIN: usize = 1024;
+
+/// Graphs of a callable that the device keeps.
+const GRAPHS_KEPT: usize = 4;
+
+/// Bytes that the graphs which are kept may have, beside the one that runs.
+const BYTES_KEPT: usize = 256 << 20;
+
+/// What a run of a graph was, beside its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct GraphReport {
+    /// Tasks of the graph.
+    pub tasks: u64,
+    /// Its edges.
+    pub edges: u64,
+    /// Bytes that were copied to the device so that it knows the graph: an image, changed argument words,
+    /// or nothing. Not the data of tensors.
+    pub bytes_uploaded: u64,
+    /// Whether the device had a graph of this structure already.
+    pub is_replay: bool,
+}
+
+/// A graph that the device knows.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    /// How to run it.
+    pub(crate) run: GraphRun,
+    /// What it took.
+    pub(crate) report: GraphReport,
+    /// Which state of which graph it is; not 0.
+    pub(crate) version: u64,
+}
+
+/// Why a graph cannot be brought to the device.
+#[derive(Debug)]
+pub(crate) enum GraphRefusal {
+    /// The graph is wrong.
+    Graph(GraphError),
+    /// The device has no room, or is gone.
+    Memory(MemoryError),
+}
+
+/// What the runs of one callable work with.
+#[derive(Debug)]
+pub(crate) struct GraphSpace {
+    /// Which one; no other of this process has it.
+    pub(crate) number: u64,
+    /// The graph that is being built; its memory is kept.
+    pub(crate) builder: GraphBuilder,
+    /// Memory that the orchestration allocates.
+    pub(crate) memory: RunMemory,
+    /// What the device has.
+    pub(crate) graphs: KeptGraphs,
+}
+
+/// The graphs of one callable that the device has.
+#[derive(Debug)]
+pub(crate) struct KeptGraphs {
+    id: CallableId,
+    kept: Vec<KeptGraph>,
+    /// Counts the uses of graphs.
+    uses: u64,
+    patches: Vec<GraphPatch>,
+    patch_buffer: DeviceBuffer,
+}
+
+/// A graph that the device has.
+#[derive(Debug)]
+struct KeptGraph {
+    known: KnownGraph,
+    number: u64,
+    /// Another one whenever argument words change; no other state of any graph has it.
+    version: u64,
+    image: DeviceBuffer,
+    workspace: DeviceBuffer,
+    last_used: u64,
+}
+
+impl GraphSpace {
+    /// For a callable with these kernels; nothing is on the device yet.
+    pub(super) fn new(id: CallableId, kernels: KernelSet) -> Self {
+        let (kept, patches) = (Vec::new(), Vec::new());
+        let graphs =
+            KeptGraphs { id, kept, uses: 0, patches, patch_buffer: DeviceBuffer::default() };
+        let (builder, memory) = (GraphBuilder::new(kernels), RunMemory::new(id));
+        Self { number: next_number(), builder, memory, graphs }
+    }
+
+    /// Frees everything on the device.
+    pub(super) fn give_back(&mut self, on: &OpenDevice) {
+        self.graphs.give_back(on);
+        if let Err(error) = self.memory.give_back(on.device()) {
+            tracing::error!(%error, "memory of runs is not known to the device");
+        }
+    }
+}
+
+impl KeptGraphs {
+    /// Makes the device know a graph, which has a task at least. `version` is what the last upload of
+    /// the same graph has given, or 0: where the device still has that, nothing is compared.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphRefusal`]; the graphs that the device knows stay known.
+    pub(crate) fn upload(
+        &mut self,
+        on: &OpenDevice,
+        graph: &GraphBuilder,
+        version: u64,
+    ) -> Result<Uploaded, GraphRefusal> {
+        self.uses += 1;
+        let unchanged = self.kept.iter().position(|kept| kept.version == version);
+        let same = |kept: &KeptGraph| kept.known.has_structure_of(graph);
+        let (index, bytes, patches, is_replay) = if let Some(index) = unchanged {
+            (index, 0, 0, true)
+        } else if let Some(index) = self.kept.iter().position(same) {
+            let (bytes, patches) = self.renew(on, index, graph).map_err(GraphRefusal::Memory)?;
+            (index, bytes, patches, true)
+        } else {
+            let index = self.add(on, graph)?;
+            (index, self.kept[index].known.image_bytes(), 0, false)
+        };
+        let kept = &mut self.kept[index];
+        kept.last_used = self.uses;
+        let run = GraphRun {
+            image: kept.image.address(),
+            // CAST: (all) usize is at most 64 bits.
+            image_bytes: kept.known.image_bytes() as u64,
+            number: kept.number,
+            workspace: kept.workspace.address(),
+            workspace_bytes: workspace_bytes(&kept.known) as u64,
+            patches: if patches == 0 { Default::default() } else { self.patch_buffer.address() },
+            patch_count: patches as u64,
+        };
+        let report = GraphReport {
+            tasks: graph.task_count() as u64,
+            edges: graph.edge_count() as u64,
+            bytes_uploaded: bytes as u64,
+            is_replay,
+        };
+        Ok(Uploaded { run, report, version: kept.version })
+    }
+
+    /// Brings the argument words of a known graph up to date; how many bytes were copied, and how many
+    /// patches the run has to apply.
+    fn renew(
+        &mut self,
+        on: &OpenDevice,
+        index: usize,
+        graph: &GraphBuilder,
+    ) -> Result<(usize, usize), MemoryError> {
+        let kept = &mut self.kept[index];
+        if kept.known.renew(graph, &mut self.patches) > 0 {
+            kept.version = next_number();
+        }
+        let bytes = self.patches.as_bytes();
+        let holder = Holder::Graphs(self.id);
+        let copied = if bytes.is_empty() {
+            Ok((0, 0))
+        } else if bytes.len() < kept.known.image_bytes() {
+            let room = bytes.len().next_power_of_two().max(PATCH_BYTES_MIN);
+            let fitted = self.patch_buffer.fit(on, holder, room);
+            let filled = fitted.and_then(|()| self.patch_buffer.fill(on, holder, bytes));
+            filled.map(|()| (bytes.len(), self.patches.len()))
+        } else {
+            kept.number = next_number();
+            let image = kept.known.image(kept.number);
+            kept.image.fill(on, holder, image).map(|()| (image.len(), 0))
+        };
+        // The device does not have what is known here.
+        if copied.is_err() {
+            self.forget(on, index);
+        }
+        copied
+    }
+
+    /// Uploads a graph whose structure is not known; where it is in the list.
+    fn add(&mut self, on: &OpenDevice, graph: &GraphBuilder) -> Result<usize, GraphRefusal> {
+        let known = KnownGraph::of(graph).map_err(GraphRefusal::Graph)?;
+        let number = next_number();
+        let workspace_bytes = workspace_bytes(&known);
+        self.make_room(on, known.image_bytes() + workspace_bytes);
+        let holder = Holder::Graphs(self.id);
+        let mut kept = KeptGraph {
+            known,
+            number,
+            version: next_number(),
+            image: DeviceBuffer::default(),
+            workspace: DeviceBuffer::default(),
+            last_used: 0,
+        };
+        let placed = kept
+            .image
+            .fill(on, holder, kept.known.image(number))
+            .and_then(|()| kept.workspace.fit(on, holder, workspace_bytes));
+        if let Err(error) = placed {
+            kept.give_back(on);
+            return Err(GraphRefusal::Memory(error));
+        }
+        self.kept.push(kept);
+        Ok(self.kept.len() - 1)
+    }
+
+    /// Forgets graphs, the one first that was used least recently, until there is room for one more.
+    fn make_room(&mut self, on: &OpenDevice, bytes: usize) {
+        let held = |kept: &[KeptGraph]| kept.iter().map(KeptGraph::bytes).sum::<usize>();
+        while self.kept.len() >= GRAPHS_KEPT
+            || (!self.kept.is_empty() && held(&self.kept) + bytes > BYTES_KEPT)
+        {
+            let oldest = (0..self.kept.len()).min_by_key(|index| self.kept[*index].last_used);
+            self.forget(on, oldest.unwrap_or_default());
+        }
+    }
+
+    /// Forgets the graph of a run that did not succeed: nobody knows in what state the device has left it.
+    pub(crate) fn forget_number(&mut self, on: &OpenDevice, number: u64) {
+        if let Some(index) = self.kept.iter().position(|kept| kept.number == number) {
+            self.forget(on, index);
+        }
+    }
+
+    fn forget(&mut self, on: &OpenDevice, index: usize) {
+        self.kept.swap_remove(index).give_back(on);
+    }
+
+    /// Frees all of them.
+    fn give_back(&mut self, on: &OpenDevice) {
+        for kept in self.kept.drain(..) {
+            kept.give_back(on);
+        }
+        self.patch_buffer.give_back(on);
+    }
+}
+
+impl KeptGraph {
+    /// Bytes that it has on the device.
+    fn bytes(&self) -> usize {
+        self.image.capacity() + self.workspace.capacity()
+    }
+
+    fn give_back(mut self, on: &OpenDevice) {
+        self.image.give_back(on);
+        self.workspace.give_back(on);
+    }
+}
+
+/// Bytes that the AICPU needs to count in for a graph.
+fn workspace_bytes(known: &KnownGraph) -> usize {
+    // CAST: (both) a graph has at most 2^24 tasks; usize is 64 bits on the supported targets.
+    WorkspaceLayout::of(known.task_count() as u32).total as usize
+}
+
+/// A number that no other image, version or space of this process has.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed: only the number matters. From 1: 0 is no image.
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+#[cfg(test)]
+mod tests;
