@@ -6,6 +6,10 @@
 mod communicators;
 #[path = "c_library/hazards.rs"]
 mod hazards;
+#[path = "c_library/host_graph_ends.rs"]
+mod host_graph_ends;
+#[path = "c_library/host_graph_tensors.rs"]
+mod host_graph_tensors;
 #[path = "c_library/host_graphs.rs"]
 mod host_graphs;
 #[path = "c_library/hostile.rs"]

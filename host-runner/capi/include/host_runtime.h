@@ -2,7 +2,9 @@
  * libhost_runtime.so: registers callables once and runs them by id.
  *
  * There is one library for each variant {a2a3, a5} x {trb, hbg}; all have the functions below. Open it
- * with dlopen(RTLD_NOW | RTLD_LOCAL); libraries of several variants may be open in one process.
+ * with dlopen(RTLD_NOW | RTLD_LOCAL); libraries of several variants may be open in one process. In trb
+ * the orchestration of a callable runs on the device; in hbg (host_build_graph) it runs in this process, at
+ * the beginning of each run, and hands over a finished graph (sdk/include/orchestration_api.h).
  *
  *   create_device_context
  *     -> simpler_init -> prepare_callable -> run_prepared, any number -> unregister_callable
@@ -13,16 +15,17 @@
  *
  * - A context (`ctx`) is an opaque handle. NULL, a handle that was destroyed, and any other value are
  *   errors, not crashes.
- * - `int` results are 0 for success, or negative. -1: the library refuses the call, or cannot carry it
- *   out. What the entry of an hbg orchestration returned, where that was not 0: as it is, so it may be positive.
- *   Anything else: minus the status of a run that failed (1 to 9, 100 to 103, 200 and more; EXPLICIT_ORCH_FATAL is -9). Where the text of
- *   a failure is wanted, there is simpler_rs_v1_last_error.
+ * - `int` results are 0 for success, or an error. -1: the library refuses the call, or cannot carry it out.
+ *   What the entry of an hbg orchestration returned, where that was not 0: as it is, so it may be positive.
+ *   Anything else: minus the status of a run that failed (1 to 9, 100 to 103, 200 and more;
+ *   EXPLICIT_ORCH_FATAL is -9). Where the text of a failure is wanted, there is simpler_rs_v1_last_error.
  * - Pointers are borrowed for the call. They need no alignment. Memory that is not mapped or that cannot
  *   be read or written is noticed and refused; that it is the caller's and that nobody changes it during
  *   the call is the caller's promise.
  * - Two runs at once change their host tensors both, so these share no bytes, unless the callables declare
  *   them IN and simpler_rs_v1_set_copy_rule says that declarations count.
- * - A log sink (simpler_log.h) is called from within calls. It calls no function of this library.
+ * - A log sink (simpler_log.h) and hbg orchestrations are called from within calls. They call no function of
+ *   this library; what orchestrations need is in the runtime that they are passed.
  * - Every function may be called from any thread at any time. Calls on one context share its device: runs
  *   and copies take turns, the others do not wait for them. simpler_init, finalize_device and
  *   destroy_device_context wait for calls in flight, and calls that come meanwhile wait for them.
@@ -40,7 +43,10 @@
 extern "C" {
 #endif
 
-/* A submitted run has not ended yet, or was cancelled before it began. No status of a run is these either. */
+/*
+ * A submitted run has not ended yet, or was cancelled before it began. No status of a run is these, and where
+ * an orchestration has made one of them up, a submitted run ends with -1.
+ */
 #define SIMPLER_RS_V1_PENDING (-1001)
 #define SIMPLER_RS_V1_CANCELLED (-1002)
 
@@ -57,7 +63,9 @@ void destroy_device_context(void *ctx);
 
 /*
  * Bytes of the buffer that run_prepared takes. Never 0. See simpler_rs_v1_get_runtime_alignment for an
- * alignment that suits it; this library needs none.
+ * alignment that suits it; this library needs none. 22,400 (a2a3) or 24,704 (a5), of hbg too: in the reference
+ * that record has room for the largest graph (92.5 MB), which clients allocate and each run copies. Here a
+ * graph has the size of its tasks and edges, and stays on the device.
  */
 size_t get_runtime_size(void);
 
@@ -99,14 +107,18 @@ int copy_from_device_ctx(void *ctx, void *host_ptr, const void *dev_ptr, size_t 
 /* ---------------------------------------------------------------- callables -- */
 
 /*
- * Registers a ChipCallable blob under callable_id, and has the device load it: the constructors of the
- * orchestration run now, and runs find everything in place. Does not wait for runs. The blob is copied and never written to. No size is
- * passed, so the blob has to say how long it is: that is checked against the memory that there is, and
- * then all of it is checked. simpler_rs_v1_prepare_callable_sized is the better call.
+ * Registers a ChipCallable blob under callable_id, and has the device load it (hbg: opens the orchestration
+ * in this process, without a file): the constructors of the orchestration run now, and runs find everything
+ * in place. Does not wait for runs. The blob is copied and never written to. It does not say which runtime
+ * it was built for, so it has to be one for this library's. No size is passed, so the blob has to say how
+ * long it is: that is checked against the memory that there is, and then all of it is checked.
+ * simpler_rs_v1_prepare_callable_sized is the better call.
  *
  * -1, and nothing stays behind: NULL; callable_id outside 0..63, or in use; a blob that is damaged, cut
  * off, larger than 1 GiB, or without an orchestration; func ids outside 0..1023 or given twice; images
- * that the device does not load, or whose constructors fail; no room. *
+ * that cannot be loaded, that do not have the entry, or whose constructors fail; no room. The name of the
+ * entry may be empty, which is aicpu_orchestration_entry, but not in hbg.
+ *
  * device_id and the binaries are ignored: the executor is in the library.
  */
 int prepare_callable(void *ctx, int32_t callable_id, const void *callable, int device_id,
@@ -116,12 +128,23 @@ int prepare_callable(void *ctx, int32_t callable_id, const void *callable, int d
 /*
  * Runs a callable and waits for its end. `args` is a ChipStorageTaskArgs (3592 bytes).
  *
- * Host tensors (child_memory 0) are copied to the device before, and back after success: all of them, both
- * ways, unless simpler_rs_v1_set_copy_rule says otherwise. So their memory has to be writable; only what
+ * trb: Host tensors (child_memory 0) are copied to the device before, and back after success: all of them,
+ * both ways, unless simpler_rs_v1_set_copy_rule says otherwise. So their memory has to be writable; only what
  * the blob declares as IN may be read-only, and is not copied back then. Tensors may share memory; they
- * are copied back in their order. After a failure nothing is copied back. Device tensors (child_memory not
- * 0) are passed through, and have to be inside one live allocation. A tensor has 0 to 5 dimensions (0 is
- * one element) and at least one element.
+ * are copied back in their order. After a failure nothing is copied back.
+ *
+ * hbg: The entry is called on this thread with `args`, whose host tensors have the caller's addresses. It makes
+ * its copies itself, and may read what tensors hold. What it has recorded as an output (record_tensor_pair)
+ * is written to its host memory after success, in the order of the calls, and nothing else is written. Any
+ * host tensor can take an output; the run is refused where one goes to memory that is read-only, or to what
+ * simpler_rs_v1_set_copy_rule makes so. Of a tensor that shares bytes with another one the entry gets a copy,
+ * unless both are only read; bytes that are different in it afterwards are written back, tensor by tensor.
+ * So addresses do not tell how tensors overlap; instead pass one, and offsets as scalars. The device memory
+ * of a run is free again with its end.
+ *
+ * Device tensors (child_memory not 0) are passed through, and have to be inside one live allocation. A tensor
+ * has 0 to 5 dimensions (0 is one element, and an orchestration sees one dimension of 1) and at least one
+ * element.
  *
  * `runtime` is a buffer of get_runtime_size() bytes in the reference. Here it is refused when NULL and not
  * used otherwise. block_dim is 1 to 24 (a2a3) or 36 (a5), aicpu_thread_num 1 to 4 or 7, device_id that of
@@ -129,9 +152,10 @@ int prepare_callable(void *ctx, int32_t callable_id, const void *callable, int d
  * recorded yet; a run that asks for them goes on without, and the log says so. output_prefix is NULL or
  * NUL-terminated with less than 1024 bytes.
  *
- * -1: NULL, callable_id not prepared, arguments or settings out of range, memory that cannot be used. Minus
- * the status: the run failed; minus 100 also where it did not come back within its limits (see
- * simpler_rs_v1_set_run_limits). The next run works.
+ * -1: NULL, callable_id not prepared, arguments or settings out of range, memory that cannot be used; hbg
+ * also: an exception left the entry, or it called the runtime wrongly, or its graph cannot run (a cycle).
+ * What the entry returned: it returned that, and nothing ran. Minus the status: the run failed; minus 100 also
+ * where it did not come back within its limits (see simpler_rs_v1_set_run_limits). The next run works.
  */
 int run_prepared(void *ctx, void *runtime, int32_t callable_id, const void *args, int block_dim,
                  int aicpu_thread_num, int device_id, const uint8_t *aicpu_binary, size_t aicpu_size,
@@ -140,19 +164,22 @@ int run_prepared(void *ctx, void *runtime, int32_t callable_id, const void *args
 
 /*
  * Takes a callable away and gives back what it had on the device; its id is free again. New runs are
- * refused at once, those that were accepted before are waited for. 0 also when there is none. -100 where a destructor of the orchestration does not return: the callable is gone all the same.
+ * refused at once, those that were accepted before are waited for. 0 also when there is none. -100 where a
+ * destructor of the orchestration does not return (trb; of hbg only the log says so): the callable is gone all
+ * the same.
  */
 int unregister_callable(void *ctx, int32_t callable_id);
 
 /*
  * Counts the first run after each preparation, however it ends; runs that are refused do not count.
- * Unregistering leaves it, finalize_device resets it. 0 for NULL.
+ * Unregistering leaves it, finalize_device resets it. 0 for NULL, and in hbg.
  */
 size_t get_aicpu_dlopen_count(void *ctx);
 
 /*
- * Counts preparations whose orchestration runs on the host (hbg), since the context was made: neither
- * unregistering nor finalize_device changes it. 0 for NULL.
+ * Counts preparations whose orchestration runs on the host (hbg), since the context was made: unregistering
+ * leaves it, and so does finalize_device, as in the reference; those that are refused do not count. 0 for
+ * NULL, and in trb.
  */
 size_t get_host_dlopen_count(void *ctx);
 
@@ -254,7 +281,8 @@ int simpler_rs_v1_prepare_callable_sized(void *ctx, int32_t callable_id, const v
  * memory (1 GiB of arguments). Arguments as for run_prepared: `args` and the host tensors are copied now and
  * may be changed afterwards; what the run writes is written to the memory of its host tensors by the call
  * of simpler_rs_v1_completion_wait or _poll that first learns of its success, so that memory has to
- * stay until then. The handle is the caller's, until simpler_rs_v1_completion_free.
+ * stay until then. The handle is the caller's, until simpler_rs_v1_completion_free. hbg: the entry is called on
+ * a thread of the library, its host tensors are the copies, and each that may take outputs is written back.
  */
 void *simpler_rs_v1_submit(void *ctx, int32_t callable_id, const void *args, int block_dim,
                            int aicpu_thread_num, int device_id);
@@ -277,11 +305,13 @@ int simpler_rs_v1_completion_cancel(void *run);
 /* Ends the handle. The run goes on; what it writes is dropped if nobody has waited. NULL is ignored. */
 void simpler_rs_v1_completion_free(void *run);
 
-/* All host tensors are copied both ways: the reference's rule, and that of a new context. */
+/* All host tensors are copied both ways, or may be outputs: the reference's rule, and a new context's. */
 #define SIMPLER_RS_V1_COPY_BOTH_WAYS 0
 /*
  * What the blob declares as IN is not copied back, what it declares as OUT is not copied to the device: parts
- * of it that the callable does not write come back as zeros, or as an earlier run left them.
+ * of it that the callable does not write come back as zeros, or as an earlier run left them. hbg: what is
+ * declared as IN takes no outputs, and tensors that are all IN may share memory without being copied; what
+ * is declared as OUT has to be writable, and what the orchestration does not record stays as it is.
  */
 #define SIMPLER_RS_V1_COPY_DECLARED 1
 
@@ -290,9 +320,9 @@ int simpler_rs_v1_set_copy_rule(void *ctx, int rule);
 
 /*
  * Sets the time limits of later runs on this context, in milliseconds; 0 is the default of each. timeout:
- * how long a run may take (60,000). stall: how long no task may make progress (seven eighths of timeout).
- * grace: how long a run that failed may take to stop before its device is given up (5,000). -1 for more
- * than a year.
+ * how long a run may take (60,000); an hbg entry is not broken off, its time counts when it has returned.
+ * stall: how long no task may make progress (seven eighths of timeout). grace: how long a run that failed may
+ * take to stop before its device is given up (5,000). -1 for more than a year.
  */
 int simpler_rs_v1_set_run_limits(void *ctx, uint64_t timeout_ms, uint64_t stall_ms,
                                  uint64_t grace_ms);
@@ -307,9 +337,10 @@ typedef struct simpler_rs_v1_counters {
     uint64_t bytes_uploaded;  /* of kernels and orchestrations, to the device */
     uint64_t hits;            /* kernels and orchestrations that the device had, byte for byte */
     uint64_t failed_runs;     /* runs that were accepted and did not succeed */
-    uint64_t graph_uploads;   /* graphs of the host that were uploaded whole */
-    uint64_t graph_replays;   /* runs of graphs that the device had, but for changed argument words */
-    uint64_t graph_bytes_uploaded; /* of graphs and changed argument words, to the device */
+    uint64_t graph_uploads;   /* hbg: graphs that were uploaded whole */
+    uint64_t graph_replays;   /* hbg: runs of graphs that the device had, but for changed argument words */
+    uint64_t graph_bytes_uploaded; /* hbg: of graphs and changed argument words, to the device */
+    uint64_t host_loads;      /* hbg: orchestrations that were opened in this process */
 } simpler_rs_v1_counters;
 
 /*

@@ -166,9 +166,9 @@ impl Context {
         launch: LaunchSize,
     ) -> Result<Submission, Failure> {
         self.with_device(|attached| {
-            let (handle, config, arguments) = self.accept(attached, cid, record, launch)?;
+            let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             // SAFETY: as the caller promises.
-            let owned = unsafe { arguments.to_owned_arguments()? };
+            let owned = unsafe { arguments.take_copies()? };
             let completion = attached
                 .worker
                 .submit(&handle, owned, &config)
@@ -197,7 +197,12 @@ impl Context {
             aicpu_threads: count("aicpu_thread_num", launch.aicpu_threads)?,
             ..settings.limits
         };
-        let arguments = ClientArguments::check(record, handle.declared(), settings.copy_rule)?;
+        let arguments = ClientArguments::check(
+            record,
+            handle.declared(),
+            settings.copy_rule,
+            self.variant.runtime,
+        )?;
         Ok((handle, config, arguments))
     }
 

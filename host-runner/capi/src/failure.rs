@@ -52,10 +52,23 @@ impl Failure {
             RunError::Fault(fault) if fault.status < 0 => fault.status,
             RunError::DeviceLost(lost) => lost_code(lost),
             RunError::Build(BuildError::Returned { status, .. }) if *status != 0 => *status,
+            // The time limit, as where the device has not come back within it.
+            RunError::EntryTooLong { .. } => -StatusCode::SchedulerTimeout.code(),
             RunError::Cancelled => CANCELLED,
             _ => REFUSED,
         };
         Self { code, text: with_causes(error) }
+    }
+
+    /// How a submitted run that failed is reported: [`PENDING`] and [`CANCELLED`] say something else there,
+    /// whatever number an orchestration has made up.
+    pub fn of_submitted(error: &RunError) -> Self {
+        let failure = Self::of_run(error);
+        let is_taken = matches!(failure.code, PENDING | CANCELLED);
+        if is_taken && !matches!(error, RunError::Cancelled) {
+            return Self { code: REFUSED, ..failure };
+        }
+        failure
     }
 
     /// A defect of this library.
@@ -98,6 +111,7 @@ fn with_causes(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use host_runner::run::RunFault;
+    use std::time::Duration;
 
     #[test]
     fn no_fault_gives_a_number_that_reads_as_success() {
@@ -106,6 +120,35 @@ mod tests {
         assert_eq!(code(100), -100);
         assert_eq!(code(0), REFUSED);
         assert_eq!(code(-7), REFUSED);
+    }
+
+    #[test]
+    fn what_an_entry_returned_is_the_number_but_for_those_that_say_how_a_submitted_run_is() {
+        let returned = |status| RunError::Build(BuildError::Returned { status, mentioned: None });
+        let fault = |code| RunError::Fault(RunFault::new(code, "text"));
+        for status in [7, -7, c_int::MIN, c_int::MAX, REFUSED, -1000, -1003] {
+            let error = returned(status);
+            let failures = [Failure::of_run(&error), Failure::of_submitted(&error)];
+            assert_eq!(failures.map(|failure| failure.code), [status; 2]);
+        }
+        for status in [PENDING, CANCELLED] {
+            for error in [returned(status), fault(-status)] {
+                assert_eq!(Failure::of_run(&error).code, status);
+                let submitted = Failure::of_submitted(&error);
+                assert_eq!(submitted.code, REFUSED);
+                assert!(submitted.text.contains(&status.to_string()), "{}", submitted.text);
+            }
+        }
+        assert_eq!(Failure::of_run(&returned(0)).code, REFUSED);
+        assert_eq!(Failure::of_submitted(&RunError::Cancelled).code, CANCELLED);
+    }
+
+    #[test]
+    fn an_entry_that_takes_too_long_has_the_number_of_the_time_limit() {
+        let (took, limit) = (Duration::from_millis(30), Duration::from_millis(20));
+        let failure = Failure::of_run(&RunError::EntryTooLong { took, limit });
+        assert_eq!(failure.code, -100);
+        assert!(failure.text.contains("30ms") && failure.text.contains("20ms"), "{}", failure.text);
     }
 
     #[test]

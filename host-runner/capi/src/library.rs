@@ -120,7 +120,7 @@ macro_rules! library {
 
         $crate::export! {
             fn simpler_rs_v1_abi_version() -> u32 { extras::ABI_VERSION }
-            fn simpler_rs_v1_capabilities() -> u64 { extras::capabilities(VARIANT) }
+            fn simpler_rs_v1_capabilities() -> u64 { extras::capabilities() }
             fn simpler_rs_v1_variant(buffer: *mut c_char, size: usize) -> usize {
                 extras::variant(VARIANT, buffer, size)
             }

@@ -115,7 +115,7 @@ impl Submission {
         let end = match end {
             // SAFETY: as the caller promises.
             Ok(output) => unsafe { arguments.take_back(&output.arguments) },
-            Err(error) => Err(Failure::of_run(&error)),
+            Err(error) => Err(Failure::of_submitted(&error)),
         };
         *state = State::Ended(end.clone());
         Some(end)

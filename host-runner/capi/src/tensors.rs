@@ -5,17 +5,24 @@
 //!                          │ two that share bytes, one of them written: a copy each,
 //!                          └─ written back in order after a run that succeeded
 //! ```
+//!
+//! Of trb all that is copied comes back whole, so the last of two that share bytes wins. An orchestration of
+//! hbg gets the client's own addresses and says itself what comes back, and where: it is called with copies
+//! only of what is shared, and only what has changed in those is written back, so that an input does not
+//! undo what an output has put there.
 
 use std::ffi::c_void;
 use std::ops::Range;
 
 use host_runner::arguments::{Arguments, OwnedArguments, OwnedData, TensorArgument, TensorData};
+use host_runner::runtime_name::RuntimeName;
 use protocol::{ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DataType, DeviceAddr};
 
 use crate::client_memory::{self, Access};
 use crate::failure::Failure;
 
-/// Which host tensors are copied to the device before a run, and which back after it.
+/// Which host tensors are copied to the device before a run, and which back after it. An orchestration of hbg
+/// makes its own copies; for it, this is which tensors may be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CopyRule {
     /// All of them, both ways, as the reference does.
@@ -42,6 +49,8 @@ enum Place {
         use_: Use,
         /// Its bytes, where it shares some with another.
         copy: Option<Vec<u8>>,
+        /// What they were before the run, where only what has changed is written back.
+        before: Option<Vec<u8>>,
     },
 }
 
@@ -50,6 +59,7 @@ enum Place {
 pub(crate) struct ClientArguments {
     tensors: Vec<(Place, DataType, Vec<u32>)>,
     scalars: Vec<u64>,
+    runtime: RuntimeName,
 }
 
 impl ClientArguments {
@@ -63,17 +73,18 @@ impl ClientArguments {
         record: &ChipStorageTaskArgs,
         declared: &[ArgDirection],
         rule: CopyRule,
+        runtime: RuntimeName,
     ) -> Result<Self, Failure> {
         let mut tensors = Vec::new();
         let records = record.tensors().map_err(|error| Failure::of(&error))?;
         for (index, tensor) in records.iter().enumerate() {
             let declared = declared.get(index).copied();
             let what = format!("tensor {index}");
-            let checked = check_tensor(&what, tensor, declared, rule)?;
+            let checked = check_tensor(&what, tensor, declared, rule, runtime)?;
             tensors.push(checked);
         }
         let scalars = record.scalars().map_err(|error| Failure::of(&error))?.to_vec();
-        Ok(Self { tensors, scalars })
+        Ok(Self { tensors, scalars, runtime })
     }
 
     /// Runs `body` with the arguments, and writes back what was copied, if it succeeds.
@@ -85,13 +96,13 @@ impl ClientArguments {
     ///
     /// # Errors
     ///
-    /// Of `body`, and arguments that the worker refuses.
+    /// Of `body`, arguments that the worker refuses, and no memory for copies.
     pub(crate) unsafe fn lend<T>(
         &mut self,
         body: impl FnOnce(&mut Arguments<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         // SAFETY: as the caller promises.
-        unsafe { self.copy_what_is_shared() };
+        unsafe { self.copy_what_is_shared()? };
         let mut arguments = Arguments::new();
         for (place, dtype, shape) in &mut self.tensors {
             // SAFETY: the caller promises that the memory is ours for the run, `check` found it
@@ -119,15 +130,18 @@ impl ClientArguments {
     /// # Errors
     ///
     /// Arguments that the worker refuses, and no memory for the copy.
-    pub(crate) unsafe fn to_owned_arguments(&self) -> Result<OwnedArguments, Failure> {
+    pub(crate) unsafe fn take_copies(&mut self) -> Result<OwnedArguments, Failure> {
         let mut owned = OwnedArguments::new();
-        for (place, dtype, shape) in &self.tensors {
+        let shared = self.shared();
+        for ((place, dtype, shape), is_shared) in self.tensors.iter_mut().zip(shared) {
             let data = match place {
                 Place::Device(address) => OwnedData::Device(*address),
-                Place::Host { memory, use_, .. } => {
-                    let start = std::ptr::with_exposed_provenance(memory.start);
+                Place::Host { memory, use_, before, .. } => {
                     // SAFETY: as the caller promises.
-                    let bytes = unsafe { client_memory::copy("a tensor", start, memory.len())? };
+                    let bytes = unsafe { copy(memory)? };
+                    if is_shared && self.runtime == RuntimeName::Hbg {
+                        *before = Some(duplicate(&bytes)?);
+                    }
                     match use_ {
                         Use::Read => OwnedData::In(bytes.into()),
                         Use::Fill => OwnedData::Out(bytes),
@@ -156,23 +170,39 @@ impl ClientArguments {
         let written = || {
             let places = self.tensors.iter().map(|(place, ..)| place);
             places.zip(owned.tensors()).enumerate().filter_map(|(index, pair)| match pair {
-                (Place::Host { memory, .. }, OwnedData::Out(bytes) | OwnedData::InOut(bytes)) => {
-                    Some((index, memory.start, bytes))
-                }
+                (
+                    Place::Host { memory, before, .. },
+                    OwnedData::Out(bytes) | OwnedData::InOut(bytes),
+                ) => Some((index, memory, before.as_deref(), &bytes[..])),
                 _ => None,
             })
         };
-        for (index, start, bytes) in written() {
-            let start = std::ptr::with_exposed_provenance(start);
-            client_memory::check(&format!("tensor {index}"), start, bytes.len(), Access::Write)?;
+        for (index, memory, ..) in written() {
+            let start = std::ptr::with_exposed_provenance(memory.start);
+            client_memory::check(&format!("tensor {index}"), start, memory.len(), Access::Write)?;
         }
-        for (_, start, bytes) in written() {
-            let start = std::ptr::with_exposed_provenance_mut::<u8>(start);
-            // SAFETY: writable, as was just found, and of that size, as the run's own copy was made
-            // from it.
-            unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        for (_, memory, before, after) in written() {
+            // SAFETY: writable, as was just found, and the run's own copy was made from it.
+            unsafe { put(memory, before, after) };
         }
         Ok(())
+    }
+
+    /// Whether each tensor is in host memory and shares bytes with another one, one of them being written.
+    fn shared(&self) -> Vec<bool> {
+        let hosts: Vec<_> = self.tensors.iter().map(|(place, ..)| place.host()).collect();
+        let is_shared = |(index, own): (usize, &Option<(Range<usize>, Use)>)| {
+            let Some((memory, use_)) = own else { return false };
+            hosts.iter().enumerate().any(|(other, host)| {
+                host.as_ref().is_some_and(|(range, other_use)| {
+                    other != index
+                        && range.start < memory.end
+                        && memory.start < range.end
+                        && (*use_ != Use::Read || *other_use != Use::Read)
+                })
+            })
+        };
+        hosts.iter().enumerate().map(is_shared).collect()
     }
 
     /// Gives each tensor that shares bytes with one that is written a copy of its own: no two
@@ -181,25 +211,25 @@ impl ClientArguments {
     /// # Safety
     ///
     /// As [`lend`](Self::lend).
-    unsafe fn copy_what_is_shared(&mut self) {
-        let hosts: Vec<_> = self.tensors.iter().map(|(place, ..)| place.host()).collect();
-        for (index, (place, ..)) in self.tensors.iter_mut().enumerate() {
-            let Place::Host { memory, use_, copy } = place else { continue };
-            let shares = hosts.iter().enumerate().any(|(other, host)| {
-                host.as_ref().is_some_and(|(range, other_use)| {
-                    other != index
-                        && range.start < memory.end
-                        && memory.start < range.end
-                        && (*use_ != Use::Read || *other_use != Use::Read)
-                })
-            });
-            if shares {
-                let start = std::ptr::with_exposed_provenance::<u8>(memory.start);
-                // SAFETY: `check` found it readable, and it stays so, as the caller promises.
-                let bytes = unsafe { std::slice::from_raw_parts(start, memory.len()) };
-                *copy = Some(bytes.to_vec());
+    ///
+    /// # Errors
+    ///
+    /// No memory for the copies.
+    unsafe fn copy_what_is_shared(&mut self) -> Result<(), Failure> {
+        let shared = self.shared();
+        for ((place, ..), is_shared) in self.tensors.iter_mut().zip(shared) {
+            let Place::Host { memory, copy: own, before, .. } = place else { continue };
+            if !is_shared {
+                continue;
             }
+            // SAFETY: as the caller promises.
+            let bytes = unsafe { copy(memory)? };
+            if self.runtime == RuntimeName::Hbg {
+                *before = Some(duplicate(&bytes)?);
+            }
+            *own = Some(bytes);
         }
+        Ok(())
     }
 
     /// Writes copies back in the order of the tensors, as the reference does: the last one wins.
@@ -209,11 +239,51 @@ impl ClientArguments {
     /// As [`lend`](Self::lend), and nothing is lent.
     unsafe fn write_back(&self) {
         for (place, ..) in &self.tensors {
-            if let Place::Host { memory, use_: Use::Fill | Use::Change, copy: Some(copy) } = place {
-                let start = std::ptr::with_exposed_provenance_mut::<u8>(memory.start);
+            if let Place::Host { memory, use_, copy: Some(copy), before } = place
+                && *use_ != Use::Read
+            {
                 // SAFETY: `check` found it writable; the copy is a vector of that length.
-                unsafe { start.copy_from_nonoverlapping(copy.as_ptr(), copy.len()) };
+                unsafe { put(memory, before.as_deref(), copy) };
             }
+        }
+    }
+}
+
+/// Copies the memory of a tensor.
+///
+/// # Safety
+///
+/// Nobody changes or unmaps it meanwhile.
+unsafe fn copy(memory: &Range<usize>) -> Result<Vec<u8>, Failure> {
+    let start = std::ptr::with_exposed_provenance(memory.start);
+    // SAFETY: as the caller promises.
+    unsafe { client_memory::copy("a tensor", start, memory.len()) }
+}
+
+/// The same bytes once more.
+fn duplicate(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut again = Vec::new();
+    let room = again.try_reserve_exact(bytes.len());
+    room.map_err(|_| Failure::refused(format!("no memory for {} bytes", bytes.len())))?;
+    again.extend_from_slice(bytes);
+    Ok(again)
+}
+
+/// Writes bytes to the memory of a tensor: all of them, or those that are not as before.
+///
+/// # Safety
+///
+/// The memory can be written to, nothing refers to it, and it has the length of the bytes.
+unsafe fn put(memory: &Range<usize>, before: Option<&[u8]>, after: &[u8]) {
+    let start = std::ptr::with_exposed_provenance_mut::<u8>(memory.start);
+    let Some(before) = before else {
+        // SAFETY: as the caller promises.
+        return unsafe { start.copy_from_nonoverlapping(after.as_ptr(), after.len()) };
+    };
+    for (at, (old, new)) in before.iter().zip(after).enumerate() {
+        if old != new {
+            // SAFETY: as the caller promises; `at` is below the length.
+            unsafe { start.add(at).write(*new) };
         }
     }
 }
@@ -237,7 +307,7 @@ impl Place {
             Self::Host { use_: Use::Read, copy: Some(bytes), .. } => TensorData::In(bytes),
             Self::Host { use_: Use::Fill, copy: Some(bytes), .. } => TensorData::Out(bytes),
             Self::Host { use_: Use::Change, copy: Some(bytes), .. } => TensorData::InOut(bytes),
-            Self::Host { memory, use_, copy: None } => {
+            Self::Host { memory, use_, copy: None, .. } => {
                 let start = std::ptr::with_exposed_provenance_mut::<u8>(memory.start);
                 let bytes = memory.len();
                 // SAFETY: as the caller promises.
@@ -261,6 +331,7 @@ fn check_tensor(
     tensor: &ContinuousTensor,
     declared: Option<ArgDirection>,
     rule: CopyRule,
+    runtime: RuntimeName,
 ) -> Result<(Place, DataType, Vec<u32>), Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::refused(format!("{what}: {error}"));
     let bytes = tensor.byte_len().map_err(|error| refused(&error))?;
@@ -279,18 +350,29 @@ fn check_tensor(
     let start = usize::try_from(tensor.data).map_err(too_large)?;
     let address = std::ptr::with_exposed_provenance::<c_void>(start);
     let check = |access| client_memory::check(what, address, bytes, access);
-    let use_ = match (rule, declared) {
-        (CopyRule::Declared, Some(ArgDirection::In)) => Use::Read,
-        (CopyRule::Declared, Some(ArgDirection::Out)) => Use::Fill,
+    let (wanted, may_be_read_only) = match (rule, declared) {
+        (CopyRule::Declared, Some(ArgDirection::In)) => (Use::Read, true),
+        (CopyRule::Declared, Some(ArgDirection::Out)) => (Use::Fill, false),
         // Copying back what is only read changes nothing, so where it cannot be written to, as a
         // mapped file of weights, it need not be.
-        (CopyRule::BothWays, Some(ArgDirection::In)) if check(Access::Write).is_err() => Use::Read,
-        _ => Use::Change,
+        (CopyRule::BothWays, Some(ArgDirection::In)) => (Use::Change, true),
+        // Of hbg only outputs are written, and one in such memory is refused when it is recorded.
+        _ => (Use::Change, runtime == RuntimeName::Hbg),
     };
-    check(if use_ == Use::Read { Access::Read } else { Access::Write })?;
+    let use_ = match wanted {
+        Use::Fill | Use::Change => match check(Access::Write) {
+            Err(_) if may_be_read_only => Use::Read,
+            checked => checked.map(|()| wanted)?,
+        },
+        Use::Read => Use::Read,
+    };
+    if use_ == Use::Read {
+        check(Access::Read)?;
+    }
     // No overflow: the range is memory. An empty tensor has no memory, and is refused later.
     let memory = start..start.saturating_add(bytes);
-    Ok((Place::Host { memory, use_, copy: None }, dtype, shape))
+    let (copy, before) = (None, None);
+    Ok((Place::Host { memory, use_, copy, before }, dtype, shape))
 }
 
 #[cfg(test)]

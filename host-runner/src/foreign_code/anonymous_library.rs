@@ -2,7 +2,9 @@
 //!
 //! The bytes go to a sealed anonymous file, which is opened through its path in `/proc`. That path
 //! ends with a descriptor number, numbers are reused, and the loader takes an object that is
-//! loaded under the same path for the same object. So each path is spelled in a way of its own.
+//! loaded under the same path for the same object. So each path is spelled in a way of its own: by the
+//! number of the file's inode, which no other file has as long as the object is loaded, and which the loader
+//! goes by as well. A count would be one of this copy of the code only, and a process may have several.
 //!
 //! A debugger opens the path as well, in a process of its own: it names this process by its number,
 //! and stays valid as long as the file is open.
@@ -10,10 +12,9 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use libloading::os::unix::Library;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
 
 mod constructors;
 
@@ -63,11 +64,8 @@ pub unsafe fn open(name: &str, image: &[u8]) -> Result<(Library, File), OpenErro
     file.write_all(&image).map_err(OpenError::File)?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
     fcntl_add_seals(file.as_fd(), seals).map_err(io)?;
-
-    static SERIAL: AtomicU64 = AtomicU64::new(1);
-    // ORDERING: Relaxed: only the number matters.
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let path = unique_path(file.as_raw_fd(), serial);
+    let inode = fstat(file.as_fd()).map_err(io)?.st_ino;
+    let path = unique_path(file.as_raw_fd(), inode);
     // SAFETY: the caller's promise.
     let library = unsafe { Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) }
         .map_err(OpenError::Loader)?;
@@ -76,12 +74,12 @@ pub unsafe fn open(name: &str, image: &[u8]) -> Result<(Library, File), OpenErro
     Ok((library, file))
 }
 
-/// A spelling of `/proc/PID/fd/N` that no other `serial` gives, whatever its `N`.
+/// A spelling of `/proc/PID/fd/N` that no other inode gives, whatever its `N`.
 ///
-/// The bits of the serial become `./` and `/`, which both mean nothing to the file system.
-fn unique_path(descriptor: i32, serial: u64) -> String {
-    let bits = 64 - serial.leading_zeros();
-    let spelled = (0..bits).map(|bit| if serial >> bit & 1 == 1 { "./" } else { "/" });
+/// The bits of its number become `./` and `/`, which both mean nothing to the file system.
+fn unique_path(descriptor: i32, inode: u64) -> String {
+    let bits = 64 - inode.leading_zeros();
+    let spelled = (0..bits).map(|bit| if inode >> bit & 1 == 1 { "./" } else { "/" });
     format!("/proc/{}/fd/{}{descriptor}", std::process::id(), spelled.collect::<String>())
 }
 
@@ -183,8 +181,10 @@ mod tests {
 
     #[test]
     fn paths_are_spelled_apart() {
-        let paths: HashSet<String> = (1..2000).map(|serial| unique_path(7, serial)).collect();
+        let paths: HashSet<String> = (1..2000).map(|inode| unique_path(7, inode)).collect();
         assert_eq!(paths.len(), 1999);
+        // As long as it can be, it is no longer than a path may be.
+        assert!(unique_path(i32::MAX, u64::MAX).len() < 200);
         let process = std::process::id();
         assert_eq!(unique_path(3, 6), format!("/proc/{process}/fd//././3"));
     }

@@ -49,6 +49,15 @@ pub enum RegisterError {
         #[source]
         source: OrchestrationError,
     },
+    /// The callable does not name the entry of its orchestration, which hbg has no default for.
+    #[error(
+        "the callable {image} names no entry, and hbg has no default; build it with the name of the \
+         function that builds the graph"
+    )]
+    NoEntryOfHbg {
+        /// Which build of its orchestration.
+        image: Box<ImageLabel>,
+    },
     /// The orchestration cannot be opened in this process (hbg).
     #[error("the orchestration of callable `{name}` {image} cannot be opened on the host")]
     HostOrchestration {

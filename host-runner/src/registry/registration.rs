@@ -201,6 +201,10 @@ fn open_on_host(
     limit: Duration,
 ) -> Result<HostOrchestration, RegisterError> {
     let image = callable.orchestration();
+    if !callable.names_entry() {
+        // Blobs come from anywhere, not from our builder only.
+        return Err(RegisterError::NoEntryOfHbg { image: Box::new(build_id::label(image)) });
+    }
     HostOrchestration::open(image, callable.entry_symbol(), limit).map_err(|source| {
         let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
         RegisterError::HostOrchestration { name, image, source: Box::new(source) }

@@ -74,7 +74,7 @@ pub enum RunError {
     /// The orchestration on the host recorded an output in a tensor that is only read.
     #[error(
         "the orchestration records an output in tensor {index}, which is only read; declare it OUT or \
-         INOUT"
+         INOUT, and pass memory that can be written"
     )]
     ReadOnlyOutput {
         /// The tensor.

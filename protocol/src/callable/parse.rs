@@ -218,6 +218,12 @@ impl<'a> ChipCallableView<'a> {
         if self.entry_symbol.is_empty() { DEFAULT_ENTRY_SYMBOL } else { self.entry_symbol }
     }
 
+    /// Returns whether the callable names its entry. There is no default for an orchestration that runs on
+    /// the host (spec hbg A6).
+    pub const fn names_entry(&self) -> bool {
+        !self.entry_symbol.is_empty()
+    }
+
     /// Returns the configuration symbol; the default where the callable names none.
     pub const fn config_symbol(&self) -> &'a str {
         if self.config_symbol.is_empty() { DEFAULT_CONFIG_SYMBOL } else { self.config_symbol }

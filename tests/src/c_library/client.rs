@@ -186,6 +186,19 @@ impl<'l> Client<'l> {
         (count("get_aicpu_dlopen_count"), count("get_host_dlopen_count"))
     }
 
+    /// `simpler_rs_v1_variant`.
+    pub fn variant(&self) -> String {
+        type Ask = unsafe extern "C" fn(*mut u8, usize) -> usize;
+        let mut text = vec![0; 32];
+        // SAFETY: its type; the buffer has the size that is given.
+        let needed = unsafe {
+            let ask: Ask = self.library.function("simpler_rs_v1_variant");
+            ask(text.as_mut_ptr(), text.len())
+        };
+        text.truncate(needed - 1);
+        String::from_utf8(text).expect("texts are UTF-8")
+    }
+
     /// The text of the last failure.
     pub fn last_error(&self) -> String {
         self.library.text("simpler_rs_v1_last_error", self.context)
@@ -197,15 +210,21 @@ impl<'l> Client<'l> {
     }
 
     /// `simpler_rs_v1_get_counters`.
-    pub fn counters(&self) -> [u64; 8] {
+    pub fn counters(&self) -> [u64; 12] {
+        self.counters_of(12).try_into().expect("as many as were asked for")
+    }
+
+    /// The same of a client that knows so many of them.
+    pub fn counters_of(&self, known: usize) -> Vec<u64> {
         type Get = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> c_int;
-        let mut counters = [u64::MAX; 8];
-        // SAFETY: its type; the array has the size that is given.
+        // With one more, which has to stay as it is.
+        let mut counters = vec![u64::MAX; known + 1];
+        // SAFETY: its type; the array is larger than the size that is given.
         let code = unsafe {
             let get: Get = self.library.function("simpler_rs_v1_get_counters");
-            get(self.context, counters.as_mut_ptr().cast(), size_of_val(&counters))
+            get(self.context, counters.as_mut_ptr().cast(), known * size_of::<u64>())
         };
-        assert_eq!(code, 0);
+        assert_eq!((code, counters.pop()), (0, Some(u64::MAX)));
         counters
     }
 

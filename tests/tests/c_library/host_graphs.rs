@@ -1,21 +1,23 @@
 //! The hbg variants: the same calls, with orchestrations that run in the client's process (spec callable
 //! §6.3, hbg A6).
 
-use protocol::ChipStorageTaskArgs;
+use std::thread;
+
+use host_runner::worker::PlatformName;
+use protocol::{ChipCallable, ChipStorageTaskArgs, ContinuousTensor, DataType};
 use tests::c_library::{Client, HostLibrary, arguments, tensor};
 use tests::prepared::reference_graph;
 use tests::script::{At, Script, player_for};
 
+use crate::hostile::{AtTheEdge, Numbers};
 use crate::setting::{CHIPS, Floats, GOLDEN, held, vector_add};
-use host_runner::worker::PlatformName;
-use protocol::DataType;
 
 /// The hbg library of each chip, what callables are compiled for, and what its graph makes of 2 and 3.
-const HBG: [(&str, PlatformName, f32); 2] =
+pub(crate) const HBG: [(&str, PlatformName, f32); 2] =
     [("a2a3_hbg", PlatformName::A2a3Sim, 42.0), ("a5_hbg", PlatformName::A5Sim, 6.0)];
 
 /// Runs a scenario on both chips, with the blob of the chip and what its graph computes.
-fn on_both_chips(scenario: impl Fn(&Client<'_>, &[u8], f32)) {
+pub(crate) fn on_both_chips(scenario: impl Fn(&Client<'_>, &[u8], f32)) {
     for (library, platform, golden) in HBG {
         let library = HostLibrary::open(library);
         let client = library.attach();
@@ -99,37 +101,65 @@ fn a_callable_without_its_entry_is_not_prepared_and_not_counted() {
     });
 }
 
-/// The record of a script that works on cells.
-fn script_record(words: &mut [u64], cells: &mut [u64]) -> ChipStorageTaskArgs {
+/// The record of a script that works on tensors: the first of them is tensor 1.
+pub(crate) fn script_record(
+    words: &mut [u64],
+    tensors: &[ContinuousTensor],
+) -> ChipStorageTaskArgs {
     // No address of answers.
-    arguments(&[tensor(DataType::Uint64, words), tensor(DataType::Uint64, cells)], &[0])
+    arguments(&[&[tensor(DataType::Uint64, words)], tensors].concat(), &[0])
+}
+
+/// The id under which [`with_player`] prepares the callable that makes the calls of scripts.
+pub(crate) const PLAYER: i32 = 3;
+
+/// Does something on both chips with that callable.
+pub(crate) fn with_player(test: impl Fn(&Client<'_>)) {
+    for (library, platform, _) in HBG {
+        let library = HostLibrary::open(library);
+        let client = library.attach();
+        let callable = player_for(platform.chip());
+        assert_eq!(client.prepare(PLAYER, callable.blob()), 0, "{}", client.last_error());
+        test(&client);
+    }
+}
+
+/// Runs a script on cells as tensor 1.
+pub(crate) fn play(client: &Client<'_>, script: &Script, cells: &mut [u64]) -> i32 {
+    client.run(PLAYER, &script_record(&mut script.encoded(), &[tensor(DataType::Uint64, cells)]))
+}
+
+/// Calls of a graph that makes 4 x + 5 of the four cells of tensor 1.
+pub(crate) fn mixed() -> Script {
+    let (host, device) = (At::Tensor(1, 0), At::Memory(0, 0));
+    let written = Script::new().malloc(0, 32).copy(device, host, 32).record(host, device, 32);
+    written.mix(device, device, device, 5, 4)
 }
 
 #[test]
 fn what_the_entry_returns_is_what_the_client_gets_and_its_tensors_stay() {
-    for (library, platform, _) in HBG {
-        let library = HostLibrary::open(library);
-        let client = library.attach();
-        assert_eq!(client.prepare(3, player_for(platform.chip()).blob()), 0);
-        let (host, device) = (At::Tensor(1, 0), At::Memory(0, 0));
-        let written = Script::new().malloc(0, 32).copy(device, host, 32).record(host, device, 32);
-        let mixed = written.mix(device, device, device, 5, 4);
+    with_player(|client| {
+        let mixed = mixed();
+        let x = At::Memory(0, 0);
+        let cycle = mixed.clone().mix(x, x, x, 1, 4).edge(0, 1).edge(1, 0);
         for (script, code, text) in [
             (mixed.clone().returns(7), 7, "returned 7"),
+            (Script::new().returns(i32::MAX), i32::MAX, "returned 2147483647"),
+            (Script::new().returns(-1002), -1002, "returned -1002"),
             (mixed.clone().returns(-5), -5, "returned -5"),
             (mixed.clone().throws(0), -1, "C++ exception"),
             (mixed.clone().edge(0, 0), -1, "task 0 waits for itself"),
             (mixed.clone().edge(0, 9), -1, "from task 0 to task 9"),
+            (cycle.clone(), -1, "0 → 1 → 0"),
         ] {
-            let (mut words, mut cells) = (script.encoded(), vec![1, 2, 3, 4]);
-            assert_eq!(client.run(3, &script_record(&mut words, &mut cells)), code);
+            let mut cells = [1, 2, 3, 4];
+            assert_eq!(play(client, &script, &mut cells), code);
             assert!(client.last_error().contains(text), "{}", client.last_error());
             assert_eq!(cells, [1, 2, 3, 4], "{text}");
-            let (mut words, mut cells) = (mixed.encoded(), vec![1, 2, 3, 4]);
-            assert_eq!(client.run(3, &script_record(&mut words, &mut cells)), 0);
+            assert_eq!(play(client, &mixed, &mut cells), 0);
             assert_eq!(cells, [9, 13, 17, 21], "4 x + 5");
         }
-    }
+    });
 }
 
 #[test]
@@ -157,5 +187,117 @@ fn libraries_of_both_runtimes_work_side_by_side() {
             Floats::run_and_check(&hbg, 0, golden);
         }
         assert_eq!((trb.loads(), hbg.loads()), ((1, 0), (0, 1)));
+    }
+}
+
+/// hbg has no default for the name of the entry (spec hbg A6).
+#[test]
+fn a_callable_that_does_not_name_its_entry_is_not_prepared() {
+    on_both_chips(|client, blob, golden| {
+        let mut nameless = blob.to_vec();
+        nameless[264..332].fill(0);
+        let before = held(client);
+        assert_eq!(client.prepare(0, &nameless), -1);
+        let text = client.last_error();
+        assert!(text.contains("names no entry") && text.contains("hbg"), "{text}");
+        assert_eq!((client.loads(), held(client)), ((0, 0), before));
+        assert_eq!((client.prepare(0, blob), client.loads()), (0, (0, 1)));
+        Floats::run_and_check(client, 0, golden);
+    });
+}
+
+#[test]
+fn a_context_lives_again_after_it_was_finalized_and_goes_on_counting() {
+    on_both_chips(|client, blob, golden| {
+        for count in 1..=3 {
+            assert_eq!((client.prepare(7, blob), client.loads()), (0, (0, count)));
+            Floats::run_and_check(client, 7, golden);
+            // What is registered is taken away with the device.
+            assert_eq!((client.finalize(), client.finalize()), (0, 0));
+            assert_eq!((client.prepare(7, blob), client.loads()), (-1, (0, count)));
+            assert_eq!((client.init(0), client.counters()), (0, [0; 12]));
+        }
+    });
+}
+
+#[test]
+fn nothing_stays_after_unregistering_however_often() {
+    on_both_chips(|client, blob, golden| {
+        let round = || {
+            assert_eq!((client.prepare(0, blob), client.prepare(0, blob)), (0, -1));
+            Floats::run_and_check(client, 0, golden);
+            assert_eq!(client.unregister(0), 0);
+            held(client)
+        };
+        let first = round();
+        assert!(first.is_empty(), "{first:?}");
+        assert!((0..10).all(|_| round() == first));
+    });
+}
+
+#[test]
+fn threads_of_a_client_take_turns_on_one_context() {
+    on_both_chips(|client, blob, golden| {
+        assert_eq!((client.prepare(0, blob), client.prepare(1, blob)), (0, 0));
+        thread::scope(|scope| {
+            for cid in [0, 1, 0, 1] {
+                scope.spawn(move || {
+                    for _ in 0..5 {
+                        Floats::run_and_check(client, cid, golden);
+                    }
+                });
+            }
+        });
+        assert_eq!((client.loads(), client.counters()[2]), ((0, 2), 20));
+    });
+}
+
+/// Blobs end where memory ends, so a step too far would end the process. Those that are callables too are
+/// not run.
+#[test]
+fn hostile_blobs_are_refused_or_harmless() {
+    on_both_chips(|client, blob, golden| {
+        let edge = AtTheEdge::new(blob.len());
+        for length in (0..blob.len()).step_by(blob.len() / 60) {
+            assert_eq!(client.prepare_at(9, edge.put(&blob[..length])), -1, "{length}");
+        }
+        let mut numbers = Numbers(0x0B5E_55ED);
+        for _ in 0..150 {
+            let mut forged = blob.to_vec();
+            for _ in 0..=numbers.below(4) {
+                // Images are for the tests of the loader, which is the system's.
+                let at = numbers.below(size_of::<ChipCallable>());
+                forged[at] ^= 1 << numbers.below(8);
+            }
+            let code = client.prepare_at(9, edge.put(&forged));
+            assert!(code == -1 || client.unregister(9) == 0, "{code}");
+        }
+        assert_eq!(client.prepare_at(9, edge.put(blob)), 0, "{}", client.last_error());
+        Floats::run_and_check(client, 9, golden);
+    });
+}
+
+/// Libraries of one process have their objects open side by side, and every one of them its own: each has
+/// code of its own that opens them, and the system's loader tells objects apart by their names.
+#[test]
+fn objects_of_several_libraries_are_not_taken_for_each_other() {
+    let [a2a3, a5] = HBG.map(|(library, ..)| HostLibrary::open(library));
+    let (first, second) = (a2a3.attach(), a5.attach());
+    let graphs = HBG.map(|(_, platform, _)| reference_graph(platform));
+    let players = HBG.map(|(_, platform, _)| player_for(platform.chip()));
+    // While one has a graph open, the other opens a player under the number that is the next one there.
+    for cid in 0..24 {
+        let (here, there) = if cid % 2 == 0 { (0, 1) } else { (1, 0) };
+        let blobs = [&graphs, &players];
+        assert_eq!(first.prepare(cid, blobs[here][0].blob()), 0, "{}", first.last_error());
+        assert_eq!(second.prepare(cid, blobs[there][1].blob()), 0, "{}", second.last_error());
+    }
+    for cid in 0..24 {
+        let (graph, player) = if cid % 2 == 0 { (&first, &second) } else { (&second, &first) };
+        let golden = HBG[(cid % 2) as usize].2;
+        Floats::run_and_check(graph, cid, golden);
+        let (mut words, mut cells) = (mixed().encoded(), [1u64, 2, 3, 4]);
+        let record = script_record(&mut words, &[tensor(DataType::Uint64, &mut cells)]);
+        assert_eq!((player.run(cid, &record), cells), (0, [9, 13, 17, 21]));
     }
 }

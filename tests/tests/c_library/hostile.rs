@@ -15,7 +15,7 @@ use crate::setting::{CHIPS, Floats, GOLDEN, held, vector_add, with_client};
 const PAGE: usize = 4096;
 
 /// Bytes that end where memory ends: behind them is a page without access.
-struct AtTheEdge {
+pub(crate) struct AtTheEdge {
     pages: *mut c_void,
     mapped: usize,
     start: *mut u8,
@@ -27,7 +27,7 @@ type Protect = unsafe extern "C" fn(*mut c_void, usize, i32) -> i32;
 type Unmap = unsafe extern "C" fn(*mut c_void, usize) -> i32;
 
 impl AtTheEdge {
-    fn new(room: usize) -> Self {
+    pub(crate) fn new(room: usize) -> Self {
         let mapped = room.next_multiple_of(PAGE) + PAGE;
         let process = Library::this();
         // SAFETY: the C library's functions, on pages that the system picks: private, anonymous.
@@ -43,7 +43,7 @@ impl AtTheEdge {
     }
 
     /// Puts bytes at the very end.
-    fn put(&self, bytes: &[u8]) -> *const c_void {
+    pub(crate) fn put(&self, bytes: &[u8]) -> *const c_void {
         assert!(bytes.len() <= self.room);
         let start = self.start.wrapping_add(self.room - bytes.len());
         // SAFETY: they fit.
@@ -60,17 +60,17 @@ impl Drop for AtTheEdge {
 }
 
 /// A reproducible stream of numbers.
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         // CAST: the remainder is below a `usize`.
         (self.next() % limit as u64) as usize
     }

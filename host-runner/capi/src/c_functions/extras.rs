@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::guard::{call, last_of_thread, with_context};
 use crate::handles::CONTEXTS;
 use crate::tensors::CopyRule;
-use crate::variant::{RuntimeName, Variant};
+use crate::variant::Variant;
 
 /// The version in the prefix of these functions.
 pub const ABI_VERSION: u32 = 1;
@@ -28,13 +28,8 @@ pub const CAPABILITY_REPORTS: u64 = 1 << 2;
 pub const CAPABILITY_SUBMIT: u64 = 1 << 3;
 
 /// `simpler_rs_v1_capabilities`.
-pub fn capabilities(variant: Variant) -> u64 {
-    let copies = match variant.runtime {
-        RuntimeName::Trb => CAPABILITY_DECLARED_COPIES,
-        // An orchestration on the host makes its own copies.
-        RuntimeName::Hbg => 0,
-    };
-    CAPABILITY_RUN | copies | CAPABILITY_SUBMIT | CAPABILITY_REPORTS
+pub fn capabilities() -> u64 {
+    CAPABILITY_RUN | CAPABILITY_DECLARED_COPIES | CAPABILITY_REPORTS | CAPABILITY_SUBMIT
 }
 
 /// `simpler_rs_v1_variant`.

@@ -34,6 +34,8 @@ pub struct Counters {
     pub graph_replays: u64,
     /// Bytes of graphs and changed argument words that were copied to the device.
     pub graph_bytes_uploaded: u64,
+    /// Orchestrations that were opened on the host.
+    pub host_loads: u64,
 }
 
 impl Context {
@@ -54,6 +56,7 @@ impl Context {
             graph_uploads: counters.graph_uploads,
             graph_replays: counters.graph_replays,
             graph_bytes_uploaded: counters.graph_bytes_uploaded,
+            host_loads: counters.host_dlopen_count,
         }
     }
 
