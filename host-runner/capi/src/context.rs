@@ -168,7 +168,7 @@ impl Context {
         self.with_device(|attached| {
             let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             // SAFETY: as the caller promises.
-            let owned = unsafe { arguments.to_owned_arguments()? };
+            let owned = unsafe { arguments.copy_all()? };
             let completion = attached
                 .worker
                 .submit(&handle, owned, &config)
