@@ -9,7 +9,7 @@
 //! Roles go by order of arrival (spec trb §0.1). With a single thread, that one sets up,
 //! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
 //! (spec callable §7.1 H10). A run of a graph that the host has built has no orchestrator: all its
-//! threads schedule ([`graph_run`]). Every way through a run leads to the same way out, where the last
+//! threads schedule (`executor::graph_run`). Every way through a run leads to the same way out, where the last
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
 //!
 //! Loading and unloading outside a run ([`Executor::load`], [`Executor::unload`], or a record that

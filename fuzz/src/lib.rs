@@ -17,7 +17,7 @@ pub mod source_file;
 mod support;
 
 pub use kept::image_cache;
-pub use protocol_tests::{args_blob, build_id, call_config, callable_blob};
+pub use protocol_tests::{args_blob, build_id, call_config, callable_blob, graph_image};
 pub use seed::seeds;
 
 use aicpu_executor::loader::Machine;

@@ -31,6 +31,11 @@ pub fn call_config(bytes: &[u8]) {
     promises::check_config(bytes);
 }
 
+/// Reads any bytes as the image of a graph.
+pub fn graph_image(bytes: &[u8]) {
+    promises::check_graph(bytes);
+}
+
 /// Finds the identity of any bytes.
 pub fn build_id(bytes: &[u8]) {
     promises::check_image(bytes);

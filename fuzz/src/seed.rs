@@ -1,6 +1,6 @@
 //! Valid inputs of each target: what the fuzzer starts from.
 
-use crate::protocol_tests::sample::{args_blob, elf, note, tensor, two_kernels};
+use crate::protocol_tests::sample::{args_blob, elf, graph, note, tensor, two_kernels};
 use crate::support::specimens::specimens;
 
 /// Returns the seeds of a target; `None` if there is no such target.
@@ -19,6 +19,7 @@ pub fn seeds(target: &str) -> Option<Vec<Vec<u8>>> {
             let notes = [note(b"GNU\0", 1, &[0; 16]), note(b"GNU\0", 3, &[0xA5; 20])].concat();
             vec![elf(&[(1, vec![1; 16]), (4, notes)])]
         }
+        "graph_image" => vec![graph()],
         "image_cache" => crate::kept::entries(),
         _ => return None,
     })

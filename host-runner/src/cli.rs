@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use host_runner::run::TIMEOUT_MAX;
+use host_runner::runtime_name::RuntimeName;
 use host_runner::worker::{CodeListing, PlatformName};
 
 mod environment;
@@ -65,8 +66,9 @@ Exit codes:
 Environment:
   NO_COLOR        no colour, if set to anything but nothing
 
-Example:
-  host-runner inspect build/orchestration.so --json";
+Examples:
+  host-runner inspect build/orchestration.so --json
+  host-runner inspect build/graph.so --runtime hbg --entry build_graph";
 
 /// Registers callables once and runs them by id, on the simulator or a device.
 #[derive(Debug, Parser)]
@@ -95,13 +97,18 @@ pub(crate) struct InspectArguments {
     #[arg(value_name = "FILE")]
     pub(crate) path: PathBuf,
 
-    /// The function that a callable names as its entry
-    #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT_ENTRY_SYMBOL)]
-    pub(crate) entry: String,
+    /// The runtime that it is for: trb, or hbg, where the system's loader opens it in this process
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(crate) runtime: RuntimeName,
 
-    /// The function that a callable names as its config
-    #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT_CONFIG_SYMBOL)]
-    pub(crate) config: String,
+    /// The function that a callable names as its entry [default: aicpu_orchestration_entry; hbg has
+    /// none]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entry: Option<String>,
+
+    /// The function that a callable of trb names as its config [default: aicpu_orchestration_config]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) config: Option<String>,
 
     /// Print one JSON object, and no tables
     #[arg(long)]

@@ -8,14 +8,19 @@
 //!              └─ Plan ─┬─ entry missing, names missing ────▶ Refusal, and the facts
 //!                       └─ fine ────────────────────────────▶ the facts
 //! ```
+//!
+//! An orchestration of hbg is opened by the system's loader, after a check of this program: that
+//! check is what is asked for it, and the facts come along where the plan can give them.
 
 use aicpu_executor::loader::{
     BuildId, Machine, NeededPolicy, Plan, PlanError, PlanLimits, SymbolResolver, plan,
 };
-use protocol::{DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL};
+use protocol::{BIND_SYMBOL, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL};
 use serde::Serialize;
 
+use crate::device::image;
 use crate::device::resident_symbols::ResidentSymbols;
+use crate::runtime_name::RuntimeName;
 
 mod image_facts;
 mod refusal;
@@ -45,6 +50,8 @@ impl Default for EntryNames<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
+    /// The runtime that it was looked at for.
+    pub runtime: &'static str,
     /// Whether it would be loaded, as far as this machine can tell: the names that an image for
     /// another machine wants are not looked up.
     pub loads: bool,
@@ -58,13 +65,13 @@ pub struct Inspection {
     pub is_native: bool,
     /// Build-ID in hexadecimal digits, if it has one that can be read.
     pub build_id: Option<String>,
-    /// Bytes of address space that the slot of a callable has.
-    pub slot_bytes: usize,
+    /// Bytes of address space that the slot of a callable has; none for hbg, which has no slots.
+    pub slot_bytes: Option<usize>,
     /// What it is made of, where the loader gets that far.
     pub image: Option<ImageFacts>,
 }
 
-/// Looks at a file as the loader would.
+/// Looks at a file as the loader of orchestrations of trb would.
 pub fn inspect(file: &[u8], names: EntryNames<'_>) -> Inspection {
     let machine = Machine::of_file(file);
     let is_native = machine == Some(Machine::native());
@@ -74,24 +81,74 @@ pub fn inspect(file: &[u8], names: EntryNames<'_>) -> Inspection {
     let planned = plan(file, planned_for, &limits);
     let (refusal, image) = match &planned {
         Ok(plan) => {
-            let facts = ImageFacts::of(plan, &limits, names, symbols(is_native));
+            let facts = ImageFacts::of(plan, &limits, roles(names), symbols(is_native));
             (Refusal::of_facts(&facts), Some(facts))
         }
         Err(error) => {
             let facts = without_limits(file, planned_for, &limits, error)
-                .map(|plan| ImageFacts::of(&plan, &limits, names, symbols(is_native)));
+                .map(|plan| ImageFacts::of(&plan, &limits, roles(names), symbols(is_native)));
             (Some(Refusal::of_plan(*error)), facts)
         }
     };
-    Inspection {
-        loads: refusal.is_none(),
-        refusal,
-        file_bytes: file.len(),
-        machine: machine.map(machine_name),
-        is_native,
-        build_id: BuildId::of_file(file).map(|id| id.to_string()),
-        slot_bytes: limits.span_bytes,
-        image,
+    let slot_bytes = Some(limits.span_bytes);
+    Inspection { refusal, image, slot_bytes, ..Inspection::of_file(RuntimeName::Trb, file) }
+        .judged()
+}
+
+/// Looks at a file as a registration for hbg would, with this function as its entry. What it
+/// imports is looked up by the system's loader, in libraries of its choice: here it is not.
+pub fn inspect_graph(file: &[u8], entry: &str) -> Inspection {
+    let refusal = image::check(file, entry).err().map(|error| Refusal::of_image(&error));
+    let page_bytes = rustix::param::page_size();
+    let limits = describing(PlanLimits { page_bytes, ..PlanLimits::default() });
+    let machine = Machine::of_file(file).unwrap_or_else(Machine::native);
+    let plan = plan(file, machine, &limits).ok();
+    let roles = [(ExportRole::Entry, entry)];
+    let image = plan.map(|plan| ImageFacts::of(&plan, &limits, roles, None));
+    Inspection { refusal, image, ..Inspection::of_file(RuntimeName::Hbg, file) }.judged()
+}
+
+impl Inspection {
+    /// What can be said of any file.
+    fn of_file(runtime: RuntimeName, file: &[u8]) -> Self {
+        let machine = Machine::of_file(file);
+        Self {
+            runtime: runtime.name(),
+            loads: false,
+            refusal: None,
+            file_bytes: file.len(),
+            machine: machine.map(machine_name),
+            is_native: machine == Some(Machine::native()),
+            build_id: BuildId::of_file(file).map(|id| id.to_string()),
+            slot_bytes: None,
+            image: None,
+        }
+    }
+
+    /// The same with the verdict that follows.
+    fn judged(self) -> Self {
+        Self { loads: self.refusal.is_none(), ..self }
+    }
+}
+
+/// The functions that the executor looks for.
+fn roles(names: EntryNames<'_>) -> [(ExportRole, &str); 3] {
+    [
+        (ExportRole::Entry, names.entry),
+        (ExportRole::Config, names.config),
+        (ExportRole::Bind, BIND_SYMBOL),
+    ]
+}
+
+/// Limits under which as much as possible is described.
+fn describing(limits: PlanLimits) -> PlanLimits {
+    PlanLimits {
+        image_bytes: usize::MAX,
+        // Addresses of larger images are kept in 32 bits.
+        span_bytes: 1 << 31,
+        relocations: usize::MAX,
+        needed: NeededPolicy::AnyBareName,
+        ..limits
     }
 }
 
@@ -110,15 +167,7 @@ fn without_limits<'a>(
             | PlanError::SpanTooLarge { .. }
             | PlanError::TooManyRelocations { .. }
     );
-    let limits = PlanLimits {
-        image_bytes: usize::MAX,
-        // Addresses of larger images are kept in 32 bits.
-        span_bytes: 1 << 31,
-        relocations: usize::MAX,
-        needed: NeededPolicy::AnyBareName,
-        ..*limits
-    };
-    is_limit.then(|| plan(file, machine, &limits).ok())?
+    is_limit.then(|| plan(file, machine, &describing(*limits)).ok())?
 }
 
 /// What offers the names that an image of this machine imports.

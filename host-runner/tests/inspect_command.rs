@@ -96,6 +96,7 @@ fn json_says_the_same_and_has_these_fields() {
         "loads",
         "machine",
         "refusal",
+        "runtime",
         "slot_bytes",
     ];
     assert_eq!(keys(&object), expected);
@@ -138,6 +139,37 @@ fn json_says_the_same_and_has_these_fields() {
     }
     let roles = image["roles"].as_array().unwrap().iter().map(|each| each["role"].clone());
     assert_eq!(roles.collect::<Vec<_>>(), ["entry", "config", "bind"]);
+}
+
+#[test]
+fn a_graph_of_hbg_is_looked_at_for_the_systems_loader() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "extern \"C\" int nobody();\nextern \"C\" int build(void *) { return nobody(); }";
+    compile(folder.path(), "graph.so", source, &["-shared"]);
+    let with = |words: &[&str]| inspect(folder.path(), &[&["graph.so"], words].concat());
+    let (text, message) = check(&with(&["--runtime", "hbg", "--entry", "build"]), 0);
+    assert_eq!(message, "");
+    assert!(text.contains("by the system's loader"), "{text}");
+    assert_eq!(line(&text, "entry"), ["entry", "build:", "present"]);
+    assert_eq!(line(&text, "nobody")[1..], ["-", "not", "looked", "up"]);
+    assert!(!text.contains("config") && !text.contains("slot"), "{text}");
+
+    let (text, _) = check(&with(&["--runtime", "host_build_graph", "--entry", "buid"]), 4);
+    assert!(text.contains("REFUSED") && text.contains("does not export `buid`"), "{text}");
+    let (text, _) = check(&with(&["--runtime", "hbg", "--entry", "build", "--json"]), 0);
+    let object: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&object["runtime"], &object["slot_bytes"]), (&"hbg".into(), &().into()));
+
+    // Without the option it is taken for one of trb.
+    check(&with(&["--entry", "build"]), 4);
+    for (words, part) in [
+        (&["--runtime", "hbg"][..], "name the function with --entry"),
+        (&["--runtime", "hbg", "--entry", "build", "--config", "c"], "leave --config out"),
+        (&["--runtime", "gpu"], "there is no runtime `gpu`"),
+    ] {
+        let (_, message) = check(&with(words), 2);
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]

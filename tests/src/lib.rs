@@ -10,6 +10,8 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot be set up may end")]
 
+#[expect(unsafe_code, reason = "an allocator that counts")]
+pub mod allocations;
 pub mod c_library;
 pub mod child;
 pub mod flag;

@@ -11,6 +11,7 @@ use host_runner::device::{
     KernelError, Launch, LostCause, MemoryError, OrchestrationError, OrchestrationLoad,
     SharedMemory, Side, Uploaded,
 };
+use host_runner::worker::{Worker, WorkerConfig};
 use protocol::callable::parse::CoreCallableView;
 use protocol::{A2a3, CallableId, DeviceAddr, RuntimeBody};
 
@@ -28,6 +29,21 @@ pub struct Spied {
 /// The worker's end.
 #[derive(Debug, Clone)]
 pub struct SpiedDevice(Arc<Spied>);
+
+/// The devices that a worker has opened, in order.
+pub type Opened = Arc<Mutex<Vec<SpiedDevice>>>;
+
+/// A worker whose devices can be watched and spoiled.
+pub fn open_worker() -> (Worker, Opened) {
+    let opened = Opened::default();
+    let its = Arc::clone(&opened);
+    let open = move || -> Result<Box<dyn Device>, DeviceError> {
+        let device = SpiedDevice::open()?;
+        its.lock().unwrap_or_else(PoisonError::into_inner).push(device.clone());
+        Ok(Box::new(device))
+    };
+    (Worker::open_on(WorkerConfig::default(), open).expect("the simulator opens"), opened)
+}
 
 impl SpiedDevice {
     /// Opens a simulated device.

@@ -3,52 +3,16 @@
 //! Alone in its program: it counts what the whole process allocates.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
-#![expect(unsafe_code, reason = "an allocator that counts")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_runner::arguments::{OwnedArguments, OwnedData};
 use host_runner::run::RunConfig;
 use protocol::DataType;
+use tests::allocations::Counting;
 use tests::sources;
 use tests::workers::{open, threads};
 
-/// The system's allocator, and how often it was asked.
-struct Counting(AtomicU64);
-
-// SAFETY: it passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(at, layout, bytes) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATIONS: Counting = Counting(AtomicU64::new(0));
-
-fn allocations() -> u64 {
-    ALLOCATIONS.0.load(Ordering::Relaxed)
-}
+static ALLOCATIONS: Counting = Counting::new();
 
 #[test]
 fn a_bound_call_allocates_nothing_once_it_has_run() {
@@ -69,9 +33,9 @@ fn a_bound_call_allocates_nothing_once_it_has_run() {
             call.run().unwrap();
         }
         let inputs: Vec<_> = (0..4_u64).map(|i| (i, i.to_le_bytes().repeat(16).into())).collect();
-        let (before, usage) = (allocations(), worker.usage());
+        let (before, usage) = (ALLOCATIONS.count(), worker.usage());
         let report = worker.memory_report();
-        let of_report = allocations() - before;
+        let of_report = ALLOCATIONS.count() - before;
         for number in 0..300_u64 {
             let (value, input) = &inputs[number as usize % 4];
             call.set_scalar(0, number).unwrap();
@@ -81,7 +45,7 @@ fn a_bound_call_allocates_nothing_once_it_has_run() {
             let first = u64::from_le_bytes(output[..8].try_into().unwrap());
             assert_eq!(first, value + number);
         }
-        let of_runs = allocations() - before - of_report;
+        let of_runs = ALLOCATIONS.count() - before - of_report;
         assert_eq!(of_runs, 0, "in 300 runs on {aicpu_threads} threads");
         assert_eq!(worker.usage(), usage);
         assert_eq!(worker.memory_report().holders, report.holders);

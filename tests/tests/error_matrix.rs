@@ -25,6 +25,7 @@ const TESTED: &[(StatusCode, &str, &str)] = {
     const BAD_INPUT: &str = "tests/tests/bad_input.rs";
     const HERE: &str = "tests/tests/error_matrix.rs";
     const SLOTS: &str = "aicpu-executor/src/orch_so_table/tests.rs";
+    const GRAPH_RUNS: &str = "aicpu-executor/src/executor/graph_run/tests/refusals.rs";
     const EXECUTOR: &str = "aicpu-executor/src/executor/tests.rs";
     const OPERATION: &str = "aicpu-executor/src/executor/operation/tests.rs";
     const SIM: &str = "host-runner/src/device/sim/tests.rs";
@@ -67,6 +68,11 @@ const TESTED: &[(StatusCode, &str, &str)] = {
         (Code::CallableBusy, SLOTS, "a_reload_while_the_old_code_runs_is_refused"),
         (Code::CallableQuarantined, SLOTS, "a_constructor_that_is_given_up_on_closes_the_slot"),
         (Code::OperationUnknown, OPERATION, "an_operation_that_is_not_known_is_a_fault"),
+        (
+            Code::GraphInvalid,
+            GRAPH_RUNS,
+            "an_image_that_is_damaged_is_refused_before_anything_runs",
+        ),
     ]
 };
 

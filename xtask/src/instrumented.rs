@@ -15,13 +15,14 @@ use crate::process::{self, cargo, output_of, root};
 use crate::test_suite;
 
 /// The fuzz targets; `fuzz/Cargo.toml` declares a program for each.
-pub(crate) const TARGETS: [&str; 7] = [
+pub(crate) const TARGETS: [&str; 8] = [
     "plan",
     "plan_patches",
     "callable_blob",
     "args_blob",
     "call_config",
     "build_id",
+    "graph_image",
     "image_cache",
 ];
 

@@ -80,8 +80,8 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         cycles: u64,
     },
-    /// Runs a fuzz target: plan, plan_patches, callable_blob, args_blob, call_config, build_id, or
-    /// all of them.
+    /// Runs a fuzz target: plan, plan_patches, callable_blob, args_blob, call_config, build_id,
+    /// graph_image, or all of them.
     Fuzz {
         /// Target to run.
         target: String,

@@ -102,3 +102,86 @@ mod tests {
         assert_eq!([0, 1].map(|runs| count.waits_for(runs)), [None, None]);
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::scheduler::ready_queue::ReadyQueue;
+    use crate::sync::AtomicU64;
+
+    /// A task with two predecessors, which two threads complete.
+    struct Graph {
+        count: PendingCount,
+        queue: ReadyQueue,
+        cells: [AtomicU64; 2],
+        /// What the predecessors leave.
+        outputs: [UnsafeCell<u64>; 2],
+        /// How often the task ran.
+        ran: UnsafeCell<u64>,
+    }
+
+    // SAFETY: what the model checks: count and queue order all accesses to the cells, or loom stops.
+    unsafe impl Sync for Graph {}
+
+    impl Graph {
+        /// Completes a predecessor in the run after `runs` others, and runs the task if it is ready.
+        fn complete(&self, predecessor: usize, runs: u64) {
+            // SAFETY: loom checks that nobody else is there.
+            self.outputs[predecessor].with_mut(|output| unsafe { *output = runs + 1 });
+            if self.count.count_down(|| 2) {
+                self.queue.push(&self.cells, 5).unwrap();
+            }
+            self.run_what_is_ready(runs);
+        }
+
+        fn run_what_is_ready(&self, runs: u64) {
+            let Some(task) = self.queue.pop(&self.cells) else { return };
+            assert_eq!(task, 5);
+            for output in &self.outputs {
+                // SAFETY: loom checks that nobody writes.
+                assert_eq!(output.with(|output| unsafe { *output }), runs + 1);
+            }
+            // SAFETY: loom checks that nobody else is there.
+            self.ran.with_mut(|ran| unsafe { *ran += 1 });
+        }
+    }
+
+    /// Two runs, one after the other: in each the task is ready once, with what both predecessors have
+    /// left, and its count is what the next run needs. Somebody else may ask meanwhile what it waits for.
+    ///
+    /// Seen to fail with `count_down` Relaxed, only Acquire or only Release, with one that loads and then
+    /// stores, with a count that is not set back or set back by each predecessor, and with the
+    /// mark kept.
+    #[test]
+    fn a_task_is_ready_once_in_each_run_and_its_count_for_the_next_one() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let graph = Arc::new(Graph {
+                count: PendingCount::of(2),
+                queue: ReadyQueue::default(),
+                cells: [AtomicU64::new(0), AtomicU64::new(0)],
+                outputs: [UnsafeCell::new(0), UnsafeCell::new(0)],
+                ran: UnsafeCell::new(0),
+            });
+            for runs in 0..2 {
+                let other = {
+                    let graph = Arc::clone(&graph);
+                    thread::spawn(move || graph.complete(1, runs))
+                };
+                graph.complete(0, runs);
+                assert!(matches!(graph.count.waits_for(runs), None | Some(1)));
+                other.join().unwrap();
+                graph.run_what_is_ready(runs);
+                // SAFETY: loom checks that nobody writes.
+                assert_eq!(graph.ran.with(|ran| unsafe { *ran }), runs + 1);
+                assert_eq!((graph.count.count(), graph.count.waits_for(runs)), (2, None));
+                assert_eq!(graph.count.waits_for(runs + 1), Some(2));
+            }
+        });
+    }
+}

@@ -108,7 +108,7 @@ impl<C: Chip> Platform for Cores<C> {
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
         assert_eq!(offset, C::COND);
         let worker = block.0 as usize - 1;
-        let mut core = self.cores[worker].lock().unwrap();
+        let mut core = self.cores[worker].lock().expect("no thread has panicked");
         self.look(worker, &mut core);
         core.condition
     }
@@ -117,7 +117,7 @@ impl<C: Chip> Platform for Cores<C> {
             return;
         }
         let worker = block.0 as usize - 1;
-        let mut core = self.cores[worker].lock().unwrap();
+        let mut core = self.cores[worker].lock().expect("no thread has panicked");
         if value == DispatchWord::IDLE.raw() {
             core.condition = ConditionWord::IDLE.raw();
         } else if value == DispatchWord::EXIT.raw() {
@@ -126,7 +126,7 @@ impl<C: Chip> Platform for Cores<C> {
             let id = DispatchId::new(value).expect("a dispatch id");
             assert!(core.running.is_none(), "core {worker} was given a second sub-task");
             let code = self.payload(worker, id).function_bin_addr as usize;
-            self.given.lock().unwrap().push((worker, code));
+            self.given.lock().expect("no thread has panicked").push((worker, code));
             *core = Core {
                 condition: ConditionWord::ack(id).raw(),
                 running: Some((id, self.random() % 4)),
@@ -245,7 +245,9 @@ impl<C: Chip> Device<C> {
 
     /// Which core was given which func_id since the last call of this.
     pub(crate) fn given(&self) -> Vec<(usize, usize)> {
-        let given = core::mem::take(&mut *self.executor.platform().given.lock().unwrap());
+        let given = core::mem::take(
+            &mut *self.executor.platform().given.lock().expect("no thread has panicked"),
+        );
         let func_id = |code| {
             let is_it = |kernel: &CoreCallable| kernel.resolved_addr as usize == code;
             self.kernels.iter().position(is_it).expect("code of a kernel")

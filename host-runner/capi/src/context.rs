@@ -168,7 +168,7 @@ impl Context {
         self.with_device(|attached| {
             let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             // SAFETY: as the caller promises.
-            let owned = unsafe { arguments.copy_all()? };
+            let owned = unsafe { arguments.take_copies()? };
             let completion = attached
                 .worker
                 .submit(&handle, owned, &config)

@@ -121,7 +121,7 @@ impl ClientArguments {
         Ok(value)
     }
 
-    /// Copies the arguments to memory of their own, for a run that outlives the call.
+    /// A copy of the arguments, with memory of its own.
     ///
     /// # Safety
     ///
@@ -130,7 +130,7 @@ impl ClientArguments {
     /// # Errors
     ///
     /// Arguments that the worker refuses, and no memory for the copy.
-    pub(crate) unsafe fn copy_all(&mut self) -> Result<OwnedArguments, Failure> {
+    pub(crate) unsafe fn take_copies(&mut self) -> Result<OwnedArguments, Failure> {
         let mut owned = OwnedArguments::new();
         let shared = self.shared();
         for ((place, dtype, shape), is_shared) in self.tensors.iter_mut().zip(shared) {

@@ -40,6 +40,9 @@ pub(crate) enum Failure {
         /// What was asked for.
         platform: PlatformName,
     },
+    /// Options that do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
     /// The file to inspect cannot be read.
     #[error("cannot read {}; give a shared object", path.display())]
     Read {
@@ -85,6 +88,7 @@ impl Failure {
             Self::Manifest(_)
             | Self::NoSuchCase { .. }
             | Self::OtherPlatform { .. }
+            | Self::Usage(_)
             | Self::Read { .. }
             | Self::Data(_) => 2,
             Self::Build(_) => 3,
@@ -95,7 +99,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Manifest(_) => "manifest",
-            Self::NoSuchCase { .. } | Self::OtherPlatform { .. } => "usage",
+            Self::NoSuchCase { .. } | Self::OtherPlatform { .. } | Self::Usage(_) => "usage",
             Self::Read { .. } => "read",
             Self::Data(_) => "data",
             Self::Build(_) => "build",

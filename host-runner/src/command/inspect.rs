@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use host_runner::inspect::{EntryNames, inspect};
+use host_runner::inspect::{EntryNames, Inspection, inspect, inspect_graph};
+use host_runner::runtime_name::RuntimeName;
 
 use super::failure::Failure;
 use super::write_out;
@@ -25,8 +26,7 @@ pub(crate) fn run(
 ) -> Result<ExitCode, Failure> {
     let path = &arguments.path;
     let file = read(path).map_err(|source| Failure::Read { path: path.clone(), source })?;
-    let names = EntryNames { entry: &arguments.entry, config: &arguments.config };
-    let inspection = inspect(&file, names);
+    let inspection = look_at(&file, arguments)?;
     let name = path.display().to_string();
     if arguments.json {
         write_out(&format!("{}\n", report::json_inspection(&name, &inspection)))?;
@@ -36,6 +36,26 @@ pub(crate) fn run(
         write_out(&report::inspection::text(&name, &inspection, colour))?;
     }
     Ok(if inspection.loads { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
+}
+
+/// Looks at the file as the runtime would that the user names.
+fn look_at(file: &[u8], arguments: &InspectArguments) -> Result<Inspection, Failure> {
+    let InspectArguments { runtime, entry, config, .. } = arguments;
+    let (entry, config) = (entry.as_deref(), config.as_deref());
+    match (runtime, entry, config) {
+        (RuntimeName::Trb, entry, config) => {
+            let names = EntryNames::default();
+            let (entry, config) = (entry.unwrap_or(names.entry), config.unwrap_or(names.config));
+            Ok(inspect(file, EntryNames { entry, config }))
+        }
+        (RuntimeName::Hbg, Some(entry), None) => Ok(inspect_graph(file, entry)),
+        (RuntimeName::Hbg, None, _) => {
+            Err(Failure::Usage("hbg has no default entry; name the function with --entry"))
+        }
+        (RuntimeName::Hbg, _, Some(_)) => {
+            Err(Failure::Usage("hbg calls no configuration function; leave --config out"))
+        }
+    }
 }
 
 /// Reads an ordinary file; a device or a pipe may have no end.

@@ -162,6 +162,7 @@ mod tests {
         let mut new = plan();
         change(&mut new);
         let difference = graph.first_difference(&new.build());
+        assert_eq!(plan().build().first_difference(&new.build()), difference);
         difference.map(|difference| (difference, difference.to_string()))
     }
 

@@ -159,3 +159,25 @@ pub(super) fn find_argument(
         (end <= tensor.byte_len().ok()?).then_some((index, offset))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::DataType;
+
+    #[test]
+    fn a_range_touches_the_first_host_tensor_that_has_a_byte_of_it() {
+        let mut arguments = ChipStorageTaskArgs::new();
+        for (data, child_memory) in [(64, 1), (64, 0), (80, 0)] {
+            let dtype = DataType::Uint8 as u8;
+            let mut tensor =
+                ContinuousTensor { data, ndims: 1, dtype, child_memory, ..Default::default() };
+            tensor.shapes[0] = 16;
+            arguments.push_tensor(tensor).unwrap();
+        }
+        let touched = |host, bytes| touched_argument(&arguments, host, bytes);
+        assert_eq!([touched(60, 4), touched(96, 8)], [None, None]);
+        assert_eq!([touched(60, 5), touched(70, 100)], [Some(1), Some(1)]);
+        assert_eq!([touched(80, 1), touched(95, 1)], [Some(2), Some(2)]);
+    }
+}

@@ -3,10 +3,7 @@
 use aicpu_executor::loader::{
     Import, NeededPolicy, Plan, PlanLimits, Protection, Segment, SymbolKind, SymbolResolver,
 };
-use protocol::BIND_SYMBOL;
 use serde::Serialize;
-
-use super::EntryNames;
 
 /// What an image is made of. Addresses are as linked, from 0 on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -165,11 +162,12 @@ pub struct UnwindFacts {
 }
 
 impl ImageFacts {
-    /// Describes a planned image. Imports are looked up in `symbols` if there are any.
-    pub(super) fn of(
+    /// Describes a planned image, and how it has these functions. Imports are looked up in `symbols`
+    /// if there are any.
+    pub(super) fn of<const N: usize>(
         plan: &Plan<'_>,
         limits: &PlanLimits,
-        names: EntryNames<'_>,
+        roles: [(ExportRole, &str); N],
         symbols: Option<&dyn SymbolResolver>,
     ) -> Self {
         let counts = plan.relocation_counts();
@@ -191,7 +189,7 @@ impl ImageFacts {
             imports,
             missing,
             exports: exports(plan),
-            roles: roles(plan, names),
+            roles: roles.map(|(role, name)| look_for(plan, role, name)).into(),
             initialisers: plan.initialisers(),
             finalisers: plan.finalisers(),
             unwind: plan
@@ -265,14 +263,7 @@ fn exports(plan: &Plan<'_>) -> Vec<ExportFacts> {
     plan.exports().map(describe).collect()
 }
 
-fn roles(plan: &Plan<'_>, names: EntryNames<'_>) -> Vec<RoleFacts> {
-    let look_for = |role, name: &str| {
-        let problem = plan.exported_function(name.as_bytes()).err().map(|error| error.to_string());
-        RoleFacts { role, name: name.to_owned(), present: problem.is_none(), problem }
-    };
-    vec![
-        look_for(ExportRole::Entry, names.entry),
-        look_for(ExportRole::Config, names.config),
-        look_for(ExportRole::Bind, BIND_SYMBOL),
-    ]
+fn look_for(plan: &Plan<'_>, role: ExportRole, name: &str) -> RoleFacts {
+    let problem = plan.exported_function(name.as_bytes()).err().map(|error| error.to_string());
+    RoleFacts { role, name: name.to_owned(), present: problem.is_none(), problem }
 }

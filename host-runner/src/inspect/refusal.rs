@@ -5,6 +5,7 @@ use protocol::KERNEL_ENTRY_SYMBOL;
 use serde::Serialize;
 
 use super::image_facts::{ExportRole, ImageFacts};
+use crate::device::ImageError;
 
 /// What to do with a file that no compiler and linker write like that.
 const DAMAGED: &str = "the file was cut, damaged or edited: build it anew and copy it whole";
@@ -24,9 +25,18 @@ pub struct Refusal {
 impl Refusal {
     /// The refusal of an image that cannot be planned.
     pub(super) fn of_plan(error: PlanError) -> Self {
-        let name = format!("{error:?}");
-        let kind = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
-        Self { kind, message: error.to_string(), advice: advice(error) }
+        Self { kind: kind_of(&error), message: error.to_string(), advice: advice(error) }
+    }
+
+    /// The refusal of an image that the system's loader is not to see.
+    pub(super) fn of_image(error: &ImageError) -> Self {
+        let advice = match error {
+            ImageError::MissingSymbol { .. } => Some("or name another one with --entry"),
+            ImageError::Malformed { .. } => Some(DAMAGED),
+            // The others say it themselves.
+            _ => None,
+        };
+        Self { kind: kind_of(error), message: error.to_string(), advice }
     }
 
     /// The refusal of an image that can be planned, if there is one.
@@ -63,6 +73,12 @@ impl Refusal {
             advice: Some("define them, or link what defines them statically"),
         })
     }
+}
+
+/// The name of an error's variant.
+fn kind_of(error: &impl std::fmt::Debug) -> String {
+    let name = format!("{error:?}");
+    name.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
 }
 
 /// What to do about an image that was refused; `None` where the error says it itself.

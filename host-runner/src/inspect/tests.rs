@@ -30,7 +30,7 @@ fn an_image_that_loads_is_described_as_another_parser_sees_it() {
     let file = cxx_bytes("inspected", SOURCE);
     let found = inspect(&file, EntryNames::default());
     assert!(found.loads && found.is_native && found.refusal.is_none(), "{:?}", found.refusal);
-    assert_eq!((found.file_bytes, found.slot_bytes), (file.len(), 16 << 20));
+    assert_eq!((found.file_bytes, found.slot_bytes), (file.len(), Some(16 << 20)));
     assert_eq!(found.build_id.map(|id| id.len()), Some(40));
     let image = found.image.unwrap();
     let elf = Elf::parse(&file).unwrap();
@@ -184,4 +184,49 @@ fn an_image_that_is_only_too_large_is_described_all_the_same() {
     let found = inspect(&cxx_bytes("large", source), EntryNames::default());
     assert_eq!(found.refusal.map(|refusal| refusal.kind), Some("SpanTooLarge".to_owned()));
     assert!(found.image.is_some_and(|image| image.span_bytes > 17 << 20));
+}
+
+#[test]
+fn a_graph_is_judged_by_what_the_system_loader_is_shown() {
+    let source = "extern \"C\" int nobody(); extern \"C\" int graph(void *) { return nobody(); }";
+    let file = cxx_bytes("graph", source);
+    let found = inspect_graph(&file, "graph");
+    // Who offers `nobody` is for the system's loader to find; the loader of trb asks here and now.
+    assert!(found.loads && found.is_native, "{:?}", found.refusal);
+    assert_eq!((found.runtime, found.slot_bytes, found.file_bytes), ("hbg", None, file.len()));
+    let image = found.image.unwrap();
+    let nobody = image.imports.iter().find(|each| each.name == "nobody").unwrap();
+    assert_eq!((nobody.offered, image.missing.len()), (None, 0));
+    let roles: Vec<_> = image.roles.iter().map(|each| (each.role, each.present)).collect();
+    assert_eq!(roles, [(ExportRole::Entry, true)]);
+    let trb = inspect(&file, names("graph", "none"));
+    assert_eq!((trb.runtime, trb.refusal.unwrap().kind.as_str()), ("trb", "Unresolved"));
+}
+
+#[test]
+fn a_graph_may_be_what_the_other_loader_refuses() {
+    // Storage of a thread: the system's loader gives it, and the plan has no place for it.
+    let source = "thread_local int depth; extern \"C\" int graph(void *) { return ++depth; }";
+    let file = cxx_bytes("graph_of_threads", source);
+    let found = inspect_graph(&file, "graph");
+    assert!(found.loads && found.refusal.is_none() && found.image.is_none());
+    assert!(!inspect(&file, names("graph", "none")).loads);
+}
+
+#[test]
+fn a_graph_that_would_not_be_opened_says_why() {
+    let file = cxx_bytes("graph", "extern \"C\" int graph(void *) { return 0; }");
+    let damaged = file[..file.len() / 2].to_vec();
+    let rows = [
+        (file.clone(), "grph", "MissingSymbol", "does not export `grph`"),
+        (damaged, "graph", "Truncated", "copy it again"),
+        (b"#!/bin/sh\n".to_vec(), "graph", "NotElf", "pass a compiled shared object"),
+        (Vec::new(), "graph", "NotElf", "not an ELF file"),
+    ];
+    for (bytes, entry, kind, part) in rows {
+        let found = inspect_graph(&bytes, entry);
+        let refusal = found.refusal.unwrap();
+        assert!(!found.loads && refusal.message.contains(part), "{}", refusal.message);
+        assert_eq!(refusal.kind, kind);
+    }
 }

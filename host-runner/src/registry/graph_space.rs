@@ -284,3 +284,6 @@ fn next_number() -> u64 {
     // ORDERING: Relaxed: only the number matters. From 1: 0 is no image.
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,10 +51,12 @@ fn verdict(file: &str, inspection: &Inspection, colour: Colour) -> String {
         }
         (None, image) => {
             let span = image.as_ref().map_or(0, |image| image.span_bytes);
-            let slot = inspection.slot_bytes;
             table.add_row([Cell::new(file), Cell::new("would load").fg(Color::Green)]);
             text.push_str(&lines(aligned(table, &[CellAlignment::Left; 2])));
-            let _ = writeln!(text, "in a slot of {slot} bytes, of which it takes {span}");
+            let _ = match inspection.slot_bytes {
+                Some(slot) => writeln!(text, "in a slot of {slot} bytes, of which it takes {span}"),
+                None => writeln!(text, "by the system's loader, which looks up what it imports"),
+            };
             if let (false, Some(machine)) = (inspection.is_native, inspection.machine) {
                 let _ = writeln!(
                     text,

@@ -217,3 +217,55 @@ fn range(offset: u64, bytes: usize) -> Option<std::ops::Range<usize>> {
     let start = usize::try_from(offset).ok()?;
     Some(start..start.checked_add(bytes)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{ContinuousTensor, DataType};
+
+    /// Tensors of bytes at these addresses, on the host but for the last.
+    fn lent(tensors: &[(u64, u32)]) -> ChipStorageTaskArgs {
+        let mut record = ChipStorageTaskArgs::new();
+        for (index, (data, bytes)) in tensors.iter().enumerate() {
+            let child_memory = u8::from(index + 1 == tensors.len());
+            let dtype = DataType::Uint8 as u8;
+            let mut tensor = ContinuousTensor {
+                data: *data,
+                ndims: 1,
+                dtype,
+                child_memory,
+                ..Default::default()
+            };
+            tensor.shapes[0] = *bytes;
+            record.push_tensor(tensor).unwrap();
+        }
+        record
+    }
+
+    #[test]
+    fn memory_belongs_to_a_tensor_that_alone_has_it() {
+        // The second lies in the first, the third touches the first's end, the device's is nobody's.
+        let lent = lent(&[(1000, 100), (1040, 20), (1100, 50), (1000, 500)]);
+        let owner = |tensor, offset, bytes| {
+            check_owner(&lent, "output", 5, (tensor, offset), bytes).map_err(|error| match error {
+                RecordError::SharedMemory { what: "output", index: 5, first, second } => {
+                    (first, second)
+                }
+                other => panic!("{other}"),
+            })
+        };
+        assert_eq!(owner(0, 0, 40), Ok(()));
+        assert_eq!(owner(0, 0, 41), Err((0, 1)));
+        assert_eq!(owner(0, 59, 41), Err((0, 1)));
+        assert_eq!(owner(0, 60, 40), Ok(()));
+        assert_eq!(owner(1, 0, 20), Err((1, 0)));
+        assert_eq!(owner(2, 0, 50), Ok(()));
+    }
+
+    #[test]
+    fn ranges_that_no_memory_has_are_no_parts() {
+        assert_eq!(part(&[1, 2, 3], 1, 2), Some(&[2, 3][..]));
+        assert_eq!(part(&[1, 2, 3], 2, 2), None);
+        assert_eq!(part(&[1, 2, 3], u64::MAX, 2), None);
+    }
+}

@@ -1,11 +1,11 @@
 //! Property tests: no input makes a parser panic, and whatever it accepts keeps its promises.
 
-use crate::promises::{check_args, check_callable, check_config, check_image};
-use crate::sample::{args_blob, elf, note, put, tensor, two_kernels};
+use crate::promises::{check_args, check_callable, check_config, check_graph, check_image};
+use crate::sample::{args_blob, elf, graph, note, put, tensor, two_kernels};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::sample::Index;
-use protocol::{CallConfig, CoreCallableView};
+use protocol::{CallConfig, CoreCallableView, GraphView};
 
 /// Numbers that sit at the edges of checks.
 fn edge() -> impl Strategy<Value = u32> {
@@ -70,6 +70,7 @@ proptest! {
         check_callable(&bytes);
         check_args(&bytes);
         check_image(&bytes);
+        check_graph(&bytes);
         let _ = CoreCallableView::parse(&bytes);
         let _ = CallConfig::parse(&bytes).map(|config| config.validate());
     }
@@ -84,6 +85,11 @@ proptest! {
         bytes in mutated(args_blob(&vec![tensor(1, &[2, 3, 4], 0, 0); 3], &[1, 2, 3])),
     ) {
         check_args(&bytes);
+    }
+
+    #[test]
+    fn mutated_graphs_are_refused_or_keep_their_promises(bytes in mutated(graph())) {
+        check_graph(&bytes);
     }
 
     #[test]
@@ -115,6 +121,25 @@ fn every_flipped_byte_of_a_callable_is_refused_or_keeps_its_promises() {
             let mut bytes = blob.clone();
             bytes[at] ^= flip;
             check_callable(&bytes);
+        }
+    }
+}
+
+/// Every single-byte change of a graph, and the graph itself, which is accepted.
+#[test]
+fn every_flipped_byte_of_a_graph_is_refused_or_keeps_its_promises() {
+    let whole = graph();
+    let words: Vec<u64> = whole
+        .chunks(8)
+        .map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+        .collect();
+    let bytes = &zerocopy::IntoBytes::as_bytes(&words[..])[..whole.len()];
+    assert_eq!(GraphView::parse(bytes).unwrap().header.number, 5);
+    for at in 0..whole.len() {
+        for flip in [0x01, 0x02, 0x80, 0xFF] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= flip;
+            check_graph(&bytes);
         }
     }
 }

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{ArgsBlobView, CallConfig, ChipCallableView, find_build_id, identity_hash};
+use protocol::{
+    ArgsBlobView, CallConfig, ChipCallableView, GraphView, find_build_id, identity_hash,
+};
 
 /// Checks what a view promises of any bytes that were accepted.
 pub(crate) fn check_callable(bytes: &[u8]) {
@@ -58,6 +60,32 @@ pub(crate) fn check_config(bytes: &[u8]) {
         assert!(config.block_dim >= 1 && config.aicpu_thread_num >= 1);
         assert!(config.output_prefix().is_ok());
     }
+}
+
+/// Checks what a view of a graph promises of any bytes that were accepted: whoever runs it indexes by
+/// what it says.
+pub(crate) fn check_graph(bytes: &[u8]) {
+    // An image begins at a multiple of 8.
+    let mut words = vec![0_u64; bytes.len().div_ceil(8)];
+    let aligned = &mut zerocopy::IntoBytes::as_mut_bytes(&mut words[..])[..bytes.len()];
+    aligned.copy_from_slice(bytes);
+    let Ok(view) = GraphView::parse(aligned) else { return };
+    assert!(!view.tasks.is_empty());
+    let (mut args, mut edges) = (0, 0);
+    for (index, task) in view.tasks.iter().enumerate() {
+        assert!(task.core_type().is_ok() && task.func_id < 1024);
+        assert_eq!(view.args_of(index), &view.args[args..args + view.args_of(index).len()]);
+        assert!(view.args_of(index).len() == usize::from(task.arg_count) && task.arg_count <= 16);
+        args += view.args_of(index).len();
+        edges += view.successors_of(index).len();
+        let known = view.successors_of(index).iter().all(|to| (*to as usize) < view.tasks.len());
+        assert!(known);
+    }
+    assert_eq!((args, edges), (view.args.len(), view.successors.len()));
+    let roots = (0_u32..).zip(view.tasks).filter(|(_, task)| task.predecessor_count == 0);
+    assert!(roots.map(|(root, _)| root).eq(view.roots.iter().copied()));
+    let known = GraphView::of_known(aligned);
+    assert!(known.is_ok_and(|known| known.tasks == view.tasks && known.args == view.args));
 }
 
 /// FNV-1a, written down once more and differently: over 128 bits with a mask.

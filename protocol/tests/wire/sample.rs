@@ -10,6 +10,34 @@ pub(crate) fn put<const N: usize>(bytes: &mut [u8], at: usize, number: [u8; N]) 
     bytes[at..at + N].copy_from_slice(&number);
 }
 
+/// A graph as an image: a diamond of four tasks, of which the third has no argument.
+pub(crate) fn graph() -> Vec<u8> {
+    let mut bytes = vec![0; 64];
+    bytes[..4].copy_from_slice(b"SRXG");
+    put(&mut bytes, 4, 1u16.to_le_bytes());
+    // Tasks, edges, argument words, roots.
+    for (at, count) in [(8, 4), (12, 4), (16, 4), (20, 1)] {
+        put(&mut bytes, at, u32::to_le_bytes(count));
+    }
+    put(&mut bytes, 24, 5u64.to_le_bytes());
+    // First argument, first successor, predecessors; func_id, arguments, kind of core.
+    let tasks = [
+        ([0, 0, 0], [7, 2, 0]),
+        ([2, 2, 1], [8, 1, 1]),
+        ([3, 3, 1], [8, 0, 1]),
+        ([3, 4, 2], [9, 1, 0]),
+    ];
+    for (words, [func_id, arguments, core]) in tasks {
+        bytes.extend(words.iter().flat_map(|word: &u32| word.to_le_bytes()));
+        bytes.extend([func_id, 0, arguments, core]);
+    }
+    bytes.extend((10..14).flat_map(u64::to_le_bytes));
+    bytes.extend([1, 2, 3, 3, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    let length = bytes.len() as u64;
+    put(&mut bytes, 40, length.to_le_bytes());
+    bytes
+}
+
 /// A kernel with the given directions and code.
 pub(crate) fn kernel(signature: &[i32], code: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; CODE + code.len()];

@@ -3,9 +3,10 @@
 use host_runner::arguments::{Arguments, TensorArgument, TensorData};
 use host_runner::worker::{ReplayError, RunError};
 use protocol::{DataType, DeviceAddr};
+use tests::spied_device::open_worker;
 use tests::workers::{SENTINEL, open};
 
-use super::setting::{Chain, config, open_spied, register, uploaded};
+use super::setting::{Chain, config, register, uploaded};
 
 const MIB: u64 = 1 << 20;
 
@@ -43,7 +44,7 @@ fn runs_that_use_the_same_memory_between_replays_do_no_harm() {
 
 #[test]
 fn where_the_memory_was_given_back_the_orchestration_is_called_again() {
-    let (worker, opened) = open_spied();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "chain");
     // Two chunks, of which the second is too small for the run that follows, and goes.
     let mut chain = Chain { unused: 2 * MIB, ..Chain::of(0..64) };
@@ -75,7 +76,7 @@ fn where_the_memory_was_given_back_the_orchestration_is_called_again() {
 
 #[test]
 fn on_a_fresh_device_the_orchestration_is_called_again_once() {
-    let (worker, opened) = open_spied();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "chain");
     let mut chain = Chain::of(0..64);
     let recording = chain.assert_record(&worker, &handle, 1);
@@ -114,7 +115,7 @@ fn with_state(
 
 #[test]
 fn device_tensors_are_where_they_were_and_what_they_hold_goes_on() {
-    let (worker, opened) = open_spied();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "adds_to_device");
     let (state, other) = (worker.allocate(32).unwrap(), worker.allocate(32).unwrap());
     let write = |cells: [u64; 4]| {
@@ -159,7 +160,7 @@ fn device_tensors_are_where_they_were_and_what_they_hold_goes_on() {
 
 #[test]
 fn memory_of_the_users_that_is_no_tensor_is_checked_before_each_replay() {
-    let worker = open();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "through_address");
     let at = worker.allocate(32).unwrap();
     let mut output = [SENTINEL; 4];
@@ -184,10 +185,17 @@ fn memory_of_the_users_that_is_no_tensor_is_checked_before_each_replay() {
     });
     assert_eq!(output, [2; 4]);
     worker.free(at).unwrap();
+    let device = opened.lock().unwrap()[0].clone();
+    device.take_traffic();
     let output = pass([3; 4], &mut |arguments| {
         let refused = recording.replay(arguments, &config());
         let is_refused = matches!(refused, Err(ReplayError::Run(RunError::Memory(_))));
         assert!(is_refused, "{refused:?}");
     });
     assert_eq!(output, [SENTINEL; 4]);
+    assert_eq!(
+        device.take_traffic(),
+        (0, 0),
+        "nothing was copied to where somebody else may be now"
+    );
 }

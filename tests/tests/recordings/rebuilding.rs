@@ -25,6 +25,9 @@ fn a_rebuild_takes_other_scalars_and_shapes_and_is_recorded_from_then_on() {
     // The same once more: no word changes.
     assert_eq!(uploaded(&other.assert_rebuild(&recording, 3)), (0, true));
     other.assert_replay(&recording, 3);
+    // Also where the device has had other words in between.
+    Chain::of(0..64).assert_run(&worker, &handle, 4);
+    other.assert_replay(&recording, 3);
 }
 
 #[test]

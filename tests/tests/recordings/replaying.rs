@@ -3,9 +3,10 @@
 use std::thread;
 
 use host_runner::arguments::Arguments;
+use tests::spied_device::open_worker;
 use tests::workers::{AICPU_THREADS, SENTINEL, open, threads};
 
-use super::setting::{Chain, config, open_spied, register, uploaded};
+use super::setting::{Chain, config, register, uploaded};
 
 #[test]
 fn a_replay_computes_from_the_contents_that_it_is_given_without_the_orchestration() {
@@ -46,7 +47,7 @@ fn each_number_of_threads_replays_what_any_other_has_recorded() {
 
 #[test]
 fn only_what_the_orchestration_copied_travels() {
-    let (worker, opened) = open_spied();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "chain");
     let mut chain = Chain::of(0..512);
     let recording = chain.assert_record(&worker, &handle, 1);

@@ -1,16 +1,10 @@
 //! What the tests of recordings share: callables, arguments, and what they expect.
 
-use std::sync::{Arc, Mutex};
-
 use host_runner::arguments::Arguments;
-use host_runner::device::{Device, DeviceError};
 use host_runner::run::RunConfig;
-use host_runner::worker::{
-    CallableHandle, Recording, ReplayError, RunError, RunReport, Worker, WorkerConfig,
-};
+use host_runner::worker::{CallableHandle, Recording, ReplayError, RunError, RunReport, Worker};
 use protocol::{ChipName, CoreType};
 use tests::sources;
-use tests::spied_device::SpiedDevice;
 use tests::workers::{SENTINEL, threads};
 
 /// Settings of the runs here: few clusters, so that a run is quick.
@@ -23,21 +17,6 @@ pub(crate) fn register(worker: &Worker, entry: &str) -> CallableHandle {
     let kernel = sources::kernel_for(ChipName::A2a3, 0, CoreType::Aiv, "graph/mix_unless_spoiled");
     let callable = sources::host_callable_for(ChipName::A2a3, "recorded", entry, vec![kernel]);
     worker.register(&callable).unwrap()
-}
-
-/// The devices that a worker has opened, in order.
-pub(crate) type Opened = Arc<Mutex<Vec<SpiedDevice>>>;
-
-/// A worker whose devices can be watched and spoiled.
-pub(crate) fn open_spied() -> (Worker, Opened) {
-    let opened = Opened::default();
-    let its = Arc::clone(&opened);
-    let open = move || -> Result<Box<dyn Device>, DeviceError> {
-        let device = SpiedDevice::open()?;
-        its.lock().unwrap().push(device.clone());
-        Ok(Box::new(device))
-    };
-    (Worker::open_on(WorkerConfig::default(), open).unwrap(), opened)
 }
 
 /// Arguments of `chain`.

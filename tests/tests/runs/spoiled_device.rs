@@ -1,34 +1,20 @@
 //! Devices that do not open, that are gone when a run comes, or that have forgotten a callable.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use host_runner::device::{Device, DeviceError};
 use host_runner::run::RunError;
 use host_runner::worker::{DeviceStart, RegisterError, Worker, WorkerConfig, WorkerError};
 use protocol::StatusCode;
-use tests::spied_device::SpiedDevice;
+use tests::spied_device::{SpiedDevice, open_worker};
 
 use super::setting::{cells, config, expected_sum, note, register, sum};
 
-/// Devices that a worker has opened, in order.
-type Opened = Arc<Mutex<Vec<SpiedDevice>>>;
-
-fn open() -> (Worker, Opened) {
-    let opened = Opened::default();
-    let its = Arc::clone(&opened);
-    let open = move || -> Result<Box<dyn Device>, DeviceError> {
-        let device = SpiedDevice::open()?;
-        its.lock().unwrap().push(device.clone());
-        Ok(Box::new(device))
-    };
-    (Worker::open_on(WorkerConfig::default(), open).unwrap(), opened)
-}
-
 #[test]
 fn a_run_that_finds_its_device_gone_is_carried_out_on_a_fresh_one() {
-    let (worker, opened) = open();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "adds");
     let run = || worker.submit(&handle, sum(&[0; 8].into(), 6), &config()).unwrap().wait();
     assert_eq!(cells(run(), 1), expected_sum(1, &[0], 6));
@@ -47,7 +33,7 @@ fn a_run_that_finds_its_device_gone_is_carried_out_on_a_fresh_one() {
 
 #[test]
 fn a_run_with_memory_of_a_device_that_is_gone_is_refused() {
-    let (worker, opened) = open();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "notes");
     let state = worker.allocate(8).unwrap();
     opened.lock().unwrap()[0].lose();
@@ -59,7 +45,7 @@ fn a_run_with_memory_of_a_device_that_is_gone_is_refused() {
 
 #[test]
 fn what_the_executor_has_forgotten_is_loaded_again_and_the_record_follows() {
-    let (worker, opened) = open();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "adds");
     let run = || worker.submit(&handle, sum(&[0; 8].into(), 6), &config()).unwrap().wait();
     assert_eq!(cells(run(), 1), [6]);
@@ -84,7 +70,7 @@ fn what_the_executor_has_forgotten_is_loaded_again_and_the_record_follows() {
 
 #[test]
 fn a_device_that_is_lost_while_a_run_cleans_up_is_replaced_for_whoever_comes_next() {
-    let (worker, opened) = open();
+    let (worker, opened) = open_worker();
     let handle = register(&worker, "adds");
     let device = opened.lock().unwrap()[0].clone();
     device.unload_unseen(handle.id(), handle.generation()).unwrap();

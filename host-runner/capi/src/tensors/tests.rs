@@ -246,7 +246,7 @@ fn what_a_submitted_host_graph_changed_comes_back_past_inputs_that_share_it() {
         let checked = ClientArguments::check(&record, &[], CopyRule::BothWays, runtime);
         let mut arguments = checked.unwrap();
         // SAFETY: (both) the memory is the test's own.
-        let mut owned = unsafe { arguments.copy_all() }.unwrap();
+        let mut owned = unsafe { arguments.take_copies() }.unwrap();
         let written = [7.0f32, 2.0].map(f32::to_le_bytes).concat();
         owned.set_tensor(0, OwnedData::InOut(written)).unwrap();
         // SAFETY: as above.

@@ -253,3 +253,38 @@ fn what_another_has_freed_is_told_and_the_rest_is_given_back() {
     assert_eq!(held(&device), (0, 0));
     memory.give_back(&device).unwrap();
 }
+
+#[test]
+fn what_a_run_had_is_known_to_be_there_until_its_chunk_is_given_back() {
+    let device = device();
+    let mut memory = memory();
+    let first = memory.allocate(&device, MIB).unwrap();
+    let second = memory.allocate(&device, 2 * MIB).unwrap();
+    let chunks = memory.open_chunks();
+    assert_eq!(chunks.len(), 2);
+    let end = second.checked_add(2 * MIB as u64 - 1).unwrap();
+    assert!(memory.is_in_chunk(first, MIB) && memory.is_in_chunk(end, 1));
+    assert!(!memory.is_in_chunk(end, 2) && !memory.is_in_chunk(end, usize::MAX));
+    // Freed, it still is memory of the run; before and behind a chunk is nobody's.
+    memory.free(second).unwrap();
+    assert!(memory.is_in_chunk(second, 1));
+    assert!(!memory.is_in_chunk(DeviceAddr::new(first.raw() - 1), 1));
+    // A run that uses less, and one that uses more behind it.
+    memory.begin_run();
+    assert_eq!((memory.open_chunks(), memory.is_in_chunk(first, 1)), (Vec::new(), false));
+    memory.allocate(&device, 1).unwrap();
+    assert!(memory.has_chunks(&chunks) && memory.open_chunks() == chunks[..1]);
+    memory.allocate(&device, 2 * MIB).unwrap();
+    memory.allocate(&device, 5 * MIB).unwrap();
+    assert!(memory.has_chunks(&chunks));
+    // One for which the second chunk is too small.
+    memory.begin_run();
+    memory.allocate(&device, 1).unwrap();
+    memory.allocate(&device, 6 * MIB).unwrap();
+    assert!(!memory.has_chunks(&chunks) && memory.has_chunks(&chunks[..1]));
+    // A chunk that comes after it is another one, wherever it is.
+    memory.give_back(&device).unwrap();
+    memory.allocate(&device, MIB).unwrap();
+    assert!(!memory.has_chunks(&chunks[..1]) && memory.has_chunks(&[]));
+    memory.give_back(&device).unwrap();
+}
