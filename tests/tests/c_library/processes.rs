@@ -9,8 +9,9 @@ use std::thread;
 
 use tempfile::TempDir;
 use tests::c_library::{HostLibrary, path};
-use tests::sources::repository;
+use tests::sources::{self, repository};
 
+use crate::host_graphs::HBG;
 use crate::setting::{CHIPS, Floats, GOLDEN, vector_add};
 
 /// The folder of the C library.
@@ -58,12 +59,15 @@ fn the_headers_are_clean_c99_and_cpp() {
 }
 
 #[test]
-fn the_c_example_drives_the_library_of_each_chip_in_two_processes_at_once() {
-    for (variant, platform) in CHIPS {
+fn the_c_example_drives_the_library_of_each_variant_in_two_processes_at_once() {
+    let trb = CHIPS.map(|(variant, platform)| (variant, vector_add(platform)));
+    let graph = |platform| sources::example_for(platform, "hbg_vector").1.blob().to_vec();
+    let hbg = HBG.map(|(variant, platform, _)| (variant, graph(platform)));
+    for (variant, callable) in trb.into_iter().chain(hbg) {
         let folder = TempDir::new().unwrap();
         let program = build_example(folder.path(), variant);
         let blob = folder.path().join("blob");
-        fs::write(&blob, vector_add(platform)).unwrap();
+        fs::write(&blob, &callable).unwrap();
         let both = [start(&program, &blob), start(&program, &blob)];
         for output in both.map(|child| child.wait_with_output().unwrap()) {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -71,7 +75,7 @@ fn the_c_example_drives_the_library_of_each_chip_in_two_processes_at_once() {
             assert_eq!(output.stdout, b"ok: 16384 elements, twice\n");
         }
         // It says what is wrong with a blob that is cut off.
-        fs::write(&blob, &vector_add(platform)[..9000]).unwrap();
+        fs::write(&blob, &callable[..9000]).unwrap();
         let output = start(&program, &blob).wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("code -1"), "{variant}: {said}");
