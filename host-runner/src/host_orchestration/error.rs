@@ -29,6 +29,9 @@ pub enum HostOrchestrationError {
         text: String,
     },
     /// Its constructors or destructors do not return. A thread that nothing can stop is left in them.
+    ///
+    /// The system's loader opens nothing while destructors of another object run, so this is what an
+    /// object gets as well that is opened meanwhile.
     #[error("its {function} have not returned within {} ms; look for an endless loop", limit.as_millis())]
     NotReturned {
         /// Which functions.

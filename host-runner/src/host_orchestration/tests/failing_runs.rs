@@ -182,6 +182,10 @@ fn a_runtime_object_of_another_orchestration_is_a_wrong_one() {
 struct Panicking;
 
 impl tracing::Subscriber for Panicking {
+    fn register_callsite(&self, _: &tracing::Metadata<'_>) -> tracing::subscriber::Interest {
+        // To be asked each time, and on the thread of the test only.
+        tracing::subscriber::Interest::sometimes()
+    }
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
         if metadata.target() == "hbg" {
             panic!("not today");
