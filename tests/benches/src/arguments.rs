@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::child::Errand;
 use crate::rounds::Pace;
 
 /// Measures what the runtime costs, beside floors that are measured in the same run.
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// Takes a few seconds, for coarse figures: shows that everything works.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// What this program does as a child of itself.
+    #[arg(long, hide = true)]
+    pub(crate) errand: Option<Errand>,
 }
 
 /// A bench.
@@ -34,6 +38,12 @@ pub(crate) enum Bench {
     Run,
     /// Many tasks in one run.
     Tasks,
+    /// An orchestration of 400 KB, registered.
+    Register,
+    /// Graphs that are built on the host.
+    Graph,
+    /// Memory, and a worker that does nothing.
+    Memory,
     /// All of them.
     All,
 }

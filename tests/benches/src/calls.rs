@@ -55,7 +55,11 @@ impl Work {
     }
 
     /// The arguments for this many tasks, or blocks.
-    fn arguments(self, count: u64) -> Result<OwnedArguments> {
+    ///
+    /// # Errors
+    ///
+    /// There are too many.
+    pub(crate) fn arguments(self, count: u64) -> Result<OwnedArguments> {
         let mut arguments = OwnedArguments::new();
         let cells = usize::try_from(count)?;
         let shape = [u32::try_from(count)?];
@@ -128,8 +132,23 @@ impl Call {
         work: Work,
         count: u64,
     ) -> Result<Self> {
+        Self::with(worker, programs, work, count, work.arguments(count)?)
+    }
+
+    /// The same with arguments that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub(crate) fn with(
+        worker: &Worker,
+        programs: &Programs,
+        work: Work,
+        count: u64,
+        arguments: OwnedArguments,
+    ) -> Result<Self> {
         let handle = worker.register(&programs.tasks(work.entry())?)?;
-        let bound = worker.bind(&handle, work.arguments(count)?, &config())?;
+        let bound = worker.bind(&handle, arguments, &config())?;
         Ok(Self { bound, work, count, constant: 0 })
     }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench {run,tasks,all}`: what the runtime costs.
+//! `cargo xtask bench {run,tasks,register,graph,memory,all}`: what the runtime costs.
 //!
 //! Question it answers: how far are runs and tasks from what the machine can do at best? Floors
 //! are measured in the same run, in turns with what stands on them, so that their ratio survives a
@@ -19,16 +19,24 @@
 mod allocations;
 mod arguments;
 mod calls;
+mod child;
 #[expect(unsafe_code, reason = "takes bytes out of the caches, and maps memory")]
 mod copies;
+mod graphs;
 mod handoff;
 #[expect(unsafe_code, reason = "calls kernels")]
 mod kernel_loop;
+mod memory;
+#[expect(unsafe_code, reason = "asks the system for numbers")]
+mod process;
 mod programs;
 mod record;
+mod register;
 mod rounds;
 mod run;
 mod statistics;
+#[expect(unsafe_code, reason = "traces a child")]
+mod system_calls;
 mod table;
 mod targets;
 mod tasks;
@@ -57,6 +65,9 @@ fn main() -> ExitCode {
 
 /// Measures, prints and writes.
 fn perform(arguments: &Arguments) -> Result<()> {
+    if let Some(errand) = arguments.errand {
+        return errand.run();
+    }
     // Before anything is measured, so that a wrong path costs nothing.
     let earlier = arguments.compare.as_deref().map(Record::load).transpose()?;
     let programs = Programs::build()?;
@@ -68,6 +79,15 @@ fn perform(arguments: &Arguments) -> Result<()> {
     }
     if wanted(Bench::Tasks) {
         tasks::measure(&programs, &schedule, &mut findings)?;
+    }
+    if wanted(Bench::Register) {
+        register::measure(&programs, &schedule, &mut findings)?;
+    }
+    if wanted(Bench::Graph) {
+        graphs::measure(&programs, &schedule, &mut findings)?;
+    }
+    if wanted(Bench::Memory) {
+        memory::measure(schedule.quick, &mut findings)?;
     }
     let name = arguments.bench.to_possible_value();
     let record = Record {

@@ -1,5 +1,6 @@
 //! `bench run`: one warm run of one trivial task, as its caller sees it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,11 +9,13 @@ use host_runner::worker::{BoundCall, Worker, WorkerConfig};
 use crate::allocations;
 use crate::arguments::Schedule;
 use crate::calls::{Call, Work};
+use crate::child::{self, Errand};
 use crate::copies::{Caches, Copy};
 use crate::handoff::{HandOff, Waiting};
 use crate::programs::Programs;
 use crate::record::{Findings, Row};
 use crate::rounds::{Named, Subject, interleave, timed};
+use crate::system_calls::{self, Window};
 
 /// Bytes of the record that a run brings to the device.
 const RECORD_BYTES: usize = 3592;
@@ -62,7 +65,39 @@ pub(crate) fn measure(
     let counts = allocations_of(&mut bind()?, if schedule.quick { 4 } else { 20 })?;
     findings.rows.extend(Row::of("run_allocations", "count", COUNTED.into(), &counts));
     findings.median("run_allocations", "run_allocations", 1.0);
+    system_calls(findings)
+}
+
+/// Counts the system calls of windows of runs. Those of the window with the fewest are the figure: in the
+/// others a thread was kept from its processor for so long that it went to sleep.
+fn system_calls(findings: &mut Findings) -> Result<()> {
+    let windows = system_calls::windows(Errand::Steady)?.unwrap_or_default();
+    let totals: Vec<f64> =
+        windows.iter().map(|window| window.values().sum::<u32>().into()).collect();
+    let row = Row::of("run_system_calls", "count", child::WINDOW.into(), &totals);
+    findings.measured("run_syscalls", row.as_ref().map(|row| row.min));
+    findings.rows.extend(row);
+    let numbers: BTreeSet<i64> = windows.iter().flat_map(Window::keys).copied().collect();
+    for number in numbers {
+        let count = |window: &Window| window.get(&number).copied().unwrap_or_default().into();
+        let counts: Vec<f64> = windows.iter().map(count).collect();
+        let name = format!("run_system_calls_{}", name_of(number));
+        findings.rows.extend(Row::of(&name, "count", child::WINDOW.into(), &counts));
+    }
     Ok(())
+}
+
+/// What is called by a number, as far as runs use it.
+fn name_of(number: i64) -> String {
+    match number {
+        libc::SYS_futex => "futex".to_owned(),
+        libc::SYS_sched_yield => "sched_yield".to_owned(),
+        libc::SYS_clock_nanosleep | libc::SYS_nanosleep => "sleep".to_owned(),
+        libc::SYS_madvise => "madvise".to_owned(),
+        libc::SYS_mmap => "mmap".to_owned(),
+        libc::SYS_munmap => "munmap".to_owned(),
+        _ => number.to_string(),
+    }
 }
 
 /// How often the process asks for memory in each of some windows of runs.
