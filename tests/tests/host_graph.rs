@@ -12,6 +12,8 @@ mod failing_entries;
 mod failing_kernels;
 #[path = "host_graph/loading.rs"]
 mod loading;
+#[path = "host_graph/lost_devices.rs"]
+mod lost_devices;
 #[path = "host_graph/memory.rs"]
 mod memory;
 #[path = "host_graph/scenarios.rs"]

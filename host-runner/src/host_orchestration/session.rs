@@ -202,11 +202,11 @@ impl<'s> Session<'s> {
     }
 
     /// What came of it, with what the entry returned or threw.
-    pub(super) fn finish(self, returned: Result<i32, String>) -> Result<Built, BuildError> {
+    pub(super) fn finish(mut self, returned: Result<i32, String>) -> Result<Built, BuildError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
-        let mentioned = self.mentioned;
+        let mentioned = self.mentioned.take();
         match returned {
             Ok(0) => {}
             Ok(status) => return Err(BuildError::Returned { status, mentioned }),
@@ -214,12 +214,14 @@ impl<'s> Session<'s> {
         }
         // Memory of the user is not the orchestration's to free.
         for (index, &Output { device: address, bytes, .. }) in self.outputs.iter().enumerate() {
-            if !self.memory.contains(address, bytes)
-                && self.device.check_user_range(address, bytes).is_err()
-            {
-                let cause = CallFault::OutputFreed { index, address, bytes };
-                return Err(CallError { call: "record_tensor_pair", cause }.into());
-            }
+            let cause = match self.check_device(address, bytes) {
+                Ok(()) => continue,
+                Err(CallFault::DeviceRange { .. }) => {
+                    CallFault::OutputFreed { index, address, bytes }
+                }
+                Err(other) => other,
+            };
+            return Err(CallError { call: "record_tensor_pair", cause }.into());
         }
         Ok(Built { outputs: self.outputs, copies: self.copies, recording: self.recording })
     }
