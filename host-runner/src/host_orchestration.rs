@@ -41,7 +41,7 @@ pub(crate) use built::host_range;
 pub use built::{
     BuildMode, Built, Copies, CopySource, Output, OutputTarget, RecordedCopy, Recording,
 };
-pub use error::{BuildError, CallError, CallFault, HostOrchestrationError};
+pub use error::{BuildError, CallError, CallFault, HostOrchestrationError, NotClosed};
 pub use run_memory::RunMemory;
 
 use operations::OPERATIONS;
@@ -94,13 +94,12 @@ impl HostOrchestration {
     ///
     /// # Errors
     ///
-    /// [`HostOrchestrationError::NotReturned`], and what it has stays in memory, and
-    /// [`HostOrchestrationError::System`], without a thread for its destructors.
-    pub fn close(mut self) -> Result<(), HostOrchestrationError> {
+    /// [`NotClosed`]: what it has stays in memory.
+    pub fn close(mut self) -> Result<(), NotClosed> {
         self.end()
     }
 
-    fn end(&mut self) -> Result<(), HostOrchestrationError> {
+    fn end(&mut self) -> Result<(), NotClosed> {
         let Some(library) = self.library.take() else { return Ok(()) };
         let object = Arc::clone(&self.object);
         let destroy = move || {

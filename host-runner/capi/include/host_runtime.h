@@ -165,8 +165,8 @@ int run_prepared(void *ctx, void *runtime, int32_t callable_id, const void *args
 /*
  * Takes a callable away and gives back what it had on the device; its id is free again. New runs are
  * refused at once, those that were accepted before are waited for. 0 also when there is none. -100 where a
- * destructor of the orchestration does not return (trb; of hbg only the log says so): the callable is gone all
- * the same.
+ * destructor of the orchestration does not return: the callable is gone all the same, and in hbg nothing can be
+ * prepared in this process until the destructor returns.
  */
 int unregister_callable(void *ctx, int32_t callable_id);
 

@@ -125,12 +125,15 @@ impl RunMemory {
     /// Whether a range lies inside one live allocation of the run.
     #[must_use]
     pub fn contains(&self, address: DeviceAddr, bytes: usize) -> bool {
-        let Some((start, have)) = self.live.range(..=address.raw()).next_back() else {
-            return false;
-        };
+        self.allocation_of(address, bytes).is_some()
+    }
+
+    /// Where the live allocation of the run starts that a range lies inside.
+    pub(crate) fn allocation_of(&self, address: DeviceAddr, bytes: usize) -> Option<DeviceAddr> {
+        let (start, have) = self.live.range(..=address.raw()).next_back()?;
         // CAST: (both) usize is 64 bits on the supported targets.
-        let end = (address.raw() - start).checked_add(bytes as u64);
-        end.is_some_and(|end| end <= *have as u64)
+        let end = (address.raw() - start).checked_add(bytes as u64)?;
+        (end <= *have as u64).then_some(DeviceAddr::new(*start))
     }
 
     /// The chunks that the run uses. As long as it [`has_chunks`](Self::has_chunks), what was

@@ -12,15 +12,16 @@ use super::content::ContentKey;
 use super::lease_gate::LeaseGate;
 use super::open_device::OpenDevice;
 use super::placement::{Identity, Placement, Traffic};
-use super::{RegisterError, StaleCallable, build_id};
+use super::{RegisterError, StaleCallable, UnregisterError, build_id};
 use crate::callable::Callable;
 use crate::completion::Completer;
 use crate::device::DeviceLost;
 use crate::host_orchestration::HostOrchestration;
 use crate::runtime_name::RuntimeName;
 
-/// How an unregistration ended, for those who wait for it.
-pub type Unregistered = Result<(), DeviceLost>;
+/// How an unregistration ended, for those who wait for it: [`UnregisterError::DeviceLost`] and
+/// [`UnregisterError::HostOrchestration`], where code of the callable did not return.
+pub type Unregistered = Result<(), UnregisterError>;
 
 /// A registered callable.
 #[derive(Debug)]
@@ -122,9 +123,17 @@ impl Registration {
 
     /// Closes the orchestration, where that runs on the host: handles of what is not registered any
     /// more may stay for long. Nobody is in, and nobody comes.
-    pub(crate) fn close_on_host(&self) {
+    ///
+    /// # Errors
+    ///
+    /// [`UnregisterError::HostOrchestration`].
+    pub(crate) fn close_on_host(&self) -> Unregistered {
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(host);
+        let closed = host.and_then(Arc::into_inner).map_or(Ok(()), HostOrchestration::close);
+        closed.map_err(|source| {
+            tracing::error!(error = %source, name = self.name, "an orchestration is not closed");
+            UnregisterError::HostOrchestration { name: self.name.clone(), source }
+        })
     }
 
     /// The orchestration's bytes.
@@ -177,7 +186,7 @@ impl Registration {
     /// # Errors
     ///
     /// As [`Placement::remove`].
-    pub(crate) fn remove(&self) -> Unregistered {
+    pub(crate) fn remove(&self) -> Result<(), DeviceLost> {
         let placement = self.placement().take();
         placement.map_or(Ok(()), Placement::remove)
     }
