@@ -37,10 +37,10 @@ pub mod run_memory;
 mod session;
 mod strays;
 
-pub(crate) use built::host_range;
 pub use built::{
     BuildMode, Built, Copies, CopySource, Output, OutputTarget, RecordedCopy, Recording,
 };
+pub(crate) use built::{find_argument, host_range};
 pub use error::{BuildError, CallError, CallFault, HostOrchestrationError, NotClosed};
 pub use run_memory::RunMemory;
 

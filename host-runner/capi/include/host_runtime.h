@@ -282,7 +282,8 @@ int simpler_rs_v1_prepare_callable_sized(void *ctx, int32_t callable_id, const v
  * may be changed afterwards; what the run writes is written to the memory of its host tensors by the call
  * of simpler_rs_v1_completion_wait or _poll that first learns of its success, so that memory has to
  * stay until then. The handle is the caller's, until simpler_rs_v1_completion_free. hbg: the entry is called on
- * a thread of the library, its host tensors are the copies, and each that may take outputs is written back.
+ * a thread of the library, its host tensors are the copies, and of those the recorded outputs are written
+ * back, and what the entry itself has changed: inputs may have been filled anew for the next run.
  */
 void *simpler_rs_v1_submit(void *ctx, int32_t callable_id, const void *args, int block_dim,
                            int aicpu_thread_num, int device_id);

@@ -23,7 +23,7 @@ use super::{Call, ReplayError, RunError, RunFault, RunReport};
 use crate::arguments::TensorSet;
 use crate::device::Work;
 use crate::graph::GraphBuilder;
-use crate::host_orchestration::{BuildMode, Built, HostOrchestration};
+use crate::host_orchestration::{BuildMode, Built, HostOrchestration, find_argument};
 use crate::registry::{GraphRefusal, GraphReport, GraphSpace, KeptGraphs};
 
 /// Carries out a run of a callable with this orchestration.
@@ -69,11 +69,16 @@ struct GraphRunOf<'r> {
 impl GraphRunOf<'_> {
     /// Calls the entry and runs what it builds.
     fn build_and_run(&mut self, arguments: &mut dyn TensorSet) -> Result<GraphReport, RunError> {
-        let (built, _) = self.build(arguments, BuildMode::Run)?;
+        let (built, lent) = self.build(arguments, BuildMode::Run)?;
         let left = self.time_left()?;
         let GraphSpace { graphs, builder, .. } = &mut *self.space;
         let (graph, _) = run(self.call, graphs, builder, 0, left)?;
         copy_back(&built, self.call)?;
+        arguments.note_outputs(&mut built.outputs.iter().filter_map(|output| {
+            let (tensor, offset) = find_argument(lent.record(), output.host, output.bytes)?;
+            let start = usize::try_from(offset).ok()?;
+            Some((tensor, start..start + output.bytes))
+        }));
         Ok(graph)
     }
 
