@@ -71,6 +71,19 @@ pub enum RunError {
     /// The orchestration on the host built a graph that cannot run (hbg).
     #[error("the orchestration built a graph that cannot run")]
     Graph(#[source] GraphError),
+    /// The device has no room for the graph that the orchestration on the host has built (hbg).
+    #[error(
+        "the device has no room for the graph: {tasks} tasks and {edges} edges, which take {bytes} bytes \
+         there; build fewer tasks in a run, free device memory, or unregister other callables"
+    )]
+    GraphMemory {
+        /// Its tasks.
+        tasks: u64,
+        /// Its edges.
+        edges: u64,
+        /// Bytes that it needs, all in all.
+        bytes: u64,
+    },
     /// The orchestration on the host recorded an output in a tensor that is only read.
     #[error(
         "the orchestration records an output in tensor {index}, which is only read; declare it OUT or \
