@@ -80,7 +80,25 @@ impl HostOrchestration {
         entry: &str,
         limit: Duration,
     ) -> Result<Self, HostOrchestrationError> {
-        image::check(image, entry)?;
+        Self::check(image, entry)?;
+        Self::open_checked(image, entry, limit)
+    }
+
+    /// Checks that `image` has a chance to be opened, without running anything of it.
+    ///
+    /// # Errors
+    ///
+    /// [`HostOrchestrationError::Image`].
+    pub fn check(image: &[u8], entry: &str) -> Result<(), HostOrchestrationError> {
+        Ok(image::check(image, entry)?)
+    }
+
+    /// As [`open`](Self::open), for an image that has been [checked](Self::check).
+    pub(crate) fn open_checked(
+        image: &[u8],
+        entry: &str,
+        limit: Duration,
+    ) -> Result<Self, HostOrchestrationError> {
         let (bytes, symbol) = (image.to_vec(), entry.to_owned());
         let opened =
             UserThread::default().within(limit, "constructors", move || open(&bytes, &symbol))?;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use host_runner::callable::Callable;
+use host_runner::callable::{Callable, KernelImage};
 use host_runner::runtime_name::RuntimeName;
 use protocol::ChipName;
 
@@ -82,9 +82,14 @@ impl Life {
 
     /// One whose orchestration runs on the host, and builds a graph without tasks. It takes no arguments.
     pub fn on_host(&self, chip: ChipName) -> Callable {
+        self.on_host_with(chip, Vec::new())
+    }
+
+    /// The same with kernels, of which it uses none.
+    pub fn on_host_with(&self, chip: ChipName, kernels: Vec<KernelImage>) -> Callable {
         let image = self.placed_in(sources::host_orchestration_for(chip, "life"));
         let builder = Callable::builder(image).name("life").entry("lives");
-        sources::packed(builder.runtime(RuntimeName::Hbg), Vec::new())
+        sources::packed(builder.runtime(RuntimeName::Hbg), kernels)
     }
 
     /// An image of a source that has a place for the address of the steps.

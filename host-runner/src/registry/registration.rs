@@ -16,7 +16,7 @@ use super::{RegisterError, StaleCallable, UnregisterError, build_id};
 use crate::callable::Callable;
 use crate::completion::Completer;
 use crate::device::DeviceLost;
-use crate::host_orchestration::HostOrchestration;
+use crate::host_orchestration::{HostOrchestration, HostOrchestrationError};
 use crate::runtime_name::RuntimeName;
 
 /// How an unregistration ended, for those who wait for it: [`UnregisterError::DeviceLost`] and
@@ -45,22 +45,20 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Describes a callable that is on no device yet.
+    /// Describes a callable that is on no device yet, and whose orchestration is not open on the host.
     ///
     /// # Errors
     ///
-    /// What is wrong with the blob, or with an orchestration that runs on the host.
+    /// What is wrong with the blob, or with the image of an orchestration that runs on the host.
     pub(super) fn new(
         callable: &Callable,
         id: CallableId,
         generation: u32,
-        limit: Duration,
     ) -> Result<Self, RegisterError> {
         let view = ChipCallableView::parse(callable.blob())?;
-        let host = match callable.runtime() {
-            RuntimeName::Trb => None,
-            RuntimeName::Hbg => Some(Arc::new(open_on_host(callable.name(), &view, limit)?)),
-        };
+        if callable.runtime() == RuntimeName::Hbg {
+            check_for_host(callable.name(), &view)?;
+        }
         let digest_prefix = ContentKey::of(callable.blob()).prefix();
         Ok(Self {
             name: callable.name().to_owned(),
@@ -68,7 +66,7 @@ impl Registration {
             label: build_id::label(view.orchestration()),
             directions: view.signature().iter().collect(),
             runtime: callable.runtime(),
-            host: Mutex::new(host),
+            host: Mutex::default(),
             blob: callable.blob().into(),
             gate: LeaseGate::default(),
             has_run: AtomicBool::new(false),
@@ -109,6 +107,25 @@ impl Registration {
             None | Some(ArgDirection::Scalar) => ArgDirection::InOut,
             Some(declared) => *declared,
         }
+    }
+
+    /// Opens the orchestration, where that runs on the host. Its constructors are the first code of it
+    /// that runs, so everything else of the registration comes before.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::HostOrchestration`].
+    pub(super) fn open_on_host(&self, limit: Duration) -> Result<(), RegisterError> {
+        if !self.is_on_host() {
+            return Ok(());
+        }
+        let view = ChipCallableView::parse(&self.blob)?;
+        let (image, entry) = (view.orchestration(), view.entry_symbol());
+        let opened = HostOrchestration::open_checked(image, entry, limit)
+            .map_err(|source| not_opened(&self.name, image, source))?;
+        let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        *host = Some(Arc::new(opened));
+        Ok(())
     }
 
     /// Whether the orchestration runs on the host.
@@ -203,19 +220,18 @@ impl Registration {
     }
 }
 
-/// Opens the orchestration of a callable in this process.
-fn open_on_host(
-    name: &str,
-    callable: &ChipCallableView<'_>,
-    limit: Duration,
-) -> Result<HostOrchestration, RegisterError> {
+/// Checks the image of an orchestration that is to be opened in this process.
+fn check_for_host(name: &str, callable: &ChipCallableView<'_>) -> Result<(), RegisterError> {
     let image = callable.orchestration();
     if !callable.names_entry() {
         // Blobs come from anywhere, not from our builder only.
         return Err(RegisterError::NoEntryOfHbg { image: Box::new(build_id::label(image)) });
     }
-    HostOrchestration::open(image, callable.entry_symbol(), limit).map_err(|source| {
-        let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
-        RegisterError::HostOrchestration { name, image, source: Box::new(source) }
-    })
+    HostOrchestration::check(image, callable.entry_symbol())
+        .map_err(|source| not_opened(name, image, source))
+}
+
+fn not_opened(name: &str, image: &[u8], source: HostOrchestrationError) -> RegisterError {
+    let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
+    RegisterError::HostOrchestration { name, image, source: Box::new(source) }
 }

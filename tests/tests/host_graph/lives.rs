@@ -4,11 +4,14 @@
 use std::time::{Duration, Instant};
 
 use host_runner::arguments::{Arguments, OwnedArguments};
+use host_runner::device::DeviceUsage;
 use host_runner::host_orchestration::NotClosed;
 use host_runner::run::RunError;
 use host_runner::worker::{PlatformName, RegisterError, UnregisterError, Worker, WorkerConfig};
+use protocol::CoreType;
 use tests::child;
 use tests::life::{Life, go_on, wait_here};
+use tests::sources;
 use tests::spied_device::open_worker;
 use tests::workers::{open_on, with_causes};
 
@@ -46,6 +49,19 @@ fn a_device_that_is_lost_while_its_worker_is_dropped_does_not_keep_orchestration
     opened.lock().unwrap()[0].hang_unloading();
     drop(worker);
     assert_eq!(lives.each_ref().map(Life::counts), [[1, 0, 1]; 2]);
+}
+
+#[test]
+fn no_code_of_an_orchestration_runs_before_all_kernels_are_there() {
+    for platform in PlatformName::ALL {
+        let (worker, life, chip) = (open_on(*platform), Life::new(), platform.chip());
+        let kernels = ["add", "no_entry"];
+        let kernel = |(name, id)| sources::kernel_for(chip, id, CoreType::Aiv, name);
+        let callable = life.on_host_with(chip, kernels.into_iter().zip(0..).map(kernel).collect());
+        let refused = worker.register(&callable).unwrap_err();
+        assert!(matches!(refused, RegisterError::Kernel { .. }), "{refused:?}");
+        assert_eq!((life.counts(), worker.usage()), ([0, 0, 0], DeviceUsage::default()));
+    }
 }
 
 /// Alone, as the system's loader opens nothing in a process in which destructors run.
