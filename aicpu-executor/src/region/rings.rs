@@ -59,12 +59,13 @@ impl<'r> TaskStore for Region<'r> {
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
         let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
+        let Some(arguments) = self.arguments(handle, slot) else { return -1 };
         for (index, arg) in tensor_args.iter_mut().enumerate() {
-            *arg = slot.tensor_pointer(index).expose_provenance() as u64;
+            *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
         }
         for (index, arg) in rest.iter_mut().take(scalars).enumerate() {
             // SAFETY: the index is below the task's scalar count, and the task is published.
-            *arg = unsafe { slot.scalar_pointer(index).read() };
+            *arg = unsafe { arguments.scalar_pointer(index).read() };
         }
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_num = record.block_count as i32;

@@ -67,6 +67,8 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
         let slot = region.slot(handle(consumer)).unwrap();
         // Waits for one thing, which is the producer.
         slot.open(1);
+        // ORDERING: Relaxed: this is the only thread.
+        slot.pending.store(1, Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { slot.set_record(record(ResourceShape::Aiv)) };
         let edge_handle = EdgeHandle::new(0, edge);
