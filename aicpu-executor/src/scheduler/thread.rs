@@ -71,15 +71,21 @@ pub(crate) struct SchedulerThread<C: Chip> {
 }
 
 impl<C: Chip> SchedulerThread<C> {
-    /// Thread `index` of `count`: it owns every `count`-th cluster.
-    pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
+    /// Thread `index` of `count`: it owns every `count`-th cluster. `next_id` says where the
+    /// dispatches of a core go on.
+    pub(crate) fn new(
+        index: usize,
+        count: usize,
+        clusters: &[Cluster],
+        next_id: impl Fn(CoreLocation) -> DispatchId,
+    ) -> Self {
         const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT) };
         let mut cores = heapless::Vec::new();
         for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
             let owned = cluster.map(|location| OwnedCore {
                 location,
                 running: None,
-                next_id: DispatchId::FIRST,
+                next_id: next_id(location),
             });
             // There are no more clusters than the vector holds: `form_clusters` has the same limit.
             let _fits = cores.push(owned);
