@@ -85,8 +85,7 @@ impl Orchestrator {
             let is_inout = tag == ArgTag::InOut as i32;
             let mut exact = tensor_map::EMPTY;
             if is_inout || tag == ArgTag::Input as i32 {
-                exact =
-                    self.add_writers(services, &access, is_inout, taken, submission, waits)?;
+                exact = self.add_writers(services, &access, is_inout, taken, submission, waits)?;
             }
             if is_inout || tag == ArgTag::OutputExisting as i32 {
                 // There are no more tensors than there is room for.
@@ -267,8 +266,7 @@ fn link<P: Platform>(
     cell.set(handle, consumer.handle);
     platform.interleave();
     // A complete task has closed its list.
-    let is_linked =
-        !producer.is_completed() && producer.consumers.push(edge.raw(), &cell.next);
+    let is_linked = !producer.is_completed() && producer.consumers.push(edge.raw(), &cell.next);
     platform.interleave();
     u32::from(is_linked)
 }

@@ -296,8 +296,7 @@ mod tests {
         tensor.buffer.addr = 0x1000;
         tensor.ndims = u32::try_from(shape.len()).unwrap();
         tensor.dtype = DataType::Int32 as u8;
-        (tensor.shapes, tensor.raw_shapes, tensor.offsets) =
-            (fill(shape), fill(raw), fill(offset));
+        (tensor.shapes, tensor.raw_shapes, tensor.offsets) = (fill(shape), fill(raw), fill(offset));
         tensor
     }
 
@@ -355,8 +354,7 @@ mod tests {
         for (top, rows) in (0..3).flat_map(|top| (1..=3 - top).map(move |rows| (top, rows))) {
             for (left, columns) in (0..4).flat_map(|left| (1..=4).map(move |wide| (left, wide))) {
                 for (plane, planes) in [(0, 1), (1, 1), (0, 2)] {
-                    let tensor =
-                        view(&[2, 3, 4], &[planes, rows, columns], &[plane, top, left]);
+                    let tensor = view(&[2, 3, 4], &[planes, rows, columns], &[plane, top, left]);
                     let bytes = Access::of(&tensor).unwrap().bytes;
                     let set = bytes_of(&tensor);
                     assert_eq!(set.first(), Some(&bytes.begin));

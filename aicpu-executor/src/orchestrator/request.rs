@@ -45,9 +45,8 @@ impl<'a> TaskRequest<'a> {
         arg: *const Arg,
     ) -> Result<Self, Fatal> {
         // SAFETY: by the contract.
-        unsafe { Self::check(arg) }.map_err(|flaw| {
-            services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}"))
-        })
+        unsafe { Self::check(arg) }
+            .map_err(|flaw| services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}")))
     }
 
     /// # Safety

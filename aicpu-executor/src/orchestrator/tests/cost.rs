@@ -50,7 +50,10 @@ fn measure(name: &str, args: &[(Arg, Vec<Tensor>)]) {
         (at(10), at(50))
     };
     let (submit, end) = (each(&mut submitting), each(&mut ending));
-    println!("{name}: submit p10 {:.0} p50 {:.0} ns, scope end p10 {:.1} p50 {:.1}", submit.0, submit.1, end.0, end.1);
+    println!(
+        "{name}: submit p10 {:.0} p50 {:.0} ns, scope end p10 {:.1} p50 {:.1}",
+        submit.0, submit.1, end.0, end.1
+    );
 }
 
 /// A record of these tensors.
