@@ -78,10 +78,9 @@ pub(super) struct OwnedCore {
 }
 
 impl OwnedCore {
-    fn new(location: CoreLocation) -> Self {
-        let (task, id) = (TaskHandle::from_raw(0), DispatchId::FIRST);
-        let running = Running { task, id, is_sole: false };
-        Self { location, running, next_id: id, filled: [Filled::default(); 2] }
+    fn new(location: CoreLocation, next_id: DispatchId) -> Self {
+        let running = Running { task: TaskHandle::from_raw(0), id: next_id, is_sole: false };
+        Self { location, running, next_id, filled: [Filled::default(); 2] }
     }
 }
 
@@ -106,13 +105,19 @@ pub(crate) struct SchedulerThread<C: Chip> {
 }
 
 impl<C: Chip> SchedulerThread<C> {
-    /// Thread `index` of `count`: it owns every `count`-th cluster.
-    pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
+    /// Thread `index` of `count`: it owns every `count`-th cluster. `next_id` says where the
+    /// dispatches of a core go on.
+    pub(crate) fn new(
+        index: usize,
+        count: usize,
+        clusters: &[Cluster],
+        next_id: impl Fn(CoreLocation) -> DispatchId,
+    ) -> Self {
         const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT && SCHEDULER_LIMIT <= ORCHESTRATOR) };
         let mut cores = heapless::Vec::new();
         for location in clusters.iter().skip(index).step_by(count.max(1)).flatten() {
             // There are no more clusters than the vector holds: `form_clusters` has the same limit.
-            let _fits = cores.push(OwnedCore::new(*location));
+            let _fits = cores.push(OwnedCore::new(*location, next_id(*location)));
         }
         let all = (1 << cores.len()) - 1;
         Self {

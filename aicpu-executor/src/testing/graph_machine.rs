@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use protocol::{A2a3, CoreCallable};
+use protocol::{A2a3, CoreCallable, DispatchId};
 
 use super::graph::{KERNELS, Uploaded};
 use super::{Machine, kernel_record, kernel_table, prepare_payloads, zeroed};
@@ -32,7 +32,7 @@ impl Machine {
         // SAFETY: what the run names outlives it, and this is its only thread.
         let opened = unsafe { open(&platform, scheduler, &faults, uploaded.run, kernels) };
         let Ok(opened) = opened else { return faults.take() };
-        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
+        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters, |_| DispatchId::FIRST);
         scheduler.set_total(opened.graph.task_count());
         scheduler.make_roots_ready(&platform, &opened.graph, &faults, opened.graph.roots());
         let context = StepContext {
