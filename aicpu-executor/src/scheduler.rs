@@ -1,8 +1,8 @@
 //! The scheduler: gives ready tasks to cores and completes them.
 //!
-//! Every AICPU thread that schedules owns some clusters ([`SchedulerThread`]) and repeats one
-//! step: look which of its cores have finished, complete those tasks, give the idle cores new
-//! ones. What the threads share is here: the three ready queues, the counters that end a run, and
+//! The clusters are divided into partitions ([`SchedulerThread`]), and for each of them one step is
+//! repeated: look which of its cores have finished, complete those tasks, give the idle cores new
+//! ones. The threads that are there step those that they can lock (`partitions`). What the partitions share is here: the three ready queues, the counters that end a run, and
 //! the meeting point of tasks whose blocks must start together.
 //!
 //! | file | what |
@@ -12,7 +12,8 @@
 //! | `run_counters` | when a run is finished |
 //! | `core_table` | registers and dispatch payloads of all cores |
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
-//! | `thread` | one thread's clusters and its step |
+//! | `thread` | one partition's clusters and its step |
+//! | `partitions`, `try_lock` | all of them, and who steps which |
 //! | `dispatch` | which core gets which block |
 //! | `sync_start`, `meeting_point` | tasks whose blocks start together |
 //! | `deferred` | sub-tasks that are finished only when conditions hold |
@@ -36,6 +37,7 @@ pub(crate) mod deferred;
 pub(crate) mod dispatch;
 pub(crate) mod handshake;
 pub(crate) mod meeting_point;
+pub(crate) mod partitions;
 pub(crate) mod ready_queue;
 pub(crate) mod run_counters;
 pub(crate) mod sync_start;
@@ -43,6 +45,7 @@ pub(crate) mod task_store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;
+mod try_lock;
 pub(crate) mod waits_for;
 
 use core_table::RunningKernels;

@@ -1,7 +1,7 @@
-//! One scheduler thread: its clusters, what runs on them, and the step it repeats.
+//! One scheduler thread: a partition of the clusters, what runs on them, and the step that is repeated.
 //!
-//! A thread is driven by whoever has it: an AICPU thread in a loop, or the orchestrator in its
-//! waits when the run has a single AICPU thread. A step never waits.
+//! What the reference has an AICPU thread for is here a state that any thread may drive
+//! ([`partitions`](super::partitions)): it is stepped by one at a time, and a step never waits.
 
 use core::marker::PhantomData;
 
@@ -56,7 +56,7 @@ pub(super) struct OwnedCore {
 /// One scheduler thread.
 #[derive(Debug)]
 pub(crate) struct SchedulerThread<C: Chip> {
-    /// Index among the run's scheduler threads.
+    /// Index among the run's partitions.
     pub(crate) index: usize,
     cores: heapless::Vec<[OwnedCore; LANES], CLUSTER_LIMIT>,
     busy: CoreSet,
@@ -71,10 +71,10 @@ pub(crate) struct SchedulerThread<C: Chip> {
 }
 
 impl<C: Chip> SchedulerThread<C> {
-    /// Thread `index` of `count`: it owns every `count`-th cluster.
-    pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
+    /// Makes this partition `index` of `count`, with every `count`-th cluster, all of whose cores are idle.
+    pub(crate) fn form(&mut self, index: usize, count: usize, clusters: &[Cluster]) {
         const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT) };
-        let mut cores = heapless::Vec::new();
+        self.cores.clear();
         for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
             let owned = cluster.map(|location| OwnedCore {
                 location,
@@ -82,19 +82,14 @@ impl<C: Chip> SchedulerThread<C> {
                 next_id: DispatchId::FIRST,
             });
             // There are no more clusters than the vector holds: `form_clusters` has the same limit.
-            let _fits = cores.push(owned);
+            let _fits = self.cores.push(owned);
         }
-        let all = (1 << (cores.len() * LANES)) - 1;
-        Self {
-            index,
-            cores,
-            busy: 0,
-            all,
-            offer: Offer::default(),
-            deferred: 0,
-            held_back: 0,
-            chip: PhantomData,
-        }
+        self.index = index;
+        self.all = (1 << (self.cores.len() * LANES)) - 1;
+        self.busy = 0;
+        self.offer = Offer::default();
+        self.deferred = 0;
+        self.held_back = 0;
     }
 
     /// Cores with nothing to do.
