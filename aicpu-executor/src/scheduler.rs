@@ -203,6 +203,17 @@ impl Scheduler {
         self.progress.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What is counted by [`note_progress`](Self::note_progress). Any thread may ask at any time.
+    pub(crate) fn moves(&self) -> u64 {
+        // ORDERING: Relaxed: see `note_progress`.
+        self.progress.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether any ready task waits for a core. Any thread may ask at any time.
+    pub(crate) fn has_ready(&self) -> bool {
+        (0..SHAPE_COUNT).any(|shape| !self.is_idle(shape))
+    }
+
     /// A number that changes whenever anything moves: what is counted by
     /// [`note_progress`](Self::note_progress), and what deferred tasks wait for, which may change
     /// while the thread that waits for it has no processor.

@@ -102,6 +102,9 @@ pub mod worker;
 #[path = "registry/lease_gate.rs"]
 pub mod lease_gate;
 #[cfg(loom)]
+#[path = "device/sim/attendance.rs"]
+pub mod attendance;
+#[cfg(loom)]
 #[path = "device/sim/run_state.rs"]
 pub mod run_state;
 

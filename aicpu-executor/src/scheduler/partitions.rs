@@ -9,7 +9,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use protocol::{Chip, ResourceShape};
+use protocol::Chip;
 
 use super::core_table::{Cluster, CoreLocation};
 use super::deferred::SCHEDULER_LIMIT;
@@ -152,11 +152,7 @@ impl<'a, C: Chip> Driver<'a, C> {
 
 /// Whether there is anything to hand out: ready tasks, or a task that gathers cores.
 fn has_ready<P: Platform, T: TaskStore>(context: StepContext<'_, P, T>) -> bool {
-    let scheduler = context.scheduler;
-    [ResourceShape::Aic, ResourceShape::Aiv, ResourceShape::Mix]
-        .iter()
-        .any(|&shape| !scheduler.is_idle(shape as usize))
-        || scheduler.meeting_point.current().is_some()
+    context.scheduler.has_ready() || context.scheduler.meeting_point.current().is_some()
 }
 
 impl<C: Chip> fmt::Debug for Partitions<C> {
