@@ -2,18 +2,19 @@
 //!
 //! An order (a run, a load, or unloading) has members, which carry it out as soon as it begins, and
 //! others may be called to help while it lasts. Each thread has a mailbox that only it looks
-//! at, so that nobody is woken who is not needed. The caller waits with a deadline; a thread that
+//! at, so that nobody is woken who is not needed. Whoever waits looks for a while before it sleeps,
+//! but not where the other side needs the processor it is on. The caller waits with a deadline; a thread that
 //! does not come back stays where it is, and the device around it is given up.
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::attendance::Attendance;
-use super::parking::{self, Parking, RESIDENT_SPIN};
+use super::parking::{self, Parking, RESIDENT_SPIN, processor};
 
 /// How long the caller looks before it sleeps, where nobody says otherwise.
 const CALLER_SPIN: Duration = Duration::from_micros(50);
@@ -54,11 +55,15 @@ const STOP: u64 = 3;
 struct Mailbox {
     /// The number of an order and a duty in it.
     duty: AtomicU64,
+    /// The processor of who has put it there.
+    processor: AtomicUsize,
     parking: Parking,
 }
 
 impl Mailbox {
     fn put(&self, order: u32, duty: u64) {
+        // ORDERING: Relaxed: a guess to go by.
+        self.processor.store(processor(), Ordering::Relaxed);
         // ORDERING: Release: a member sees the order.
         self.duty.store(u64::from(order) << 2 | duty, Ordering::Release);
         self.parking.unpark();
@@ -76,6 +81,8 @@ impl Mailbox {
 struct Outcome {
     attendance: Attendance,
     caller: Parking,
+    /// The processor on which the first thread has ended its last order.
+    processor: AtomicUsize,
     /// First status that was not 0.
     status: AtomicI32,
     panicked: AtomicBool,
@@ -180,13 +187,18 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
         self.look_for(CALLER_SPIN).or_else(|_| self.sleep_until(deadline))
     }
 
-    /// The same, for `time` that is short: looks all the time.
+    /// The same, for `time` that is short: looks all the time. Comes back at once where the first thread needs
+    /// the processor for itself.
     ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
     pub fn look_for(&self, time: Duration) -> Result<Ended, Stuck> {
-        parking::spin(|| self.shared.outcome.attendance.inside() == 0, time);
+        let Outcome { attendance, processor: of_first, .. } = &self.shared.outcome;
+        // ORDERING: Relaxed: a guess to go by.
+        if of_first.load(Ordering::Relaxed) != processor() {
+            parking::spin(|| attendance.inside() == 0, time);
+        }
         self.ended()
     }
 
@@ -240,6 +252,10 @@ fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
     let mut patience = Duration::ZERO;
     loop {
         let has_come = || mailboxes[index].look() != seen;
+        // ORDERING: Relaxed: a guess to go by.
+        if mailboxes[index].processor.load(Ordering::Relaxed) == processor() {
+            patience = Duration::ZERO;
+        }
         if !parking::spin(has_come, patience) {
             mailboxes[index].parking.park(has_come, None);
         }
@@ -275,7 +291,11 @@ fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
             }
             Err(_) => outcome.panicked.store(true, Ordering::Relaxed),
         }
-        patience = if part == (Part::Member { index: 0 }) { RESIDENT_SPIN } else { HELPER_SPIN };
+        patience = HELPER_SPIN;
+        if part == (Part::Member { index: 0 }) {
+            patience = RESIDENT_SPIN;
+            outcome.processor.store(processor(), Ordering::Relaxed);
+        }
         if outcome.attendance.leave() {
             outcome.caller.unpark();
         }

@@ -115,6 +115,11 @@ impl Drop for LongSpinner {
     }
 }
 
+/// The processor that the calling thread is on at the moment.
+pub fn processor() -> usize {
+    rustix::thread::sched_getcpu()
+}
+
 /// How many threads the machine runs at a time.
 pub fn parallelism() -> usize {
     static FOUND: AtomicUsize = AtomicUsize::new(0);

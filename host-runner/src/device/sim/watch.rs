@@ -28,7 +28,7 @@ const REPORT_AGAIN: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_micros(8);
 /// How often, before the caller sleeps.
 const LOOKS: u32 = 8;
-/// How often a run is looked at by a caller that sleeps.
+/// How often a run is looked at by a caller that sleeps: first soon, then ever later up to this.
 const GLANCE: Duration = Duration::from_millis(4);
 
 impl<C: Chip> SimDevice<C> {
@@ -56,9 +56,10 @@ impl<C: Chip> SimDevice<C> {
             }
         }
         let guard = C::MAX_AICPU_THREADS..C::MAX_AICPU_THREADS + 1;
-        let (mut seen, mut failed_at) = (executor.moves(), None);
+        let (mut seen, mut failed_at, mut glance) = (executor.moves(), None, LOOK * LOOKS);
         loop {
-            let stuck = match aicpu.sleep_until(end.min(Instant::now() + GLANCE)) {
+            glance = GLANCE.min(glance * 2);
+            let stuck = match aicpu.sleep_until(end.min(Instant::now() + glance)) {
                 Ok(ended) => return Ok(ended),
                 Err(stuck) => stuck,
             };
@@ -78,7 +79,7 @@ impl<C: Chip> SimDevice<C> {
             }
             call_if_needed();
             let moves = executor.moves();
-            if moves == seen {
+            if moves == seen && glance == GLANCE {
                 pool.distrust();
                 pool.relieve();
                 aicpu.call(guard.clone());
