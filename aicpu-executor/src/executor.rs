@@ -35,13 +35,13 @@ use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
-use crate::scheduler::handshake::take_down;
 use crate::scheduler::partitions::{Driver, Partitions};
 use crate::scheduler::task_store::TaskStore;
 use crate::scheduler::thread::StepContext;
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
 mod active_callable;
+mod cores;
 mod gate;
 mod graph_run;
 mod hang;
@@ -53,6 +53,7 @@ mod setup;
 mod tests;
 
 use active_callable::ActiveCallable;
+use cores::Cores;
 use gate::Gate;
 use roll::Arrival;
 use setup::{LeftClean, Setup, Work};
@@ -90,6 +91,8 @@ pub struct Executor<C: Chip, P: Platform> {
     active: ActiveCallable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
+    /// The cores that are up. Written by the thread that sets a run up and by the last one.
+    cores: UnsafeCell<Cores>,
     /// What earlier runs left clean. Used by the thread that sets up, by the one that orchestrates,
     /// and by the last one.
     left_clean: UnsafeCell<LeftClean>,
@@ -98,7 +101,7 @@ pub struct Executor<C: Chip, P: Platform> {
     chip: core::marker::PhantomData<C>,
 }
 
-// SAFETY: `setup` and `left_clean` are used as their comments say, ordered by the gate;
+// SAFETY: `setup`, `cores` and `left_clean` are used as their comments say, ordered by the gate;
 // everything else is `Sync` by itself (`P` is, by its trait).
 unsafe impl<C: Chip, P: Platform> Sync for Executor<C, P> where P::CodeMemory: Send {}
 
@@ -120,6 +123,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             OrchSoTable::init_in_place(&raw mut (*place).table);
             (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
+            (&raw mut (*place).cores).write(UnsafeCell::new(Cores::default()));
             (&raw mut (*place).left_clean).write(UnsafeCell::new(LeftClean::default()));
             (&raw mut (*place).tasks).write(AtomicU64::new(0));
             (&raw mut (*place).loaded).write(AtomicBool::new(false));
@@ -264,7 +268,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             Arrival::Member { index } => {
                 if index == 0 {
                     self.set_up(runtime, extension, operation);
-                    self.divide(operation, count);
+                    // SAFETY: this thread is alone in the run until the gate opens.
+                    unsafe { self.divide_cores(operation, count) };
                     self.platform.interleave();
                     self.gate.open();
                     self.platform.interleave();
@@ -272,19 +277,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 self.be_in_run(runtime, run, (index, count))
             }
         }
-    }
-
-    /// Divides the cores into as many partitions as the run has threads to schedule.
-    fn divide(&self, operation: RecordOperation, threads: usize) {
-        // SAFETY: this thread is alone in the run until the gate opens.
-        let Some(setup) = (unsafe { (*self.setup.get()).as_ref() }) else { return };
-        let partitions = match operation {
-            RecordOperation::RunGraph => threads,
-            // One of them is for the orchestration.
-            _ => threads.saturating_sub(1).max(1),
-        };
-        // SAFETY: as above.
-        unsafe { self.partitions.form(&setup.clusters, partitions) };
     }
 
     /// What the `index`-th thread of `count` does from when it may enter to its departure.
@@ -385,8 +377,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let setup = unsafe { (*self.setup.get()).take() };
         if let Some(setup) = setup {
             // SAFETY: as above.
-            let cores = unsafe { self.partitions.locations() };
-            take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
+            unsafe { self.leave_cores(&setup) };
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
             let (orchestrator_code, scheduler_code) =

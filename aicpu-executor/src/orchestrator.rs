@@ -189,7 +189,11 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             || match poll() {
                 Some(value) => Polled::Done(value),
                 None => {
-                    if driver.step(context) { Polled::Progress } else { Polled::Idle }
+                    if driver.step(context) {
+                        Polled::Progress
+                    } else {
+                        Polled::Idle
+                    }
                 }
             },
         )

@@ -79,6 +79,12 @@ impl Scheduler {
         }
         self.counters.reset();
         self.meeting_point.reset();
+    }
+
+    /// Clears what a run that failed has left for reports: a run that succeeds leaves nothing there.
+    ///
+    /// Called before the other threads enter the run.
+    pub(crate) fn clear_reports(&self) {
         self.running.clear();
         self.deferred.clear();
     }

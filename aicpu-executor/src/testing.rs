@@ -287,7 +287,7 @@ impl Machine {
         scheduler.start();
         let partitions: Box<Partitions<A2a3>> = zeroed();
         // SAFETY: this is the run's only thread.
-        unsafe { partitions.form(&clusters, 1) };
+        unsafe { partitions.form(&clusters, 1, |_| DispatchId::FIRST) };
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };
         let heap = match is_backed {

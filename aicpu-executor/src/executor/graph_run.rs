@@ -59,10 +59,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// Notes what the run leaves clean. Only its last thread.
     pub(super) fn note_end(&self, work: &Work) {
         if self.faults.is_raised() {
+            // SAFETY: all threads of the run have departed but this one.
+            unsafe { self.forget_cores() };
             return;
         }
-        // SAFETY: all threads of the run have departed but this one.
-        unsafe { (*self.left_clean.get()).ingresses = true };
+        // SAFETY: as above.
+        unsafe { (*self.left_clean.get()).cores = true };
         if let Work::Graph(open) = work
             && self.scheduler.is_finished()
         {

@@ -9,7 +9,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use protocol::Chip;
+use protocol::{Chip, DispatchId};
 
 use super::core_table::{Cluster, CoreLocation};
 use super::deferred::SCHEDULER_LIMIT;
@@ -38,21 +38,45 @@ unsafe impl<C: Chip> Sync for Partitions<C> {}
 
 impl<C: Chip> Partitions<C> {
     /// Divides the clusters into `count` partitions, at least one and at most [`SCHEDULER_LIMIT`].
+    /// `next_id` says where the dispatches of a core go on.
     ///
     /// # Safety
     ///
     /// The calling thread is alone in the run.
-    pub(crate) unsafe fn form(&self, clusters: &[Cluster], count: usize) {
+    pub(crate) unsafe fn form(
+        &self,
+        clusters: &[Cluster],
+        count: usize,
+        next_id: impl Fn(CoreLocation) -> DispatchId,
+    ) {
         let count = count.clamp(1, SCHEDULER_LIMIT);
         for (index, partition) in self.partitions.iter().enumerate().take(count) {
             // SAFETY: the caller is alone.
             let cores = unsafe { &mut *partition.cores.get() };
-            cores.form(index, count, clusters);
+            cores.form(index, count, clusters, &next_id);
             // ORDERING: Relaxed: the gate of the run publishes it.
             partition.is_busy.store(false, Ordering::Relaxed);
         }
         // ORDERING: Relaxed: as above.
         self.count.store(count, Ordering::Relaxed);
+    }
+
+    /// Goes on with the partitions of the last run, if there are `count`; whether there are. That run
+    /// has succeeded, and its cores are up.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is alone in the run.
+    pub(crate) unsafe fn go_on(&self, count: usize) -> bool {
+        let formed = self.formed();
+        if formed.len() != count.clamp(1, SCHEDULER_LIMIT) {
+            return false;
+        }
+        for partition in formed {
+            // SAFETY: the caller is alone.
+            unsafe { &mut *partition.cores.get() }.go_on();
+        }
+        true
     }
 
     /// Whether no partition has anything left.

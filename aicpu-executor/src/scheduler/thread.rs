@@ -72,14 +72,21 @@ pub(crate) struct SchedulerThread<C: Chip> {
 
 impl<C: Chip> SchedulerThread<C> {
     /// Makes this partition `index` of `count`, with every `count`-th cluster, all of whose cores are idle.
-    pub(crate) fn form(&mut self, index: usize, count: usize, clusters: &[Cluster]) {
+    /// `next_id` says where the dispatches of a core go on.
+    pub(crate) fn form(
+        &mut self,
+        index: usize,
+        count: usize,
+        clusters: &[Cluster],
+        next_id: impl Fn(CoreLocation) -> DispatchId,
+    ) {
         const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT) };
         self.cores.clear();
         for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
             let owned = cluster.map(|location| OwnedCore {
                 location,
                 running: None,
-                next_id: DispatchId::FIRST,
+                next_id: next_id(location),
             });
             // There are no more clusters than the vector holds: `form_clusters` has the same limit.
             let _fits = self.cores.push(owned);
@@ -90,6 +97,12 @@ impl<C: Chip> SchedulerThread<C> {
         self.offer = Offer::default();
         self.deferred = 0;
         self.held_back = 0;
+    }
+
+    /// Begins a run where the last one has ended, well: no core has anything left.
+    pub(crate) fn go_on(&mut self) {
+        // Meetings are numbered within a run.
+        self.offer = Offer::default();
     }
 
     /// Cores with nothing to do.

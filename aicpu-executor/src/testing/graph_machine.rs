@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use protocol::{A2a3, CoreCallable};
+use protocol::{A2a3, CoreCallable, DispatchId};
 
 use super::graph::{KERNELS, Uploaded};
 use super::{Machine, kernel_record, kernel_table, prepare_payloads, zeroed};
@@ -35,7 +35,7 @@ impl Machine {
         let Ok(opened) = opened else { return faults.take() };
         let partitions = zeroed::<Partitions<A2a3>>();
         // SAFETY: this is the run's only thread.
-        unsafe { partitions.form(&clusters, 1) };
+        unsafe { partitions.form(&clusters, 1, |_| DispatchId::FIRST) };
         let mut driver = Driver::new(&partitions, 0);
         scheduler.set_total(opened.graph.task_count());
         for (task, shape) in opened.graph.roots() {

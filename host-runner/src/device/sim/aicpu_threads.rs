@@ -275,7 +275,8 @@ fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
         };
         // SAFETY: inside the order: nobody writes it.
         let order = unsafe { *shared.order.get() };
-        let result = catch_unwind(AssertUnwindSafe(|| order.map_or(0, |order| program(order, part))));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| order.map_or(0, |order| program(order, part))));
         // ORDERING: Relaxed (all): `leave` releases them.
         match result {
             Ok(0) => {}

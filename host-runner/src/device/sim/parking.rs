@@ -165,6 +165,9 @@ mod tests {
         assert!(!spin(|| false, Duration::from_millis(2)));
         Parking::default().park(|| false, Some(Duration::from_millis(2)));
         assert!(start.elapsed() >= Duration::from_millis(2));
-        assert_eq!(LONG_SPINNERS.load(Ordering::Relaxed).min(1_000), LONG_SPINNERS.load(Ordering::Relaxed));
+        assert_eq!(
+            LONG_SPINNERS.load(Ordering::Relaxed).min(1_000),
+            LONG_SPINNERS.load(Ordering::Relaxed)
+        );
     }
 }

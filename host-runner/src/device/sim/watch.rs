@@ -70,9 +70,9 @@ impl<C: Chip> SimDevice<C> {
             if executor.has_fault() {
                 // All leave but those inside a kernel.
                 let since = *failed_at.get_or_insert(now);
-                let hangs = pool.longest_kernel().is_some_and(|busy| {
-                    Duration::from_nanos(busy.nanoseconds) >= launch.grace
-                });
+                let hangs = pool
+                    .longest_kernel()
+                    .is_some_and(|busy| Duration::from_nanos(busy.nanoseconds) >= launch.grace);
                 if hangs && now.duration_since(since) >= launch.grace {
                     return Err(stuck);
                 }
@@ -105,8 +105,13 @@ impl<C: Chip> SimDevice<C> {
                 }
             }
         });
+        let outcome = executor.take_report();
         let cause = match back {
             Ok(ended) if ended.panicked => Some(LostCause::Executor),
+            Ok(_) if outcome.fault.is_none() => {
+                engine.pool().keep_on();
+                None
+            }
             Ok(_) => {
                 let idle = engine.pool().end_run(Instant::now() + launch.grace);
                 idle.err().map(|busy| self.hanging_kernel(busy))
@@ -124,7 +129,6 @@ impl<C: Chip> SimDevice<C> {
                 },
             }),
         };
-        let outcome = executor.take_report();
         match cause {
             None => Ok(outcome),
             Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),

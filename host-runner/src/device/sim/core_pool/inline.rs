@@ -50,6 +50,14 @@ impl<C: Chip> CorePool<C> {
         self.inline.count() > 1
     }
 
+    /// Has AICPU threads run brief kernels again.
+    pub(super) fn trust(&self) {
+        // ORDERING: Relaxed: the start of the run publishes it.
+        if !self.is_trusting.load(Ordering::Relaxed) {
+            self.is_trusting.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Leaves the waiting kernels to the pool, and while any is running all others of the run too: it does
     /// not move, so one that was taken for brief may be waiting for another.
     pub fn distrust(&self) {
