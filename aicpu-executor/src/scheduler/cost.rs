@@ -16,7 +16,8 @@ use spin::Mutex;
 use super::Scheduler;
 use super::core_table::{Cluster, CoreLocation, Payloads};
 use super::deferred::waiting_list::WaitingLists;
-use super::thread::{SchedulerThread, StepContext};
+use super::partitions::{Driver, Partitions};
+use super::thread::StepContext;
 use crate::fault::FaultLatch;
 use crate::graph::open;
 use crate::loader::SymbolResolver;
@@ -120,11 +121,10 @@ impl Bench {
 
     /// Schedules all tasks with this many partitions, one after the other; nanoseconds.
     fn schedule<T: super::task_store::TaskStore>(&self, tasks: &T, partitions: usize) -> u64 {
-        let mut threads: Vec<_> = (0..partitions)
-            .map(|index| {
-                SchedulerThread::<A2a3>::new(index, partitions, &clusters(), |_| DispatchId::FIRST)
-            })
-            .collect();
+        let formed = zeroed::<Partitions<A2a3>>();
+        // SAFETY: one thread.
+        unsafe { formed.form(&clusters(), partitions, |_| DispatchId::FIRST) };
+        let mut driver = Driver::new(&formed, 0);
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -134,11 +134,7 @@ impl Bench {
             waiting: &self.waiting,
         };
         let begin = Instant::now();
-        while !(threads.iter().all(SchedulerThread::is_idle) && self.scheduler.is_finished()) {
-            for thread in &mut threads {
-                thread.step(context);
-            }
-        }
+        while driver.step(context) || !self.scheduler.is_finished() {}
         let ns = begin.elapsed().as_nanos() as u64;
         assert_eq!(self.faults.take(), None);
         ns
@@ -174,6 +170,7 @@ fn rings(
     // SAFETY: the memory outlives the region.
     let region = unsafe { Region::at(address, &layout) }.expect("aligned memory");
     region.clean();
+    let unformed = zeroed::<Partitions<A2a3>>();
     report(name, units, || {
         bench.scheduler.start();
         let sizes = RingSizes { window, heap_bytes: 1 << 30, edges: sizes.edges };
@@ -185,7 +182,7 @@ fn rings(
             payloads: &bench.payloads,
             waiting: &bench.waiting,
             kernels: bench.table,
-            own_thread: None,
+            driver: Driver::new(&unformed, 0),
             stall_us: 1_000_000,
             cluster_count: u32::from(CLUSTERS),
         };
