@@ -358,11 +358,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             setup.stall_us,
             || self.scheduler.progress::<C, P>(&self.platform),
             || {
-                // Then all sub-tasks have been collected: no core has anything left.
-                if self.scheduler.is_finished() {
-                    return Polled::Done(());
+                // A finished run has all its sub-tasks collected: no core has anything left.
+                match driver.step(context) {
+                    true => Polled::Progress,
+                    false if self.scheduler.is_finished() => Polled::Done(()),
+                    false => Polled::Idle,
                 }
-                if driver.step(context) { Polled::Progress } else { Polled::Idle }
             },
         );
         if end == Err(WaitEnd::TimedOut) {

@@ -38,9 +38,7 @@ impl Machine {
         unsafe { partitions.form(&clusters, 1, |_| DispatchId::FIRST) };
         let mut driver = Driver::new(&partitions, 0);
         scheduler.set_total(opened.graph.task_count());
-        for (task, shape) in opened.graph.roots() {
-            scheduler.make_ready(&platform, &opened.graph, &faults, task, shape);
-        }
+        scheduler.make_roots_ready(&platform, &opened.graph, &faults, opened.graph.roots());
         let context = StepContext {
             platform: &platform,
             faults: &faults,
