@@ -2,10 +2,10 @@
 //!
 //! The clusters are divided into partitions ([`SchedulerThread`]), and for each of them one step is
 //! repeated: look which of its cores have finished, complete those tasks, give the idle cores new
-//! ones, first of all those that it has just made ready itself. The threads that are there step those
-//! that they can lock (`partitions`). What the partitions share is here: the ready queues and boards of
-//! the three shapes, the counters that end a run, and the meeting point of tasks whose blocks must start
-//! together.
+//! ones, first of all those that the step has made ready itself. The threads that are there step
+//! those that they can lock (`partitions`). What the partitions share is here: the ready queues and
+//! boards of the three shapes, the counters that end a run, and the meeting point of tasks whose
+//! blocks must start together.
 //!
 //! | file | what |
 //! |---|---|
@@ -236,13 +236,12 @@ impl Scheduler {
         self.counters.count(ORCHESTRATOR, 0);
     }
 
-    /// A number that changes whenever partitions or orchestrator count something. Any thread may ask at
-    /// any time.
+    /// What partitions and orchestrator count. Any thread may ask at any time.
     pub(crate) fn moves(&self) -> u64 {
         self.counters.moved()
     }
 
-    /// Whether any ready task waits for a core. Any thread may ask at any time.
+    /// Whether anything ready waits for a core. Any thread may ask at any time.
     pub(crate) fn has_ready(&self) -> bool {
         (0..SHAPE_COUNT).any(|shape| !self.is_idle(shape))
     }

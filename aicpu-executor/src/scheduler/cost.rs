@@ -121,10 +121,10 @@ impl Bench {
 
     /// Schedules all tasks with this many partitions, one after the other; nanoseconds.
     fn schedule<T: super::task_store::TaskStore>(&self, tasks: &T, partitions: usize) -> u64 {
-        let formed = zeroed::<Partitions<A2a3>>();
+        let cores = zeroed::<Partitions<A2a3>>();
         // SAFETY: one thread.
-        unsafe { formed.form(&clusters(), partitions, |_| DispatchId::FIRST) };
-        let mut driver = Driver::new(&formed, 0);
+        unsafe { cores.form(&clusters(), partitions, |_| DispatchId::FIRST) };
+        let mut driver = Driver::new(&cores, 0);
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -134,7 +134,9 @@ impl Bench {
             waiting: &self.waiting,
         };
         let begin = Instant::now();
-        while driver.step(context) || !self.scheduler.is_finished() {}
+        while !(cores.are_idle() && self.scheduler.is_finished()) {
+            driver.step(context);
+        }
         let ns = begin.elapsed().as_nanos() as u64;
         assert_eq!(self.faults.take(), None);
         ns
@@ -163,6 +165,7 @@ fn rings(
     submit: impl Fn(&mut Submitter<'_, '_>),
 ) {
     let bench = Bench::new();
+    let none = zeroed::<Partitions<A2a3>>();
     let sizes = RegionSizes::wanted(window, 0);
     let layout = RegionLayout::new(sizes).expect("valid sizes");
     let memory = std::vec![0_u128; layout.total() as usize / 16 + 8];
@@ -170,7 +173,6 @@ fn rings(
     // SAFETY: the memory outlives the region.
     let region = unsafe { Region::at(address, &layout) }.expect("aligned memory");
     region.clean();
-    let unformed = zeroed::<Partitions<A2a3>>();
     report(name, units, || {
         bench.scheduler.start();
         let sizes = RingSizes { window, heap_bytes: 1 << 30, edges: sizes.edges };
@@ -182,7 +184,7 @@ fn rings(
             payloads: &bench.payloads,
             waiting: &bench.waiting,
             kernels: bench.table,
-            driver: Driver::new(&unformed, 0),
+            driver: Driver::new(&none, 0),
             stall_us: 1_000_000,
             cluster_count: u32::from(CLUSTERS),
         };

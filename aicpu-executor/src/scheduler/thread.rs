@@ -123,6 +123,7 @@ impl<C: Chip> SchedulerThread<C> {
         self.index = index;
         self.all = (1 << self.cores.len()) - 1;
         self.busy = 0;
+        self.released = ReleasedTasks::default();
         self.offer = Offer::default();
         self.deferred = 0;
         self.held_back = 0;
