@@ -1,5 +1,6 @@
 //! What a task costs the scheduler, on a machine whose cores take no time: one thread, kernels that
-//! are never called. `cargo test --release -p aicpu-executor --lib cost -- --ignored --nocapture`.
+//! are never called. To measure, and not only to see that all tasks come to an end:
+//! `COST_ROUNDS=60 cargo test --release -p aicpu-executor --lib scheduler::cost -- --nocapture`.
 //!
 //! The tasks are submitted first, so that the time from then on is the scheduler's alone.
 
@@ -193,7 +194,8 @@ impl Bench {
 
 /// Prints the best and the median of several rounds, per unit.
 fn report(name: &str, units: u64, mut round: impl FnMut() -> u64) {
-    let mut times: Vec<u64> = (0..60).map(|_| round()).collect();
+    let rounds = std::env::var("COST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let mut times: Vec<u64> = (0..rounds.unwrap_or(1_u32).max(1)).map(|_| round()).collect();
     times.sort_unstable();
     let per = |ns: u64| ns as f64 / units as f64;
     std::println!(
@@ -276,7 +278,6 @@ fn task() -> Submission {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_independent_tasks() {
     for partitions in [1, 3] {
         rings(
@@ -294,7 +295,6 @@ fn cost_of_independent_tasks() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_a_chain() {
     for partitions in [1, 3] {
         rings(&std::format!("chain/{partitions}"), partitions, 1024, u64::from(TASKS), |to| {
@@ -307,7 +307,6 @@ fn cost_of_a_chain() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_fork_and_join() {
     for partitions in [1, 3] {
         rings(&std::format!("fork-join/{partitions}"), partitions, 1024, 1000, |to| {
@@ -321,7 +320,6 @@ fn cost_of_fork_and_join() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_a_block() {
     for partitions in [1, 3] {
         rings(&std::format!("block/{partitions}"), partitions, 1024, 10_000, |to| {
@@ -336,7 +334,6 @@ fn cost_of_a_block() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_a_replayed_task() {
     let chain: Vec<_> = (1..TASKS).map(|task| (task - 1, task)).collect();
     let wide: Vec<_> = (0..TASKS - 9)

@@ -14,8 +14,8 @@ fn pop(shared: &Shared) -> Option<u32> {
 /// The same with two values at a time: they stay in order, and a cell is used again only when
 /// who took its value has read it.
 ///
-/// Seen to fail with the head moved before the cells are read, with `head_seen` beyond the head,
-/// and with the cells written or read Relaxed.
+/// There to catch: the head moved before the cells are read, `head_seen` beyond the head, and cells
+/// written or read Relaxed.
 #[test]
 fn several_at_once_are_neither_lost_nor_doubled_nor_overtaken() {
     let mut model = loom::model::Builder::new();
