@@ -281,10 +281,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// there is no trace else.
     fn tear_down(&self, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
-        let setup = unsafe { (*self.setup.get()).take() };
-        if let Some(setup) = setup {
+        let place = unsafe { &mut *self.setup.get() };
+        if let Some(setup) = place {
             // SAFETY: as above.
-            unsafe { self.leave_cores(&setup) };
+            unsafe { self.leave_cores(setup) };
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
             let (orchestrator_code, scheduler_code) =
@@ -293,6 +293,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
             setup.work.write_header(facts);
             self.note_end(&setup.work);
+            *place = None;
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {
