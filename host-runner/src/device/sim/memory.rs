@@ -10,11 +10,12 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::DeviceAddr;
 
-use crate::device::{DeviceMemoryReport, Holder, MemoryError, SharedMemory, Side};
+use crate::device::{DeviceMemoryReport, Holder, MemoryError, PinnedMemory, SharedMemory, Side};
 
 mod arena;
 mod ledger;
@@ -56,6 +57,42 @@ impl Allocation {
 
     fn copying(&self) -> MutexGuard<'_, ()> {
         self.copying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that a range lies inside.
+    fn check(&self, offset: usize, bytes: usize) -> Result<(), MemoryError> {
+        if offset.checked_add(bytes).is_some_and(|end| end <= self.bytes) {
+            return Ok(());
+        }
+        // CAST: usize is 64 bits on the supported targets.
+        let address = self.start.addr().get().saturating_add(offset) as u64;
+        Err(MemoryError::OutOfRange { address: DeviceAddr::new(address), bytes })
+    }
+}
+
+impl PinnedMemory for Allocation {
+    fn copy_in(&self, offset: usize, from: &[u8]) -> Result<(), MemoryError> {
+        self.check(offset, from.len())?;
+        let _alone = self.copying();
+        // SAFETY: the range is inside the allocation, which stays as long as the reference; no other
+        // thread of the host is copying, and the caller sees to it that no run or load uses the range
+        // meanwhile (`Device`).
+        unsafe {
+            let to = self.start.add(offset).as_ptr();
+            to.copy_from_nonoverlapping(from.as_ptr(), from.len());
+        }
+        Ok(())
+    }
+
+    fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<(), MemoryError> {
+        self.check(offset, to.len())?;
+        let _alone = self.copying();
+        // SAFETY: as in `copy_in`; allocations are zeroed, so every byte is initialised.
+        unsafe {
+            let from = self.start.add(offset).as_ptr();
+            from.copy_to_nonoverlapping(to.as_mut_ptr(), to.len());
+        }
+        Ok(())
     }
 }
 
@@ -105,6 +142,8 @@ struct Table {
 #[derive(Debug, Default)]
 pub struct DeviceMemory {
     table: Mutex<Table>,
+    /// Counts what takes away meaning from an address.
+    epoch: AtomicU64,
     ledger: Arc<Ledger>,
 }
 
@@ -146,6 +185,7 @@ impl DeviceMemory {
         let mut table = self.reachable()?;
         let allocation = table.live.remove(&address.raw());
         let allocation = allocation.ok_or(MemoryError::UnknownAddress { address })?;
+        self.begin_epoch();
         table.bytes -= allocation.bytes;
         self.ledger.give_back(allocation.holder, allocation.bytes);
         drop(table);
@@ -161,17 +201,7 @@ impl DeviceMemory {
     pub fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
         match self.place(to, from.len())?.0 {
             Found::Attached { memory, offset } => memory.copy_in(offset, from),
-            Found::Own { allocation, offset } => {
-                let _alone = allocation.copying();
-                // SAFETY: `place` checked the range, which stays as long as the reference; no other
-                // thread of the host is copying, and the caller sees to it that no run or load uses
-                // the range meanwhile (`Device`).
-                unsafe {
-                    let to = allocation.start.add(offset).as_ptr();
-                    to.copy_from_nonoverlapping(from.as_ptr(), from.len());
-                }
-                Ok(())
-            }
+            Found::Own { allocation, offset } => allocation.copy_in(offset, from),
         }
     }
 
@@ -183,15 +213,7 @@ impl DeviceMemory {
     pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         match self.place(from, to.len())?.0 {
             Found::Attached { memory, offset } => memory.copy_out(offset, to),
-            Found::Own { allocation, offset } => {
-                let _alone = allocation.copying();
-                // SAFETY: as in `copy_in`; allocations are zeroed, so every byte is initialised.
-                unsafe {
-                    let from = allocation.start.add(offset).as_ptr();
-                    from.copy_to_nonoverlapping(to.as_mut_ptr(), to.len());
-                }
-                Ok(())
-            }
+            Found::Own { allocation, offset } => allocation.copy_out(offset, to),
         }
     }
 
@@ -215,6 +237,7 @@ impl DeviceMemory {
     pub fn detach(&self, address: DeviceAddr) {
         let mut table = self.table();
         let Some((memory, side)) = table.attached.remove(&address.raw()) else { return };
+        self.begin_epoch();
         if side == Side::Own {
             table.bytes -= memory.byte_len();
             self.ledger.give_back(Holder::Window, memory.byte_len());
@@ -259,6 +282,25 @@ impl DeviceMemory {
         }
     }
 
+    /// A number that changes whenever something is freed, detached or lost: what was found before holds
+    /// as long as it is the same.
+    pub fn epoch(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `begin_epoch`.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    fn begin_epoch(&self) {
+        // ORDERING: Release: who has learnt of the change, from whomever, sees the new number. That a
+        // range is freed while a run uses it is excluded by the caller (`Device`).
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    /// The allocation that starts at `address`, if it can be reached.
+    pub fn pin(&self, address: DeviceAddr) -> Option<Arc<dyn PinnedMemory>> {
+        let allocation = Arc::clone(self.reachable().ok()?.live.get(&address.raw())?);
+        Some(allocation)
+    }
+
     /// Live allocations and their bytes, attached memory of this device included.
     pub fn usage(&self) -> (usize, usize) {
         let table = self.table();
@@ -285,6 +327,7 @@ impl DeviceMemory {
     pub fn lose(&self) {
         let gone = Table { access: Access::Gone, ..Table::default() };
         std::mem::forget(std::mem::replace(&mut *self.table(), gone));
+        self.begin_epoch();
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
