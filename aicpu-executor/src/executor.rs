@@ -349,7 +349,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             setup.stall_us,
             || self.scheduler.progress::<C, P>(&self.platform),
             || {
-                if self.scheduler.is_finished() && thread.is_idle() {
+                if thread.is_idle() && self.scheduler.is_finished() {
                     return Polled::Done(());
                 }
                 if thread.step(context) { Polled::Progress } else { Polled::Idle }

@@ -52,9 +52,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // ORDERING: Relaxed: read after the threads have been joined.
         self.tasks.store(tasks, Ordering::Relaxed);
         self.scheduler.set_total(tasks);
-        for (task, shape) in open.graph.roots() {
-            self.scheduler.make_ready(&self.platform, &open.graph, &self.faults, task, shape);
-        }
+        let Self { platform, scheduler, faults, .. } = self;
+        scheduler.make_roots_ready(platform, &open.graph, faults, open.graph.roots());
     }
 
     /// Notes what the run leaves clean. Only its last thread.

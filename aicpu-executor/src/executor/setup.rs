@@ -135,7 +135,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         unsafe { *self.setup.get() = Some(setup) };
     }
 
-    /// Clears what a run that failed has left: in ingresses, waiting lists and reports. Until this
+    /// Clears what a run that failed has left: in ingresses and waiting lists. Until this
     /// run has succeeded, it counts as one that failed.
     ///
     /// # Safety
@@ -147,7 +147,6 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if core::mem::take(&mut left_clean.cores) {
             return;
         }
-        self.scheduler.clear_reports();
         // SAFETY: (both) by the contract; after a failure, no core is up.
         unsafe {
             self.waiting.clear();

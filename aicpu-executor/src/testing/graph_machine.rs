@@ -34,9 +34,7 @@ impl Machine {
         let Ok(opened) = opened else { return faults.take() };
         let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters, |_| DispatchId::FIRST);
         scheduler.set_total(opened.graph.task_count());
-        for (task, shape) in opened.graph.roots() {
-            scheduler.make_ready(&platform, &opened.graph, &faults, task, shape);
-        }
+        scheduler.make_roots_ready(&platform, &opened.graph, &faults, opened.graph.roots());
         let context = StepContext {
             platform: &platform,
             faults: &faults,
@@ -50,7 +48,7 @@ impl Machine {
             &faults,
             200,
             || scheduler.progress::<A2a3, _>(&platform),
-            || match scheduler.is_finished() && thread.is_idle() {
+            || match thread.is_idle() && scheduler.is_finished() {
                 true => Polled::Done(()),
                 false if thread.step(context) => Polled::Progress,
                 false => Polled::Idle,

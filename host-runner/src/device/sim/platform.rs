@@ -76,6 +76,11 @@ impl<C: Chip> SimPlatform<C> {
         self.thrown.lock().take()
     }
 
+    /// Whether loaded code is shown to anybody.
+    pub fn is_listing(&self) -> bool {
+        self.lister.get().is_some()
+    }
+
     /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
     /// loaded, and before the executor is asked for its capacity; the first call counts.
     pub fn list_code(&self, lister: Arc<CodeLister>) {
