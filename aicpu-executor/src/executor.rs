@@ -1,15 +1,16 @@
 //! The executor: one resident object for each device, entered by every AICPU thread of a run.
 //!
 //! ```text
-//!  thread 0 ──► set up: region, cores ──► gate opens
-//!  threads 0 … n-2 ───────────────────► schedule until the run is finished ──► cores leave ──► out
-//!  thread n-1 ────────────────────────► load, enter the orchestration, wait ─────────────────► out
+//!  first ──► set up: region, cores ──► gate opens ──► load, enter the orchestration ──► schedule ──► out
+//!  others, whenever they come ────────────────────► schedule until the run is finished ────────────► out
 //! ```
 //!
-//! Roles go by order of arrival (spec trb §0.1). With a single thread, that one sets up,
-//! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
-//! (spec callable §7.1 H10). A run of a graph that the host has built has no orchestrator: all its
-//! threads schedule (`executor::graph_run`). Every way through a run leads to the same way out, where the last
+//! Roles go by order of arrival (spec trb §0.1), and nobody is waited for: the first thread sets up,
+//! orchestrates, and schedules in the waits of the orchestration and after it. So a small run is done
+//! before others come, and nothing hangs where there are none (spec callable §7.1 H10).
+//! `aicpu_thread_num` says into how many partitions the cores are divided (`scheduler::partitions`);
+//! the threads that are there share them. A run of a graph that the host has built has no
+//! orchestration (`executor::graph_run`). Every way through a run leads to the same way out, where the last
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
 //!
 //! Loading and unloading outside a run ([`Executor::load`], [`Executor::unload`], or a record that
@@ -34,8 +35,9 @@ use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
+use crate::scheduler::partitions::{Driver, Partitions};
 use crate::scheduler::task_store::TaskStore;
-use crate::scheduler::thread::{SchedulerThread, StepContext};
+use crate::scheduler::thread::StepContext;
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
 mod active_callable;
@@ -54,7 +56,7 @@ use active_callable::ActiveCallable;
 use cores::Cores;
 use gate::Gate;
 use roll::Arrival;
-use setup::{LeftClean, Rings, Setup, Work};
+use setup::{LeftClean, Setup, Work};
 
 /// How long threads wait for the one that sets up. TIMEOUT: its own waits (the handshake) are
 /// shorter; this one only ends if that thread was lost.
@@ -83,6 +85,7 @@ pub struct Executor<C: Chip, P: Platform> {
     scheduler: Scheduler,
     payloads: Payloads,
     waiting: WaitingLists,
+    partitions: Partitions<C>,
     table: OrchSoTable,
     /// The callable of the run.
     active: ActiveCallable,
@@ -110,8 +113,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// `place` is aligned and points at writable memory for one `Self`, all of it zero.
     pub unsafe fn init_in_place(place: *mut Self, platform: P) {
         // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
-        // each field is. Payloads and waiting lists stay as they are: zeroes are valid there, and
-        // most of that memory is never touched. Nor is most of the table.
+        // each field is. Payloads, waiting lists and partitions stay as they are: zeroes are valid
+        // there, and most of that memory is never touched. Nor is most of the table.
         unsafe {
             (&raw mut (*place).platform).write(platform);
             (&raw mut (*place).faults).write(FaultLatch::new());
@@ -191,9 +194,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.table.unload_all(&self.platform);
     }
 
-    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once. More threads
-    /// may, if the host numbers its runs (`RuntimeExtension::run_number`): they are sent away with
-    /// 0, even when the run has ended. Without a number a surplus thread is an error, and one that
+    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once. If the host
+    /// numbers its runs (`RuntimeExtension::run_number`), fewer may come, since the first one does what
+    /// the others are not there for, and more: surplus threads are sent away with 0, and so are those
+    /// that come when the run has ended. Without a number a surplus thread is an error, and one that
     /// comes after the end counts for the next run: the reference's host keeps them away.
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
@@ -216,6 +220,23 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             Err(unknown) => {
                 self.operate(runtime.body(), |_, _, faults| operation::refuse(faults, unknown))
             }
+        }
+    }
+
+    /// Takes part in the run of `runtime`, which has a number, beyond the threads that it is for: schedules,
+    /// if the run is under way. For a machine that finds that a run has more to do than its threads
+    /// can, or that they do not move.
+    ///
+    /// Returns as [`execute`](Self::execute), and 0 if there is nothing to help with.
+    pub fn help(&self, runtime: &C::Runtime) -> i32 {
+        let run = extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        if run == 0 {
+            return 0;
+        }
+        self.platform.interleave();
+        match self.gate.join(run) {
+            Arrival::Member { index } => self.be_in_run(runtime, run, (index, usize::MAX)),
+            Arrival::Surplus | Arrival::Busy => 0,
         }
     }
 
@@ -242,23 +263,30 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let run = extension.map_or(0, |extension| extension.run_number);
         self.platform.interleave();
         match self.gate.arrive(run, count) {
-            Arrival::Surplus if run != 0 => return 0,
-            Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
-            Arrival::Member { index: 0 } => {
-                self.set_up(runtime, extension, operation);
-                self.platform.interleave();
-                self.gate.open();
-                self.platform.interleave();
-                self.take_part(runtime, 0, count);
-            }
+            Arrival::Surplus if run != 0 => 0,
+            Arrival::Surplus | Arrival::Busy => -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index } => {
-                if self.await_open() {
-                    self.take_part(runtime, index, count);
+                if index == 0 {
+                    self.set_up(runtime, extension, operation);
+                    // SAFETY: this thread is alone in the run until the gate opens.
+                    unsafe { self.divide_cores(operation, count) };
+                    self.platform.interleave();
+                    self.gate.open();
+                    self.platform.interleave();
                 }
+                self.be_in_run(runtime, run, (index, count))
             }
         }
+    }
+
+    /// What the `index`-th thread of `count` does from when it may enter to its departure.
+    fn be_in_run(&self, runtime: &C::Runtime, run: u32, (index, count): (usize, usize)) -> i32 {
+        if index == 0 || self.await_open() {
+            self.take_part(runtime, index);
+        }
+        self.platform.wake_peers();
         self.platform.interleave();
-        if self.gate.depart(count) {
+        if self.gate.depart(run, count) {
             self.platform.interleave();
             self.tear_down(run);
         }
@@ -302,39 +330,20 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         opened.is_some()
     }
 
-    /// Plays the role of thread `index` of `count`.
-    fn take_part(&self, runtime: &C::Runtime, index: usize, count: usize) {
+    /// Plays the role of the `index`-th thread to come.
+    fn take_part(&self, runtime: &C::Runtime, index: usize) {
         // SAFETY: the gate is open: nobody writes the setup until all threads have left.
         let Some(setup) = (unsafe { (*self.setup.get()).as_ref() }) else { return };
+        let driver = Driver::new(&self.partitions, index);
         match &setup.work {
-            Work::Rings(rings) => self.take_part_with_rings(runtime, (setup, rings), index, count),
-            Work::Graph(open) => self.take_part_with_graph((setup, open), index, count),
-        }
-    }
-
-    /// The same, where an orchestration fills the rings: the last thread is for that.
-    fn take_part_with_rings(
-        &self,
-        runtime: &C::Runtime,
-        (setup, rings): (&Setup, &Rings),
-        index: usize,
-        count: usize,
-    ) {
-        let is_orchestrator = index + 1 == count;
-        let schedulers = (count - 1).max(1);
-        let mut thread = (!is_orchestrator || count == 1)
-            .then(|| self.scheduler_thread(setup, index, schedulers));
-        if is_orchestrator {
-            self.orchestrate(runtime, (setup, rings), thread.as_mut());
-        }
-        if let Some(mut thread) = thread {
-            self.schedule(setup, &rings.region, &mut thread);
-            self.leave_cores(setup, thread.locations());
+            Work::Rings(rings) if index == 0 => self.orchestrate(runtime, (setup, rings), driver),
+            Work::Rings(rings) => self.schedule(setup, &rings.region, driver),
+            Work::Graph(open) => self.take_part_with_graph((setup, open), index, driver),
         }
     }
 
     /// Schedules until the run is finished or has a fault.
-    fn schedule(&self, setup: &Setup, tasks: &impl TaskStore, thread: &mut SchedulerThread<C>) {
+    fn schedule(&self, setup: &Setup, tasks: &impl TaskStore, mut driver: Driver<'_, C>) {
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -349,10 +358,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             setup.stall_us,
             || self.scheduler.progress::<C, P>(&self.platform),
             || {
-                if thread.is_idle() && self.scheduler.is_finished() {
-                    return Polled::Done(());
+                // A finished run has all its sub-tasks collected: no core has anything left.
+                match driver.step(context) {
+                    true => Polled::Progress,
+                    false if self.scheduler.is_finished() => Polled::Done(()),
+                    false => Polled::Idle,
                 }
-                if thread.step(context) { Polled::Progress } else { Polled::Idle }
             },
         );
         if end == Err(WaitEnd::TimedOut) {
@@ -360,11 +371,14 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// The last thread's work: the error codes where a host looks for them, and no trace else.
+    /// The last thread's work: the cores leave, the error codes go where a host looks for them, and
+    /// there is no trace else.
     fn tear_down(&self, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
         let setup = unsafe { (*self.setup.get()).take() };
         if let Some(setup) = setup {
+            // SAFETY: as above.
+            unsafe { self.leave_cores(&setup) };
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
             let (orchestrator_code, scheduler_code) =

@@ -94,6 +94,7 @@ mod scheduler {
     mod meeting_point;
     pub(crate) mod ready_queue;
     mod run_counters;
+    mod try_lock;
 }
 
 #[cfg(not(loom))]

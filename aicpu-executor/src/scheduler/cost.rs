@@ -16,7 +16,8 @@ use spin::Mutex;
 use super::Scheduler;
 use super::core_table::{Cluster, CoreLocation, Payloads};
 use super::deferred::waiting_list::WaitingLists;
-use super::thread::{SchedulerThread, StepContext};
+use super::partitions::{Driver, Partitions};
+use super::thread::StepContext;
 use crate::fault::FaultLatch;
 use crate::graph::open;
 use crate::loader::SymbolResolver;
@@ -120,11 +121,10 @@ impl Bench {
 
     /// Schedules all tasks with this many partitions, one after the other; nanoseconds.
     fn schedule<T: super::task_store::TaskStore>(&self, tasks: &T, partitions: usize) -> u64 {
-        let mut threads: Vec<_> = (0..partitions)
-            .map(|index| {
-                SchedulerThread::<A2a3>::new(index, partitions, &clusters(), |_| DispatchId::FIRST)
-            })
-            .collect();
+        let cores = zeroed::<Partitions<A2a3>>();
+        // SAFETY: one thread.
+        unsafe { cores.form(&clusters(), partitions, |_| DispatchId::FIRST) };
+        let mut driver = Driver::new(&cores, 0);
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -134,10 +134,8 @@ impl Bench {
             waiting: &self.waiting,
         };
         let begin = Instant::now();
-        while !(threads.iter().all(SchedulerThread::is_idle) && self.scheduler.is_finished()) {
-            for thread in &mut threads {
-                thread.step(context);
-            }
+        while !(cores.are_idle() && self.scheduler.is_finished()) {
+            driver.step(context);
         }
         let ns = begin.elapsed().as_nanos() as u64;
         assert_eq!(self.faults.take(), None);
@@ -167,6 +165,7 @@ fn rings(
     submit: impl Fn(&mut Submitter<'_, '_>),
 ) {
     let bench = Bench::new();
+    let none = zeroed::<Partitions<A2a3>>();
     let sizes = RegionSizes::wanted(window, 0);
     let layout = RegionLayout::new(sizes).expect("valid sizes");
     let memory = std::vec![0_u128; layout.total() as usize / 16 + 8];
@@ -185,7 +184,7 @@ fn rings(
             payloads: &bench.payloads,
             waiting: &bench.waiting,
             kernels: bench.table,
-            own_thread: None,
+            driver: Driver::new(&none, 0),
             stall_us: 1_000_000,
             cluster_count: u32::from(CLUSTERS),
         };

@@ -53,18 +53,22 @@ use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
+pub mod attendance;
+pub mod brief_kernels;
 pub mod clock;
 pub mod core;
 pub mod core_pool;
 pub mod engine;
 pub mod event;
 pub mod image_instances;
+pub mod inline_queue;
 pub mod kernel_hooks;
 pub mod kernels;
 pub mod load_trace;
 mod loading;
 pub mod memory;
 pub mod order;
+pub mod parking;
 pub mod platform;
 pub mod registers;
 mod resident_executor;
@@ -95,6 +99,8 @@ pub struct SimDevice<C: Chip> {
     lost: AtomicBool,
     /// How long loading or unloading may take before the device is given up.
     unload_limit: Duration,
+    /// How many processors the threads of runs may use at a time.
+    cores_used: usize,
     /// Where verdicts on orchestrations are kept for later processes.
     images: Option<Arc<ImageCache>>,
 }
@@ -137,20 +143,22 @@ impl<C: Chip> SimDevice<C> {
         let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))?;
         let program: Program<Order<C>> = {
             let engine = Arc::clone(&engine);
-            Arc::new(move |order| engine.carry_out(order))
+            Arc::new(move |order, part| engine.carry_out(order, part))
         };
         let threads = |name, count| {
             AicpuThreads::start(name, count, &program)
                 .inspect_err(|_refused| engine.pool().stop())
                 .map_err(system("AICPU threads"))
         };
-        let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS)?;
+        // One more than take part in runs as a rule: see `watch`.
+        let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
         let loader = Mutex::new(threads("sim-loader", 1)?);
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
-        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, images: None })
+        let cores_used = parking::parallelism();
+        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, cores_used, images: None })
     }
 
     /// The same with another limit for loading and unloading, at most [`TIMEOUT_MAX`]; zero is
@@ -161,6 +169,14 @@ impl<C: Chip> SimDevice<C> {
         let limit = limit.min(TIMEOUT_MAX);
         self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
         self.parts.kernels.set_limit(self.unload_limit);
+        self
+    }
+
+    /// The same with another number of processors that the threads of a run use at a time; zero is as many as
+    /// the machine has. Kernels that take long have threads of their own, which are not among these.
+    #[must_use]
+    pub fn with_cores_used(mut self, cores: usize) -> Self {
+        self.cores_used = if cores == 0 { parking::parallelism() } else { cores };
         self
     }
 
@@ -347,10 +363,15 @@ impl<C: Chip> Device for SimDevice<C> {
             engine.pool().begin_run(record, clusters);
             Order::Run(Pointer::new(&raw const *record))
         };
-        if let Some(turns) = engine.pool().turns() {
-            turns.begin(threads);
-        }
-        aicpu.begin(run, threads);
+        let members = match engine.pool().turns() {
+            Some(turns) => {
+                turns.begin(threads);
+                threads
+            }
+            // The first does whatever no other is called for.
+            None => 1,
+        };
+        aicpu.begin(run, members);
         let outcome = match self.finish(launch) {
             Ok(outcome) => outcome,
             Err(lost) => {
