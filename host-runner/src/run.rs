@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::TensorSet;
 use crate::device::{DeviceFacts, Launch, RingConfig, Work};
-use crate::registry::{Buffer, GraphReport, PlacedWork, Placement, Registration};
+use crate::registry::{GraphReport, PlacedWork, Placement, Registration, TensorBuffers};
 
 mod error;
 #[expect(unsafe_code, reason = "the orchestration works on the caller's memory by address")]
@@ -153,26 +153,25 @@ impl Call<'_> {
     /// Carries out a run whose orchestration the device has.
     fn carry_out_on_device(
         &self,
-        buffers: &Mutex<Vec<Buffer>>,
+        buffers: &Mutex<TensorBuffers>,
         arguments: &mut dyn TensorSet,
     ) -> Result<RunReport, RunError> {
         let start = Instant::now();
         let on = self.placement.on();
         // In turn with all other runs, so nobody else has them.
         let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut record = *arguments.record();
-        staging::stage(on, self.callable, &mut buffers, arguments, &mut record)?;
+        staging::stage(on, self.callable, &mut buffers, arguments)?;
         let work = Work::Orchestration(self.rings);
         let outcome = on.device().run(&self.config.launch(work), &mut |body| {
             if on.rebind(self.placement.identity()) {
                 self.placement.bind(body);
             }
-            body.orch_args = record;
+            staging::write_arguments(&mut body.orch_args, arguments, &mut buffers);
         })?;
         if let Some(fault) = outcome.fault {
             return Err(RunFault::new(fault.code, fault.text.as_str()).into());
         }
-        staging::collect(on, self.callable, &buffers, arguments).map_err(RunError::Memory)?;
+        staging::collect(on, self.callable, &mut buffers, arguments).map_err(RunError::Memory)?;
         Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed(), graph: None })
     }
 }

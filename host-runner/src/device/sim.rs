@@ -44,8 +44,8 @@ use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody};
 use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
-    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
-    Uploaded, orchestration_check,
+    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, PinnedMemory,
+    SharedMemory, Side, Uploaded, orchestration_check,
 };
 
 use crate::code_listing::CodeLister;
@@ -278,6 +278,14 @@ impl<C: Chip> Device for SimDevice<C> {
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
+    }
+
+    fn memory_epoch(&self) -> Option<u64> {
+        Some(self.parts.memory.epoch())
+    }
+
+    fn pin(&self, address: DeviceAddr) -> Option<Arc<dyn PinnedMemory>> {
+        self.parts.memory.pin(address)
     }
 
     fn attach(&self, memory: Arc<SharedMemory>, side: Side) {

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use protocol::DeviceAddr;
+use protocol::{DeviceAddr, FuncId, RuntimeBody};
 
 use super::content::SharedBytes;
 use super::orchestrations::Orchestrations;
@@ -19,6 +19,8 @@ pub struct OpenDevice {
     orchestrations: Mutex<Orchestrations>,
     /// What the run record names, so that a run of the same callable need not write it again.
     bound: Mutex<Option<Identity>>,
+    /// The func ids that the run record has kernels for.
+    kernels_bound: Mutex<Vec<FuncId>>,
     is_lost: AtomicBool,
 }
 
@@ -29,6 +31,7 @@ impl OpenDevice {
             device,
             orchestrations: Mutex::default(),
             bound: Mutex::default(),
+            kernels_bound: Mutex::default(),
             is_lost: AtomicBool::new(false),
         }
     }
@@ -108,6 +111,19 @@ impl OpenDevice {
     /// Notes what the run record names from now on; whether it named something else before.
     pub(crate) fn rebind(&self, identity: Identity) -> bool {
         locked(&self.bound).replace(identity) != Some(identity)
+    }
+
+    /// Puts the kernels of a callable into the run record, in place of those that were there: a table
+    /// of a thousand kernels is not written anew for each callable of a few.
+    pub(super) fn bind_kernels(&self, body: &mut RuntimeBody, kernels: &[(FuncId, DeviceAddr)]) {
+        let mut bound = locked(&self.kernels_bound);
+        for func_id in bound.drain(..) {
+            body.func_id_to_addr[func_id.index()] = 0;
+        }
+        for (func_id, record) in kernels {
+            body.func_id_to_addr[func_id.index()] = record.raw();
+            bound.push(*func_id);
+        }
     }
 
     /// Notes that what the run record may name is not there any more, so that it is written again

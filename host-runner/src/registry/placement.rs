@@ -174,10 +174,7 @@ impl Placement {
 
     /// Writes into a run record what names this callable. Other fields stay.
     pub fn bind(&self, body: &mut RuntimeBody) {
-        body.func_id_to_addr.fill(0);
-        for (func_id, record) in &self.kernels {
-            body.func_id_to_addr[func_id.index()] = record.raw();
-        }
+        self.on.bind_kernels(body, &self.kernels);
         if let PlacedWork::Orchestration(orchestration) = &self.work {
             orchestration.bind(body);
         }
