@@ -19,6 +19,9 @@ const BATCHES: usize = 400;
 
 /// Times the submission and the end of scopes of tasks with these tensors.
 fn measure(name: &str, args: &[(Arg, Vec<Tensor>)]) {
+    if std::env::var("COST_OF").is_ok_and(|only| !name.contains(&only)) {
+        return;
+    }
     let kernels = MixedKernels { aiv0_kernel_id: 0, ..NO_KERNELS };
     let machine = Machine { window: 16384, heap_bytes: 1 << 22, ..Machine::default() };
     let (mut submitting, mut ending) = (Vec::new(), Vec::new());
@@ -50,7 +53,10 @@ fn measure(name: &str, args: &[(Arg, Vec<Tensor>)]) {
         (at(10), at(50))
     };
     let (submit, end) = (each(&mut submitting), each(&mut ending));
-    println!("{name}: submit p10 {:.0} p50 {:.0} ns, scope end p10 {:.1} p50 {:.1}", submit.0, submit.1, end.0, end.1);
+    println!(
+        "{name}: submit p10 {:.0} p50 {:.0} ns, scope end p10 {:.1} p50 {:.1}",
+        submit.0, submit.1, end.0, end.1
+    );
 }
 
 /// A record of these tensors.
