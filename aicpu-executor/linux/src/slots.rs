@@ -33,6 +33,7 @@ mod config;
 mod draft;
 mod dual_mapped;
 mod failure;
+mod image_instance;
 mod image_writes;
 mod mapped;
 mod memory_file;
@@ -57,6 +58,7 @@ use spin::{Mutex, Once};
 
 pub use config::{ReleasedRights, SlotConfig, SlotMode, WriterView};
 use rights::Rights;
+pub use image_instance::ImageInstance;
 pub use sealed_image::{FileSlot, SealedImage};
 pub use slot::Slot;
 use slot_table::SlotTable;

@@ -28,7 +28,7 @@ fn equal_bytes_are_one_content_and_others_are_not() {
     let second = index.insert(b"contenT");
     assert_ne!(first, second);
     assert_eq!((index.find(b"content "), index.find(b""), index.len()), (None, None, 2));
-    assert_eq!(**index.get(second).unwrap().bytes(), *b"contenT");
+    assert_eq!(index.get(second).unwrap().bytes(), b"contenT");
 }
 
 #[test]
