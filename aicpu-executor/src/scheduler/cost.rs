@@ -121,7 +121,9 @@ impl Bench {
     /// Schedules all tasks with this many partitions, one after the other; nanoseconds.
     fn schedule<T: super::task_store::TaskStore>(&self, tasks: &T, partitions: usize) -> u64 {
         let mut threads: Vec<_> = (0..partitions)
-            .map(|index| SchedulerThread::<A2a3>::new(index, partitions, &clusters()))
+            .map(|index| {
+                SchedulerThread::<A2a3>::new(index, partitions, &clusters(), |_| DispatchId::FIRST)
+            })
             .collect();
         let context = StepContext {
             platform: &self.platform,
