@@ -100,9 +100,11 @@ impl<'a> TaskRequest<'a> {
     }
 
     /// Tags and addresses of the tensors.
+    #[inline]
     pub(super) fn tensors(&self) -> impl ExactSizeIterator<Item = (i32, u64)> + use<'a> {
-        let addresses = self.arg.tensors.iter().copied();
-        self.arg.tags.iter().copied().zip(addresses).take(self.tensor_count)
+        let tags = self.arg.tags.get(..self.tensor_count).unwrap_or_default();
+        let addresses = self.arg.tensors.get(..self.tensor_count).unwrap_or_default();
+        tags.iter().copied().zip(addresses.iter().copied())
     }
 
     /// The scalars.

@@ -3,8 +3,8 @@
 use core::sync::atomic::Ordering;
 
 use protocol::{
-    ActiveMask, Arg, Chip, INVALID_KERNEL_ID, MixedKernels, ResourceShape, StatusCode,
-    TaskOutputTensors,
+    ActiveMask, Arg, Chip, INVALID_KERNEL_ID, MAX_TENSOR_ARGS, MixedKernels, ResourceShape,
+    StatusCode, TaskId, TaskOutputTensors,
 };
 
 use super::request::TaskRequest;
@@ -36,7 +36,13 @@ impl Orchestrator {
         kernels: *const MixedKernels,
         arg: *const Arg,
     ) -> TaskOutputTensors {
-        let mut result = TaskOutputTensors::EMPTY;
+        // Field by field: a copy of the constant would be a call.
+        let mut result = TaskOutputTensors {
+            task_id: TaskId::INVALID,
+            output_count: 0,
+            reserved: 0,
+            tensors: [0; MAX_TENSOR_ARGS],
+        };
         // SAFETY: by the contract.
         if unsafe { self.try_submit(services, kernels, arg, &mut result) }.is_err() {
             result = TaskOutputTensors::EMPTY;
@@ -185,10 +191,13 @@ fn check_launch<C: Chip, P: Platform>(
     let mut mask = ActiveMask::empty();
     let mut kernel_addresses = [0; 3];
     let lanes = [ActiveMask::AIC, ActiveMask::AIV0, ActiveMask::AIV1];
-    for ((id, address), lane) in kernel_ids.iter().zip(&mut kernel_addresses).zip(lanes) {
-        if *id != INVALID_KERNEL_ID {
+    for lane in 0..3 {
+        // Always `Some`: the arrays have one entry for each lane.
+        if let (Some(id), Some(address)) = (kernel_ids.get(lane), kernel_addresses.get_mut(lane))
+            && *id != INVALID_KERNEL_ID
+        {
             *address = services.kernel_address(*id)?;
-            mask |= lane;
+            mask |= lanes.get(lane).copied().unwrap_or_default();
         }
     }
     let shape = mask.shape().ok_or_else(|| {
