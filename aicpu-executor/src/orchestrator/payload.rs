@@ -18,7 +18,7 @@ const _: () = assert!(offset_of!(Tensor, raw_shapes) == WHOLE_TENSOR_BYTES);
 const _: () = assert!(offset_of!(Tensor, offsets) > WHOLE_TENSOR_BYTES);
 
 /// Fills tensors and scalars of a slot that is not published yet, and what the orchestration gets.
-#[inline]
+#[inline(always)]
 pub(super) fn write<P: Platform>(
     platform: &P,
     request: &TaskRequest<'_>,

@@ -47,27 +47,21 @@ impl<'a> TaskRequest<'a> {
     ///
     /// `arg` is null or points at an `Arg`, whose pointers are null or point at what the tags say. All
     /// stay as they are for `'a`.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn read<C: Chip, P: Platform>(
         services: &Services<'_, C, P>,
         arg: *const Arg,
     ) -> Result<Self, Fatal> {
         // SAFETY: by the contract.
         let checked = unsafe { Self::check(arg) };
-        checked.map_err(|flaw| {
-            let text = match flaw {
-                // SAFETY: the record was there, and its text is null or a string by the contract.
-                RequestFlaw::Own(address) => unsafe { error_text(address) },
-                _ => heapless::String::new(),
-            };
-            services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}{text}"))
-        })
+        // SAFETY: the record was there if its text is named, which is null or a string by the contract.
+        checked.map_err(|flaw| unsafe { refuse(services, flaw) })
     }
 
     /// # Safety
     ///
     /// As for [`read`](Self::read).
-    #[inline]
+    #[inline(always)]
     unsafe fn check(arg: *const Arg) -> Result<Self, RequestFlaw> {
         if arg.is_null() || !arg.is_aligned() {
             return Err(RequestFlaw::Record);
@@ -128,6 +122,21 @@ impl<'a> TaskRequest<'a> {
     }
 }
 
+/// Reports what is wrong with an argument record.
+///
+/// # Safety
+///
+/// If the flaw names a text, that is null or a NUL-terminated string.
+#[cold]
+unsafe fn refuse<C: Chip, P: Platform>(services: &Services<'_, C, P>, flaw: RequestFlaw) -> Fatal {
+    let text = match flaw {
+        // SAFETY: by the contract.
+        RequestFlaw::Own(address) => unsafe { error_text(address) },
+        _ => heapless::String::new(),
+    };
+    services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}{text}"))
+}
+
 /// What is wrong with an argument record.
 #[derive(Debug)]
 enum RequestFlaw {
@@ -161,6 +170,7 @@ struct BadCount {
     limit: usize,
 }
 
+#[inline(always)]
 fn bounded(what: &'static str, count: i32, limit: usize) -> Result<usize, RequestFlaw> {
     match usize::try_from(count) {
         Ok(value) if value <= limit => Ok(value),
@@ -194,7 +204,7 @@ impl core::fmt::Display for ArgFlaw {
 /// # Safety
 ///
 /// `address` is null or points at what `tag` says.
-#[inline]
+#[inline(always)]
 unsafe fn check_tensor(tag: i32, address: u64) -> Result<u64, ArgFlaw> {
     // The tags are the numbers from 0.
     if tag < 0 || tag >= ArgTag::ALL.len() as i32 {

@@ -1,4 +1,8 @@
 //! Submission of one task (spec trb §4.4).
+//!
+//! The steps are parts of one function for the machine, by `inline(always)`: what a step returns would
+//! otherwise go through memory, written field by field and read in wider pieces. A processor does not
+//! forward such a store to the load, and each step would begin with a wait for the one before.
 
 use core::sync::atomic::Ordering;
 
@@ -53,7 +57,7 @@ impl Orchestrator {
     /// # Safety
     ///
     /// As for [`submit`](Self::submit).
-    #[inline]
+    #[inline(always)]
     unsafe fn try_submit<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -109,6 +113,7 @@ impl Orchestrator {
     }
 
     /// Takes slot and memory for a request, and starts the orchestrator's note on it.
+    #[inline(always)]
     pub(super) fn begin_task<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -138,6 +143,7 @@ impl Orchestrator {
 
     /// Puts a task into its scope and hands it to the scheduler threads; `waits` is the number of
     /// producers that were not complete when their edges were made.
+    #[inline(always)]
     fn publish<C: Chip, P: Platform>(
         &mut self,
         services: &Services<'_, C, P>,
@@ -178,6 +184,7 @@ impl Orchestrator {
 }
 
 /// Checks kernels and block count of a task.
+#[inline(always)]
 fn check_launch<C: Chip, P: Platform>(
     services: &Services<'_, C, P>,
     kernels: MixedKernels,

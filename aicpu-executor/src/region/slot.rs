@@ -194,6 +194,7 @@ impl TaskSlot {
     /// Prepares the shared words for a task that waits for its edges.
     ///
     /// The orchestrator calls it on a slot it has just taken.
+    #[inline]
     pub(crate) fn open(&self, subtasks: u32) {
         self.references.open(false);
         self.consumers.reset(true);
@@ -260,6 +261,7 @@ impl TaskSlot {
     ///
     /// The caller is the orchestrator, the slot is taken and not yet published, and no reference
     /// from [`record`](Self::record) is in use.
+    #[inline]
     pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
         // SAFETY: exclusive by the contract.
         unsafe { self.record.0.get().write(record) };
@@ -270,6 +272,7 @@ impl TaskSlot {
     /// # Safety
     ///
     /// The caller is the orchestrator's thread.
+    #[inline]
     pub(crate) unsafe fn note(&self) -> OrchestratorNote {
         // SAFETY: no other thread uses the note, and no reference to it is ever made.
         unsafe { self.note.0.get().read() }
@@ -280,6 +283,7 @@ impl TaskSlot {
     /// # Safety
     ///
     /// The caller is the orchestrator's thread.
+    #[inline]
     pub(crate) unsafe fn set_note(&self, note: OrchestratorNote) {
         // SAFETY: as for `note`.
         unsafe { self.note.0.get().write(note) };
