@@ -49,6 +49,7 @@ use super::{
 };
 
 use crate::code_listing::CodeLister;
+use crate::foreign_code::relay::Relay;
 use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
@@ -104,7 +105,7 @@ struct Parts<C: Chip> {
     /// The threads of runs. Used with `site` locked.
     aicpu: AicpuThreads<Order<C>>,
     /// The thread that loads and unloads.
-    loader: Mutex<AicpuThreads<Order<C>>>,
+    loader: Mutex<Relay>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
     /// What ids with equal bytes share. Instances that are in use are in the engine's slots.
@@ -145,7 +146,8 @@ impl<C: Chip> SimDevice<C> {
                 .map_err(system("AICPU threads"))
         };
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS)?;
-        let loader = Mutex::new(threads("sim-loader", 1)?);
+        let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
+        let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };

@@ -40,9 +40,8 @@ impl SharedBytes {
     pub fn part(&self, bytes: &[u8]) -> Self {
         let whole = self.as_ref();
         let start = bytes.as_ptr().addr().checked_sub(whole.as_ptr().addr());
-        let inside = start.filter(|start| {
-            start.checked_add(bytes.len()).is_some_and(|end| end <= whole.len())
-        });
+        let inside = start
+            .filter(|start| start.checked_add(bytes.len()).is_some_and(|end| end <= whole.len()));
         match inside {
             Some(start) => {
                 let start = self.part.start + start;

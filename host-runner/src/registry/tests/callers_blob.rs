@@ -35,7 +35,6 @@ impl ReadOnly {
         }
         Self { base, mapped, offset, bytes: bytes.len() }
     }
-
 }
 
 impl AsRef<[u8]> for ReadOnly {
