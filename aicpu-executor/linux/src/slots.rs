@@ -57,8 +57,8 @@ use protocol::{CallableId, EXTENDED_CALLABLE_IDS, MAX_REGISTERED_CALLABLE_IDS};
 use spin::{Mutex, Once};
 
 pub use config::{ReleasedRights, SlotConfig, SlotMode, WriterView};
-use rights::Rights;
 pub use image_instance::ImageInstance;
+use rights::Rights;
 pub use sealed_image::{FileSlot, SealedImage};
 pub use slot::Slot;
 use slot_table::SlotTable;
