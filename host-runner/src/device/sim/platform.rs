@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::fmt::Write;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -135,6 +136,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
         }
+    }
+
+    fn core_power_cycle(&self) -> Option<NonZeroU64> {
+        self.pool.power_cycle()
     }
 
     fn notify_core(&self, worker: usize) {

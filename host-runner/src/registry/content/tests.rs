@@ -1,6 +1,7 @@
 //! Equal means equal in full, whatever hash and Build-ID say.
 
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
