@@ -245,11 +245,12 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        self.parts.images.forget(address);
+        self.parts.images.forget(address, 0);
         self.parts.memory.free(address)
     }
 
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        self.parts.images.forget(to, from.len());
         self.parts.memory.copy_in(to, from)
     }
 

@@ -20,7 +20,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 /// How long a thread looks for more work whose last result somebody was looking for.
-const LOOKS_FOR_WORK: Duration = Duration::from_millis(1);
+const LOOKS_FOR_WORK: Duration = Duration::from_micros(200);
 /// How long somebody who waits looks whether the work is begun: what waking a thread takes that
 /// sleeps on an idle processor.
 const LOOKS_FOR_START: Duration = Duration::from_micros(60);
@@ -316,5 +316,68 @@ fn look(is_so: impl Fn() -> bool, moment: Duration) -> bool {
         if begun.elapsed() >= moment {
             return is_so();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn work_is_done_in_order_by_one_thread_awake_or_asleep() {
+        let relay = Relay::start("relay").unwrap();
+        let here = || thread::current().id();
+        let first = relay.begin(here).wait(soon()).unwrap();
+        assert_ne!(first, here());
+        for round in 0..300_u32 {
+            if round % 30 == 0 {
+                // By now the thread sleeps.
+                thread::sleep(2 * LOOKS_FOR_WORK);
+            }
+            assert_eq!(relay.begin(move || (here(), round)).wait(soon()), Ok((first, round)));
+        }
+    }
+
+    #[test]
+    fn work_that_is_late_can_be_waited_for_again_or_given_up() {
+        let relay = Relay::start("relay").unwrap();
+        let late = || Instant::now() + Duration::from_millis(5);
+        let (release, released) = mpsc::channel();
+        let pending = relay.begin(move || released.recv());
+        assert_eq!(pending.wait(late()), Err(Unfinished::Late));
+        release.send(7).unwrap();
+        assert_eq!(pending.wait(soon()), Ok(Ok(7)));
+
+        // What a result does when it is dropped, it does on the thread.
+        struct Tells(mpsc::Sender<thread::ThreadId>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _nobody_asks = self.0.send(thread::current().id());
+            }
+        }
+        let own = relay.begin(|| thread::current().id()).wait(soon()).unwrap();
+        let ((release, released), (tell, told)) = (mpsc::channel::<()>(), mpsc::channel());
+        let pending = relay.begin(move || {
+            let _ended = released.recv();
+            Tells(tell)
+        });
+        assert!(matches!(pending.wait(late()), Err(Unfinished::Late)));
+        assert!(pending.give_up().is_none());
+        relay.leave();
+        drop(release);
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(own));
+    }
+
+    #[test]
+    fn a_panic_ends_the_wait() {
+        let relay = Relay::start("relay").unwrap();
+        let pending = relay.begin(|| panic!("on purpose"));
+        assert_eq!(pending.wait(soon()), Err::<(), _>(Unfinished::Panicked));
     }
 }
