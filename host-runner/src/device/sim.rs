@@ -49,6 +49,7 @@ use super::{
 };
 
 use crate::code_listing::CodeLister;
+use crate::foreign_code::relay::Relay;
 use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
@@ -111,7 +112,7 @@ struct Parts<C: Chip> {
     /// The threads of runs. Used with `site` locked.
     aicpu: AicpuThreads<Order<C>>,
     /// The thread that loads and unloads.
-    loader: Mutex<AicpuThreads<Order<C>>>,
+    loader: Mutex<Relay>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
     /// What ids with equal bytes share. Instances that are in use are in the engine's slots.
@@ -153,7 +154,8 @@ impl<C: Chip> SimDevice<C> {
         };
         // One more than take part in runs as a rule: see `watch`.
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
-        let loader = Mutex::new(threads("sim-loader", 1)?);
+        let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
+        let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
@@ -260,11 +262,12 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        self.parts.images.forget(address);
+        self.parts.images.forget(address, 0);
         self.parts.memory.free(address)
     }
 
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        self.parts.images.forget(to, from.len());
         self.parts.memory.copy_in(to, from)
     }
 

@@ -249,5 +249,6 @@ fn handles_of_other_workers_and_of_earlier_registrations_are_refused() {
     assert!(matches!(stale, Err(RunError::StaleCallable(_))));
 }
 
+mod equal_bytes;
 mod failed_steps;
 mod records;
