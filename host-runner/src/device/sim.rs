@@ -236,6 +236,10 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.memory.allocate(bytes, holder)
     }
 
+    fn restart_high_water(&self, holder: Holder) {
+        self.parts.memory.ledger().restart(holder);
+    }
+
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.free(address)
     }

@@ -5,6 +5,7 @@
 //! A thread that came back is kept for the next object: starting one costs as much as opening a
 //! kernel.
 
+use std::mem::ManuallyDrop;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -44,10 +45,17 @@ pub enum NotDone {
 }
 
 /// Where code of the user runs. Dropping it ends its thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct UserThread {
     /// The thread that came back last; `None` while it is used, and before the first.
     idle: Mutex<Option<Runner>>,
+    start: fn() -> std::io::Result<Runner>,
+}
+
+impl Default for UserThread {
+    fn default() -> Self {
+        Self { idle: Mutex::default(), start: Runner::start }
+    }
 }
 
 impl Runner {
@@ -81,7 +89,7 @@ impl UserThread {
         let lost = || NotDone::NotReturned { function, limit };
         let idle = self.idle().take();
         let no_thread = |source| NotDone::NoThread { function, source };
-        let runner = idle.map_or_else(Runner::start, Ok).map_err(no_thread)?;
+        let runner = idle.map_or_else(self.start, Ok).map_err(no_thread)?;
         let (give, take) = mpsc::sync_channel(1);
         let job = move || {
             // Nobody takes it where the limit is over.
@@ -93,6 +101,22 @@ impl UserThread {
         let surplus = self.idle().replace(runner);
         surplus.into_iter().for_each(Runner::stop);
         Ok(result)
+    }
+
+    /// Drops what code of the user runs for, as [`within`](Self::within) does work. It is dropped nowhere
+    /// else: where there is no thread, it stays for good, as on this one nothing could end the wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`within`](Self::within).
+    pub fn drop_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        function: &'static str,
+        owned: T,
+    ) -> Result<(), NotDone> {
+        let owned = ManuallyDrop::new(owned);
+        self.within(limit, function, move || drop(ManuallyDrop::into_inner(owned)))
     }
 
     fn idle(&self) -> MutexGuard<'_, Option<Runner>> {
@@ -156,5 +180,26 @@ mod tests {
         assert!(matches!(gone, Err(NotDone::NotReturned { .. })), "{gone:?}");
         assert!(start.elapsed() < LONG / 2);
         assert_eq!(code.within(LONG, "hooks", || 7).unwrap(), 7);
+    }
+
+    /// Says on which thread it was dropped.
+    struct Dropped(mpsc::Sender<thread::ThreadId>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.send(here()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_dropped_there_or_not_at_all() {
+        let (tell, told) = mpsc::channel();
+        UserThread::default().drop_within(LONG, "destructors", Dropped(tell.clone())).unwrap();
+        assert_ne!(told.recv().unwrap(), here());
+        let start = || Err(std::io::ErrorKind::WouldBlock.into());
+        let code = UserThread { start, idle: Mutex::default() };
+        let refused = code.drop_within(LONG, "destructors", Dropped(tell));
+        assert!(matches!(refused, Err(NotDone::NoThread { function: "destructors", .. })));
+        assert!(told.try_recv().is_err(), "a destructor that hangs would hang this thread");
     }
 }

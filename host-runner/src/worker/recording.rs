@@ -58,7 +58,10 @@ impl Recording {
     ///
     /// Where the device memory of the recorded run is not there any more (the device was lost, or later
     /// runs of the callable have given it back to grow), the orchestration is called as
-    /// [`rebuild`](Self::rebuild) does. Where nothing else happens between replays, they do not
+    /// [`rebuild`](Self::rebuild) does. So it is where the run has copied to, or has outputs in, memory of
+    /// the user that neither a device tensor nor a scalar names, and the user has freed any since: what is
+    /// there may be something else. Of addresses that the orchestration has put into tasks, and knows from
+    /// elsewhere, nobody knows that they are addresses: who frees that memory records anew. Where nothing else happens between replays, they do not
     /// allocate, and copy nothing of the graph.
     ///
     /// # Errors
