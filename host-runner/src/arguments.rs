@@ -28,10 +28,12 @@ use zerocopy::IntoBytes as _;
 
 mod element;
 mod owned;
+mod snapshot;
 mod tensor_set;
 
 pub use self::element::Element;
 pub use self::owned::{OwnedArguments, OwnedData};
+pub(crate) use self::snapshot::Spares;
 use self::tensor_set::show;
 pub(crate) use self::tensor_set::{Place, TensorSet};
 

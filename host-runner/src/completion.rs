@@ -16,6 +16,8 @@
 //!
 //! Nothing foreign runs under the lock. Each step takes the lock once; a wake-up of a thread is a
 //! system call only if a thread waits.
+//!
+//! Completions that follow each other share their memory: see [`Spares`].
 
 #[cfg(loom)]
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -30,9 +32,12 @@ use std::time::{Duration, Instant};
 
 #[cfg(all(test, loom))]
 mod models;
+mod spares;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+
+pub(crate) use spares::Spares;
 
 /// Why there is no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +75,15 @@ struct Shared<T> {
     state: Mutex<State<T>>,
     ended: Condvar,
     /// Makes the result where the producer gave none.
-    unfinished: Box<dyn Fn(Unfinished) -> T + Send + Sync>,
+    unfinished: fn(Unfinished) -> T,
+    /// Where it goes when both ends have gone.
+    home: spares::Home<T>,
+}
+
+/// What a cancellation has to do besides: to take the thing from its queue.
+pub(crate) trait OnCancel: Send + Sync {
+    /// The thing that was given this number was cancelled.
+    fn cancelled(&self, number: u64);
 }
 
 struct State<T> {
@@ -79,8 +92,10 @@ struct State<T> {
     waker: Option<Waker>,
     /// Whether a thread waits for `ended`; there is at most one, because waiting takes the handle.
     is_waited_for: bool,
-    /// What a cancellation has to do besides; gone with the start.
-    on_cancel: Option<Box<dyn FnOnce() + Send>>,
+    /// What a cancellation has to do besides, and the number that it gets; gone with the start.
+    on_cancel: Option<(std::sync::Arc<dyn OnCancel>, u64)>,
+    /// How many of the two ends are left.
+    ends: u8,
 }
 
 enum Phase<T> {
@@ -104,24 +119,20 @@ impl<T> Completion<T> {
     /// Makes a completion and its producer's end. `unfinished` makes the result where the producer
     /// gives none; it is called on the thread that takes the result, at most once unless a result
     /// is asked for again after it was taken.
-    pub(crate) fn new(
-        unfinished: impl Fn(Unfinished) -> T + Send + Sync + 'static,
-    ) -> (Self, Completer<T>) {
-        let state =
-            State { phase: Phase::Accepted, waker: None, is_waited_for: false, on_cancel: None };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            ended: Condvar::new(),
-            unfinished: Box::new(unfinished),
-        });
+    pub(crate) fn new(unfinished: fn(Unfinished) -> T) -> (Self, Completer<T>) {
+        Self::of(Arc::new(Shared::new(unfinished, spares::Home::default())))
+    }
+
+    /// Both ends of what is in its first state.
+    fn of(shared: Arc<Shared<T>>) -> (Self, Completer<T>) {
         (Self { shared: Arc::clone(&shared) }, Completer { shared: Some(shared) })
     }
 
-    /// Has `act` called by the cancellation, on the canceller's thread, before anybody learns of
-    /// the end: to take the thing from its queue. Replaces what was given before; dropped uncalled
-    /// where the thing has started.
-    pub(crate) fn on_cancel(&self, act: impl FnOnce() + Send + 'static) {
-        let mut act: Option<Box<dyn FnOnce() + Send>> = Some(Box::new(act));
+    /// Has `act` called with a number by the cancellation, on the canceller's thread, before anybody
+    /// learns of the end: to take the thing from its queue. Replaces what was given before; dropped
+    /// uncalled where the thing has started.
+    pub(crate) fn on_cancel(&self, act: std::sync::Arc<dyn OnCancel>, number: u64) {
+        let mut act = Some((act, number));
         let mut state = self.shared.lock();
         if matches!(state.phase, Phase::Accepted) {
             mem::swap(&mut state.on_cancel, &mut act);
@@ -201,8 +212,8 @@ impl<T> Completion<T> {
         let act = state.on_cancel.take();
         let audience = state.end(End::Unfinished(Unfinished::Cancelled));
         drop(state);
-        if let Some(act) = act {
-            act();
+        if let Some((act, number)) = act {
+            act.cancelled(number);
         }
         self.shared.tell(audience);
         true
@@ -257,7 +268,14 @@ impl<T> Completer<T> {
     pub(crate) fn complete(mut self, value: T) {
         if let Some(shared) = self.shared.take() {
             shared.end(End::Done(value));
+            shared.leave();
         }
+    }
+}
+
+impl<T> Drop for Completion<T> {
+    fn drop(&mut self) {
+        self.shared.leave();
     }
 }
 
@@ -269,6 +287,7 @@ impl<T> Drop for Completer<T> {
         // that stays.
         let why = if has_started { Unfinished::Abandoned } else { Unfinished::NeverStarted };
         shared.end(End::Unfinished(why));
+        shared.leave();
     }
 }
 
@@ -280,6 +299,10 @@ impl<T> fmt::Debug for Completer<T> {
 }
 
 impl<T> Shared<T> {
+    fn new(unfinished: fn(Unfinished) -> T, home: spares::Home<T>) -> Self {
+        Self { state: Mutex::new(State::new()), ended: Condvar::new(), unfinished, home }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Nothing that can panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -331,6 +354,10 @@ impl<T> Shared<T> {
 }
 
 impl<T> State<T> {
+    fn new() -> Self {
+        Self { phase: Phase::Accepted, waker: None, is_waited_for: false, on_cancel: None, ends: 2 }
+    }
+
     fn end(&mut self, end: End<T>) -> Audience {
         self.phase = Phase::Ended(end);
         let is_waited_for = mem::take(&mut self.is_waited_for);

@@ -37,6 +37,7 @@
 
 #[cfg(not(loom))]
 pub mod arguments;
+mod brief_wait;
 #[cfg(not(loom))]
 pub mod build;
 #[cfg(not(loom))]

@@ -10,7 +10,8 @@
 //! A synchronous run works on borrowed arguments, so it does its work on the caller's thread; where
 //! nobody is before it, that costs one lock at the begin and one at the end, and no system call. A
 //! job that was submitted is carried out by the driver, a thread of the queue that is started by the
-//! first submission.
+//! first submission. It looks for the next job for a short while before it parks, so that a
+//! submission has nobody to wake while there is work: then it costs one lock and no system call.
 //!
 //! Each call draws a ticket, and the line is served by ticket: neither kind can starve the other.
 //! Jobs hold bytes from their acceptance to the end of their turn. Whoever waits for room keeps the
@@ -24,9 +25,13 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 #[cfg(loom)]
+use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(loom)]
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 #[cfg(loom)]
 use loom::thread;
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(not(loom))]
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
@@ -41,43 +46,55 @@ mod refusal;
 #[cfg(not(loom))]
 mod tests;
 
-use line::Line;
+use line::{DriverCall, Line};
 pub(crate) use line::{QueueUsage, Ticket};
 pub(crate) use refusal::{Refusal, Refused, TurnRefused};
 
-/// What the driver does when its turn comes. The turn ends, and its bytes are given back, where the
-/// job drops it: before it says that it is done, so that who learns of that finds the room.
-pub(crate) type Job = Box<dyn FnOnce(Turn<'_>) + Send>;
+/// What the driver does when its turn comes.
+pub(crate) trait Job: Send + 'static {
+    /// Does it. The turn ends, and its bytes are given back, where it is dropped: before the job says
+    /// that it is done, so that who learns of that finds the room.
+    fn carry_out(self, turn: Turn<'_>);
+}
 
 /// Who uses the device next. Dropping it closes it and waits for the turn in progress, except on its
 /// own driver, which then ends by itself.
-pub(crate) struct RunQueue {
-    shared: Arc<Shared>,
+pub(crate) struct RunQueue<J: Job> {
+    shared: Arc<Shared<J>>,
 }
 
-struct Shared {
-    line: Mutex<Line>,
+struct Shared<J> {
+    line: Mutex<Line<J>>,
     /// The driver waits here for a job at the head of the line.
     driver: Condvar,
     /// Those who close wait here for the turn in progress.
     turn_ended: Condvar,
+    /// Whether there may be something for the driver to do. Written under the lock, read without it
+    /// by the driver that looks before it parks.
+    is_driver_called: AtomicBool,
 }
 
 /// The device is this thread's until this is dropped.
 #[must_use = "the turn ends where this is dropped"]
 pub(crate) struct Turn<'a> {
-    shared: &'a Shared,
+    queue: &'a dyn EndTurn,
     /// The queue knows whose turn it is by the thread, so it stays there.
     stays_here: PhantomData<*const ()>,
 }
 
-impl RunQueue {
+/// A queue whose turn may end, whatever its jobs are.
+trait EndTurn {
+    fn end_turn(&self);
+}
+
+impl<J: Job> RunQueue<J> {
     /// A queue whose jobs hold at most `limit_bytes` together.
     pub(crate) fn new(limit_bytes: u64) -> Self {
         let shared = Shared {
             line: Mutex::new(Line::new(limit_bytes)),
             driver: Condvar::new(),
             turn_ended: Condvar::new(),
+            is_driver_called: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -98,14 +115,14 @@ impl RunQueue {
             return Err(TurnRefused::Closed);
         }
         if line.begin_if_free(thread) {
-            return Ok(Turn::of(&self.shared));
+            return Ok(Turn::of(&*self.shared));
         }
         let called = Arc::new(Condvar::new());
         let ticket = line.enter_caller(thread, Arc::clone(&called));
         loop {
             line = called.wait(line).unwrap_or_else(PoisonError::into_inner);
             if line.is_turn_of(ticket) {
-                return Ok(Turn::of(&self.shared));
+                return Ok(Turn::of(&*self.shared));
             }
             // Closing took this call from the line.
             if line.is_closed() {
@@ -120,12 +137,12 @@ impl RunQueue {
     /// # Errors
     ///
     /// [`Refused`], with the job.
-    pub(crate) fn submit(&self, bytes: u64, job: Job) -> Result<Ticket, Refused> {
-        let mut line = self.shared.lock();
+    pub(crate) fn submit(&self, bytes: u64, job: J) -> Result<Ticket, Refused<J>> {
+        let line = self.shared.lock();
         if let Some(why) = line.refusal(bytes) {
             return Err(Refused { why, job });
         }
-        self.accept(&mut line, bytes, job)
+        self.accept(line, bytes, job)
     }
 
     /// As [`submit`](Self::submit), and waits at most `limit` for room, first come first served.
@@ -137,13 +154,13 @@ impl RunQueue {
     pub(crate) fn submit_within(
         &self,
         bytes: u64,
-        job: Job,
+        job: J,
         limit: Duration,
-    ) -> Result<Ticket, Refused> {
+    ) -> Result<Ticket, Refused<J>> {
         let deadline = Instant::now().checked_add(limit);
         let mut line = self.shared.lock();
         match line.refusal(bytes) {
-            None => return self.accept(&mut line, bytes, job),
+            None => return self.accept(line, bytes, job),
             Some(Refusal::Full { .. }) if line.is_inside(thread::current().id()) => {
                 return Err(Refused { why: Refusal::Reentered, job });
             }
@@ -161,7 +178,9 @@ impl RunQueue {
                 return Ok(ticket);
             }
             if line.is_closed() || left.is_zero() {
-                return line.leave_room_queue(ticket, &self.shared.driver);
+                let left = line.leave_room_queue(ticket);
+                self.shared.release(line);
+                return left;
             }
             let woken = called.wait_timeout(line, left);
             line = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -172,9 +191,9 @@ impl RunQueue {
     /// thread. False where it is not there any more, because it has begun or is done.
     pub(crate) fn forget(&self, ticket: Ticket) -> bool {
         let mut line = self.shared.lock();
-        let job = line.remove_job(ticket, &self.shared.driver);
+        let job = line.remove_job(ticket);
         // The job may own anything: it goes without the lock.
-        drop(line);
+        self.shared.release(line);
         job.is_some()
     }
 
@@ -183,8 +202,7 @@ impl RunQueue {
     pub(crate) fn close(&self) {
         let mut line = self.shared.lock();
         let jobs = line.close();
-        self.shared.driver.notify_one();
-        drop(line);
+        self.shared.release(line);
         drop(jobs);
         let thread = thread::current().id();
         let mut line = self.shared.lock();
@@ -237,15 +255,22 @@ impl RunQueue {
     }
 
     /// Accepts what there is room for.
-    fn accept(&self, line: &mut Line, bytes: u64, job: Job) -> Result<Ticket, Refused> {
-        if let Err(error) = self.start_driver(line) {
+    fn accept(
+        &self,
+        mut line: MutexGuard<'_, Line<J>>,
+        bytes: u64,
+        job: J,
+    ) -> Result<Ticket, Refused<J>> {
+        if let Err(error) = self.start_driver(&mut line) {
             return Err(Refused { why: Refusal::NoDriver(error), job });
         }
-        Ok(line.enter_job(bytes, job, &self.shared.driver))
+        let ticket = line.enter_job(bytes, job);
+        self.shared.release(line);
+        Ok(ticket)
     }
 
     /// Starts the driver at the first job.
-    fn start_driver(&self, line: &mut Line) -> io::Result<()> {
+    fn start_driver(&self, line: &mut Line<J>) -> io::Result<()> {
         if !line.has_driver() {
             line.set_driver(driver::start(Arc::clone(&self.shared))?);
         }
@@ -253,14 +278,14 @@ impl RunQueue {
     }
 }
 
-impl Drop for RunQueue {
+impl<J: Job> Drop for RunQueue<J> {
     fn drop(&mut self) {
         self.close();
         self.join_driver();
     }
 }
 
-impl fmt::Debug for RunQueue {
+impl<J: Job> fmt::Debug for RunQueue<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RunQueue").field(&self.usage()).finish()
     }
@@ -268,18 +293,14 @@ impl fmt::Debug for RunQueue {
 
 impl<'a> Turn<'a> {
     /// The line has said that it is this thread's turn.
-    fn of(shared: &'a Shared) -> Self {
-        Self { shared, stays_here: PhantomData }
+    fn of(queue: &'a dyn EndTurn) -> Self {
+        Self { queue, stays_here: PhantomData }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut line = self.shared.lock();
-        line.end_turn(&self.shared.driver);
-        if line.is_closed() {
-            self.shared.turn_ended.notify_all();
-        }
+        self.queue.end_turn();
     }
 }
 
@@ -289,9 +310,34 @@ impl fmt::Debug for Turn<'_> {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Line> {
+impl<J: Job> EndTurn for Shared<J> {
+    fn end_turn(&self) {
+        let mut line = self.lock();
+        line.end_turn();
+        if line.is_closed() {
+            self.turn_ended.notify_all();
+        }
+        self.release(line);
+    }
+}
+
+impl<J: Job> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, Line<J>> {
         // Nothing that can panic runs under the lock.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the lock back and then calls the driver, if the line wants that: so it finds the lock
+    /// free. A driver that has not parked sees it without being woken.
+    fn release(&self, mut line: MutexGuard<'_, Line<J>>) {
+        let call = line.take_driver_call();
+        if call != DriverCall::None {
+            // ORDERING: Relaxed: the driver that sees it takes the lock, which orders all else.
+            self.is_driver_called.store(true, Ordering::Relaxed);
+        }
+        drop(line);
+        if call == DriverCall::Wake {
+            self.driver.notify_one();
+        }
     }
 }

@@ -30,7 +30,7 @@ use protocol::CallableId;
 use crate::arguments::{Arguments, OwnedArguments};
 use crate::callable::Callable;
 use crate::code_listing::CodeLister;
-use crate::completion::Completion;
+use crate::completion::{Completion, Spares};
 use crate::device::{Device, DeviceError, DeviceFacts, DeviceUsage};
 use crate::registry::{Registry, Unregistered};
 use crate::run::GraphSource;
@@ -117,6 +117,7 @@ impl Worker {
             devices: Devices::new(open),
             registry: Registry::default(),
             queue: RunQueue::new(config.in_flight_limit()),
+            completions: Spares::new(submission::unfinished),
             counting: Counting::default(),
             config,
         });

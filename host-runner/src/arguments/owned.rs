@@ -18,6 +18,7 @@ use std::sync::Arc;
 use protocol::{ArgDirection, ChipStorageTaskArgs, DataType, DeviceAddr};
 use zerocopy::IntoBytes as _;
 
+use super::snapshot::{Held, Packed, Spares};
 use super::{
     ArgumentsError, Element, Place, TensorSet, check_shape, pack_scalar, pack_tensor, scalar_bits,
     show, tensor_bytes,
@@ -44,8 +45,7 @@ pub enum OwnedData {
 /// A clone shares what is only read. What counts in a comparison is what is passed.
 #[derive(Default)]
 pub struct OwnedArguments {
-    data: Vec<OwnedData>,
-    record: Box<ChipStorageTaskArgs>,
+    packed: Held,
     outputs: Vec<(usize, Range<usize>)>,
 }
 
@@ -54,6 +54,11 @@ impl OwnedArguments {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A copy for one run, in the memory of copies that are over, where there are some.
+    pub(crate) fn snapshot(&self, spares: &Arc<Spares>) -> Self {
+        Self { packed: self.packed.snapshot(spares), outputs: Vec::new() }
     }
 
     /// Adds a tensor.
@@ -72,8 +77,8 @@ impl OwnedArguments {
             _ => None,
         };
         let bytes = data.host_bytes().map(<[u8]>::len);
-        pack_tensor(&mut self.record, dtype, shape, bytes, device)?;
-        self.data.push(data);
+        pack_tensor(&mut self.packed.record, dtype, shape, bytes, device)?;
+        self.packed.data.push(data);
         Ok(())
     }
 
@@ -96,7 +101,7 @@ impl OwnedArguments {
     ///
     /// As [`push_tensor`](Self::push_tensor).
     pub fn push_output<T: Element>(&mut self, shape: &[u32]) -> Result<(), ArgumentsError> {
-        let index = self.data.len();
+        let index = self.packed.data.len();
         check_shape(index, T::DTYPE, shape, None)?;
         let need = tensor_bytes(T::DTYPE, shape);
         let too_large =
@@ -141,7 +146,7 @@ impl OwnedArguments {
     ///
     /// [`ArgumentsError::TooMany`] beyond 128 scalars.
     pub fn push_scalar(&mut self, bits: u64) -> Result<(), ArgumentsError> {
-        pack_scalar(&mut self.record, bits)
+        pack_scalar(&mut self.packed.record, bits)
     }
 
     /// Adds a scalar of an element type.
@@ -161,8 +166,9 @@ impl OwnedArguments {
     /// [`ArgumentsError::NullDevice`]; nothing changes then.
     pub fn set_tensor(&mut self, index: usize, data: OwnedData) -> Result<(), ArgumentsError> {
         let missing = ArgumentsError::NoSuchArgument { what: "tensor", index };
-        let Some(slot) = self.data.get_mut(index) else { return Err(missing) };
-        let tensor = &mut self.record.tensors[index];
+        let Packed { data: places, record } = &mut *self.packed;
+        let Some(slot) = places.get_mut(index) else { return Err(missing) };
+        let tensor = &mut record.tensors[index];
         let dtype = tensor.data_type().map_err(|_| missing)?;
         // CAST: at most five.
         let shape = &tensor.shapes[..tensor.ndims as usize];
@@ -187,29 +193,29 @@ impl OwnedArguments {
         if index >= self.scalars().len() {
             return Err(ArgumentsError::NoSuchArgument { what: "scalar", index });
         }
-        self.record.scalars[index] = bits;
+        self.packed.record.scalars[index] = bits;
         Ok(())
     }
 
     /// The data of the tensors.
     #[must_use]
     pub fn tensors(&self) -> &[OwnedData] {
-        &self.data
+        &self.packed.data
     }
 
     /// The scalars, as zero-extended bit patterns.
     #[must_use]
     pub fn scalars(&self) -> &[u64] {
         // The counts are this module's own.
-        self.record.scalars().unwrap_or_default()
+        self.packed.record.scalars().unwrap_or_default()
     }
 
     /// A copy of the elements of the tensor at `index`; `None` where it is on the device, of another
     /// type, or not there.
     #[must_use]
     pub fn elements<T: Element>(&self, index: usize) -> Option<Vec<T>> {
-        let bytes = self.data.get(index)?.host_bytes()?;
-        if self.record.tensors[index].dtype != T::DTYPE as u8 {
+        let bytes = self.packed.data.get(index)?.host_bytes()?;
+        if self.packed.record.tensors[index].dtype != T::DTYPE as u8 {
             return None;
         }
         let elements = bytes.chunks_exact(size_of::<T>());
@@ -227,7 +233,7 @@ impl OwnedArguments {
     /// else shares it.
     #[must_use]
     pub fn host_bytes(&self) -> u64 {
-        let tensors = self.data.iter().filter_map(OwnedData::host_bytes);
+        let tensors = self.packed.data.iter().filter_map(OwnedData::host_bytes);
         // CAST: usize is at most 64 bits.
         size_of::<ChipStorageTaskArgs>() as u64 + tensors.map(|it| it.len() as u64).sum::<u64>()
     }
@@ -236,13 +242,13 @@ impl OwnedArguments {
 impl Clone for OwnedArguments {
     fn clone(&self) -> Self {
         // No run has had the clone.
-        Self { data: self.data.clone(), record: self.record.clone(), outputs: Vec::new() }
+        Self { packed: self.packed.clone(), outputs: Vec::new() }
     }
 }
 
 impl PartialEq for OwnedArguments {
     fn eq(&self, other: &Self) -> bool {
-        self.data == other.data && self.record == other.record
+        self.packed == other.packed
     }
 }
 
@@ -268,11 +274,11 @@ impl OwnedData {
 
 impl TensorSet for OwnedArguments {
     fn record(&self) -> &ChipStorageTaskArgs {
-        &self.record
+        &self.packed.record
     }
 
     fn place(&self, index: usize) -> Option<Place<'_>> {
-        Some(match self.data.get(index)? {
+        Some(match self.packed.data.get(index)? {
             OwnedData::In(bytes) => Place::Host(bytes, Some(ArgDirection::In)),
             OwnedData::Out(bytes) => Place::Host(bytes, Some(ArgDirection::Out)),
             OwnedData::InOut(bytes) => Place::Host(bytes, Some(ArgDirection::InOut)),
@@ -282,7 +288,7 @@ impl TensorSet for OwnedArguments {
     }
 
     fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
-        match self.data.get_mut(index)? {
+        match self.packed.data.get_mut(index)? {
             OwnedData::Out(bytes) | OwnedData::InOut(bytes) | OwnedData::Declared(bytes) => {
                 Some(bytes)
             }

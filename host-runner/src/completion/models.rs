@@ -20,6 +20,16 @@ impl Wake for Task {
     }
 }
 
+/// Counts cancellations.
+struct Duties(AtomicUsize);
+
+impl OnCancel for Duties {
+    fn cancelled(&self, _number: u64) {
+        // ORDERING: Relaxed: read on the thread that cancels.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 fn produce(completer: Completer<Outcome>) -> bool {
     let has_started = completer.start();
     if has_started {
@@ -48,14 +58,12 @@ fn a_waiter_is_never_left_behind() {
 fn a_start_and_a_cancellation_decide_once_who_was_first() {
     loom::model(|| {
         let (completion, completer) = Completion::<Outcome>::new(Err);
-        let duties = Arc::new(AtomicUsize::new(0));
-        let duty = Arc::clone(&duties);
-        // ORDERING: Relaxed: read on the thread that cancels.
-        completion.on_cancel(move || _ = duty.fetch_add(1, Ordering::Relaxed));
+        let duties = std::sync::Arc::new(Duties(AtomicUsize::new(0)));
+        completion.on_cancel(std::sync::Arc::clone(&duties) as std::sync::Arc<dyn OnCancel>, 0);
         let producer = thread::spawn(move || produce(completer));
         let is_cancelled = completion.cancel();
         // ORDERING: Relaxed: as above.
-        assert_eq!(duties.load(Ordering::Relaxed), usize::from(is_cancelled));
+        assert_eq!(duties.0.load(Ordering::Relaxed), usize::from(is_cancelled));
         let outcome = completion.wait();
         let has_started = producer.join().unwrap();
         assert_ne!(has_started, is_cancelled);
@@ -91,5 +99,22 @@ fn a_task_that_is_told_to_wait_is_woken() {
             assert_eq!(wakes, [0, 1], "the last task, once");
             assert_eq!(completion.try_take().ok(), Some(Ok(1)));
         }
+    });
+}
+
+/// Whichever end goes last leaves it as new: what comes next is not told of what was before.
+#[test]
+fn one_that_is_used_again_knows_nothing_of_its_last_use() {
+    loom::model(|| {
+        let spares = Spares::<Outcome>::new(Err);
+        let (completion, completer) = spares.take();
+        let producer = thread::spawn(move || produce(completer));
+        assert_eq!(completion.wait(), Ok(1));
+        // Its memory, if the producer has gone.
+        let (next, completer) = spares.take();
+        assert!(!next.is_done());
+        assert!(producer.join().unwrap());
+        completer.complete(Ok(2));
+        assert_eq!(next.wait(), Ok(2));
     });
 }

@@ -50,6 +50,20 @@ impl Wake for Task {
     }
 }
 
+/// What a cancellation has to do, of the tests.
+struct Duty<F>(F);
+
+impl<F: Fn() + Send + Sync> OnCancel for Duty<F> {
+    fn cancelled(&self, number: u64) {
+        assert_eq!(number, 7);
+        self.0();
+    }
+}
+
+fn on_cancel(completion: &Completion<Outcome>, act: impl Fn() + Send + Sync + 'static) {
+    completion.on_cancel(Arc::new(Duty(act)), 7);
+}
+
 /// Waits until a thread waits for the end.
 fn until_waited_for(shared: &Shared<Outcome>) {
     while !shared.lock().is_waited_for {
@@ -181,7 +195,7 @@ fn a_cancellation_does_its_duty_before_it_tells_anybody() {
     assert_eq!(task.poll(&mut completion), Poll::Pending);
     let calls = Arc::new(AtomicUsize::new(0));
     let (seen, counted) = (Arc::clone(&task), Arc::clone(&calls));
-    completion.on_cancel(move || {
+    on_cancel(&completion, move || {
         assert_eq!(seen.wakes(), (0, 0));
         assert!(seen.shared.state.try_lock().is_ok(), "not under the lock");
         // ORDERING: Relaxed: one thread.
@@ -200,7 +214,7 @@ fn the_duty_of_a_cancellation_goes_with_the_start_and_with_the_end() {
         let (completion, completer) = pair();
         let owned = Arc::new(());
         let duty = Arc::clone(&owned);
-        completion.on_cancel(move || panic!("{duty:?}: nothing was cancelled"));
+        on_cancel(&completion, move || panic!("{duty:?}: nothing was cancelled"));
         if starts {
             assert!(completer.start());
         } else {
@@ -208,7 +222,7 @@ fn the_duty_of_a_cancellation_goes_with_the_start_and_with_the_end() {
         }
         assert_eq!(Arc::strong_count(&owned), 1, "starts: {starts}");
         assert!(!completion.cancel());
-        completion.on_cancel(|| panic!("too late to be cancelled"));
+        on_cancel(&completion, || panic!("too late to be cancelled"));
         assert!(!completion.cancel());
     }
 }

@@ -137,7 +137,7 @@ fn the_graph_depends_on_what_the_arguments_hold_and_gets_the_same_addresses() {
     };
     let three = run(3, 2000);
     let many = run(40, 300_000);
-    assert_eq!(run(0, 1), []);
+    assert_eq!(run(0, 1), Vec::<u64>::new());
     assert_eq!(run(40, 300_000), many);
     assert_eq!(run(3, 2000), three);
 }

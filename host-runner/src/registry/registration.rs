@@ -8,7 +8,7 @@ use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{ArgDirection, CallableId};
 
-use super::content::ContentKey;
+use super::content::SharedBytes;
 use super::lease_gate::LeaseGate;
 use super::open_device::OpenDevice;
 use super::placement::{Identity, Placement, Traffic};
@@ -30,7 +30,7 @@ pub struct Registration {
     identity: Identity,
     /// Which build its orchestration is, for messages.
     label: ImageLabel,
-    blob: Arc<[u8]>,
+    blob: SharedBytes,
     directions: Box<[ArgDirection]>,
     runtime: RuntimeName,
     /// The orchestration, where that runs on the host, until it is closed. It is the same on whatever
@@ -59,7 +59,7 @@ impl Registration {
         if callable.runtime() == RuntimeName::Hbg {
             check_for_host(callable.name(), &view)?;
         }
-        let digest_prefix = ContentKey::of(callable.blob()).prefix();
+        let digest_prefix = callable.shared_blob().key().prefix();
         Ok(Self {
             name: callable.name().to_owned(),
             identity: Identity { id, generation, digest_prefix },
@@ -67,7 +67,7 @@ impl Registration {
             directions: view.signature().iter().collect(),
             runtime: callable.runtime(),
             host: Mutex::default(),
-            blob: callable.blob().into(),
+            blob: callable.shared_blob().clone(),
             gate: LeaseGate::default(),
             has_run: AtomicBool::new(false),
             placement: Mutex::default(),
@@ -191,8 +191,7 @@ impl Registration {
         }
         // What was on the device before goes with that device.
         *placement = None;
-        let view = ChipCallableView::parse(&self.blob)?;
-        let placed = Placement::place(on, self.identity, &self.name, &view, self.runtime)?;
+        let placed = Placement::place(on, self.identity, &self.name, &self.blob, self.runtime)?;
         let traffic = placed.traffic();
         *placement = Some(placed);
         Ok((placement, Some(traffic)))

@@ -20,11 +20,23 @@ use std::sync::{Arc, Condvar};
 #[cfg(not(loom))]
 use std::thread::{JoinHandle, ThreadId};
 
-use super::{Job, Refusal, Refused};
+use super::{Refusal, Refused};
 
 /// A call's place in the order of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    /// As a number, for those who keep it without knowing of the queue.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The ticket of a [`number`](Self::number).
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// How full the queue is, and was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,18 +54,31 @@ pub(crate) struct QueueUsage {
 }
 
 /// What the lock of the queue guards.
-pub(super) struct Line {
+pub(super) struct Line<J> {
     next_ticket: Ticket,
     turn: Option<InProgress>,
     /// Accepted and not begun.
-    places: VecDeque<Place>,
+    places: VecDeque<Place<J>>,
     /// Submissions that wait to be accepted.
-    room_queue: VecDeque<Submission>,
+    room_queue: VecDeque<Submission<J>>,
     usage: QueueUsage,
     driver: Option<JoinHandle<()>>,
     driver_thread: Option<ThreadId>,
     is_driver_parked: bool,
+    /// There is something for the driver to do, and it has not been told.
+    calls_driver: bool,
     is_closed: bool,
+}
+
+/// What the driver has to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DriverCall {
+    /// Nothing.
+    None,
+    /// That it may have something to do; it looks.
+    Note,
+    /// The same; it is parked.
+    Wake,
 }
 
 /// The turn in progress.
@@ -64,25 +89,25 @@ struct InProgress {
     bytes: u64,
 }
 
-struct Place {
+struct Place<J> {
     ticket: Ticket,
-    who: Waiting,
+    who: Waiting<J>,
 }
 
-enum Waiting {
+enum Waiting<J> {
     Caller { thread: ThreadId, called: Arc<Condvar> },
-    Job { bytes: u64, job: Job },
+    Job { bytes: u64, job: J },
 }
 
 /// A submission that waits for room, and its thread.
-struct Submission {
+struct Submission<J> {
     ticket: Ticket,
     bytes: u64,
-    job: Job,
+    job: J,
     called: Arc<Condvar>,
 }
 
-impl Line {
+impl<J> Line<J> {
     pub(super) fn new(limit_bytes: u64) -> Self {
         Self {
             next_ticket: Ticket(0),
@@ -99,6 +124,7 @@ impl Line {
             driver: None,
             driver_thread: None,
             is_driver_parked: false,
+            calls_driver: false,
             is_closed: false,
         }
     }
@@ -123,20 +149,15 @@ impl Line {
     }
 
     /// Lines up a job for which there is room.
-    pub(super) fn enter_job(&mut self, bytes: u64, job: Job, driver: &Condvar) -> Ticket {
+    pub(super) fn enter_job(&mut self, bytes: u64, job: J) -> Ticket {
         let ticket = self.draw();
         self.place_job(ticket, bytes, job);
-        self.advance(driver);
+        self.advance();
         ticket
     }
 
     /// Keeps a submission until there is room; its thread waits on `called`.
-    pub(super) fn enter_room_queue(
-        &mut self,
-        bytes: u64,
-        job: Job,
-        called: Arc<Condvar>,
-    ) -> Ticket {
+    pub(super) fn enter_room_queue(&mut self, bytes: u64, job: J, called: Arc<Condvar>) -> Ticket {
         let ticket = self.draw();
         self.room_queue.push_back(Submission { ticket, bytes, job, called });
         ticket
@@ -154,11 +175,7 @@ impl Line {
     }
 
     /// Gives a submission up, and says why it has no room.
-    pub(super) fn leave_room_queue(
-        &mut self,
-        ticket: Ticket,
-        driver: &Condvar,
-    ) -> Result<Ticket, Refused> {
+    pub(super) fn leave_room_queue(&mut self, ticket: Ticket) -> Result<Ticket, Refused<J>> {
         let found = self.room_queue.binary_search_by_key(&ticket, |submission| submission.ticket);
         let Some(left) = found.ok().and_then(|at| self.room_queue.remove(at)) else {
             return Ok(ticket);
@@ -170,7 +187,7 @@ impl Line {
         };
         // The next in the queue may be smaller.
         self.admit();
-        self.advance(driver);
+        self.advance();
         Err(Refused { why, job: left.job })
     }
 
@@ -189,7 +206,7 @@ impl Line {
     }
 
     /// Takes the job at the head of the line for the driver, which has the turn then.
-    pub(super) fn begin_job(&mut self, thread: ThreadId) -> Option<Job> {
+    pub(super) fn begin_job(&mut self, thread: ThreadId) -> Option<J> {
         self.is_driver_parked = false;
         if self.turn.is_some() {
             return None;
@@ -201,17 +218,17 @@ impl Line {
     }
 
     /// Ends the turn in progress and calls the next.
-    pub(super) fn end_turn(&mut self, driver: &Condvar) {
+    pub(super) fn end_turn(&mut self) {
         if let Some(ended) = self.turn.take() {
             self.usage.held_bytes -= ended.bytes;
         }
         // Before the next is called: who waits for room may be the next.
         self.admit();
-        self.advance(driver);
+        self.advance();
     }
 
     /// Takes a job that has not begun from the line.
-    pub(super) fn remove_job(&mut self, ticket: Ticket, driver: &Condvar) -> Option<Job> {
+    pub(super) fn remove_job(&mut self, ticket: Ticket) -> Option<J> {
         let at = self.places.binary_search_by_key(&ticket, |place| place.ticket).ok()?;
         if !matches!(self.places[at].who, Waiting::Job { .. }) {
             return None;
@@ -219,13 +236,14 @@ impl Line {
         let Waiting::Job { bytes, job } = self.places.remove(at)?.who else { return None };
         self.usage.held_bytes -= bytes;
         self.admit();
-        self.advance(driver);
+        self.advance();
         Some(job)
     }
 
     /// Refuses everything from now on; the jobs that have not begun, to be dropped without the lock.
-    pub(super) fn close(&mut self) -> Vec<Job> {
+    pub(super) fn close(&mut self) -> Vec<J> {
         self.is_closed = true;
+        self.calls_driver = true;
         let mut jobs = Vec::new();
         for place in mem::take(&mut self.places) {
             match place.who {
@@ -286,6 +304,17 @@ impl Line {
         self.is_driver_parked = true;
     }
 
+    /// What the driver has to be told now, once.
+    pub(super) fn take_driver_call(&mut self) -> DriverCall {
+        if !mem::take(&mut self.calls_driver) {
+            DriverCall::None
+        } else if mem::take(&mut self.is_driver_parked) {
+            DriverCall::Wake
+        } else {
+            DriverCall::Note
+        }
+    }
+
     pub(super) fn usage(&self) -> QueueUsage {
         QueueUsage { len: self.len(), ..self.usage }
     }
@@ -309,7 +338,7 @@ impl Line {
         usage.held_bytes_high_water = usage.held_bytes_high_water.max(usage.held_bytes);
     }
 
-    fn place_job(&mut self, ticket: Ticket, bytes: u64, job: Job) {
+    fn place_job(&mut self, ticket: Ticket, bytes: u64, job: J) {
         // At the end, but for one that had to wait for room, which callers have lined up behind.
         let at = self.places.partition_point(|place| place.ticket < ticket);
         self.places.insert(at, Place { ticket, who: Waiting::Job { bytes, job } });
@@ -330,7 +359,7 @@ impl Line {
     }
 
     /// Calls who is at the head of the line, if nobody has the turn.
-    fn advance(&mut self, driver: &Condvar) {
+    fn advance(&mut self) {
         if self.turn.is_some() {
             return;
         }
@@ -340,8 +369,7 @@ impl Line {
                 self.turn = Some(InProgress { ticket, thread, bytes: 0 });
                 called.notify_one();
             }
-            _ if self.is_driver_parked && !self.places.is_empty() => driver.notify_one(),
-            _ => {}
+            _ => self.calls_driver |= !self.places.is_empty(),
         }
     }
 }

@@ -8,7 +8,27 @@ use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::completion::{Completion, Unfinished};
+use crate::completion::{Completion, OnCancel, Unfinished};
+
+/// A job of the models.
+type Job = Box<dyn FnOnce(Turn<'_>) + Send>;
+
+impl super::Job for Job {
+    fn carry_out(self, turn: Turn<'_>) {
+        self(turn);
+    }
+}
+
+type RunQueue = super::RunQueue<Job>;
+
+/// Takes what was cancelled from its queue.
+struct Forgets(Arc<RunQueue>);
+
+impl OnCancel for Forgets {
+    fn cancelled(&self, number: u64) {
+        self.0.forget(Ticket::of(number));
+    }
+}
 
 /// Preemptions that find every known way to break the queue, within seconds.
 const PREEMPTIONS: usize = 3;
@@ -93,8 +113,8 @@ fn a_cancelled_job_gives_its_bytes_back_and_never_runs() {
             }
         });
         let ticket = queue.submit(1, job).unwrap();
-        let forgetting = Arc::clone(&queue);
-        completion.on_cancel(move || _ = forgetting.forget(ticket));
+        let forgets = std::sync::Arc::new(Forgets(Arc::clone(&queue)));
+        completion.on_cancel(forgets, ticket.number());
         let is_cancelled = completion.cancel();
         let outcome = completion.wait();
         assert_eq!(outcome, if is_cancelled { Err(Unfinished::Cancelled) } else { Ok(()) });

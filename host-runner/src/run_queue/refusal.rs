@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io;
 
-use super::Job;
-
 /// Why a thread does not get a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TurnRefused {
@@ -18,11 +16,11 @@ pub(crate) enum TurnRefused {
 }
 
 /// A job that was not accepted.
-pub(crate) struct Refused {
+pub(crate) struct Refused<J> {
     /// The cause.
     pub(crate) why: Refusal,
     /// The job, as it was given.
-    pub(crate) job: Job,
+    pub(crate) job: J,
 }
 
 /// Why a job is not accepted.
@@ -58,7 +56,7 @@ pub(crate) enum Refusal {
     NoDriver(#[source] io::Error),
 }
 
-impl fmt::Debug for Refused {
+impl<J> fmt::Debug for Refused<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refused").field("why", &self.why).finish_non_exhaustive()
     }

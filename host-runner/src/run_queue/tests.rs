@@ -6,6 +6,18 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use super::*;
 use crate::completion::{Completion, Unfinished};
 
+/// A job of the tests.
+type Job = Box<dyn FnOnce(Turn<'_>) + Send>;
+
+impl super::Job for Job {
+    fn carry_out(self, turn: Turn<'_>) {
+        self(turn);
+    }
+}
+
+type RunQueue = super::RunQueue<Job>;
+type Refused = super::Refused<Job>;
+
 mod closing;
 mod order;
 mod without_jobs;

@@ -1,10 +1,11 @@
 //! Bound calls: a callable with its arguments, packed once and run any number of times.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::CallableHandle;
 use super::submission::{self, RunCompletion, SubmitError};
-use crate::arguments::{ArgumentsError, OwnedArguments, OwnedData};
+use crate::arguments::{ArgumentsError, OwnedArguments, OwnedData, Spares};
 use crate::run::{GraphSource, RunConfig, RunError, RunReport};
 
 /// A callable with its arguments and settings.
@@ -17,6 +18,8 @@ pub struct BoundCall {
     handle: CallableHandle,
     arguments: OwnedArguments,
     config: RunConfig,
+    /// Copies of the arguments whose runs are over.
+    spares: Arc<Spares>,
 }
 
 impl BoundCall {
@@ -25,7 +28,7 @@ impl BoundCall {
         arguments: OwnedArguments,
         config: RunConfig,
     ) -> Self {
-        Self { handle, arguments, config }
+        Self { handle, arguments, config, spares: Arc::default() }
     }
 
     /// The callable.
@@ -71,13 +74,14 @@ impl BoundCall {
     }
 
     /// Submits a run of the arguments as they are now. Any number may be in flight; what is only
-    /// read is shared between them.
+    /// read is shared between them. The arguments of a run that is over are given back when its
+    /// output is dropped, and later runs use their memory.
     ///
     /// # Errors
     ///
     /// As [`Worker::submit`](super::Worker::submit).
     pub fn submit(&self) -> Result<RunCompletion, SubmitError> {
-        submission::submit(&self.handle, self.arguments.clone(), &self.config, None)
+        submission::submit(&self.handle, self.arguments.snapshot(&self.spares), &self.config, None)
     }
 
     /// As [`submit`](Self::submit), and waits at most `limit` for room.
@@ -86,6 +90,11 @@ impl BoundCall {
     ///
     /// As [`submit`](Self::submit).
     pub fn submit_within(&self, limit: Duration) -> Result<RunCompletion, SubmitError> {
-        submission::submit(&self.handle, self.arguments.clone(), &self.config, Some(limit))
+        submission::submit(
+            &self.handle,
+            self.arguments.snapshot(&self.spares),
+            &self.config,
+            Some(limit),
+        )
     }
 }

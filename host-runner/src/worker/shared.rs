@@ -15,11 +15,12 @@ use protocol::{CallableId, StatusCode};
 
 use super::counters::Counting;
 use super::devices::Devices;
+use super::submission::{RunOutput, SubmittedRun};
 use super::{UnregisterError, WorkerConfig, throw_site};
 use crate::arguments::TensorSet;
 use crate::callable::Callable;
 use crate::code_listing::CodeLister;
-use crate::completion::{Completer, Completion};
+use crate::completion::{Completer, Completion, Spares};
 use crate::device::{DeviceError, MemoryError};
 use crate::registry::lease_gate::Retired;
 use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
@@ -37,7 +38,9 @@ pub(super) struct Shared {
     pub(super) lister: Option<Arc<CodeLister>>,
     pub(super) devices: Devices,
     pub(super) registry: Registry,
-    pub(super) queue: RunQueue,
+    pub(super) queue: RunQueue<SubmittedRun>,
+    /// Completions of submitted runs that are over.
+    pub(super) completions: Arc<Spares<Result<RunOutput, RunError>>>,
     pub(super) counting: Counting,
 }
 

@@ -5,16 +5,16 @@
 //!     └─ refused: arguments come back   └─ cancelled, closed: Completion says so
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::counters::Counting;
 use super::handle::CallableHandle;
-use super::shared::{GivenBack, Lease};
+use super::shared::{GivenBack, Lease, Shared};
 use crate::arguments::OwnedArguments;
-use crate::completion::{Completion, Unfinished};
+use crate::completion::{Completer, Completion, OnCancel, Unfinished};
 use crate::run::{GraphSource, RunConfig, RunError, RunReport};
-use crate::run_queue::{Job, Refusal, Refused};
+use crate::run_queue::{Job, Refusal, Refused, Ticket, Turn};
 
 /// A run that was submitted and has succeeded.
 #[derive(Debug)]
@@ -92,27 +92,48 @@ pub(super) fn submit(
         Err(error) => return Err(refused(error.into(), arguments)),
     };
     let bytes = arguments.host_bytes();
-    let config = *config;
-    // Left here for the job, and for the caller if the job is refused.
-    let left = Arc::new(Mutex::new(Some(arguments)));
-    let taken = {
-        let left = Arc::clone(&left);
-        move || left.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    let (completion, completer) = shared.completions.take();
+    let run = SubmittedRun { completer, lease, arguments, config: *config };
+    let accepted = match wait {
+        None => shared.queue.submit(bytes, run),
+        Some(limit) => shared.queue.submit_within(bytes, run, limit),
     };
-    let (completion, completer) = Completion::new(|why| {
-        Err(match why {
-            Unfinished::Cancelled => RunError::Cancelled,
-            Unfinished::NeverStarted => RunError::Closed,
-            Unfinished::Abandoned | Unfinished::Taken => RunError::Abandoned,
-        })
-    });
-    let of_job = taken.clone();
-    let job: Job = Box::new(move |turn| {
+    match accepted {
+        Ok(ticket) => {
+            completion.on_cancel(Arc::clone(shared) as Arc<dyn OnCancel>, ticket.number());
+            Ok(completion)
+        }
+        // With it go its lease and its completer.
+        Err(Refused { why, job }) => Err(refused(why.into(), job.arguments)),
+    }
+}
+
+/// What the waiter gets where a run was not carried out to its end.
+pub(super) fn unfinished(why: Unfinished) -> Result<RunOutput, RunError> {
+    Err(match why {
+        Unfinished::Cancelled => RunError::Cancelled,
+        Unfinished::NeverStarted => RunError::Closed,
+        Unfinished::Abandoned | Unfinished::Taken => RunError::Abandoned,
+    })
+}
+
+/// A run that was accepted, as it is in the queue.
+pub(super) struct SubmittedRun {
+    /// Goes before the lease: who learns that the callable is gone finds its last run ended.
+    completer: Completer<Result<RunOutput, RunError>>,
+    lease: Lease,
+    arguments: OwnedArguments,
+    config: RunConfig,
+}
+
+impl Job for SubmittedRun {
+    fn carry_out(self, turn: Turn<'_>) {
+        let Self { lease, mut arguments, config, completer } = self;
+        // Goes first, also where the run panics.
+        let turn = turn;
         if !completer.start() {
             return;
         }
-        let mut arguments = of_job();
-        let lease: Lease = lease;
         let end = lease.shared().carry_out(
             &turn,
             &lease,
@@ -126,27 +147,14 @@ pub(super) fn submit(
         completer.complete(end.map(|report| RunOutput { report, arguments }));
         // After it: who learns that the callable is gone finds its last run done.
         GivenBack::tell(given_back);
-    });
-    let accepted = match wait {
-        None => shared.queue.submit(bytes, job),
-        Some(limit) => shared.queue.submit_within(bytes, job, limit),
-    };
-    let ticket = match accepted {
-        Ok(ticket) => ticket,
-        Err(Refused { why, job }) => {
-            // With it go its lease and its hold on the arguments.
-            drop(job);
-            return Err(refused(why.into(), taken()));
-        }
-    };
-    let of = Arc::downgrade(shared);
-    completion.on_cancel(move || {
-        if let Some(shared) = of.upgrade() {
-            Counting::count(&shared.counting.failed_runs);
-            shared.queue.forget(ticket);
-        }
-    });
-    Ok(completion)
+    }
+}
+
+impl OnCancel for Shared {
+    fn cancelled(&self, number: u64) {
+        Counting::count(&self.counting.failed_runs);
+        self.queue.forget(Ticket::of(number));
+    }
 }
 
 impl From<Refusal> for SubmitRefusal {

@@ -130,7 +130,7 @@ fn room_that_closing_makes_is_for_nobody() {
     drop(turn);
     let mut line = queue.shared.lock();
     assert!(line.waits_for_room(ticket));
-    let refused = line.leave_room_queue(ticket, &queue.shared.driver).unwrap_err();
+    let refused = line.leave_room_queue(ticket).unwrap_err();
     drop(line);
     assert!(matches!(refused.why, Refusal::Closed), "{refused:?}");
     assert_eq!((queue.len(), queue.held_bytes()), (0, 0));
