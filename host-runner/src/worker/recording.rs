@@ -1,4 +1,35 @@
 //! Recordings: runs of hbg that are done again without their orchestration.
+//!
+//! ```no_run
+//! use host_runner::arguments::Arguments;
+//! use host_runner::run::RunConfig;
+//! use host_runner::worker::{CallableHandle, ReplayError, Worker};
+//!
+//! fn both(
+//!     worker: &Worker,
+//!     attention: &CallableHandle,
+//!     batches: [&[f32; 64]; 2],
+//!     outputs: [&mut [f32; 64]; 2],
+//! ) -> Result<(), Box<dyn std::error::Error>> {
+//!     let (config, [first, second]) = (RunConfig::default(), outputs);
+//!     let mut arguments = Arguments::new();
+//!     arguments.push_input(batches[0], &[64])?;
+//!     arguments.push_output(first, &[64])?;
+//!     let (recording, _report) = worker.record(attention, &mut arguments, &config)?;
+//!
+//!     let mut arguments = Arguments::new();
+//!     arguments.push_input(batches[1], &[64])?;
+//!     arguments.push_output(second, &[64])?;
+//!     // The orchestration is not called: what it read of the first batch is as it was.
+//!     recording.replay(&mut arguments, &config)?;
+//!     // It is called, as its graph depends on the batch, and must build the recorded one.
+//!     match recording.rebuild(&mut arguments, &config) {
+//!         Err(ReplayError::Graph(difference)) => println!("another graph: {difference}"),
+//!         ended => drop(ended?),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 use std::fmt;
 use std::sync::Mutex;
