@@ -163,6 +163,10 @@ pub trait Device: Send + Sync {
     /// [`MemoryError::Exhausted`]; [`MemoryError::Gone`] on a lost device.
     fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError>;
 
+    /// What this holder has now is the most that it has had from now on: who holds it is another one than
+    /// before. A load of an orchestration does that for the tensors of its id.
+    fn restart_high_water(&self, _holder: Holder) {}
+
     /// Frees device memory.
     ///
     /// # Errors

@@ -37,8 +37,8 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct RunConfig {
     /// Clusters to use: one cube and two vector cores each.
     pub block_dim: u32,
-    /// AICPU threads to use. One of them runs the orchestration; with a single thread it also
-    /// schedules.
+    /// AICPU threads to use. Of trb, one of them runs the orchestration; with a single thread it also
+    /// schedules. Of hbg, whose orchestration runs on the host, all of them schedule.
     pub aicpu_threads: u32,
     /// How long the run may take: more than nothing, at most [`TIMEOUT_MAX`].
     pub timeout: Duration,

@@ -261,6 +261,10 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.memory.allocate(bytes, holder)
     }
 
+    fn restart_high_water(&self, holder: Holder) {
+        self.parts.memory.ledger().restart(holder);
+    }
+
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.images.forget(address, 0);
         self.parts.memory.free(address)

@@ -5,6 +5,7 @@
 //! A thread that came back is kept for the next object: starting one costs as much as opening a
 //! kernel.
 
+use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,10 +35,17 @@ pub enum NotDone {
 }
 
 /// Where code of the user runs. Dropping it ends its thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct UserThread {
     /// The thread that came back last; `None` while it is used, and before the first.
     idle: Mutex<Option<Relay>>,
+    start: fn() -> std::io::Result<Relay>,
+}
+
+impl Default for UserThread {
+    fn default() -> Self {
+        Self { idle: Mutex::default(), start: || Relay::start("user-code") }
+    }
 }
 
 impl UserThread {
@@ -55,7 +63,7 @@ impl UserThread {
     ) -> Result<T, NotDone> {
         let deadline = Instant::now() + limit;
         let idle = self.idle().take();
-        let relay = idle.map_or_else(|| Relay::start("user-code"), Ok);
+        let relay = idle.map_or_else(self.start, Ok);
         let relay = relay.map_err(|source| NotDone::NoThread { function, source })?;
         let pending = relay.begin(work);
         // It may come at the last moment.
@@ -68,6 +76,22 @@ impl UserThread {
         Ok(result)
     }
 
+    /// Drops what code of the user runs for, as [`within`](Self::within) does work. It is dropped nowhere
+    /// else: where there is no thread, it stays for good, as on this one nothing could end the wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`within`](Self::within).
+    pub fn drop_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        function: &'static str,
+        owned: T,
+    ) -> Result<(), NotDone> {
+        let owned = ManuallyDrop::new(owned);
+        self.within(limit, function, move || drop(ManuallyDrop::into_inner(owned)))
+    }
+
     fn idle(&self) -> MutexGuard<'_, Option<Relay>> {
         // Nothing panics while it is held.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,6 +102,7 @@ impl UserThread {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
     use std::thread;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -122,5 +147,26 @@ mod tests {
         assert!(matches!(gone, Err(NotDone::NotReturned { .. })), "{gone:?}");
         assert!(start.elapsed() < LONG / 2);
         assert_eq!(code.within(LONG, "hooks", || 7).unwrap(), 7);
+    }
+
+    /// Says on which thread it was dropped.
+    struct Dropped(mpsc::Sender<thread::ThreadId>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.send(here()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_dropped_there_or_not_at_all() {
+        let (tell, told) = mpsc::channel();
+        UserThread::default().drop_within(LONG, "destructors", Dropped(tell.clone())).unwrap();
+        assert_ne!(told.recv().unwrap(), here());
+        let start = || Err(std::io::ErrorKind::WouldBlock.into());
+        let code = UserThread { start, idle: Mutex::default() };
+        let refused = code.drop_within(LONG, "destructors", Dropped(tell));
+        assert!(matches!(refused, Err(NotDone::NoThread { function: "destructors", .. })));
+        assert!(told.try_recv().is_err(), "a destructor that hangs would hang this thread");
     }
 }

@@ -3,7 +3,7 @@
 //! A worker replaces a device that it has lost. What was placed on the lost one belongs to it and
 //! goes with it, so each placement holds the device that it is on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::{DeviceAddr, FuncId, RuntimeBody};
@@ -22,6 +22,8 @@ pub struct OpenDevice {
     /// The func ids that the run record has kernels for.
     kernels_bound: Mutex<Vec<FuncId>>,
     is_lost: AtomicBool,
+    /// How often memory of the user has ended: freed, or detached.
+    user_memory_ends: AtomicU64,
 }
 
 impl OpenDevice {
@@ -33,6 +35,7 @@ impl OpenDevice {
             bound: Mutex::default(),
             kernels_bound: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            user_memory_ends: AtomicU64::new(0),
         }
     }
 
@@ -135,7 +138,7 @@ impl OpenDevice {
         }
     }
 
-    /// Frees memory of the user, and no other.
+    /// Frees memory of the user, and no other. In turn with runs.
     ///
     /// # Errors
     ///
@@ -143,8 +146,29 @@ impl OpenDevice {
     pub(crate) fn free_of_user(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         match self.device.check_user_range(address, 0) {
             Err(MemoryError::OutOfRange { .. }) => Err(MemoryError::UnknownAddress { address }),
-            checked => checked.and_then(|()| self.device.free(address)),
+            checked => {
+                self.note_end_of_user_memory();
+                checked.and_then(|()| self.device.free(address))
+            }
         }
+    }
+
+    /// Ends the use of memory that others use too. In turn with runs.
+    pub(crate) fn detach(&self, address: DeviceAddr) {
+        self.note_end_of_user_memory();
+        self.device.detach(address);
+    }
+
+    /// How often memory of the user has ended so far: as long as it is the same, an address of it means
+    /// the same memory. To be asked in turn with runs.
+    pub(crate) fn user_memory_ends(&self) -> u64 {
+        // ORDERING: Relaxed: turns order it.
+        self.user_memory_ends.load(Ordering::Relaxed)
+    }
+
+    fn note_end_of_user_memory(&self) {
+        // ORDERING: Relaxed: see `user_memory_ends`.
+        self.user_memory_ends.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Number of distinct orchestration images on it.

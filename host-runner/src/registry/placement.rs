@@ -79,7 +79,9 @@ impl Placement {
             RuntimeName::Trb => PlacedWork::Orchestration(DeviceOrchestration::of(callable)),
             RuntimeName::Hbg => {
                 let kernels = callable.children().map(|(func_id, _)| func_id).collect();
-                PlacedWork::Graphs(Box::new(Mutex::new(GraphSpace::new(identity.id, kernels))))
+                let space = GraphSpace::new(identity.id, kernels);
+                space.begin_accounts(on);
+                PlacedWork::Graphs(Box::new(Mutex::new(space)))
             }
         };
         let image = blob.part(callable.orchestration());

@@ -180,7 +180,7 @@ impl Kernels {
         table.contents.remove(content);
         table.by_record.remove(&record);
         drop(table);
-        let closed = self.code.within(self.limit, "destructors", move || drop(kernel));
+        let closed = self.code.drop_within(self.limit, "destructors", kernel);
         memory.free(record)?;
         Ok(closed?)
     }
