@@ -34,12 +34,12 @@ use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
-use crate::scheduler::handshake::take_down;
 use crate::scheduler::task_store::TaskStore;
 use crate::scheduler::thread::{SchedulerThread, StepContext};
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
 mod active_callable;
+mod cores;
 mod gate;
 mod graph_run;
 mod hang;
@@ -51,6 +51,7 @@ mod setup;
 mod tests;
 
 use active_callable::ActiveCallable;
+use cores::Cores;
 use gate::Gate;
 use roll::Arrival;
 use setup::{LeftClean, Rings, Setup, Work};
@@ -87,6 +88,8 @@ pub struct Executor<C: Chip, P: Platform> {
     active: ActiveCallable,
     /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
     setup: UnsafeCell<Option<Setup>>,
+    /// The cores that are up. Written by the thread that sets a run up and by the last one.
+    cores: UnsafeCell<Cores>,
     /// What earlier runs left clean. Used by the thread that sets up, by the one that orchestrates,
     /// and by the last one.
     left_clean: UnsafeCell<LeftClean>,
@@ -95,7 +98,7 @@ pub struct Executor<C: Chip, P: Platform> {
     chip: core::marker::PhantomData<C>,
 }
 
-// SAFETY: `setup` and `left_clean` are used as their comments say, ordered by the gate;
+// SAFETY: `setup`, `cores` and `left_clean` are used as their comments say, ordered by the gate;
 // everything else is `Sync` by itself (`P` is, by its trait).
 unsafe impl<C: Chip, P: Platform> Sync for Executor<C, P> where P::CodeMemory: Send {}
 
@@ -117,6 +120,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             OrchSoTable::init_in_place(&raw mut (*place).table);
             (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
+            (&raw mut (*place).cores).write(UnsafeCell::new(Cores::default()));
             (&raw mut (*place).left_clean).write(UnsafeCell::new(LeftClean::default()));
             (&raw mut (*place).tasks).write(AtomicU64::new(0));
             (&raw mut (*place).loaded).write(AtomicBool::new(false));
@@ -319,14 +323,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let is_orchestrator = index + 1 == count;
         let schedulers = (count - 1).max(1);
         let mut thread = (!is_orchestrator || count == 1)
-            .then(|| SchedulerThread::<C>::new(index, schedulers, &setup.clusters));
+            .then(|| self.scheduler_thread(setup, index, schedulers));
         if is_orchestrator {
             self.orchestrate(runtime, (setup, rings), thread.as_mut());
         }
         if let Some(mut thread) = thread {
             self.schedule(setup, &rings.region, &mut thread);
-            let cores = thread.locations();
-            take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
+            self.leave_cores(setup, thread.locations());
         }
     }
 
@@ -346,7 +349,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             setup.stall_us,
             || self.scheduler.progress::<C, P>(&self.platform),
             || {
-                if self.scheduler.is_finished() && thread.is_idle() {
+                if thread.is_idle() && self.scheduler.is_finished() {
                     return Polled::Done(());
                 }
                 if thread.step(context) { Polled::Progress } else { Polled::Idle }

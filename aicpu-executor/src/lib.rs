@@ -90,6 +90,7 @@ mod region {
 }
 #[cfg(loom)]
 mod scheduler {
+    mod block_board;
     mod meeting_point;
     pub(crate) mod ready_queue;
     mod run_counters;

@@ -4,8 +4,8 @@
 //! submission goes through these steps, each in its file:
 //!
 //! ```text
-//! argument ── check ──► request ── take slot, memory ──► dependencies ──► payload ──► publish
-//! (user's)                          task_rings            tensor_map       payload     scheduler
+//! argument ── check ──► take slot, memory ──► payload ──► dependencies ──► publish
+//! (user's)   request     task_rings            payload     tensor_map       scheduler
 //! ```
 //!
 //! What it shares with the scheduler threads is the region (`region::slot` says who may touch what
@@ -16,7 +16,7 @@
 
 use core::fmt;
 
-use protocol::{Chip, MAX_FUNC_IDS, StatusCode};
+use protocol::{Chip, MAX_FUNC_IDS, MAX_TENSOR_ARGS, StatusCode};
 
 use crate::fault::FaultLatch;
 use crate::kernels::kernel_address;
@@ -36,6 +36,7 @@ mod payload;
 mod request;
 mod room;
 mod scopes;
+mod soft_window;
 mod submit;
 pub(crate) mod task_rings;
 mod tensor_data;
@@ -60,6 +61,8 @@ pub(crate) struct Orchestrator {
     scopes: Scopes,
     /// Submissions so far; the number of the current one.
     submissions: u32,
+    /// What the submission under way writes.
+    writes: heapless::Vec<dependencies::Write, MAX_TENSOR_ARGS>,
 }
 
 impl Orchestrator {
@@ -71,6 +74,7 @@ impl Orchestrator {
             map: TensorMap::default(),
             scopes: Scopes::default(),
             submissions: 0,
+            writes: heapless::Vec::new(),
         }
     }
 
@@ -103,12 +107,18 @@ impl Orchestrator {
         services: &Services<'_, C, P>,
     ) -> Result<(), Fatal> {
         services.check()?;
-        self.scopes.end(services.platform, &self.region).map_err(|_| {
+        self.scopes.end(&mut self.rings).map_err(|_| {
             services.fatal(
                 StatusCode::InvalidArgs,
                 format_args!("a scope was closed, but none is open"),
             )
         })
+    }
+
+    /// Where the tasks are.
+    #[cfg(test)]
+    pub(crate) fn region(&self) -> &Region<'static> {
+        &self.region
     }
 
     /// Number of open scopes.
@@ -123,7 +133,7 @@ impl Orchestrator {
 
     /// Retires everything at the end of a run that succeeded. Returns whether nothing is left.
     pub(crate) fn retire_all(&mut self) -> bool {
-        self.scopes.abandon();
+        self.scopes.abandon(&mut self.rings);
         let mut live = 0;
         for ring in 0..protocol::RING_COUNT as u8 {
             self.rings.retire(&self.region, &mut self.map, ring);

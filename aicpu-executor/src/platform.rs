@@ -6,6 +6,7 @@
 //! executor never names a machine; an implementation never names the scheduler.
 
 use core::ffi::{c_char, c_void};
+use core::num::NonZeroU64;
 
 use protocol::{CallableId, ChipStorageTaskArgs, MAX_REGISTERED_CALLABLE_IDS};
 use spin::Mutex;
@@ -121,6 +122,16 @@ pub trait Platform: Sync {
 
     /// Tells core `worker` that its handshake record changed. Hardware cores poll: nothing to do.
     fn notify_core(&self, worker: usize);
+
+    /// The power cycle of the cores, on a machine that leaves them up between runs: the number changes
+    /// whenever cores were switched off, or other ones on. `None` where the program on the cores ends
+    /// with the run, as on a chip: then each run brings its cores up and sends them away.
+    ///
+    /// A platform that gives a number lets the dispatch register be read, and switches all cores off
+    /// when a run has failed.
+    fn core_power_cycle(&self) -> Option<NonZeroU64> {
+        None
+    }
 
     /// Passes the time between two polls of a wait; `rounds` counts the polls so far.
     ///

@@ -5,9 +5,10 @@
 //! | part | one entry is | count |
 //! |---|---|---|
 //! | header | the reference's `SharedMemoryHeader`; a host reads the error codes in it | 1 |
-//! | task slots | [`TaskSlot`]: state, record, tensors and scalars of a task | `window` a ring |
+//! | task slots | [`TaskSlot`]: state, record, first tensors and scalars of a task | `window` a ring |
+//! | more arguments | [`MoreArguments`]: what a slot has no room for | `window` a ring |
 //! | edges | [`Edge`]: one task waits for one other | 16 × `window` a ring, or more |
-//! | tensor map | entries and buckets of the orchestrator's map | 4 × `window`, or more |
+//! | tensor map | entries, buckets and grains of the orchestrator's map | 4 × `window`, or more |
 //! | ready cells | the three ready queues | 4 × `window` a shape |
 //!
 //! With the smaller numbers, the whole stays below what the reference allocates for the same window
@@ -22,7 +23,7 @@ use core::mem::{align_of, size_of};
 
 use protocol::{DEP_POOL_DEFAULT, RING_COUNT, SharedMemoryHeader, TASK_WINDOW_DEFAULT};
 
-use crate::orchestrator::tensor_map::MapEntry;
+use crate::orchestrator::tensor_map::{MapBucket, MapEntry};
 use crate::sync::AtomicU64;
 
 pub(crate) mod block_cursor;
@@ -37,7 +38,7 @@ pub(crate) mod slot;
 pub(crate) use edge::Edge;
 pub(crate) use handle::{EdgeHandle, SlotHandle};
 pub(crate) use header::{HeaderFacts, write_header_at, write_refusal};
-pub(crate) use slot::{OrchestratorNote, TaskRecord, TaskSlot};
+pub(crate) use slot::{Arguments, MoreArguments, OrchestratorNote, TaskRecord, TaskSlot, WIRING};
 
 /// Smallest task window: one slot stays free, and a scope of one task needs room beside its parent.
 pub(crate) const TASK_WINDOW_MIN: u64 = 4;
@@ -103,17 +104,22 @@ pub(crate) fn window_for_entries(entries: u64) -> u64 {
 /// Ready queues: one for each resource shape.
 pub(crate) const SHAPE_COUNT: usize = 3;
 
-/// Slots of the tensor map's hash for 16 tasks.
+/// Tasks for each bucket of the tensor map.
 const TASKS_PER_BUCKET: u64 = 16;
+
+/// Grains of the tensor map for each bucket.
+const GRAINS_PER_BUCKET: u64 = 4;
 
 /// Where each part of a region of some window lies, in bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RegionLayout {
     sizes: RegionSizes,
     slots: u64,
+    more_arguments: u64,
     edges: u64,
     map_entries: u64,
     map_buckets: u64,
+    map_grains: u64,
     ready_cells: u64,
     total: u64,
 }
@@ -131,21 +137,28 @@ impl RegionLayout {
         }
         let tasks = window * RING_COUNT as u64;
         let slots = size_of::<SharedMemoryHeader>() as u64;
-        let edges_at = slots + tasks * size_of::<TaskSlot>() as u64;
+        let more_arguments = slots + tasks * size_of::<TaskSlot>() as u64;
+        let edges_at = more_arguments + tasks * size_of::<MoreArguments>() as u64;
         let edge_bytes = edges * RING_COUNT as u64 * size_of::<Edge>() as u64;
         let map_entries_at = edges_at + edge_bytes.next_multiple_of(64);
         let entry_bytes = map_entries * size_of::<MapEntry>() as u64;
         let map_buckets = map_entries_at + entry_bytes.next_multiple_of(64);
-        // Buckets are rounded up to a whole cache line, which keeps the cells behind them aligned.
-        let buckets_bytes = (Self::buckets(window) * size_of::<u32>() as u64).next_multiple_of(64);
-        let ready_cells = map_buckets + buckets_bytes;
+        // Buckets and grains are rounded up to whole cache lines, which keeps what is behind them
+        // aligned.
+        let buckets = Self::buckets(window);
+        let bucket_bytes = (buckets * size_of::<MapBucket>() as u64).next_multiple_of(64);
+        let map_grains = map_buckets + bucket_bytes;
+        let grain_bytes = buckets * GRAINS_PER_BUCKET * size_of::<u32>() as u64;
+        let ready_cells = map_grains + grain_bytes.next_multiple_of(64);
         let total = ready_cells + SHAPE_COUNT as u64 * tasks * size_of::<u64>() as u64;
         Some(Self {
             sizes,
             slots,
+            more_arguments,
             edges: edges_at,
             map_entries: map_entries_at,
             map_buckets,
+            map_grains,
             ready_cells,
             total,
         })
@@ -167,6 +180,8 @@ impl RegionLayout {
 pub(crate) struct RingMemory<'r> {
     /// The task slots; their count is the window, a power of two.
     pub(crate) slots: &'r [TaskSlot],
+    /// The arguments that the slots have no room for, by the same indices.
+    more_arguments: &'r [MoreArguments],
     /// The edges.
     pub(crate) edges: &'r [Edge],
 }
@@ -180,8 +195,10 @@ pub(crate) struct Region<'r> {
     pub(crate) ready_cells: [&'r [AtomicU64]; SHAPE_COUNT],
     /// Entries of the tensor map. Only the orchestrator's thread touches them.
     pub(crate) map_entries: &'r [MapEntry],
-    /// Heads of the tensor map's chains. Only the orchestrator's thread touches them.
-    pub(crate) map_buckets: &'r [Cell<u32>],
+    /// The tensor map's hash over buffers; a power of two. Only the orchestrator's thread touches it.
+    pub(crate) map_buckets: &'r [MapBucket],
+    /// Its hash over pieces of buffers, as heads of chains; a power of two. As above.
+    pub(crate) map_grains: &'r [Cell<u32>],
     header: u64,
     not_shared_by_default: PhantomData<*mut ()>,
 }
@@ -209,6 +226,7 @@ impl<'r> Region<'r> {
         }
         let RegionSizes { window, edges, map_entries } = layout.sizes;
         let buckets = usize::try_from(RegionLayout::buckets(window)).ok()?;
+        let grains = buckets * GRAINS_PER_BUCKET as usize;
         let window = usize::try_from(window).ok()?;
         let tasks = window * RING_COUNT;
         let edges_per_ring = usize::try_from(edges).ok()?;
@@ -218,15 +236,20 @@ impl<'r> Region<'r> {
         // bytes) and disjoint from the others; any bytes are a valid value of its type.
         let slots: &[TaskSlot] = unsafe { part(base, layout.slots, tasks) }?;
         // SAFETY: as above.
+        let more: &[MoreArguments] = unsafe { part(base, layout.more_arguments, tasks) }?;
+        // SAFETY: as above.
         let edges: &[Edge] = unsafe { part(base, layout.edges, edges_per_ring * RING_COUNT) }?;
         // SAFETY: as above.
         let map_entries = unsafe { part(base, layout.map_entries, map_entries) }?;
         // SAFETY: as above.
         let map_buckets = unsafe { part(base, layout.map_buckets, buckets) }?;
         // SAFETY: as above.
+        let map_grains = unsafe { part(base, layout.map_grains, grains) }?;
+        // SAFETY: as above.
         let cells: &[AtomicU64] = unsafe { part(base, layout.ready_cells, SHAPE_COUNT * tasks) }?;
         let ring = |index: usize| RingMemory {
             slots: slots.get(index * window..(index + 1) * window).unwrap_or_default(),
+            more_arguments: more.get(index * window..(index + 1) * window).unwrap_or_default(),
             edges: edges
                 .get(index * edges_per_ring..(index + 1) * edges_per_ring)
                 .unwrap_or_default(),
@@ -238,6 +261,7 @@ impl<'r> Region<'r> {
             ready_cells: [queue(0), queue(1), queue(2)],
             map_entries,
             map_buckets,
+            map_grains,
             header: address,
             not_shared_by_default: PhantomData,
         })
@@ -248,6 +272,16 @@ impl<'r> Region<'r> {
     /// Handles are made from indices of this region only; a foreign one yields `None`.
     pub(crate) fn slot(&self, handle: SlotHandle) -> Option<&'r TaskSlot> {
         self.rings.get(handle.ring())?.slots.get(handle.index())
+    }
+
+    /// Where the arguments of the task in a slot are; the slot is that of the handle.
+    pub(crate) fn arguments(
+        &self,
+        handle: SlotHandle,
+        slot: &'r TaskSlot,
+    ) -> Option<Arguments<'r>> {
+        let more = self.rings.get(handle.ring())?.more_arguments.get(handle.index())?;
+        Some(Arguments { slot, more })
     }
 
     /// The edge that a handle names.
@@ -269,7 +303,10 @@ impl<'r> Region<'r> {
     /// Called by one thread while nobody else uses the region.
     pub(crate) fn clean(&self) {
         for bucket in self.map_buckets {
-            bucket.set(crate::orchestrator::tensor_map::EMPTY);
+            bucket.clear();
+        }
+        for grain in self.map_grains {
+            grain.set(crate::orchestrator::tensor_map::EMPTY);
         }
         for cell in self.ready_cells.iter().flat_map(|cells| cells.iter()) {
             // ORDERING: Relaxed: the region is published to the other threads afterwards.

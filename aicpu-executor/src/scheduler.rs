@@ -2,17 +2,21 @@
 //!
 //! Every AICPU thread that schedules owns some clusters ([`SchedulerThread`]) and repeats one
 //! step: look which of its cores have finished, complete those tasks, give the idle cores new
-//! ones. What the threads share is here: the three ready queues, the counters that end a run, and
-//! the meeting point of tasks whose blocks must start together.
+//! ones, first of all those that it has just made ready itself. What the threads share is here: the
+//! ready queues and boards of the three shapes, the counters that end a run, and the meeting point of
+//! tasks whose blocks must start together.
 //!
 //! | file | what |
 //! |---|---|
 //! | `ready_queue` | the bounded queue of ready tasks, one for each shape |
 //! | `task_store` | what the scheduler asks of the place where the tasks are |
-//! | `run_counters` | when a run is finished |
+//! | `block_board` | the task whose blocks are being handed out, one for each shape |
+//! | `run_counters` | when a run is finished, and whether it moves |
 //! | `core_table` | registers and dispatch payloads of all cores |
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
 //! | `thread` | one thread's clusters and its step |
+//! | `collect` | which cores have finished, and what becomes of their tasks |
+//! | `released` | the tasks that a thread has made ready and not shared |
 //! | `dispatch` | which core gets which block |
 //! | `sync_start`, `meeting_point` | tasks whose blocks start together |
 //! | `deferred` | sub-tasks that are finished only when conditions hold |
@@ -29,14 +33,18 @@ use protocol::Chip;
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
 use crate::region::SHAPE_COUNT;
-use crate::sync::CacheAligned;
 
+pub(crate) mod block_board;
+pub(crate) mod collect;
 pub(crate) mod core_table;
+#[cfg(test)]
+mod cost;
 pub(crate) mod deferred;
 pub(crate) mod dispatch;
 pub(crate) mod handshake;
 pub(crate) mod meeting_point;
 pub(crate) mod ready_queue;
+pub(crate) mod released;
 pub(crate) mod run_counters;
 pub(crate) mod sync_start;
 pub(crate) mod task_store;
@@ -45,20 +53,23 @@ mod tests;
 pub(crate) mod thread;
 pub(crate) mod waits_for;
 
+use block_board::BlockBoard;
 use core_table::RunningKernels;
 use deferred::notice::Notices;
 use meeting_point::MeetingPoint;
 use ready_queue::ReadyQueue;
-use run_counters::RunCounters;
+use released::{ReleasedTasks, Sink};
+use run_counters::{ORCHESTRATOR, RunCounters};
 use task_store::{TaskHandle, TaskStore};
 
 /// What all scheduler threads and the orchestrator share in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
     queues: [ReadyQueue; SHAPE_COUNT],
+    boards: [BlockBoard; SHAPE_COUNT],
     counters: RunCounters,
-    /// Counts whatever moves; a run stalls when this stands still.
-    progress: CacheAligned<AtomicU64>,
+    /// Number of the run.
+    run: AtomicU64,
     /// Where tasks whose blocks start together get their cores.
     pub(crate) meeting_point: MeetingPoint,
     running: RunningKernels,
@@ -71,13 +82,17 @@ impl Scheduler {
     ///
     /// Called before the other threads enter the run.
     pub(crate) fn start(&self) {
-        for queue in &self.queues {
-            queue.skip_all();
+        // ORDERING: Relaxed (both): the gate of the run publishes it.
+        self.run.store(self.run().wrapping_add(1), Ordering::Relaxed);
+        // A run that was finished has left nothing on any core, queue or board, and nobody who waits.
+        if !self.is_finished() {
+            self.queues.iter().for_each(ReadyQueue::skip_all);
+            self.boards.iter().for_each(BlockBoard::reset);
+            self.meeting_point.reset();
+            self.running.clear();
+            self.deferred.clear();
         }
         self.counters.reset();
-        self.meeting_point.reset();
-        self.running.clear();
-        self.deferred.clear();
     }
 
     /// Where the ready queues are. Only between runs, or by a run's last thread.
@@ -102,76 +117,93 @@ impl Scheduler {
         handle: TaskHandle,
         shape: u8,
     ) {
-        let shape = usize::from(shape);
+        self.make_all_ready(platform, tasks, faults, &[handle.raw()], shape.into());
+    }
+
+    /// The same for several tasks of one shape, by their raw handles.
+    pub(crate) fn make_all_ready<P: Platform>(
+        &self,
+        platform: &P,
+        tasks: &impl TaskStore,
+        faults: &FaultLatch,
+        handles: &[u32],
+        shape: usize,
+    ) {
         platform.interleave();
-        let pushed = match (self.queues.get(shape), tasks.ready_cells(shape)) {
-            (Some(queue), Some(cells)) => queue.push(cells, handle.raw()).is_ok(),
-            _ => false,
-        };
+        let queue = self.queue(tasks, shape);
+        let pushed = queue.is_some_and(|(queue, cells)| queue.push(cells, handles).is_ok());
         platform.interleave();
         if !pushed {
             // A queue has a cell for every slot there is, and a task is queued at most once.
+            let first = handles.first().copied().unwrap_or_default();
             faults.report(
                 protocol::StatusCode::SchedulerTimeout.code(),
-                format_args!("ready queue {shape} cannot take task slot {:#x}", handle.raw()),
+                format_args!("ready queue {shape} cannot take task slot {first:#x}"),
             );
         }
     }
 
-    /// Takes a ready task of a shape.
-    pub(crate) fn take_ready(&self, tasks: &impl TaskStore, shape: usize) -> Option<TaskHandle> {
-        let cells = tasks.ready_cells(shape)?;
-        self.queues.get(shape)?.pop(cells).map(TaskHandle::from_raw)
+    /// Makes the tasks ready that a graph begins with, each with its shape.
+    pub(crate) fn make_roots_ready<P: Platform>(
+        &self,
+        platform: &P,
+        tasks: &impl TaskStore,
+        faults: &FaultLatch,
+        roots: impl Iterator<Item = (TaskHandle, u8)>,
+    ) {
+        let mut released = ReleasedTasks::default();
+        let sink = Sink { scheduler: self, platform, tasks, faults };
+        for (task, shape) in roots {
+            released.add(sink, task, shape);
+        }
+        released.share_all(sink);
     }
 
-    /// Whether a shape's queue looks empty.
+    /// The queue of a shape, and its cells.
+    fn queue<'a>(
+        &'a self,
+        tasks: &'a impl TaskStore,
+        shape: usize,
+    ) -> Option<(&'a ReadyQueue, &'a [AtomicU64])> {
+        self.queues.get(shape).zip(tasks.ready_cells(shape))
+    }
+
+    /// Whether something of a shape seems to wait for cores; cheaper than to look for it.
+    pub(crate) fn has_work(&self, tasks: &impl TaskStore, shape: usize) -> bool {
+        self.queue(tasks, shape).is_some_and(|(queue, cells)| queue.has_value(cells))
+            || self.board(shape).is_some_and(|board| board.look().is_some())
+    }
+
+    /// Whether nothing of a shape seems to wait for cores.
     pub(crate) fn is_idle(&self, shape: usize) -> bool {
         self.queues.get(shape).is_none_or(ReadyQueue::is_empty)
+            && self.board(shape).is_none_or(|board| board.look().is_none())
     }
 
-    /// Counts one finished sub-task; the last one completes the task.
-    pub(crate) fn finish_subtask<P: Platform, T: TaskStore>(
-        &self,
-        platform: &P,
-        tasks: &T,
-        faults: &FaultLatch,
-        handle: TaskHandle,
-    ) {
-        self.note_progress();
-        let Some(task) = tasks.find(handle) else { return };
-        platform.interleave();
-        if tasks.count_subtask(task) {
-            self.complete(platform, tasks, faults, (handle, task));
-        }
+    /// Where the task of a shape is whose blocks are being handed out.
+    pub(crate) fn board(&self, shape: usize) -> Option<&BlockBoard> {
+        self.boards.get(shape)
     }
 
-    /// Completes a task whose sub-tasks have all finished.
-    fn complete<P: Platform, T: TaskStore>(
-        &self,
-        platform: &P,
-        tasks: &T,
-        faults: &FaultLatch,
-        (handle, task): (TaskHandle, T::Task),
-    ) {
-        platform.interleave();
-        let ready = |consumer, shape| self.make_ready(platform, tasks, faults, consumer, shape);
-        // SAFETY: sub-tasks are those of published tasks; the last one is counted once, and until
-        // then the task is not complete.
-        unsafe { tasks.complete(platform, handle, task, ready) };
-        platform.interleave();
-        self.count_completed(1);
+    /// The number of the run, among all of this executor.
+    pub(crate) fn run(&self) -> u64 {
+        // ORDERING: Relaxed: written before the gate of the run opens.
+        self.run.load(Ordering::Relaxed)
     }
 
-    /// Counts completed tasks.
+    /// Counts something that moved, and completed tasks, for the thread that has partition `index`.
+    pub(crate) fn count(&self, index: usize, completed: u64) {
+        self.counters.count(index, completed);
+    }
+
+    /// Counts tasks that are complete without having run. Only the orchestrator.
     pub(crate) fn count_completed(&self, tasks: u64) {
-        self.counters.count_completed(tasks);
-        self.note_progress();
+        self.counters.count(ORCHESTRATOR, tasks);
     }
 
     /// Ends the counting: the run is finished once `tasks` tasks are complete.
     pub(crate) fn set_total(&self, tasks: u64) {
         self.counters.set_total(tasks);
-        self.note_progress();
     }
 
     /// Whether the orchestration has ended and all its tasks are complete.
@@ -194,20 +226,17 @@ impl Scheduler {
         &self.running
     }
 
-    /// Counts something that moved: a stalled run is one where nothing does.
+    /// Counts something that moved: a stalled run is one where nothing does. Only the orchestrator;
+    /// the partitions have [`count`](Self::count).
     pub(crate) fn note_progress(&self) {
-        // ORDERING: Relaxed: only compared for change.
-        self.progress.0.fetch_add(1, Ordering::Relaxed);
+        self.counters.count(ORCHESTRATOR, 0);
     }
 
-    /// A number that changes whenever anything moves: what is counted by
-    /// [`note_progress`](Self::note_progress), and what deferred tasks wait for, which may change
+    /// A number that changes whenever anything moves: what partitions and orchestrator count, and what deferred tasks wait for, which may change
     /// while the thread that waits for it has no processor.
     ///
     /// For threads of the run, whenever their wait looks at the clock.
     pub(crate) fn progress<C: Chip, P: Platform>(&self, platform: &P) -> u64 {
-        // ORDERING: Relaxed: see `note_progress`.
-        let counted = self.progress.0.load(Ordering::Relaxed);
-        counted.wrapping_add(self.deferred.values_now::<C, P>(platform))
+        self.counters.moved().wrapping_add(self.deferred.values_now::<C, P>(platform))
     }
 }

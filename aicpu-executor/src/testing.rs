@@ -285,7 +285,7 @@ impl Machine {
         let platform = self.platform(&raw const *payloads);
         let faults = FaultLatch::new();
         scheduler.start();
-        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
+        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters, |_| DispatchId::FIRST);
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };
         let heap = match is_backed {

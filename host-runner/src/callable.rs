@@ -15,6 +15,7 @@ use protocol::{CoreType, FuncId, WireError};
 
 mod build;
 
+use crate::registry::content::SharedBytes;
 use crate::runtime_name::RuntimeName;
 
 pub use self::build::{CallableBuilder, CallableError, KernelImage};
@@ -27,7 +28,8 @@ pub use self::build::{CallableBuilder, CallableError, KernelImage};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Callable {
     name: String,
-    blob: Vec<u8>,
+    /// Whoever registers it shares the bytes, and what they hash to.
+    blob: SharedBytes,
     kernels: Vec<KernelName>,
     runtime: RuntimeName,
 }
@@ -58,6 +60,7 @@ impl Callable {
     /// [`WireError`] with the part of the blob that is wrong.
     pub fn from_blob(blob: Vec<u8>) -> Result<Self, WireError> {
         let name = ChipCallableView::parse(&blob)?.entry_symbol().to_owned();
+        let blob = SharedBytes::of(blob);
         Ok(Self { name, blob, kernels: Vec::new(), runtime: RuntimeName::default() })
     }
 
@@ -91,6 +94,11 @@ impl Callable {
     /// The wire bytes (spec callable §1.8). They pass `ChipCallableView::parse`.
     #[must_use]
     pub fn blob(&self) -> &[u8] {
+        &self.blob
+    }
+
+    /// The wire bytes, to be kept.
+    pub(crate) fn shared_blob(&self) -> &SharedBytes {
         &self.blob
     }
 

@@ -160,6 +160,21 @@ pub trait Device: Send + Sync {
     /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError>;
 
+    /// Copies the image of an orchestration to memory of its own, which nobody writes to any more; to be
+    /// given back with [`free`](Self::free).
+    ///
+    /// # Errors
+    ///
+    /// As [`allocate`](Self::allocate) and [`copy_in`](Self::copy_in); nothing stays behind.
+    fn upload_image(&self, image: &[u8]) -> Result<DeviceAddr, MemoryError> {
+        let address = self.allocate(image.len(), Holder::Orchestration)?;
+        if let Err(error) = self.copy_in(address, image) {
+            self.free(address)?;
+            return Err(error);
+        }
+        Ok(address)
+    }
+
     /// Checks that a range lies inside one live allocation of [`Holder::User`], or inside memory that
     /// is attached: what belongs to callables is not the user's to name.
     ///

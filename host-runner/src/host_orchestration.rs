@@ -37,11 +37,11 @@ pub mod run_memory;
 mod session;
 mod strays;
 
-pub(crate) use built::host_range;
 pub use built::{
     BuildMode, Built, Copies, CopySource, Output, OutputTarget, RecordedCopy, Recording,
 };
-pub use error::{BuildError, CallError, CallFault, HostOrchestrationError};
+pub(crate) use built::{find_argument, host_range};
+pub use error::{BuildError, CallError, CallFault, HostOrchestrationError, NotClosed};
 pub use run_memory::RunMemory;
 
 use operations::OPERATIONS;
@@ -80,7 +80,25 @@ impl HostOrchestration {
         entry: &str,
         limit: Duration,
     ) -> Result<Self, HostOrchestrationError> {
-        image::check(image, entry)?;
+        Self::check(image, entry)?;
+        Self::open_checked(image, entry, limit)
+    }
+
+    /// Checks that `image` has a chance to be opened, without running anything of it.
+    ///
+    /// # Errors
+    ///
+    /// [`HostOrchestrationError::Image`].
+    pub fn check(image: &[u8], entry: &str) -> Result<(), HostOrchestrationError> {
+        Ok(image::check(image, entry)?)
+    }
+
+    /// As [`open`](Self::open), for an image that has been [checked](Self::check).
+    pub(crate) fn open_checked(
+        image: &[u8],
+        entry: &str,
+        limit: Duration,
+    ) -> Result<Self, HostOrchestrationError> {
         let (bytes, symbol) = (image.to_vec(), entry.to_owned());
         let opened =
             UserThread::default().within(limit, "constructors", move || open(&bytes, &symbol))?;
@@ -94,13 +112,12 @@ impl HostOrchestration {
     ///
     /// # Errors
     ///
-    /// [`HostOrchestrationError::NotReturned`], and what it has stays in memory, and
-    /// [`HostOrchestrationError::System`], without a thread for its destructors.
-    pub fn close(mut self) -> Result<(), HostOrchestrationError> {
+    /// [`NotClosed`]: what it has stays in memory.
+    pub fn close(mut self) -> Result<(), NotClosed> {
         self.end()
     }
 
-    fn end(&mut self) -> Result<(), HostOrchestrationError> {
+    fn end(&mut self) -> Result<(), NotClosed> {
         let Some(library) = self.library.take() else { return Ok(()) };
         let object = Arc::clone(&self.object);
         let destroy = move || {

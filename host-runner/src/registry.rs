@@ -216,8 +216,9 @@ impl Reservation<'_> {
         callable: &Callable,
         limit: Duration,
     ) -> Result<(Arc<Registration>, Traffic), RegisterError> {
-        let registration = Arc::new(Registration::new(callable, self.id, self.generation, limit)?);
+        let registration = Arc::new(Registration::new(callable, self.id, self.generation)?);
         let traffic = registration.place_on(on)?.1.unwrap_or_default();
+        registration.open_on_host(limit)?;
         let mut slots = self.registry.slots();
         slots[self.id.index()].occupant = Occupant::Registered(Arc::clone(&registration));
         self.is_published = true;

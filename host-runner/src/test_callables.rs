@@ -4,6 +4,7 @@ use protocol::{CoreType, FuncId};
 
 use crate::callable::{Callable, KernelImage};
 use crate::device::sim::test_objects::cxx_bytes;
+use crate::runtime_name::RuntimeName;
 
 /// What every orchestration source starts with: the runtime object and a task of two scalars
 /// (spec trb §1.2-1.5).
@@ -83,6 +84,53 @@ pub(crate) fn orchestration_expecting(expected: i32, body: &str) -> Vec<u8> {
          {{ (void)args; {body} }}"
     );
     cxx_bytes("orchestration", &source)
+}
+
+/// What every source of an orchestration on the host starts with: the binary interface, in as few lines as
+/// possible (spec hbg §A4).
+const HOST_PRELUDE: &str = r#"
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <thread>
+struct Rt;
+struct Ops {
+    int (*add_task)(Rt *, uint64_t *, int, int, int);
+    int (*set_tensor_info_to_task)(Rt *, int, const void *, int);
+    void (*add_successor)(Rt *, int, int);
+    void (*record_tensor_pair)(Rt *, void *, void *, size_t);
+    int (*get_task_count)(Rt *);
+    void (*print_runtime)(Rt *);
+    void *(*device_malloc)(Rt *, size_t);
+    void (*device_free)(Rt *, void *);
+    int (*copy_to_device)(Rt *, void *, const void *, size_t);
+};
+struct Rt { const Ops *ops; };
+struct Tensor { uint64_t data; uint32_t shapes[5]; uint32_t ndims; uint8_t dtype, child; uint8_t pad[6]; };
+struct Args { Tensor tensors[64]; uint64_t scalars[128]; int32_t tensor_count, scalar_count; };
+"#;
+
+/// The name of the entry of [`host_orchestration`].
+pub(crate) const HOST_ENTRY: &str = "build_graph";
+
+/// The bytes of an orchestration that runs on the host, with these lines before its entry, which has this
+/// body.
+pub(crate) fn host_orchestration(globals: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        "{HOST_PRELUDE}\n{globals}\nextern \"C\" int {HOST_ENTRY}(Rt *rt, const Args &args) {{ \
+         (void)args; const Ops &ops = *rt->ops; (void)ops; {body} }}"
+    );
+    cxx_bytes("host_orchestration", &text)
+}
+
+/// A callable whose orchestration runs on the host and has this body.
+pub(crate) fn host_callable(body: &str, kernels: Vec<KernelImage>) -> Callable {
+    let builder = Callable::builder(host_orchestration("", body)).name("test").entry(HOST_ENTRY);
+    kernels
+        .into_iter()
+        .fold(builder.runtime(RuntimeName::Hbg), crate::callable::CallableBuilder::kernel)
+        .build()
+        .expect("the parts fit together")
 }
 
 /// A callable from its parts.

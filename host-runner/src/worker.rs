@@ -159,20 +159,22 @@ impl Worker {
     /// Unregisters a callable and gives back everything that it had on the device. Every handle of
     /// this registration is stale from now on; the id becomes free.
     ///
-    /// Waits for the runs of the callable that were accepted before, not for others. The destructors
-    /// of the orchestration run on the device, and have [`WorkerConfig::unload_limit`] for it.
+    /// Waits for the runs of the callable that were accepted before, not for others: also for an entry on
+    /// the host (hbg), which nothing can stop. The destructors of the orchestration run on the device (trb)
+    /// or in this process (hbg), and have [`WorkerConfig::unload_limit`] for it.
     ///
     /// # Errors
     ///
     /// [`UnregisterError`]. [`UnregisterError::DeviceLost`] where a destructor does not return: the
-    /// callable is unregistered all the same, and the next run gets a fresh device.
+    /// callable is unregistered all the same, and the next run gets a fresh device. Of an orchestration on
+    /// the host, that is [`UnregisterError::HostOrchestration`], and the device goes on.
     pub fn unregister(&self, handle: &CallableHandle) -> Result<(), UnregisterError> {
         self.check_owner(handle).map_err(|_| UnregisterError::ForeignHandle)?;
         if self.shared.queue.is_inside() {
             return Err(UnregisterError::FromRun);
         }
         let ended = self.shared.begin_unregister(handle.callable())?;
-        Ok(ended.wait()?)
+        ended.wait()
     }
 
     /// As [`unregister`](Self::unregister), without waiting for runs: they end, and then everything

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use host_runner::callable::Callable;
+use host_runner::callable::{Callable, KernelImage};
+use host_runner::runtime_name::RuntimeName;
 use protocol::ChipName;
 
 use crate::sources;
@@ -74,11 +75,27 @@ impl Life {
 
     /// The same, compiled for a chip.
     pub fn callable_for(&self, chip: ChipName) -> Callable {
-        let address = std::ptr::from_ref(self.0).expose_provenance() as u64;
-        let image = sources::orchestration_for(chip, "life");
-        let image = sources::with_word_behind(image, 0x4C1F_E0FA_0C0D_E0FA, address);
+        let image = self.placed_in(sources::orchestration_for(chip, "life"));
         let builder = Callable::builder(image).name("life").entry("lives");
         sources::packed(builder, sources::cell_kernels_for(chip))
+    }
+
+    /// One whose orchestration runs on the host, and builds a graph without tasks. It takes no arguments.
+    pub fn on_host(&self, chip: ChipName) -> Callable {
+        self.on_host_with(chip, Vec::new())
+    }
+
+    /// The same with kernels, of which it uses none.
+    pub fn on_host_with(&self, chip: ChipName, kernels: Vec<KernelImage>) -> Callable {
+        let image = self.placed_in(sources::host_orchestration_for(chip, "life"));
+        let builder = Callable::builder(image).name("life").entry("lives");
+        sources::packed(builder.runtime(RuntimeName::Hbg), kernels)
+    }
+
+    /// An image of a source that has a place for the address of the steps.
+    fn placed_in(&self, image: Vec<u8>) -> Vec<u8> {
+        let address = std::ptr::from_ref(self.0).expose_provenance() as u64;
+        sources::with_word_behind(image, 0x4C1F_E0FA_0C0D_E0FA, address)
     }
 
     /// Constructors, entries and destructors so far.

@@ -10,8 +10,12 @@
 mod failing_entries;
 #[path = "host_graph/failing_kernels.rs"]
 mod failing_kernels;
+#[path = "host_graph/lives.rs"]
+mod lives;
 #[path = "host_graph/loading.rs"]
 mod loading;
+#[path = "host_graph/lost_devices.rs"]
+mod lost_devices;
 #[path = "host_graph/memory.rs"]
 mod memory;
 #[path = "host_graph/scenarios.rs"]

@@ -13,38 +13,77 @@ use crate::process::{cargo, run as run_command};
 struct Bench {
     name: &'static str,
     purpose: &'static str,
-    /// The package, and its `[[bench]]`.
-    package: &'static str,
-    target: &'static str,
+    program: Program,
+}
+
+/// The program that measures.
+enum Program {
+    /// A `[[bench]]` of a package.
+    Target { package: &'static str, target: &'static str },
+    /// The program of the package `benches`, which knows the bench by its name.
+    Benches,
 }
 
 /// All benches.
-const BENCHES: &[Bench] = &[Bench {
-    name: "loader",
-    purpose: "loads of shared objects, against dlopen and others",
-    package: "host-runner",
-    target: "loader",
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "loader",
+        purpose: "loads of shared objects, against dlopen and others",
+        program: Program::Target { package: "host-runner", target: "loader" },
+    },
+    Bench {
+        name: "run",
+        purpose: "one warm run of one task: time, allocations, system calls",
+        program: Program::Benches,
+    },
+    Bench {
+        name: "tasks",
+        purpose: "many tasks in one run, and how their cost grows",
+        program: Program::Benches,
+    },
+    Bench {
+        name: "all",
+        purpose: "all of these but loader, in one file",
+        program: Program::Benches,
+    },
+];
+
+/// What a bench is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes<'a> {
+    /// Where the figures go as well, as JSON.
+    pub(crate) json: Option<&'a Path>,
+    /// Earlier figures, to print the change.
+    pub(crate) compare: Option<&'a Path>,
+    /// Whether a few seconds must do.
+    pub(crate) is_quick: bool,
+}
 
 /// Runs a bench with `rest` passed on to it.
 ///
 /// # Errors
 ///
 /// A name that is no bench, a path that cannot be made absolute, or a bench that fails.
-pub(crate) fn run(name: &str, json: Option<&Path>, quick: bool, rest: &[String]) -> Result<()> {
+pub(crate) fn run(name: &str, wishes: Wishes<'_>, rest: &[String]) -> Result<()> {
     let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
         let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
         bail!("there is no bench `{name}`; there are {}", known.join(", "));
     };
     eprintln!("== {}: {}", bench.name, bench.purpose);
-    let mut command = cargo(&["bench", "-p", bench.package, "--bench", bench.target, "--"]);
-    if let Some(json) = json {
-        // The bench runs in the folder of its package, not in the caller's.
-        let json = std::path::absolute(json)
-            .with_context(|| format!("cannot make {} absolute", json.display()))?;
-        command.arg("--json").arg(json);
+    let mut command = match bench.program {
+        Program::Target { package, target } => {
+            cargo(&["bench", "-p", package, "--bench", target, "--"])
+        }
+        Program::Benches => cargo(&["run", "--release", "-p", "benches", "--", bench.name]),
+    };
+    for (flag, file) in [("--json", wishes.json), ("--compare", wishes.compare)] {
+        let Some(file) = file else { continue };
+        // The bench runs in another folder than the caller.
+        let file = std::path::absolute(file)
+            .with_context(|| format!("cannot make {} absolute", file.display()))?;
+        command.arg(flag).arg(file);
     }
-    if quick {
+    if wishes.is_quick {
         command.arg("--quick");
     }
     run_command(command.args(rest))
@@ -56,7 +95,8 @@ pub(crate) fn run(name: &str, json: Option<&Path>, quick: bool, rest: &[String])
 ///
 /// A bench fails.
 pub(crate) fn run_all_quickly() -> Result<()> {
-    BENCHES.iter().try_for_each(|bench| run(bench.name, None, true, &[]))
+    let wishes = Wishes { is_quick: true, ..Wishes::default() };
+    ["loader", "all"].iter().try_for_each(|name| run(name, wishes, &[]))
 }
 
 #[cfg(test)]
@@ -65,16 +105,17 @@ mod tests {
 
     #[test]
     fn refuses_a_bench_that_does_not_exist_and_names_those_that_do() {
-        let error = run("no_such_bench", None, true, &[]).unwrap_err().to_string();
+        let error = run("no_such_bench", Wishes::default(), &[]).unwrap_err().to_string();
         assert!(error.contains("`no_such_bench`") && error.contains("loader"), "{error}");
     }
 
     #[test]
     fn each_bench_is_a_target_of_its_package() {
         for bench in BENCHES {
-            let manifest = crate::process::root().join(bench.package).join("Cargo.toml");
+            let Program::Target { package, target } = bench.program else { continue };
+            let manifest = crate::process::root().join(package).join("Cargo.toml");
             let text = std::fs::read_to_string(&manifest).unwrap();
-            let entry = format!("[[bench]]\nname = \"{}\"\nharness = false\n", bench.target);
+            let entry = format!("[[bench]]\nname = \"{target}\"\nharness = false\n");
             assert!(text.contains(&entry), "{} in {}", bench.name, manifest.display());
         }
     }

@@ -93,13 +93,16 @@ enum Command {
     Asan,
     /// Runs a bench in release and prints its tables.
     ///
-    /// Benches: loader.
+    /// Benches: run, tasks, all, loader.
     Bench {
         /// The bench to run.
         name: String,
         /// Writes the figures to FILE as well, as JSON.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Prints the change against the FILE of an earlier run; not for loader.
+        #[arg(long, value_name = "FILE")]
+        compare: Option<PathBuf>,
         /// Takes a few seconds, for coarse figures.
         #[arg(long)]
         quick: bool,
@@ -136,8 +139,9 @@ fn main() -> ExitCode {
                 eprintln!("skipped: {reason}");
             }
         }),
-        Command::Bench { name, json, quick, rest } => {
-            bench::run(&name, json.as_deref(), quick, &rest)
+        Command::Bench { name, json, compare, quick, rest } => {
+            let (json, compare) = (json.as_deref(), compare.as_deref());
+            bench::run(&name, bench::Wishes { json, compare, is_quick: quick }, &rest)
         }
         Command::Dist { out } => dist::build(&out),
         Command::BuildAicpu => firmware::build_all(),

@@ -25,7 +25,8 @@ pub mod cache;
 pub mod slots;
 
 pub use slots::{
-    FileSlot, ReleasedRights, SealedImage, Slot, SlotArena, SlotConfig, SlotMode, WriterView,
+    FileSlot, ImageInstance, ReleasedRights, SealedImage, Slot, SlotArena, SlotConfig, SlotMode,
+    WriterView,
 };
 
 /// Returns the page size of this process, a power of two.

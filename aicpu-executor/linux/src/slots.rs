@@ -33,6 +33,7 @@ mod config;
 mod draft;
 mod dual_mapped;
 mod failure;
+mod image_instance;
 mod image_writes;
 mod mapped;
 mod memory_file;
@@ -56,6 +57,7 @@ use protocol::{CallableId, EXTENDED_CALLABLE_IDS, MAX_REGISTERED_CALLABLE_IDS};
 use spin::{Mutex, Once};
 
 pub use config::{ReleasedRights, SlotConfig, SlotMode, WriterView};
+pub use image_instance::ImageInstance;
 use rights::Rights;
 pub use sealed_image::{FileSlot, SealedImage};
 pub use slot::Slot;

@@ -17,8 +17,6 @@ use super::Executor;
 use super::setup::{Setup, Work};
 use crate::graph::{OpenGraph, open};
 use crate::platform::Platform;
-use crate::scheduler::handshake::take_down;
-use crate::scheduler::thread::SchedulerThread;
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Opens the graph that the record names. Faults go to the latch.
@@ -40,13 +38,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         index: usize,
         count: usize,
     ) {
-        let mut thread = SchedulerThread::<C>::new(index, count, &setup.clusters);
+        let mut thread = self.scheduler_thread(setup, index, count);
         if index == 0 && !self.faults.is_raised() {
             self.begin_graph(open);
         }
         self.schedule(setup, &open.graph, &mut thread);
-        let cores = thread.locations();
-        take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
+        self.leave_cores(setup, thread.locations());
     }
 
     /// Makes the tasks ready that wait for nothing.
@@ -55,18 +52,19 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // ORDERING: Relaxed: read after the threads have been joined.
         self.tasks.store(tasks, Ordering::Relaxed);
         self.scheduler.set_total(tasks);
-        for (task, shape) in open.graph.roots() {
-            self.scheduler.make_ready(&self.platform, &open.graph, &self.faults, task, shape);
-        }
+        let Self { platform, scheduler, faults, .. } = self;
+        scheduler.make_roots_ready(platform, &open.graph, faults, open.graph.roots());
     }
 
     /// Notes what the run leaves clean. Only its last thread.
     pub(super) fn note_end(&self, work: &Work) {
         if self.faults.is_raised() {
+            // SAFETY: all threads of the run have departed but this one.
+            unsafe { self.forget_cores() };
             return;
         }
-        // SAFETY: all threads of the run have departed but this one.
-        unsafe { (*self.left_clean.get()).ingresses = true };
+        // SAFETY: as above.
+        unsafe { (*self.left_clean.get()).cores = true };
         if let Work::Graph(open) = work
             && self.scheduler.is_finished()
         {

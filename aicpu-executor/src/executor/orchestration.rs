@@ -46,7 +46,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             own_thread,
             stall_us: setup.stall_us,
             // CAST: at most 36.
-            cluster_count: setup.clusters.len() as u32,
+            cluster_count: setup.cores.clusters.len() as u32,
         };
         let mut object = OrchestrationRuntime::new(orchestrator, services);
         self.enter(&lease, args, &mut object);

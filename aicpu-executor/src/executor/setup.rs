@@ -6,11 +6,11 @@ use protocol::{
 };
 
 use super::Executor;
+use super::cores::CoresOfRun;
 use crate::graph::OpenGraph;
 use crate::orchestrator::task_rings::RingSizes;
 use crate::platform::Platform;
 use crate::region::{HeaderFacts, Region, RegionLayout, RegionSizes, SHAPE_COUNT, write_refusal};
-use crate::scheduler::handshake::{Clusters, bring_up};
 
 /// Longest time without progress unless the host says otherwise. TIMEOUT: far above any kernel or
 /// graph-building pause that is meant; a run that needs more says so.
@@ -20,8 +20,7 @@ const STALL_US_DEFAULT: u64 = 60_000_000;
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) work: Work,
-    /// The cores; empty if the cores did not come up.
-    pub(super) clusters: Clusters,
+    pub(super) cores: CoresOfRun,
     pub(super) stall_us: u64,
     /// What the header says of callable ids.
     pub(super) callable_ids_word: u64,
@@ -72,8 +71,9 @@ pub(super) struct RegionIdentity {
 pub(super) struct LeftClean {
     /// The region of the last run of rings, if that has succeeded.
     pub(super) region: Option<CleanRegion>,
-    /// Whether no core has left anything in its ingresses: the last run has succeeded.
-    pub(super) ingresses: bool,
+    /// Whether neither a core nor a deferred sub-task has left anything behind, in ingresses,
+    /// waiting lists or reports: the last run has succeeded.
+    pub(super) cores: bool,
 }
 
 /// A region that was left clean.
@@ -95,6 +95,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // A fault of a run that nobody asked about must not end this one.
         let _stale = self.take_report();
         self.scheduler.start();
+        // SAFETY: this thread is alone in the run until the gate opens.
+        unsafe { self.clean_after_failure() };
         let body = runtime.body();
         let work = match operation {
             RecordOperation::RunGraph => self.open_graph(body).map(Work::Graph),
@@ -109,21 +111,13 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         work.write_header(HeaderFacts { callable_ids_word, ..HeaderFacts::default() });
         let stall_us = extension.map_or(0, |extension| extension.stall_timeout_us);
         let stall_us = or_default(stall_us, STALL_US_DEFAULT);
-        let mut setup = Setup { work, clusters: Clusters::new(), stall_us, callable_ids_word };
-        // SAFETY: this thread is alone in the run until the gate opens.
-        unsafe { self.waiting.clear() };
-        // SAFETY: as above.
-        let left_clean = unsafe { &mut *self.left_clean.get() };
-        if !core::mem::take(&mut left_clean.ingresses) {
-            // Only a run that failed leaves anything in them.
-            // SAFETY: as above, and no core is up.
-            unsafe { self.payloads.ingresses.clear_all(&self.platform) };
-        }
+        let cores = CoresOfRun::default();
+        let mut setup = Setup { work, cores, stall_us, callable_ids_word };
         let workers = usize::try_from(body.worker_count).unwrap_or(0);
         match runtime.workers().get(..workers).filter(|workers| !workers.is_empty()) {
             Some(workers) => {
-                let up = bring_up::<C, P>(&self.platform, &self.faults, &self.payloads, workers);
-                setup.clusters = up.unwrap_or_default();
+                // SAFETY: this thread is alone in the run until the gate opens.
+                setup.cores = unsafe { self.ready_cores(workers) };
             }
             None => {
                 self.faults.report(
@@ -139,6 +133,25 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
         // SAFETY: as above.
         unsafe { *self.setup.get() = Some(setup) };
+    }
+
+    /// Clears what a run that failed has left: in ingresses and waiting lists. Until this
+    /// run has succeeded, it counts as one that failed.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is alone in the run.
+    unsafe fn clean_after_failure(&self) {
+        // SAFETY: by the contract.
+        let left_clean = unsafe { &mut *self.left_clean.get() };
+        if core::mem::take(&mut left_clean.cores) {
+            return;
+        }
+        // SAFETY: (both) by the contract; after a failure, no core is up.
+        unsafe {
+            self.waiting.clear();
+            self.payloads.ingresses.clear_all(&self.platform);
+        }
     }
 
     /// Opens the region of a run that has an orchestration, and cleans it unless the last such run has

@@ -71,6 +71,12 @@ fn handle_of(number: u32) -> TaskHandle {
     TaskHandle::new(0, number)
 }
 
+/// The id of a task, for its kernel.
+fn id_of(handle: TaskHandle) -> TaskId {
+    // CAST: a graph has at most 2^24 tasks.
+    TaskId::new(0, handle.index() as u32)
+}
+
 /// Where a task runs. Images with any other number are refused.
 fn shape_of(task: &GraphTask) -> ResourceShape {
     match task.core_type() {
@@ -90,17 +96,11 @@ impl<'g> TaskStore for Graph<'g> {
         self.view.tasks.get(handle.index())
     }
 
-    unsafe fn launch(
-        &self,
-        handle: TaskHandle,
-        task: &'g GraphTask,
-        faults: &FaultLatch,
-    ) -> Option<TaskLaunch> {
-        // Looked at when the image was new; the table is another one for each run.
-        kernel_of(self.kernels, handle.index(), task, faults).ok()?;
+    unsafe fn launch(&self, handle: TaskHandle, task: &'g GraphTask) -> TaskLaunch {
         let shape = shape_of(task);
         let lanes = if shape == ResourceShape::Aic { 0b001 } else { 0b010 };
-        Some(TaskLaunch { block_count: 1, lanes, shape: shape as u8, sync_start: false })
+        let (shape, id) = (shape as u8, id_of(handle));
+        TaskLaunch { block_count: 1, lanes, shape, sync_start: false, id }
     }
 
     fn claim_blocks(&self, _: &'g GraphTask, places: u32, _: u32) -> Range<u32> {
@@ -113,21 +113,21 @@ impl<'g> TaskStore for Graph<'g> {
         task: &'g GraphTask,
         _: usize,
         payload: &mut DispatchPayload,
-    ) -> i32 {
-        let func_id = i32::from(task.func_id);
-        // It was there a moment ago; a core skips the call where it is 0.
-        payload.function_bin_addr = kernel_address(self.kernels, func_id).unwrap_or_default();
+        faults: &FaultLatch,
+    ) -> Option<i32> {
+        // Looked at when the image was new; the table is another one for each run.
+        let address = kernel_of(self.kernels, handle.index(), task, faults);
+        payload.function_bin_addr = address.ok()?;
         let args = self.view.args_of(handle.index());
         for (place, arg) in payload.args.iter_mut().zip(args) {
             *place = *arg;
         }
         payload.local_context.block_num = 1;
-        // CAST: a graph has at most 2^24 tasks.
-        payload.local_context.async_ctx.task_token = TaskId::new(0, handle.index() as u32);
-        func_id
+        payload.local_context.async_ctx.task_token = id_of(handle);
+        Some(i32::from(task.func_id))
     }
 
-    fn count_subtask(&self, _: &'g GraphTask) -> bool {
+    fn count_subtasks(&self, _: &'g GraphTask, _: u32) -> bool {
         true
     }
 

@@ -2,7 +2,7 @@
 
 use protocol::{Arg, Chip, StatusCode, TaskOutputTensors};
 
-use super::request::{TaskRequest, TensorArg};
+use super::request::TaskRequest;
 use super::{Fatal, Orchestrator, Services, payload};
 use crate::platform::Platform;
 
@@ -17,8 +17,10 @@ impl Orchestrator {
         services: &mut Services<'_, C, P>,
         arg: *const Arg,
     ) -> TaskOutputTensors {
-        // SAFETY: by the contract.
-        unsafe { self.try_alloc(services, arg) }.unwrap_or(TaskOutputTensors::EMPTY)
+        let mut result = TaskOutputTensors::EMPTY;
+        // SAFETY: by the contract. What has gone wrong is in the fault latch.
+        let _latched = unsafe { self.try_alloc(services, arg, &mut result) };
+        result
     }
 
     /// # Safety
@@ -28,32 +30,32 @@ impl Orchestrator {
         &mut self,
         services: &mut Services<'_, C, P>,
         arg: *const Arg,
-    ) -> Result<TaskOutputTensors, Fatal> {
+        result: &mut TaskOutputTensors,
+    ) -> Result<(), Fatal> {
         services.check()?;
         // SAFETY: by the contract.
         let request = unsafe { TaskRequest::read(services, arg) }?;
-        let only_outputs =
-            request.tensors.iter().all(|tensor| matches!(tensor, TensorArg::Create { .. }));
-        if !only_outputs || !request.scalars.is_empty() {
+        let tensors = request.tensors().len();
+        if request.output_count != tensors || !request.scalars().is_empty() {
             return Err(services.fatal(
                 StatusCode::InvalidArgs,
                 format_args!("alloc_tensors only accepts output TensorCreateInfo args"),
             ));
         }
-        if request.tensors.is_empty() {
+        if tensors == 0 {
             return Err(services.fatal(
                 StatusCode::InvalidArgs,
                 format_args!("alloc_tensors requires at least one TensorCreateInfo"),
             ));
         }
-        let (taken, mut note, _) = self.begin_task(services, &request)?;
+        let (taken, note, _) = self.begin_task(services, &request)?;
         taken.slot.open_completed();
-        let result = payload::write(services.platform, &request, &taken);
-        self.scopes.adopt(taken.handle, &mut note);
+        payload::write(services.platform, &request, &taken, result);
+        self.scopes.adopt(taken.id, &mut self.rings);
         // SAFETY: this is the orchestrator's thread.
         unsafe { taken.slot.set_note(note) };
         services.platform.interleave();
         services.scheduler.count_completed(1);
-        Ok(result)
+        Ok(())
     }
 }

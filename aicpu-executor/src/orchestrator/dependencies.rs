@@ -1,16 +1,23 @@
 //! Which tasks a task waits for (spec trb §4.5), and what later tasks will find (§4.6).
 
-use core::sync::atomic::Ordering;
-
-use protocol::{ArgTag, Chip, StatusCode, TaskId};
+use protocol::{ArgTag, Chip, StatusCode, TaskId, Tensor};
 
 use super::overlap::{Access, Overlap};
-use super::request::{TaskRequest, TensorArg};
+use super::request::TaskRequest;
 use super::task_rings::{Shortage, Submission, TakenSlot, UnknownTask};
-use super::tensor_map::{MapFull, TensorMap};
+use super::tensor_map::{self, Found, MapFull, TensorMap};
 use super::{Fatal, Orchestrator, Services};
 use crate::platform::Platform;
 use crate::region::{Edge, EdgeHandle, OrchestratorNote, SlotHandle, TaskSlot};
+
+/// Something that the task under way writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Write {
+    access: Access<'static>,
+    /// Entry of an earlier write of the very same bytes, which the task waits for, or
+    /// [`tensor_map::EMPTY`].
+    exact: u32,
+}
 
 /// Why a walk over overlapping writes stopped.
 enum WalkStop {
@@ -19,18 +26,20 @@ enum WalkStop {
 }
 
 impl Orchestrator {
-    /// Adds the explicit dependencies of a request.
+    /// Adds the explicit dependencies of a request. `waits` counts the producers that are not
+    /// complete.
     pub(super) fn add_explicit<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        request: &TaskRequest,
+        request: &TaskRequest<'_>,
         taken: &TakenSlot<'static>,
         submission: Submission,
+        waits: &mut u32,
     ) -> Result<(), Fatal> {
-        for id in &request.explicit_deps {
+        for id in request.explicit_deps() {
             match self.rings.find(&self.region, *id) {
                 Ok(Some((handle, slot))) if *id != taken.id => {
-                    self.add_producer(services, handle, slot, taken, submission)?;
+                    self.add_producer(services, handle, slot, taken, submission, waits)?;
                 }
                 // The producer has been retired: it is long complete.
                 Ok(None) => {}
@@ -48,74 +57,104 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Adds the dependencies that follow from the tensors of a request.
+    /// Adds the dependencies that follow from the tensors of a request, which are in the slot by now,
+    /// and notes what the task writes.
+    #[inline]
     pub(super) fn infer<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        request: &TaskRequest,
+        request: &TaskRequest<'_>,
         taken: &TakenSlot<'static>,
         submission: Submission,
+        waits: &mut u32,
     ) -> Result<(), Fatal> {
-        for argument in &request.tensors {
-            let TensorArg::Existing { tag, tensor, access } = argument else { continue };
-            self.add_creator(services, tensor.owner_task_id, taken, submission)?;
-            let looks_up = matches!(tag, ArgTag::Input | ArgTag::InOut);
-            if looks_up && tensor.manual_dep == 0 {
-                self.add_writers(services, access, *tag == ArgTag::InOut, taken, submission)?;
+        self.writes.clear();
+        for (index, (tag, _)) in request.tensors().enumerate() {
+            if tag == ArgTag::Output as i32 {
+                continue;
+            }
+            // SAFETY: the slot's tensors have been written, and stay as they are until the task is
+            // retired, which takes this thread.
+            let tensor: &'static Tensor = unsafe { &*taken.arguments.tensor_pointer(index) };
+            self.add_creator(services, tensor.owner_task_id, taken, submission, waits)?;
+            if tensor.manual_dep != 0 || tag == ArgTag::NoDep as i32 {
+                continue;
+            }
+            // The request was checked.
+            let Ok(access) = Access::of(tensor) else { continue };
+            let is_inout = tag == ArgTag::InOut as i32;
+            let mut exact = tensor_map::EMPTY;
+            if is_inout || tag == ArgTag::Input as i32 {
+                exact = self.add_writers(services, &access, is_inout, taken, submission, waits)?;
+            }
+            if is_inout || tag == ArgTag::OutputExisting as i32 {
+                // There are no more tensors than there is room for.
+                let _fits = self.writes.push(Write { access, exact });
             }
         }
         Ok(())
     }
 
     /// The task that allocated a tensor: it is waited for, and its memory is kept.
+    #[inline]
     fn add_creator<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         owner: TaskId,
         taken: &TakenSlot<'static>,
         submission: Submission,
+        waits: &mut u32,
     ) -> Result<(), Fatal> {
         if !owner.is_valid() {
             return Ok(());
         }
         match self.rings.find(&self.region, owner) {
             Ok(Some((handle, slot))) if owner != taken.id => {
-                self.add_producer(services, handle, slot, taken, submission)
+                self.add_producer(services, handle, slot, taken, submission, waits)
             }
             // Retired: complete. Unknown: a tensor from an earlier run, complete as well.
             _ => Ok(()),
         }
     }
 
-    /// The tasks that have written to what `access` touches.
+    /// The tasks that have written to what `access` touches. Returns the entry of a write of the very
+    /// same bytes that is to be taken over, if `takes_covered`; other covered ones are unlinked then.
+    #[inline]
     fn add_writers<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        access: &Access,
-        unlinks_covered: bool,
+        access: &Access<'static>,
+        takes_covered: bool,
         taken: &TakenSlot<'static>,
         submission: Submission,
-    ) -> Result<(), Fatal> {
+        waits: &mut u32,
+    ) -> Result<u32, Fatal> {
         loop {
             let region = self.region;
             let rings = &mut self.rings;
-            let walk = TensorMap::visit_overlaps(&region, access, |entry, producer, overlap| {
+            let mut exact = tensor_map::EMPTY;
+            let walk = self.map.visit_overlaps(&region, access, |found| {
+                let Found { entry, producer, overlap, is_exact } = found;
                 let Some(slot) = region.slot(producer) else { return Ok(()) };
                 if !is_named(slot, submission) {
                     let edge = rings.take_edge(&region, taken.id.ring());
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
                     name_producer(slot, submission);
-                    link(services.platform, (producer, slot), (edge, cell), taken);
+                    *waits += link(services.platform, (producer, slot), (edge, cell), taken);
                 }
-                if unlinks_covered && overlap == Overlap::Covered {
+                if takes_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
-                    TensorMap::unlink(&region, entry);
+                    if is_exact && (exact == tensor_map::EMPTY || exact == entry) {
+                        exact = entry;
+                    } else {
+                        TensorMap::unlink(&region, entry);
+                    }
                 }
                 Ok(())
             });
             match walk {
-                Ok(()) => return Ok(()),
-                // Room is made outside the walk, since retiring changes the chains. What the walk
+                Ok(()) => return Ok(exact),
+                // Room is made outside the walk, since retiring changes the lists. What the walk
                 // has added stays, and is skipped in the next one.
                 Err(WalkStop::NeedsEdge) => {
                     let ring = taken.id.ring();
@@ -133,6 +172,7 @@ impl Orchestrator {
         slot: &'static TaskSlot,
         taken: &TakenSlot<'static>,
         submission: Submission,
+        waits: &mut u32,
     ) -> Result<(), Fatal> {
         if is_named(slot, submission) {
             return Ok(());
@@ -142,38 +182,61 @@ impl Orchestrator {
         name_producer(slot, submission);
         services.platform.interleave();
         let (edge, cell) = self.take_edge(services, taken.id.ring(), submission)?;
-        link(services.platform, (handle, slot), (edge, cell), taken);
+        *waits += link(services.platform, (handle, slot), (edge, cell), taken);
         Ok(())
     }
 
     /// Records what a task writes, for the tasks that come after it.
+    #[inline]
     pub(super) fn register_writes<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        request: &TaskRequest,
         taken: &TakenSlot<'static>,
         note: &mut OrchestratorNote,
         submission: Submission,
     ) -> Result<(), Fatal> {
-        for argument in &request.tensors {
-            let TensorArg::Existing { tag, tensor, access } = argument else { continue };
-            let writes = matches!(tag, ArgTag::InOut | ArgTag::OutputExisting);
-            if !writes || tensor.manual_dep != 0 {
+        let mut index = 0;
+        while let Some(Write { access, exact }) = self.writes.get(index) {
+            let first = &mut note.map_first;
+            if take_over(&self.region, *exact, taken, first) {
+                index += 1;
                 continue;
             }
-            loop {
-                let first = &mut note.map_first;
-                match self.map.insert(&self.region, access, taken.handle, first) {
-                    Ok(()) => break,
-                    Err(MapFull) => {
-                        let ring = taken.id.ring();
-                        self.make_room(services, ring, Shortage::MapEntry, 1, submission)?;
-                    }
+            match self.map.insert(&self.region, access, taken.handle, first) {
+                Ok(()) => index += 1,
+                Err(MapFull) => {
+                    let ring = taken.id.ring();
+                    self.make_room(services, ring, Shortage::MapEntry, 1, submission)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Makes an earlier write of the same bytes one of this task. Returns whether that could be done.
+///
+/// Its task is still there: this one waits for it, and so it holds a reference.
+#[inline]
+fn take_over(
+    region: &crate::region::Region<'_>,
+    entry: u32,
+    taken: &TakenSlot<'_>,
+    first: &mut u32,
+) -> bool {
+    let Some(producer) = TensorMap::writer(region, entry) else { return false };
+    if producer == taken.handle {
+        return true;
+    }
+    let Some(slot) = region.slot(producer) else { return false };
+    // SAFETY: this is the orchestrator's thread.
+    let mut note = unsafe { slot.note() };
+    if !TensorMap::take_over(region, entry, taken.handle, &mut note.map_first, first) {
+        return false;
+    }
+    // SAFETY: as above.
+    unsafe { slot.set_note(note) };
+    true
 }
 
 /// Whether the submission has named this task as a producer already.
@@ -191,22 +254,19 @@ fn name_producer(slot: &TaskSlot, submission: Submission) {
     slot.retain();
 }
 
-/// Puts the edge on the producer's list, or counts it as done if the producer is complete.
+/// Puts the edge on the producer's list. Returns the number of producers to wait for: 0 if this one is
+/// complete.
+#[inline]
 fn link<P: Platform>(
     platform: &P,
     (handle, producer): (SlotHandle, &TaskSlot),
     (edge, cell): (EdgeHandle, &Edge),
     consumer: &TakenSlot<'_>,
-) {
+) -> u32 {
     cell.set(handle, consumer.handle);
-    // ORDERING: Relaxed: counted before the edge can be seen; the push releases it.
-    consumer.slot.pending.fetch_add(1, Ordering::Relaxed);
     platform.interleave();
-    let is_refused = !producer.consumers.push(edge.raw(), &cell.next);
+    // A complete task has closed its list.
+    let is_linked = !producer.is_completed() && producer.consumers.push(edge.raw(), &cell.next);
     platform.interleave();
-    if is_refused {
-        // ORDERING: Relaxed: `push` has acquired what the producer did, and only this thread knows
-        // the task so far.
-        consumer.slot.pending.fetch_sub(1, Ordering::Relaxed);
-    }
+    u32::from(is_linked)
 }

@@ -1,9 +1,28 @@
 //! The heap ring: output memory of tasks, taken and given back in task order.
 //!
-//! Positions count bytes ever taken and never wrap; a position's place is its remainder by the
-//! capacity. One task's outputs are one contiguous piece, so a piece that would cross the end
-//! starts at the next multiple of the capacity, and what is skipped belongs to that piece. Two
-//! counters that only grow leave nothing to tell apart between full and empty.
+//! What is in use is a queue of *runs*: stretches of memory, each taken from its begin to its end and
+//! given back in the same order. A task's outputs are one contiguous piece of the newest run. Where that
+//! cannot go on, a new run begins somewhere else: at the start of the memory if there is room, which is
+//! tried long before the end is reached. So memory that is in some cache, and that the system has given
+//! pages to, is used again before any other.
+//!
+//! Positions count bytes ever taken and never wrap; what is in use is between two of them.
+
+/// Bytes from the start of the memory up to which a run goes on without a look for room before it.
+const SOFT_BYTES: u64 = 1 << 20;
+
+/// Runs that can be in use at a time. An open scope holds a part of one; the newest may then be before
+/// it, then behind it, and once more in what is left before it.
+const RUNS_MAX: usize = 4;
+
+/// A stretch of memory that is taken piece by piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Run {
+    /// Position of its first byte that is in use, or was when the run became the oldest.
+    position: u64,
+    /// Offset of that byte in the memory.
+    offset: u64,
+}
 
 /// One ring's output memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,15 +31,21 @@ pub(crate) struct HeapRing {
     capacity: u64,
     head: u64,
     tail: u64,
+    /// The runs before the newest, oldest first.
+    older: [Run; RUNS_MAX - 1],
+    older_count: usize,
+    newest: Run,
+    /// Offset up to which the newest run may go on without a further look.
+    limit: u64,
 }
 
 impl HeapRing {
     /// A ring over `capacity` bytes at device address `base`.
     pub(crate) fn new(base: u64, capacity: u64) -> Self {
-        Self { base, capacity, head: 0, tail: 0 }
+        Self { base, capacity, limit: capacity.min(SOFT_BYTES), ..Self::default() }
     }
 
-    /// Bytes taken, skipped ones included.
+    /// Bytes in use.
     pub(crate) fn used(&self) -> u64 {
         self.head - self.tail
     }
@@ -35,49 +60,113 @@ impl HeapRing {
     /// Takes `bytes` and returns their device address; `None` if they are not free now.
     ///
     /// Zero bytes take nothing. A piece of the whole capacity fits whenever the ring is empty.
+    #[inline]
     pub(crate) fn take(&mut self, bytes: u64) -> Option<u64> {
-        if bytes == 0 {
-            return Some(self.base + self.head % self.capacity.max(1));
-        }
-        if bytes > self.capacity {
-            return None;
-        }
-        if self.head == self.tail {
-            let start = self.head.next_multiple_of(self.capacity);
-            (self.head, self.tail) = (start, start);
-        }
-        let place = self.head % self.capacity;
-        let start = if place + bytes <= self.capacity {
-            self.head
-        } else {
-            self.head.next_multiple_of(self.capacity)
+        let offset = self.newest.offset + (self.head - self.newest.position);
+        let offset = match offset.checked_add(bytes) {
+            Some(end) if end <= self.limit || bytes == 0 => offset,
+            _ => self.find_room(bytes)?,
         };
-        let end = start + bytes;
-        if end - self.tail > self.capacity {
-            return None;
+        self.head += bytes;
+        Some(self.base + offset)
+    }
+
+    /// Whether [`take`](Self::take) would not have to look for room.
+    pub(crate) fn has_at_once(&self, bytes: u64) -> bool {
+        let offset = self.newest.offset + (self.head - self.newest.position);
+        offset.checked_add(bytes).is_some_and(|end| end <= self.limit)
+    }
+
+    /// Makes the newest run one that has room for `bytes`, and returns where they are.
+    #[cold]
+    fn find_room(&mut self, bytes: u64) -> Option<u64> {
+        if self.head == self.tail {
+            self.older_count = 0;
+            self.newest = Run { position: self.head, offset: 0 };
+            self.limit = self.capacity.min(SOFT_BYTES.max(bytes));
+            return (bytes <= self.capacity).then_some(0);
         }
-        self.head = end;
-        Some(self.base + start % self.capacity)
+        let here = self.newest.offset + (self.head - self.newest.position);
+        let lowest = self.offsets().map(|(begin, _)| begin).min().unwrap_or_default();
+        if self.older_count == 0 && here > lowest && lowest >= bytes.max(SOFT_BYTES / 4) {
+            return self.begin_run(0);
+        }
+        if self.end_of_room(here) - here >= bytes {
+            // No farther than to the next look.
+            self.limit = self.end_of_room(here).min(here + bytes.max(SOFT_BYTES / 16));
+            return Some(here);
+        }
+        // The ends of runs, and the start of the memory, are where free memory begins.
+        let mut starts = [None; RUNS_MAX];
+        for (start, (_, end)) in starts.iter_mut().skip(1).zip(self.offsets()) {
+            *start = Some(end);
+        }
+        starts[0] = Some(0);
+        let fits = |start: &u64| self.end_of_room(*start) - *start >= bytes;
+        let start = starts.into_iter().flatten().filter(fits).min()?;
+        self.begin_run(start)
+    }
+
+    /// Lets a new run begin. `None` if there are too many.
+    fn begin_run(&mut self, offset: u64) -> Option<u64> {
+        *self.older.get_mut(self.older_count)? = self.newest;
+        self.older_count += 1;
+        self.newest = Run { position: self.head, offset };
+        self.limit = self.end_of_room(offset);
+        Some(offset)
+    }
+
+    /// What each run has in use, as offsets.
+    fn offsets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let older = self.older.iter().take(self.older_count);
+        let ends = older.clone().skip(1).chain([&self.newest]).map(|next| next.position);
+        older.zip(ends).chain([(&self.newest, self.head)]).map(|(run, end)| {
+            let begin = self.tail.max(run.position);
+            (run.offset + (begin - run.position), run.offset + (end - run.position))
+        })
+    }
+
+    /// Where the free memory that begins at `start` ends; `start` itself if none does.
+    fn end_of_room(&self, start: u64) -> u64 {
+        let in_use = |(begin, end): (u64, u64)| begin < end;
+        let next = |(begin, end): (u64, u64)| if end <= start { None } else { Some(begin) };
+        let end = self.offsets().filter(|run| in_use(*run)).filter_map(next).min();
+        end.unwrap_or(self.capacity).max(start)
     }
 
     /// A capacity, a power of two, with which [`take`](Self::take) would have had room for `bytes`
     /// beside what is in use; `None` if 64 bits do not hold it.
     ///
     /// A ring that has given nothing back yet would look the same, but for its end. In any other
-    /// the pieces may lie elsewhere, and the jump over the end costs less than the largest piece.
+    /// the pieces may lie elsewhere, and between the runs there are gaps that are too small.
     pub(crate) fn sufficient(&self, bytes: u64) -> Option<u64> {
-        let jump = if self.tail == 0 { 0 } else { self.used().max(bytes) };
-        self.used().checked_add(bytes)?.checked_add(jump)?.checked_next_power_of_two()
+        let gaps = match self.tail {
+            0 => 0,
+            _ => self.used().max(bytes).checked_mul(RUNS_MAX as u64)?,
+        };
+        self.used().checked_add(bytes)?.checked_add(gaps)?.checked_next_power_of_two()
     }
 
     /// Gives back everything up to a position that [`position`](Self::position) returned.
     pub(crate) fn give_back(&mut self, position: u64) {
         self.tail = self.tail.max(position).min(self.head);
+        while self.older_count > 0 {
+            let next = self.older.get(1).filter(|_| self.older_count > 1).unwrap_or(&self.newest);
+            if next.position > self.tail {
+                break;
+            }
+            self.older.copy_within(1.., 0);
+            self.older_count -= 1;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -91,9 +180,11 @@ mod tests {
         assert_eq!(heap.take(128), None);
         heap.give_back(first);
         assert_eq!(heap.take(128), Some(0x1000));
+        // What is left at the end, and then nothing is.
+        assert_eq!(heap.take(64), Some(0x10c0));
         assert_eq!(heap.take(64), None);
         heap.give_back(second);
-        assert_eq!(heap.used(), 64 + 128);
+        assert_eq!(heap.used(), 128 + 64);
         assert_eq!(heap.take(64), Some(0x1080));
     }
 
@@ -140,6 +231,66 @@ mod tests {
             let named = heap.sufficient(want).unwrap();
             assert!(replay(named).1, "{gone} {one} {other} {want}: {named}");
         }
+    }
+
+    proptest! {
+        /// Whatever is taken and given back: no two pieces share a byte, each lies in the memory, and the
+        /// whole of it is there again in the end.
+        #[test]
+        fn pieces_that_are_in_use_are_apart(
+            steps in prop::collection::vec((0_u64..700, 0_usize..6), 1..400),
+        ) {
+            let capacity = 4 * SOFT_BYTES;
+            let mut heap = HeapRing::new(0, capacity);
+            let mut pieces: VecDeque<(u64, u64, u64)> = VecDeque::new();
+            for (kilobytes, gone) in steps {
+                let bytes = kilobytes * 1024;
+                for _ in 0..gone.min(pieces.len()).min(3) {
+                    let (_, _, position) = pieces.pop_front().unwrap();
+                    heap.give_back(position);
+                }
+                let at_once = heap.has_at_once(bytes);
+                let taken = heap.take(bytes);
+                prop_assert!(taken.is_some() || !at_once);
+                prop_assert!(taken.is_some() || !pieces.is_empty());
+                let Some(begin) = taken else { continue };
+                let end = begin + bytes;
+                prop_assert!(end <= capacity);
+                let is_apart = |(b, e, _): &(u64, u64, u64)| bytes == 0 || b == e || end <= *b || *e <= begin;
+                prop_assert!(pieces.iter().all(is_apart), "{begin}..{end} in {pieces:?}");
+                pieces.push_back((begin, end, heap.position()));
+                prop_assert_eq!(heap.used(), pieces.iter().map(|(b, e, _)| e - b).sum::<u64>());
+            }
+            heap.give_back(heap.position());
+            prop_assert_eq!(heap.take(capacity), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_ring_of_short_lived_pieces_stays_at_the_start_of_its_memory() {
+        let mut heap = HeapRing::new(0, 256 << 20);
+        let mut positions = VecDeque::new();
+        for _ in 0..100_000 {
+            assert!(heap.take(1024).unwrap() < 2 * SOFT_BYTES);
+            positions.push_back(heap.position());
+            if positions.len() > 500 {
+                heap.give_back(positions.pop_front().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_open_scope_holds_is_no_wall() {
+        let mut heap = HeapRing::new(0, 8 * SOFT_BYTES);
+        let pieces: VecDeque<_> =
+            (0..4).map(|_| (heap.take(SOFT_BYTES / 4).unwrap(), heap.position())).collect();
+        heap.give_back(pieces[2].1);
+        // The fourth stays. What is before it, and then all that is behind it.
+        assert_eq!(heap.take(SOFT_BYTES / 2), Some(0));
+        assert_eq!(heap.take(SOFT_BYTES / 2), Some(SOFT_BYTES));
+        assert_eq!(heap.take(6 * SOFT_BYTES + SOFT_BYTES / 2), Some(SOFT_BYTES + SOFT_BYTES / 2));
+        assert_eq!(heap.take(SOFT_BYTES / 4), Some(SOFT_BYTES / 2));
+        assert_eq!(heap.take(1), None);
     }
 
     #[test]

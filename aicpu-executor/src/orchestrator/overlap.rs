@@ -18,17 +18,34 @@ pub(crate) enum Overlap {
     Covered,
 }
 
-/// A view of a buffer with all its defaults filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access {
+/// What a task touches of a buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Access<'t> {
     /// Address of the buffer, not of the view.
     pub(crate) address: u64,
+    /// The bytes.
+    pub(crate) bytes: Bytes,
+    /// Whether the tensor is not a view: a run from the start of the buffer.
+    pub(crate) is_whole: bool,
+    tensor: &'t Tensor,
+}
+
+/// Which bytes of a buffer a view spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes {
     /// First byte touched, from the start of the buffer.
     pub(crate) begin: u64,
     /// Behind the last byte touched; equal to `begin` for an empty view.
     pub(crate) end: u64,
     /// The tensor's version.
     pub(crate) version: i32,
+    /// Whether all bytes in between are touched, each once.
+    pub(crate) is_run: bool,
+}
+
+/// The shape of a view, with all its defaults filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
     /// Dimensions in use.
     pub(crate) rank: u32,
     /// Bytes of an element.
@@ -61,40 +78,117 @@ impl core::fmt::Display for TensorFlaw {
     }
 }
 
-impl Access {
+/// Bytes of an element, as a power of two, by number of the data type.
+const ELEMENT_SHIFTS: [u8; DataType::ALL.len()] = {
+    let mut shifts = [0; DataType::ALL.len()];
+    let mut index = 0;
+    while index < shifts.len() {
+        let bytes = DataType::ALL[index].element_bytes();
+        assert!(bytes.is_power_of_two() && DataType::ALL[index] as usize == index);
+        // CAST: at most 3.
+        shifts[index] = bytes.trailing_zeros() as u8;
+        index += 1;
+    }
+    shifts
+};
+
+/// Bytes of an element as a power of two, of a tensor that is one.
+///
+/// # Errors
+///
+/// [`TensorFlaw`] for too many dimensions or an unknown data type.
+pub(crate) fn check_kind(rank: u32, dtype: u8) -> Result<u8, TensorFlaw> {
+    if rank as usize > MAX_TENSOR_DIMS {
+        return Err(TensorFlaw::Rank(rank));
+    }
+    ELEMENT_SHIFTS.get(usize::from(dtype)).copied().ok_or(TensorFlaw::DataType(dtype))
+}
+
+impl<'t> Access<'t> {
     /// What `tensor` touches.
-    pub(crate) fn of(tensor: &Tensor) -> Result<Self, TensorFlaw> {
-        let rank = tensor.ndims;
-        if rank as usize > MAX_TENSOR_DIMS {
-            return Err(TensorFlaw::Rank(rank));
-        }
-        let dtype =
-            DataType::try_from(tensor.dtype).map_err(|_| TensorFlaw::DataType(tensor.dtype))?;
-        let mut access = Self {
-            address: tensor.buffer.addr,
-            begin: 0,
-            end: 0,
-            version: tensor.version,
-            rank,
-            // CAST: at most 8.
-            element_bytes: dtype.element_bytes() as u32,
-            shape: tensor.shapes,
-            raw_shape: if tensor.is_raw_eq_shapes != 0 { tensor.shapes } else { tensor.raw_shapes },
-            offset: if tensor.is_all_offset_zero != 0 {
-                [0; MAX_TENSOR_DIMS]
-            } else {
-                tensor.offsets
-            },
+    ///
+    /// # Errors
+    ///
+    /// As [`check_kind`].
+    #[inline]
+    pub(crate) fn of(tensor: &'t Tensor) -> Result<Self, TensorFlaw> {
+        let shift = check_kind(tensor.ndims, tensor.dtype)?;
+        let (address, version) = (tensor.buffer.addr, tensor.version);
+        let is_whole = tensor.is_all_offset_zero != 0 && tensor.is_raw_eq_shapes != 0;
+        let bytes = if is_whole { whole_bytes(tensor, shift) } else { None };
+        let is_whole = bytes.is_some();
+        let bytes = match bytes {
+            Some(end) => Bytes { begin: 0, end, version, is_run: true },
+            None => geometry(tensor, shift).bytes(version),
         };
-        (access.begin, access.end) = access.byte_range();
-        Ok(access)
+        Ok(Self { address, bytes, is_whole, tensor })
     }
 
     /// Flat element offset of the view's first element (row-major over the raw shape).
     pub(crate) fn start_offset(&self) -> u64 {
-        self.begin / u64::from(self.element_bytes.max(1))
+        self.bytes.begin >> self.element_shift()
     }
 
+    /// The shape of the view.
+    pub(crate) fn geometry(&self) -> Geometry {
+        geometry(self.tensor, self.element_shift())
+    }
+
+    fn element_shift(&self) -> u8 {
+        ELEMENT_SHIFTS.get(usize::from(self.tensor.dtype)).copied().unwrap_or_default()
+    }
+
+    /// How this access relates to an earlier write of the same buffer; `geometry` is that of the
+    /// write, `None` for one of a whole tensor.
+    pub(crate) fn overlap_with(
+        &self,
+        earlier: Bytes,
+        geometry: impl FnOnce() -> Option<Geometry>,
+    ) -> Overlap {
+        let new = self.bytes;
+        if new.begin == new.end || earlier.begin == earlier.end {
+            return Overlap::None;
+        }
+        if new.version > earlier.version {
+            return Overlap::Partial;
+        }
+        if new.end <= earlier.begin || earlier.end <= new.begin {
+            return Overlap::None;
+        }
+        if new.is_run && new.begin <= earlier.begin && earlier.end <= new.end {
+            return Overlap::Covered;
+        }
+        if new.is_run && earlier.is_run {
+            return Overlap::Partial;
+        }
+        // A view with gaps has a byte in each row that it spans, and does not cover any.
+        geometry().map_or(Overlap::Partial, |earlier| self.geometry().overlap_with(&earlier))
+    }
+}
+
+/// Bytes of a tensor that is the whole of its buffer; `None` if 64 bits do not hold them.
+fn whole_bytes(tensor: &Tensor, shift: u8) -> Option<u64> {
+    let mut bytes = 1_u64 << shift;
+    for extent in tensor.shapes.iter().take(tensor.ndims as usize) {
+        bytes = bytes.checked_mul(u64::from(*extent))?;
+    }
+    Some(bytes)
+}
+
+/// The shape of a tensor whose elements have `1 << shift` bytes.
+fn geometry(tensor: &Tensor, shift: u8) -> Geometry {
+    let is_raw = tensor.is_raw_eq_shapes != 0;
+    let is_at_zero = tensor.is_all_offset_zero != 0;
+    Geometry {
+        rank: tensor.ndims,
+        element_bytes: 1 << shift,
+        shape: tensor.shapes,
+        raw_shape: if is_raw { tensor.shapes } else { tensor.raw_shapes },
+        offset: if is_at_zero { [0; MAX_TENSOR_DIMS] } else { tensor.offsets },
+    }
+}
+
+impl Geometry {
     /// Flat element offset of `indices` within the buffer; 0 for no indices (spec trb §1.5).
     pub(crate) fn flat_offset(&self, indices: &[u32]) -> u64 {
         let mut flat = 0_u64;
@@ -107,44 +201,56 @@ impl Access {
 
     /// The dimensions in use, as (shape, raw shape, offset).
     fn dimensions(&self) -> impl DoubleEndedIterator<Item = (u64, u64, u64)> + '_ {
-        (0..MAX_TENSOR_DIMS.min(self.rank as usize)).map(|dimension| {
-            let at = |values: &[u32; MAX_TENSOR_DIMS]| {
-                u64::from(values.get(dimension).copied().unwrap_or_default())
-            };
-            (at(&self.shape), at(&self.raw_shape), at(&self.offset))
-        })
+        let rank = MAX_TENSOR_DIMS.min(self.rank as usize);
+        let (shapes, raws) = (self.shape.iter().take(rank), self.raw_shape.iter().take(rank));
+        shapes
+            .zip(raws)
+            .zip(self.offset.iter().take(rank))
+            .map(|((shape, raw), offset)| (u64::from(*shape), u64::from(*raw), u64::from(*offset)))
     }
 
-    /// First and past-the-last byte. A range that does not fit in 64 bits becomes everything.
-    fn byte_range(&self) -> (u64, u64) {
-        let element = u128::from(self.element_bytes);
-        let (mut stride, mut first, mut last) = (1_u128, 0_u128, 0_u128);
+    /// The bytes of the view. A range that does not fit in 64 bits becomes everything.
+    fn bytes(&self, version: i32) -> Bytes {
+        if self.dimensions().any(|(shape, _, _)| shape == 0) {
+            return Bytes { begin: 0, end: 0, version, is_run: true };
+        }
+        match self.byte_range() {
+            Some((begin, end)) => Bytes { begin, end, version, is_run: self.is_run() },
+            None => Bytes { begin: 0, end: u64::MAX, version, is_run: false },
+        }
+    }
+
+    /// First and past-the-last byte of a view that is not empty, if 64 bits hold them.
+    fn byte_range(&self) -> Option<(u64, u64)> {
+        let element = u64::from(self.element_bytes);
+        let (mut stride, mut first, mut last) = (Some(element), 0_u64, 0_u64);
         for (shape, raw, offset) in self.dimensions().rev() {
-            if shape == 0 {
-                return (0, 0);
-            }
-            let at = u128::from(offset).saturating_mul(stride);
-            let span = u128::from(shape - 1).saturating_mul(stride);
-            first = first.saturating_add(at);
-            last = last.saturating_add(at).saturating_add(span);
-            stride = stride.saturating_mul(u128::from(raw));
+            // Beyond 64 bits only if what it is multiplied with is more than nothing.
+            let times = |count: u64| if count == 0 { Some(0) } else { stride?.checked_mul(count) };
+            let at = times(offset)?;
+            first = first.checked_add(at)?;
+            last = last.checked_add(at)?.checked_add(times(shape - 1)?)?;
+            stride = times(raw);
         }
-        let begin = u64::try_from(first.saturating_mul(element));
-        let end = u64::try_from(last.saturating_add(1).saturating_mul(element));
-        match (begin, end) {
-            (Ok(begin), Ok(end)) => (begin, end),
-            _ => (0, u64::MAX),
-        }
+        Some((first, last.checked_add(element)?))
     }
 
-    /// Whether the view is one run of bytes.
-    fn is_contiguous(&self) -> bool {
-        self.dimensions().skip(1).all(|(shape, raw, _)| shape == raw)
+    /// Whether the view is one run of bytes: whole rows up to some dimension, a part of that one,
+    /// and one index of those further out.
+    fn is_run(&self) -> bool {
+        let mut is_part = false;
+        for (shape, raw, _) in self.dimensions().rev() {
+            if is_part && shape != 1 {
+                return false;
+            }
+            is_part |= shape != raw;
+        }
+        true
     }
 
     /// Whether both views index the buffer in the same way, and each element of either in one way
     /// only: a view that is wider than its row goes on in the next one.
-    fn has_geometry_of(&self, other: &Self) -> bool {
+    fn is_like(&self, other: &Self) -> bool {
         let is_within = |(shape, raw, offset): (u64, u64, u64)| offset + shape <= raw;
         self.rank == other.rank
             && self.element_bytes == other.element_bytes
@@ -155,21 +261,10 @@ impl Access {
             )
     }
 
-    /// How this access relates to an earlier write of the same buffer.
-    pub(crate) fn overlap_with(&self, earlier: &Self) -> Overlap {
-        if self.begin == self.end || earlier.begin == earlier.end {
-            return Overlap::None;
-        }
-        if self.version > earlier.version {
+    /// How this view relates to an earlier one, of which it has some byte between its ends.
+    fn overlap_with(&self, earlier: &Self) -> Overlap {
+        if !self.is_like(earlier) {
             return Overlap::Partial;
-        }
-        if self.end <= earlier.begin || earlier.end <= self.begin {
-            return Overlap::None;
-        }
-        if !self.has_geometry_of(earlier) {
-            let contains = self.begin <= earlier.begin && earlier.end <= self.end;
-            let covered = contains && self.is_contiguous();
-            return if covered { Overlap::Covered } else { Overlap::Partial };
         }
         let mut covered = true;
         for ((shape, _, offset), (old_shape, _, old_offset)) in
@@ -187,31 +282,32 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
+    use zerocopy::FromZeros;
+
     use super::*;
 
-    fn view(raw: &[u32], shape: &[u32], offset: &[u32]) -> Access {
+    fn view(raw: &[u32], shape: &[u32], offset: &[u32]) -> Tensor {
         let fill = |values: &[u32]| {
             let mut all = [0; MAX_TENSOR_DIMS];
             all[..values.len()].copy_from_slice(values);
             all
         };
-        let mut access = Access {
-            address: 0x1000,
-            begin: 0,
-            end: 0,
-            version: 0,
-            rank: u32::try_from(shape.len()).unwrap(),
-            element_bytes: 4,
-            shape: fill(shape),
-            raw_shape: fill(raw),
-            offset: fill(offset),
-        };
-        (access.begin, access.end) = access.byte_range();
-        access
+        let mut tensor = Tensor::new_zeroed();
+        tensor.buffer.addr = 0x1000;
+        tensor.ndims = u32::try_from(shape.len()).unwrap();
+        tensor.dtype = DataType::Int32 as u8;
+        (tensor.shapes, tensor.raw_shapes, tensor.offsets) = (fill(shape), fill(raw), fill(offset));
+        tensor
+    }
+
+    fn overlap(new: &Tensor, old: &Tensor) -> Overlap {
+        let old = Access::of(old).unwrap();
+        Access::of(new).unwrap().overlap_with(old.bytes, || Some(old.geometry()))
     }
 
     /// Byte sets by enumeration: the independent answer.
-    fn bytes_of(access: &Access) -> std::collections::BTreeSet<u64> {
+    fn bytes_of(tensor: &Tensor) -> std::collections::BTreeSet<u64> {
+        let access = Access::of(tensor).unwrap().geometry();
         let rank = access.rank as usize;
         let count: u32 = access.shape[..rank].iter().product();
         let mut bytes = std::collections::BTreeSet::new();
@@ -248,7 +344,25 @@ mod tests {
                 } else {
                     Overlap::Partial
                 };
-                assert_eq!(new.overlap_with(old), expected, "{new:?} over {old:?}");
+                assert_eq!(overlap(new, old), expected, "{new:?} over {old:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_is_a_view_whose_bytes_have_no_gap() {
+        for (top, rows) in (0..3).flat_map(|top| (1..=3 - top).map(move |rows| (top, rows))) {
+            for (left, columns) in (0..4).flat_map(|left| (1..=4).map(move |wide| (left, wide))) {
+                for (plane, planes) in [(0, 1), (1, 1), (0, 2)] {
+                    let tensor = view(&[2, 3, 4], &[planes, rows, columns], &[plane, top, left]);
+                    let bytes = Access::of(&tensor).unwrap().bytes;
+                    let set = bytes_of(&tensor);
+                    assert_eq!(set.first(), Some(&bytes.begin));
+                    assert_eq!(set.last(), Some(&(bytes.end - 1)));
+                    let has_no_gap = set.len() as u64 == bytes.end - bytes.begin;
+                    assert!(has_no_gap || !bytes.is_run, "{tensor:?}");
+                    assert!(!has_no_gap || bytes.is_run || left + columns > 4, "{tensor:?}");
+                }
             }
         }
     }
@@ -261,13 +375,13 @@ mod tests {
             for (part, flat) in flat.iter().enumerate() {
                 let same = part == row as usize;
                 let expected = if same { Overlap::Covered } else { Overlap::None };
-                assert_eq!(matrix.overlap_with(flat), expected);
-                assert_eq!(flat.overlap_with(&matrix), expected);
+                assert_eq!(overlap(&matrix, flat), expected);
+                assert_eq!(overlap(flat, &matrix), expected);
             }
         }
         let column = view(&[4, 4], &[4, 1], &[0, 2]);
-        assert_eq!(column.overlap_with(&flat[1]), Overlap::Partial);
-        assert_eq!(flat[1].overlap_with(&column), Overlap::Partial);
+        assert_eq!(overlap(&column, &flat[1]), Overlap::Partial);
+        assert_eq!(overlap(&flat[1], &column), Overlap::Partial);
     }
 
     #[test]
@@ -278,33 +392,35 @@ mod tests {
             [(0, 0, Overlap::None), (0, 4, Overlap::Covered), (1, 0, Overlap::Covered)]
         {
             let part = view(&[2, 8], &[1, 4], &[row, column]);
-            assert_eq!(wide.overlap_with(&part), expected, "{row}, {column}");
-            let back = part.overlap_with(&wide);
+            assert_eq!(overlap(&wide, &part), expected, "{row}, {column}");
+            let back = overlap(&part, &wide);
             assert_eq!(back == Overlap::None, expected == Overlap::None, "{row}, {column}");
         }
-        assert_eq!(wide.overlap_with(&view(&[2, 8], &[1, 4], &[1, 4])), Overlap::None);
+        assert_eq!(overlap(&wide, &view(&[2, 8], &[1, 4], &[1, 4])), Overlap::None);
     }
 
     #[test]
     fn an_empty_view_overlaps_nothing_and_a_newer_version_always_depends() {
         let whole = view(&[4, 4], &[4, 4], &[0, 0]);
-        assert_eq!(view(&[4, 4], &[0, 4], &[0, 0]).overlap_with(&whole), Overlap::None);
+        assert_eq!(overlap(&view(&[4, 4], &[0, 4], &[0, 0]), &whole), Overlap::None);
         let mut newer = view(&[4, 4], &[1, 1], &[0, 0]);
         newer.version = 1;
-        assert_eq!(newer.overlap_with(&view(&[4, 4], &[1, 1], &[3, 3])), Overlap::Partial);
+        assert_eq!(overlap(&newer, &view(&[4, 4], &[1, 1], &[3, 3])), Overlap::Partial);
     }
 
     #[test]
     fn a_range_beyond_64_bits_counts_as_the_whole_buffer() {
         let huge = view(&[u32::MAX; 5], &[u32::MAX; 5], &[0; 5]);
-        assert_eq!((huge.begin, huge.end), (0, u64::MAX));
+        let bytes = Access::of(&huge).unwrap().bytes;
+        assert_eq!((bytes.begin, bytes.end), (0, u64::MAX));
     }
 
     #[test]
     fn flat_offsets_follow_the_raw_shape_and_the_view_offset() {
-        let access = view(&[4, 8], &[2, 3], &[1, 2]);
+        let tensor = view(&[4, 8], &[2, 3], &[1, 2]);
+        let access = Access::of(&tensor).unwrap();
         assert_eq!(access.start_offset(), 10);
-        assert_eq!(access.flat_offset(&[1, 2]), 2 * 8 + 4);
-        assert_eq!(access.flat_offset(&[]), 0);
+        assert_eq!(access.geometry().flat_offset(&[1, 2]), 2 * 8 + 4);
+        assert_eq!(access.geometry().flat_offset(&[]), 0);
     }
 }

@@ -1,48 +1,96 @@
 //! Writes a task's arguments into its slot, where the kernels read them (spec trb §4.4 step 14).
 
+use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
-use protocol::{MAX_TENSOR_ARGS, OUTPUT_ALIGN, TaskOutputTensors, Tensor, TensorCreateInfo};
+use protocol::{ArgTag, OUTPUT_ALIGN, TaskOutputTensors, Tensor, TensorCreateInfo};
 
-use super::request::{TaskRequest, TensorArg, created_tensor};
+use super::overlap::Access;
+use super::request::{TaskRequest, created_tensor, output_bytes, read_create_info};
 use super::task_rings::TakenSlot;
 use crate::platform::Platform;
 
-/// Fills tensors and scalars of a slot that is not published yet; returns what the orchestration
-/// gets.
+/// Bytes of a tensor that always count: the first cache line. What is behind them is the shape of
+/// the buffer and the offset in it, which a tensor that is not a view does not have.
+const WHOLE_TENSOR_BYTES: usize = 64;
+
+const _: () = assert!(offset_of!(Tensor, raw_shapes) == WHOLE_TENSOR_BYTES);
+const _: () = assert!(offset_of!(Tensor, offsets) > WHOLE_TENSOR_BYTES);
+
+/// Fills tensors and scalars of a slot that is not published yet, and what the orchestration gets.
+#[inline]
 pub(super) fn write<P: Platform>(
     platform: &P,
-    request: &TaskRequest,
+    request: &TaskRequest<'_>,
     taken: &TakenSlot<'_>,
-) -> TaskOutputTensors {
-    let mut result = TaskOutputTensors { task_id: taken.id, ..TaskOutputTensors::EMPTY };
+    result: &mut TaskOutputTensors,
+) {
+    result.task_id = taken.id;
     let mut output_address = taken.outputs;
     let mut outputs = 0;
-    for (index, argument) in request.tensors.iter().enumerate().take(MAX_TENSOR_ARGS) {
-        let place = taken.slot.tensor_pointer(index);
-        let tensor: Tensor = match argument {
-            TensorArg::Existing { tensor, .. } => *tensor,
-            TensorArg::Create { info, bytes } => {
-                let tensor = created_tensor(info, output_address, *bytes, taken.id);
-                fill_initial(platform, info, output_address, *bytes);
-                output_address += bytes;
-                if let Some(output) = result.tensors.get_mut(outputs) {
-                    *output = place.expose_provenance() as u64;
-                    outputs += 1;
-                }
-                tensor
-            }
-        };
-        // SAFETY: the index is below the slot's tensor count; the slot is the orchestrator's.
-        unsafe { place.write(tensor) };
+    for (index, (tag, address)) in request.tensors().enumerate() {
+        let place = taken.arguments.tensor_pointer(index);
+        if tag != ArgTag::Output as i32 {
+            let source = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
+            // SAFETY: the request was checked: `address` is that of a tensor. The place is one of the
+            // slot, which is the orchestrator's.
+            unsafe { copy_tensor(source, place) };
+            continue;
+        }
+        // SAFETY: the request was checked: `address` is that of a create-info.
+        let info = unsafe { read_create_info(address) };
+        let bytes = output_bytes(&info).unwrap_or_default();
+        // SAFETY: the place is one of the slot, which is the orchestrator's.
+        unsafe { place.write(created_tensor(&info, output_address, bytes, taken.id)) };
+        fill_initial(platform, &info, output_address, bytes);
+        output_address += bytes;
+        if let Some(output) = result.tensors.get_mut(outputs) {
+            *output = place.expose_provenance() as u64;
+            outputs += 1;
+        }
     }
-    for (index, scalar) in request.scalars.iter().enumerate() {
+    for (index, scalar) in request.scalars().iter().enumerate() {
         // SAFETY: as above: there are at most as many scalars as the slot has.
-        unsafe { taken.slot.scalar_pointer(index).write(*scalar) };
+        unsafe { taken.arguments.scalar_pointer(index).write(*scalar) };
     }
     // CAST: at most 16.
     result.output_count = outputs as u32;
-    result
+}
+
+/// Copies a tensor, and fills in where in its buffer it begins.
+///
+/// # Safety
+///
+/// `source` points at a tensor that may be aligned to words only and passes `check_kind`; `place` is
+/// writable, and nobody else uses it.
+#[inline]
+unsafe fn copy_tensor(source: *const Tensor, place: *mut Tensor) {
+    // SAFETY: the first line of a tensor, by the contract.
+    unsafe { copy_bytes::<WHOLE_TENSOR_BYTES>(source.cast(), place.cast()) };
+    // SAFETY: any bytes are a valid tensor, so those that an earlier task has left in the second line
+    // are as well; nobody else uses it.
+    let tensor = unsafe { &mut *place };
+    if tensor.is_all_offset_zero != 0 && tensor.is_raw_eq_shapes != 0 {
+        tensor.start_offset = 0;
+        return;
+    }
+    // SAFETY: the whole of a tensor, by the contract.
+    unsafe { copy_bytes::<{ size_of::<Tensor>() }>(source.cast(), place.cast()) };
+    // SAFETY: as above.
+    let tensor = unsafe { &mut *place };
+    let offset = Access::of(tensor).map_or(0, |access| access.start_offset());
+    tensor.start_offset = offset;
+}
+
+/// Copies so many bytes.
+///
+/// # Safety
+///
+/// `source` is readable and `place` writable for that many, and they are apart.
+#[inline]
+unsafe fn copy_bytes<const BYTES: usize>(source: *const [u8; BYTES], place: *mut [u8; BYTES]) {
+    // SAFETY: by the contract.
+    unsafe { place.copy_from_nonoverlapping(source, 1) };
 }
 
 /// Fills a fresh output with its initial value, the rounding at its end included (spec trb §1.6).

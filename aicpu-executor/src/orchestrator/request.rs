@@ -1,8 +1,8 @@
 //! A submission as the orchestration describes it, checked.
 //!
-//! Everything in an `Arg` is a claim by user code. It is read once into this form: counts and tags
-//! within bounds, pointers set and aligned, tensors with a possible shape. Whatever comes after
-//! trusts it.
+//! Everything in an `Arg` is a claim by user code. It is checked where it is, before anything is taken
+//! for it: counts and tags within bounds, pointers set and aligned, tensors with a possible shape.
+//! Whatever comes after trusts it, and copies each tensor once, into the task's slot.
 
 use core::ffi::CStr;
 use core::fmt::Write as _;
@@ -12,100 +12,128 @@ use protocol::{
     StatusCode, TaskId, Tensor, TensorCreateInfo,
 };
 
-use super::overlap::{Access, TensorFlaw};
+use super::overlap::{TensorFlaw, check_kind};
 use super::{Fatal, Services};
 use crate::platform::Platform;
 
 /// Alignment that every record of an orchestration has: that of its largest fields.
 const RECORD_ALIGN: u64 = 8;
 
-/// One tensor argument.
+/// A checked `Arg`, still in the orchestration's memory.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum TensorArg {
-    /// The runtime allocates it.
-    Create {
-        /// What to allocate.
-        info: TensorCreateInfo,
-        /// Bytes, rounded up to [`OUTPUT_ALIGN`].
-        bytes: u64,
-    },
-    /// It exists.
-    Existing {
-        /// How the task uses it.
-        tag: ArgTag,
-        /// The tensor, copied.
-        tensor: Tensor,
-        /// What it touches.
-        access: Access,
-    },
-}
-
-/// A checked `Arg`.
-#[derive(Debug)]
-pub(super) struct TaskRequest {
-    pub(super) tensors: heapless::Vec<TensorArg, MAX_TENSOR_ARGS>,
-    pub(super) scalars: heapless::Vec<u64, MAX_SCALAR_ARGS>,
-    pub(super) explicit_deps: heapless::Vec<TaskId, MAX_EXPLICIT_DEPS>,
-    /// Blocks as claimed: not checked here, a task without kernel has none.
-    pub(super) block_num: i16,
-    pub(super) wants_sync_start: bool,
+pub(super) struct TaskRequest<'a> {
+    arg: &'a Arg,
+    tensor_count: usize,
+    scalar_count: usize,
+    dep_count: usize,
+    /// Tensors that the runtime allocates.
+    pub(super) output_count: usize,
     /// Bytes of all outputs together.
     pub(super) output_bytes: u64,
 }
 
-impl TaskRequest {
-    /// Reads and checks the argument record at `arg`.
+impl<'a> TaskRequest<'a> {
+    /// Checks the argument record at `arg`.
     ///
     /// # Safety
     ///
-    /// `arg` is null or points at an `Arg`, whose pointers are null or point at what the tags say.
+    /// `arg` is null or points at an `Arg`, whose pointers are null or point at what the tags say. All
+    /// stay as they are for `'a`.
+    #[inline]
     pub(super) unsafe fn read<C: Chip, P: Platform>(
         services: &Services<'_, C, P>,
         arg: *const Arg,
     ) -> Result<Self, Fatal> {
-        let invalid =
-            |text: core::fmt::Arguments<'_>| services.fatal(StatusCode::InvalidArgs, text);
+        // SAFETY: by the contract.
+        unsafe { Self::check(arg) }
+            .map_err(|flaw| services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}")))
+    }
+
+    /// # Safety
+    ///
+    /// As for [`read`](Self::read).
+    #[inline]
+    unsafe fn check(arg: *const Arg) -> Result<Self, RequestFlaw> {
         if arg.is_null() || !arg.is_aligned() {
-            return Err(invalid(format_args!("the argument record is null or misaligned")));
+            return Err(RequestFlaw::Record);
         }
         // SAFETY: non-null, aligned, and an `Arg` by the contract.
         let arg = unsafe { &*arg };
         if arg.has_error != 0 {
             // SAFETY: the text is null or a string by the contract.
-            let text = unsafe { error_text(arg.error_msg) };
-            return Err(invalid(format_args!("the arguments of a task are invalid: {text}")));
+            return Err(RequestFlaw::Own(unsafe { error_text(arg.error_msg) }));
         }
-        let tensor_count = bounded("tensors", arg.tensor_count, MAX_TENSOR_ARGS)
-            .map_err(invalid_count(services))?;
-        let scalar_count = bounded("scalars", arg.scalar_count, MAX_SCALAR_ARGS)
-            .map_err(invalid_count(services))?;
         let deps = i32::try_from(arg.explicit_deps.count).unwrap_or(i32::MAX);
-        let dep_count = bounded("explicit dependencies", deps, MAX_EXPLICIT_DEPS)
-            .map_err(invalid_count(services))?;
         let mut request = Self {
-            tensors: heapless::Vec::new(),
-            scalars: arg.scalars.iter().take(scalar_count).copied().collect(),
-            explicit_deps: arg.explicit_deps.task_ids.iter().take(dep_count).copied().collect(),
-            block_num: arg.launch_spec.block_num,
-            wants_sync_start: arg.launch_spec.require_sync_start != 0,
+            arg,
+            tensor_count: bounded("tensors", arg.tensor_count, MAX_TENSOR_ARGS)?,
+            scalar_count: bounded("scalars", arg.scalar_count, MAX_SCALAR_ARGS)?,
+            dep_count: bounded("explicit dependencies", deps, MAX_EXPLICIT_DEPS)?,
+            output_count: 0,
             output_bytes: 0,
         };
-        for (index, (tag, address)) in
-            arg.tags.iter().zip(arg.tensors).take(tensor_count).enumerate()
-        {
+        for (index, (tag, address)) in request.tensors().enumerate() {
             // SAFETY: by the contract.
-            let tensor = unsafe { read_tensor(*tag, address) }
-                .map_err(|flaw| invalid(format_args!("tensor argument {index}: {flaw}")))?;
-            if let TensorArg::Create { bytes, .. } = tensor {
-                request.output_bytes =
-                    request.output_bytes.checked_add(bytes).ok_or_else(|| {
-                        invalid(format_args!("the outputs of a task exceed 64 bits of bytes"))
-                    })?;
+            let bytes = unsafe { check_tensor(tag, address) };
+            let bytes = bytes.map_err(|flaw| RequestFlaw::Tensor(index, flaw))?;
+            if tag == ArgTag::Output as i32 {
+                request.output_count += 1;
+                let sum = request.output_bytes.checked_add(bytes);
+                request.output_bytes = sum.ok_or(RequestFlaw::Outputs)?;
             }
-            // The count was checked against the vector's capacity.
-            let _fits = request.tensors.push(tensor);
         }
         Ok(request)
+    }
+
+    /// Tags and addresses of the tensors.
+    pub(super) fn tensors(&self) -> impl ExactSizeIterator<Item = (i32, u64)> + use<'a> {
+        let addresses = self.arg.tensors.iter().copied();
+        self.arg.tags.iter().copied().zip(addresses).take(self.tensor_count)
+    }
+
+    /// The scalars.
+    pub(super) fn scalars(&self) -> &'a [u64] {
+        self.arg.scalars.get(..self.scalar_count).unwrap_or_default()
+    }
+
+    /// The explicit dependencies.
+    pub(super) fn explicit_deps(&self) -> &'a [TaskId] {
+        self.arg.explicit_deps.task_ids.get(..self.dep_count).unwrap_or_default()
+    }
+
+    /// Blocks as claimed: not checked here, a task without kernel has none.
+    pub(super) fn block_num(&self) -> i16 {
+        self.arg.launch_spec.block_num
+    }
+
+    /// Whether all blocks are to start together.
+    pub(super) fn wants_sync_start(&self) -> bool {
+        self.arg.launch_spec.require_sync_start != 0
+    }
+}
+
+/// What is wrong with an argument record.
+#[derive(Debug)]
+enum RequestFlaw {
+    Record,
+    /// What the orchestration says itself.
+    Own(heapless::String<128>),
+    Count(BadCount),
+    Tensor(usize, ArgFlaw),
+    Outputs,
+}
+
+impl core::fmt::Display for RequestFlaw {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Record => f.write_str("the argument record is null or misaligned"),
+            Self::Own(text) => write!(f, "the arguments of a task are invalid: {text}"),
+            Self::Count(BadCount { what, count, limit }) => {
+                write!(f, "a task has {count} {what}; it may have 0 to {limit}")
+            }
+            Self::Tensor(index, flaw) => write!(f, "tensor argument {index}: {flaw}"),
+            Self::Outputs => f.write_str("the outputs of a task exceed 64 bits of bytes"),
+        }
     }
 }
 
@@ -117,21 +145,10 @@ struct BadCount {
     limit: usize,
 }
 
-fn bounded(what: &'static str, count: i32, limit: usize) -> Result<usize, BadCount> {
+fn bounded(what: &'static str, count: i32, limit: usize) -> Result<usize, RequestFlaw> {
     match usize::try_from(count) {
         Ok(value) if value <= limit => Ok(value),
-        _ => Err(BadCount { what, count, limit }),
-    }
-}
-
-fn invalid_count<'a, C: Chip, P: Platform>(
-    services: &'a Services<'_, C, P>,
-) -> impl Fn(BadCount) -> Fatal + 'a {
-    |BadCount { what, count, limit }| {
-        services.fatal(
-            StatusCode::InvalidArgs,
-            format_args!("a task has {count} {what}; it may have 0 to {limit}"),
-        )
+        _ => Err(RequestFlaw::Count(BadCount { what, count, limit })),
     }
 }
 
@@ -155,30 +172,49 @@ impl core::fmt::Display for ArgFlaw {
     }
 }
 
-/// Reads one tensor argument.
+/// Checks one tensor argument. Returns the bytes to allocate for an output, rounded up to
+/// [`OUTPUT_ALIGN`].
 ///
 /// # Safety
 ///
 /// `address` is null or points at what `tag` says.
-unsafe fn read_tensor(tag: i32, address: u64) -> Result<TensorArg, ArgFlaw> {
-    let tag = ArgTag::try_from(tag).map_err(|_| ArgFlaw::Tag(tag))?;
-    if tag == ArgTag::Output {
-        // SAFETY: by the contract.
-        let info: TensorCreateInfo = unsafe { read_record(address) }?;
-        // First the checks that an existing tensor of that shape gets.
-        Access::of(&created_tensor(&info, 0, 0, TaskId::INVALID)).map_err(ArgFlaw::Tensor)?;
-        let bytes = info
-            .byte_len()
-            .ok()
-            .and_then(|bytes| bytes.checked_next_multiple_of(OUTPUT_ALIGN))
-            .ok_or(ArgFlaw::Size)?;
-        return Ok(TensorArg::Create { info, bytes });
+#[inline]
+unsafe fn check_tensor(tag: i32, address: u64) -> Result<u64, ArgFlaw> {
+    const EXISTING: [i32; 4] = [
+        ArgTag::Input as i32,
+        ArgTag::InOut as i32,
+        ArgTag::OutputExisting as i32,
+        ArgTag::NoDep as i32,
+    ];
+    let is_pointer = address != 0 && address.is_multiple_of(RECORD_ALIGN);
+    if tag == ArgTag::Output as i32 {
+        if !is_pointer {
+            return Err(ArgFlaw::Address(address));
+        }
+        // SAFETY: not null, and by the contract.
+        return output_bytes(&unsafe { read_create_info(address) });
     }
-    // SAFETY: by the contract.
-    let mut tensor: Tensor = unsafe { read_record(address) }?;
-    let access = Access::of(&tensor).map_err(ArgFlaw::Tensor)?;
-    tensor.start_offset = access.start_offset();
-    Ok(TensorArg::Existing { tag, tensor, access })
+    if !EXISTING.contains(&tag) {
+        return Err(ArgFlaw::Tag(tag));
+    }
+    if !is_pointer {
+        return Err(ArgFlaw::Address(address));
+    }
+    let tensor = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
+    // SAFETY: non-null, and a tensor by the contract but for its alignment.
+    let rank = unsafe { (&raw const (*tensor).ndims).read_unaligned() };
+    // SAFETY: as above.
+    let dtype = unsafe { (&raw const (*tensor).dtype).read() };
+    check_kind(rank, dtype).map_err(ArgFlaw::Tensor)?;
+    Ok(0)
+}
+
+/// Bytes that an output takes.
+pub(super) fn output_bytes(info: &TensorCreateInfo) -> Result<u64, ArgFlaw> {
+    // First the checks that an existing tensor of that shape gets.
+    check_kind(info.ndims, info.dtype).map_err(ArgFlaw::Tensor)?;
+    let bytes = info.byte_len().ok();
+    bytes.and_then(|bytes| bytes.checked_next_multiple_of(OUTPUT_ALIGN)).ok_or(ArgFlaw::Size)
 }
 
 /// Copies a record out of the orchestration's memory.
@@ -188,14 +224,11 @@ unsafe fn read_tensor(tag: i32, address: u64) -> Result<TensorArg, ArgFlaw> {
 ///
 /// # Safety
 ///
-/// `address` is null or points at a `T` of which any bytes are a valid value.
-unsafe fn read_record<T: zerocopy::FromBytes>(address: u64) -> Result<T, ArgFlaw> {
-    let pointer = core::ptr::with_exposed_provenance::<T>(address as usize);
-    if pointer.is_null() || !address.is_multiple_of(RECORD_ALIGN) {
-        return Err(ArgFlaw::Address(address));
-    }
-    // SAFETY: non-null, and a `T` by the contract but for its alignment.
-    Ok(unsafe { pointer.read_unaligned() })
+/// `address` points at a `TensorCreateInfo`, which may be aligned to words only.
+pub(super) unsafe fn read_create_info(address: u64) -> TensorCreateInfo {
+    let pointer = core::ptr::with_exposed_provenance::<TensorCreateInfo>(address as usize);
+    // SAFETY: by the contract.
+    unsafe { pointer.read_unaligned() }
 }
 
 /// The tensor that a create-info describes, placed at `address` (spec trb §1.5, §4.4 step 14).

@@ -21,6 +21,12 @@ enum Room {
     Never,
 }
 
+/// Slots that are enough to go on with.
+const EASED_SLOTS: u32 = 128;
+
+/// Polls without any slot after which a ring takes more slots into use: some microseconds.
+const EASING_POLLS: u32 = 64;
+
 impl Orchestrator {
     /// Takes a slot with `bytes` of output memory, waiting for it if need be.
     pub(super) fn take_slot<C: Chip, P: Platform>(
@@ -30,17 +36,60 @@ impl Orchestrator {
         bytes: u64,
         submission: Submission,
     ) -> Result<TakenSlot<'static>, Fatal> {
-        loop {
-            services.platform.interleave();
+        services.platform.interleave();
+        if !self.rings.has_at_once(ring, bytes) {
             self.rings.retire(&self.region, &mut self.map, ring);
+        }
+        loop {
             match self.rings.take_slot(&self.region, ring, bytes) {
                 Ok(taken) => return Ok(taken),
+                Err(Shortage::TaskSlot) if self.rings.can_widen(ring) => {
+                    self.ease(services, ring, submission)?;
+                }
                 Err(Shortage::Heap) if bytes > self.rings.sizes().heap_bytes => {
                     return Err(self.never(services, ring, Shortage::Heap, bytes));
                 }
                 Err(shortage) => self.make_room(services, ring, shortage, bytes, submission)?,
             }
         }
+    }
+
+    /// Waits for a moment until some of the slots that a ring has in use are free; if that does not
+    /// help, the ring takes more into use.
+    ///
+    /// So an orchestration that is faster than the cores stays as far ahead of them as is good for the
+    /// caches, and farther only if something would otherwise stand still: an open scope or a long
+    /// kernel holds the ring's oldest task.
+    #[cold]
+    fn ease<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        ring: u8,
+        submission: Submission,
+    ) -> Result<(), Fatal> {
+        let region = self.region;
+        let (task_rings, map) = (&mut self.rings, &mut self.map);
+        let (mut idle, mut retired) = (0, 0);
+        let end = services.work_until(&region, || {
+            let now = task_rings.retire(&region, map, ring);
+            retired += now;
+            idle = if now > 0 { 0 } else { idle + 1 };
+            let is_over = retired >= EASED_SLOTS
+                || idle > EASING_POLLS
+                || task_rings.is_stuck(&region, ring, submission);
+            is_over.then_some(())
+        });
+        match end {
+            Ok(()) => {}
+            Err(WaitEnd::Aborted) => return Err(Fatal),
+            Err(WaitEnd::TimedOut) => {
+                return Err(self.no_progress(services, ring, Shortage::TaskSlot));
+            }
+        }
+        if retired == 0 {
+            self.rings.widen(ring);
+        }
+        Ok(())
     }
 
     /// Takes an edge, waiting for it if need be.

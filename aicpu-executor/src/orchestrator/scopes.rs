@@ -1,18 +1,16 @@
 //! Scopes: brackets that keep the tasks submitted inside them alive until they close.
 //!
-//! A scope holds one reference on each of its tasks. The tasks form a list through their slots,
-//! so a scope can hold any number without memory of its own.
+//! A scope needs no more than its first task to hold all that are submitted in it: see `task_rings`.
 
-use protocol::{MAX_SCOPE_DEPTH, RING_COUNT, ScopeMode};
+use protocol::{MAX_SCOPE_DEPTH, RING_COUNT, ScopeMode, TaskId};
 
-use crate::platform::Platform;
-use crate::region::{OrchestratorNote, Region, SlotHandle, TaskSlot};
+use super::task_rings::TaskRings;
 
 /// One open scope.
 #[derive(Debug, Clone, Copy)]
 struct Scope {
-    /// Latest task, as a raw handle, or [`OrchestratorNote::NONE`].
-    latest: u32,
+    /// First task; invalid as long as there is none.
+    first: TaskId,
     /// Tasks submitted directly in it.
     tasks: u32,
     /// Whether this scope or one around it is manual.
@@ -44,29 +42,15 @@ impl Scopes {
             return Err(ScopeError::AutoInsideManual);
         }
         let is_manual = inside_manual || mode == ScopeMode::Manual;
-        let scope = Scope { latest: OrchestratorNote::NONE, tasks: 0, is_manual };
+        let scope = Scope { first: TaskId::INVALID, tasks: 0, is_manual };
         self.open.push(scope).map_err(|_| ScopeError::TooDeep)
     }
 
     /// Closes the innermost scope and lets go of its tasks.
-    pub(crate) fn end<P: Platform>(
-        &mut self,
-        platform: &P,
-        region: &Region<'_>,
-    ) -> Result<(), ScopeError> {
+    pub(crate) fn end(&mut self, rings: &mut TaskRings) -> Result<(), ScopeError> {
         let scope = self.open.pop().ok_or(ScopeError::NoneOpen)?;
-        let mut raw = scope.latest;
-        while raw != OrchestratorNote::NONE {
-            let Some(slot) = region.slot(SlotHandle::from_raw(raw)) else { break };
-            // SAFETY: this is the orchestrator's thread.
-            let mut note = unsafe { slot.note() };
-            raw = note.scope_next;
-            note.scope_references = 0;
-            // SAFETY: as above. Written before the release: afterwards the slot may be retired,
-            // though only by this thread.
-            unsafe { slot.set_note(note) };
-            platform.interleave();
-            slot.release();
+        if scope.tasks > 0 {
+            rings.let_go(scope.first);
         }
         Ok(())
     }
@@ -93,26 +77,20 @@ impl Scopes {
         u8::try_from(depth.min(RING_COUNT - 1)).ok()
     }
 
-    /// Adds a task to the innermost scope; fills the two fields of its note.
-    pub(crate) fn adopt(&mut self, handle: SlotHandle, note: &mut OrchestratorNote) {
+    /// Adds a task to the innermost scope, which holds it from now on.
+    pub(crate) fn adopt(&mut self, id: TaskId, rings: &mut TaskRings) {
         if let Some(scope) = self.open.last_mut() {
-            note.scope_next = scope.latest;
-            note.scope_references = 1;
-            scope.latest = handle.raw();
+            if scope.tasks == 0 {
+                scope.first = id;
+                rings.hold_from(id);
+            }
             scope.tasks += 1;
         }
     }
 
-    /// Forgets all scopes without touching their tasks, after a run that failed.
-    pub(crate) fn abandon(&mut self) {
+    /// Forgets all scopes, after a run that failed.
+    pub(crate) fn abandon(&mut self, rings: &mut TaskRings) {
         self.open.clear();
+        rings.let_all_go();
     }
-}
-
-/// Whether a task's scope still holds its reference, as a number.
-///
-/// The caller is the orchestrator's thread.
-pub(crate) fn scope_references(slot: &TaskSlot) -> u32 {
-    // SAFETY: the caller is the orchestrator's thread.
-    unsafe { slot.note() }.scope_references
 }

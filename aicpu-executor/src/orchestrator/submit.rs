@@ -11,7 +11,7 @@ use super::request::TaskRequest;
 use super::task_rings::{Submission, TakenSlot};
 use super::{Fatal, Orchestrator, Services, payload};
 use crate::platform::Platform;
-use crate::region::{OrchestratorNote, TaskRecord};
+use crate::region::{OrchestratorNote, TaskRecord, WIRING};
 
 /// How a task is to be run, checked.
 #[derive(Debug, Clone, Copy)]
@@ -36,19 +36,25 @@ impl Orchestrator {
         kernels: *const MixedKernels,
         arg: *const Arg,
     ) -> TaskOutputTensors {
+        let mut result = TaskOutputTensors::EMPTY;
         // SAFETY: by the contract.
-        unsafe { self.try_submit(services, kernels, arg) }.unwrap_or(TaskOutputTensors::EMPTY)
+        if unsafe { self.try_submit(services, kernels, arg, &mut result) }.is_err() {
+            result = TaskOutputTensors::EMPTY;
+        }
+        result
     }
 
     /// # Safety
     ///
     /// As for [`submit`](Self::submit).
+    #[inline]
     unsafe fn try_submit<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         kernels: *const MixedKernels,
         arg: *const Arg,
-    ) -> Result<TaskOutputTensors, Fatal> {
+        result: &mut TaskOutputTensors,
+    ) -> Result<(), Fatal> {
         services.check()?;
         // SAFETY: by the contract.
         let request = unsafe { TaskRequest::read(services, arg) }?;
@@ -61,19 +67,20 @@ impl Orchestrator {
         // SAFETY: non-null, aligned, and a `MixedKernels` by the contract.
         let launch = check_launch(services, unsafe { *kernels }, &request)?;
         let (taken, mut note, submission) = self.begin_task(services, &request)?;
-        // CAST: at most 32767 blocks on three lanes.
         services.platform.interleave();
+        // CAST: at most 32767 blocks on three lanes.
         taken.slot.open(launch.block_count * launch.mask.lane_count());
         let ring = taken.id.ring();
         let (edge_first, edges_before) = self.rings.edge_position(ring);
-        self.add_explicit(services, &request, &taken, submission)?;
+        payload::write(services.platform, &request, &taken, result);
+        let mut waits = 0;
+        self.add_explicit(services, &request, &taken, submission, &mut waits)?;
         if !self.scopes.is_manual() {
-            self.infer(services, &request, &taken, submission)?;
-            self.register_writes(services, &request, &taken, &mut note, submission)?;
+            self.infer(services, &request, &taken, submission, &mut waits)?;
+            self.register_writes(services, &taken, &mut note, submission)?;
         }
         let (_, edges_after) = self.rings.edge_position(ring);
         note.edge_end = edges_after;
-        let result = payload::write(services.platform, &request, &taken);
         let record = TaskRecord {
             kernel_addresses: launch.kernel_addresses,
             kernel_ids: launch.kernel_ids,
@@ -85,21 +92,21 @@ impl Orchestrator {
             lanes: launch.mask.bits(),
             shape: launch.shape as u8,
             // CAST (both): at most 16 and 32.
-            tensor_count: request.tensors.len() as u8,
-            scalar_count: request.scalars.len() as u8,
+            tensor_count: request.tensors().len() as u8,
+            scalar_count: request.scalars().len() as u8,
             sync_start: u8::from(launch.sync_start),
             reserved: [0; 3],
             local: taken.id.local(),
         };
-        self.publish(services, &taken, note, record);
-        Ok(result)
+        self.publish(services, &taken, note, record, waits);
+        Ok(())
     }
 
     /// Takes slot and memory for a request, and starts the orchestrator's note on it.
     pub(super) fn begin_task<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        request: &TaskRequest,
+        request: &TaskRequest<'_>,
     ) -> Result<(TakenSlot<'static>, OrchestratorNote, Submission), Fatal> {
         let Some(ring) = self.scopes.ring() else {
             return Err(services.fatal(
@@ -114,10 +121,8 @@ impl Orchestrator {
         let note = OrchestratorNote {
             heap_end: self.rings.heap_position(ring),
             edge_end: self.rings.edge_position(ring).1,
-            scope_next: OrchestratorNote::NONE,
             map_first: OrchestratorNote::NONE,
             named_by: number,
-            scope_references: 0,
         };
         // SAFETY: this is the orchestrator's thread. Written now, since a wait below may look at
         // the note of the oldest task, which may be this one.
@@ -125,24 +130,36 @@ impl Orchestrator {
         Ok((taken, note, Submission { number, task: Some(taken.id) }))
     }
 
-    /// Puts a task into its scope and hands it to the scheduler threads.
+    /// Puts a task into its scope and hands it to the scheduler threads; `waits` is the number of
+    /// producers that were not complete when their edges were made.
     fn publish<C: Chip, P: Platform>(
         &mut self,
         services: &Services<'_, C, P>,
         taken: &TakenSlot<'static>,
-        mut note: OrchestratorNote,
+        note: OrchestratorNote,
         record: TaskRecord,
+        waits: u32,
     ) {
-        self.scopes.adopt(taken.handle, &mut note);
+        self.scopes.adopt(taken.id, &mut self.rings);
         // SAFETY: this is the orchestrator's thread.
         unsafe { taken.slot.set_note(note) };
         // SAFETY: the slot is taken and not yet published.
         unsafe { taken.slot.set_record(record) };
         services.scheduler.note_progress();
         services.platform.interleave();
-        // ORDERING: AcqRel: Release hands slot and record to whoever counts last; Acquire takes
-        // over what already completed producers wrote if that is this thread.
-        if taken.slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let is_ready = if waits == 0 {
+            // ORDERING: Relaxed: nobody else knows the task before the ready queue has it, and that
+            // releases slot and record. What complete producers wrote was acquired with the mark, or
+            // with the closed list, that said so.
+            taken.slot.pending.store(0, Ordering::Relaxed);
+            true
+        } else {
+            // ORDERING: AcqRel: Release hands slot and record to whoever counts last; Acquire takes
+            // over what already completed producers wrote if that is this thread.
+            let before = taken.slot.pending.fetch_sub(WIRING - waits, Ordering::AcqRel);
+            before == WIRING - waits
+        };
+        if is_ready {
             services.scheduler.make_ready(
                 services.platform,
                 &self.region,
@@ -158,7 +175,7 @@ impl Orchestrator {
 fn check_launch<C: Chip, P: Platform>(
     services: &Services<'_, C, P>,
     kernels: MixedKernels,
-    request: &TaskRequest,
+    request: &TaskRequest<'_>,
 ) -> Result<Launch, Fatal> {
     let mut kernel_ids = kernels.lanes();
     if let [INVALID_KERNEL_ID, INVALID_KERNEL_ID, aiv1] = kernel_ids {
@@ -177,14 +194,14 @@ fn check_launch<C: Chip, P: Platform>(
     let shape = mask.shape().ok_or_else(|| {
         services.fatal(StatusCode::InvalidArgs, format_args!("a task was submitted without kernel"))
     })?;
-    let block_count = u32::try_from(request.block_num).ok().filter(|count| *count > 0);
+    let block_count = u32::try_from(request.block_num()).ok().filter(|count| *count > 0);
     let block_count = block_count.ok_or_else(|| {
         services.fatal(
             StatusCode::InvalidArgs,
-            format_args!("a task has block_num {}; it must be 1 or more", request.block_num),
+            format_args!("a task has block_num {}; it must be 1 or more", request.block_num()),
         )
     })?;
-    let sync_start = request.wants_sync_start && block_count > 1;
+    let sync_start = request.wants_sync_start() && block_count > 1;
     let limit = match shape {
         ResourceShape::Aiv => services.cluster_count * 2,
         ResourceShape::Aic | ResourceShape::Mix => services.cluster_count,

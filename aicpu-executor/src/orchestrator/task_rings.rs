@@ -2,15 +2,20 @@
 //!
 //! A scope's depth picks the ring (spec trb §4.2), so that tasks of inner scopes retire while an
 //! outer scope's long-lived ones stay. Everything of a ring is taken at the head and given back
-//! at the tail. Only the orchestrator moves either end: it looks at the oldest slots whenever it
-//! takes something, so no other thread has to advance a ring and no advance can get lost
-//! (spec trb §14.1 item 2).
+//! at the tail. Only the orchestrator moves either end: it looks at the oldest slots whenever what
+//! is in use of a ring comes to its end, so no other thread has to advance a ring and no advance can
+//! get lost (spec trb §14.1 item 2).
+//!
+//! A task stays as long as its scope is open. All tasks of a ring from the first one on that an open
+//! scope has submitted are such tasks or behind one, so that number is all there is to know about
+//! the scopes (`hold_from`).
 
 use protocol::{RING_COUNT, TaskId};
 
 use super::heap_ring::HeapRing;
+use super::soft_window::{FIRST_SLOTS, SoftWindow};
 use super::tensor_map::TensorMap;
-use crate::region::{Edge, EdgeHandle, OrchestratorNote, Region, SlotHandle, TaskSlot};
+use crate::region::{Arguments, Edge, EdgeHandle, Region, SlotHandle, TaskSlot};
 
 /// Sizes of each ring of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +29,30 @@ pub(crate) struct RingSizes {
 }
 
 /// Ends of one ring.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct TaskRing {
     /// Local id of the next task.
     next: u32,
     /// Local id of the oldest task that is not retired.
     oldest: u32,
+    /// Local id of the first task of an open scope; [`NOT_HELD`] for none.
+    held_from: u32,
+    /// Index of the next edge.
+    edge_next: u32,
     /// Edges ever taken and ever given back.
     edges_taken: u64,
     edges_returned: u64,
     heap: HeapRing,
+    slots: SoftWindow,
+}
+
+/// No task of a ring belongs to an open scope. No task has this id.
+const NOT_HELD: u32 = u32::MAX;
+
+impl TaskRing {
+    fn live(&self) -> u32 {
+        self.next - self.oldest
+    }
 }
 
 /// What a task could not be given.
@@ -53,6 +72,7 @@ pub(crate) enum Shortage {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TakenSlot<'r> {
     pub(crate) slot: &'r TaskSlot,
+    pub(crate) arguments: Arguments<'r>,
     pub(crate) handle: SlotHandle,
     pub(crate) id: TaskId,
     /// Device address of the task's outputs.
@@ -69,12 +89,23 @@ pub(crate) struct TaskRings {
 impl TaskRings {
     /// Empty rings over output memory that starts at `heap_base`, one piece a ring.
     pub(crate) fn new(sizes: RingSizes, heap_base: u64) -> Self {
-        let mut rings: [TaskRing; RING_COUNT] = Default::default();
+        // CAST: at most 2^26.
+        let slots = SoftWindow::new(sizes.window as u32, FIRST_SLOTS);
         let mut base = heap_base;
-        for ring in &mut rings {
-            ring.heap = HeapRing::new(base, sizes.heap_bytes);
+        let rings = [(); RING_COUNT].map(|()| {
+            let heap = HeapRing::new(base, sizes.heap_bytes);
             base += sizes.heap_bytes;
-        }
+            TaskRing {
+                next: 0,
+                oldest: 0,
+                held_from: NOT_HELD,
+                edge_next: 0,
+                edges_taken: 0,
+                edges_returned: 0,
+                heap,
+                slots,
+            }
+        });
         Self { rings, sizes }
     }
 
@@ -85,7 +116,7 @@ impl TaskRings {
 
     /// Tasks of ring `ring` that are not retired.
     pub(crate) fn live(&self, ring: u8) -> u32 {
-        self.ring(ring).map_or(0, |ring| ring.next - ring.oldest)
+        self.ring(ring).map_or(0, TaskRing::live)
     }
 
     /// Tasks ever taken, over all rings.
@@ -114,34 +145,73 @@ impl TaskRings {
         if id.local() < ring.oldest {
             return Ok(None);
         }
-        let handle = self.handle(id.ring(), id.local());
+        let handle = SlotHandle::new(id.ring(), ring.slots.index(id.local()));
         Ok(region.slot(handle).map(|slot| (handle, slot)))
     }
 
-    /// The slot that local id `local` of a ring occupies.
-    fn handle(&self, ring: u8, local: u32) -> SlotHandle {
-        // CAST: the window is a power of two of at most 2^26.
-        SlotHandle::new(ring, local & (self.sizes.window - 1) as u32)
+    /// Notes that the scope which has just opened or gone on holds task `local` of a ring, and with it
+    /// all behind it.
+    pub(crate) fn hold_from(&mut self, id: TaskId) {
+        if let Some(ring) = self.rings.get_mut(usize::from(id.ring())) {
+            ring.held_from = ring.held_from.min(id.local());
+        }
+    }
+
+    /// Notes that the scope whose first task this was has closed.
+    pub(crate) fn let_go(&mut self, first: TaskId) {
+        let ring = self.rings.get_mut(usize::from(first.ring()));
+        // An outer scope holds tasks before those of an inner one.
+        if let Some(ring) = ring.filter(|ring| ring.held_from == first.local()) {
+            ring.held_from = NOT_HELD;
+        }
+    }
+
+    /// Notes that no scope is open.
+    pub(crate) fn let_all_go(&mut self) {
+        for ring in &mut self.rings {
+            ring.held_from = NOT_HELD;
+        }
+    }
+
+    /// Whether a ring has a slot and `bytes` of output memory among those that it has used lately.
+    #[inline]
+    pub(crate) fn has_at_once(&self, ring: u8, bytes: u64) -> bool {
+        self.ring(ring).is_some_and(|ring| {
+            ring.live() + 1 < ring.slots.slots() && ring.heap.has_at_once(bytes)
+        })
+    }
+
+    /// Whether a ring has slots that it does not use yet.
+    pub(crate) fn can_widen(&self, ring: u8) -> bool {
+        self.ring(ring).is_some_and(|ring| !ring.slots.is_whole())
+    }
+
+    /// Lets a ring use more of its slots.
+    pub(crate) fn widen(&mut self, ring: u8) {
+        if let Some(ring) = self.rings.get_mut(usize::from(ring)) {
+            ring.slots.grow(ring.next);
+        }
     }
 
     /// Takes a slot and `bytes` of output memory, or nothing at all.
+    #[inline]
     pub(crate) fn take_slot<'r>(
         &mut self,
         region: &Region<'r>,
         ring_index: u8,
         bytes: u64,
     ) -> Result<TakenSlot<'r>, Shortage> {
-        let window = self.sizes.window;
         let ring = self.rings.get_mut(usize::from(ring_index)).ok_or(Shortage::TaskSlot)?;
         let local = ring.next;
-        if u64::from(local - ring.oldest) + 1 >= window || local == u32::MAX {
+        if ring.live() + 1 >= ring.slots.slots() || local == u32::MAX {
             return Err(Shortage::TaskSlot);
         }
+        let handle = SlotHandle::new(ring_index, ring.slots.index(local));
+        let slot = region.slot(handle).ok_or(Shortage::TaskSlot)?;
+        let arguments = region.arguments(handle, slot).ok_or(Shortage::TaskSlot)?;
         let outputs = ring.heap.take(bytes).ok_or(Shortage::Heap)?;
         ring.next += 1;
-        let handle = self.handle(ring_index, local);
-        let slot = region.slot(handle).ok_or(Shortage::TaskSlot)?;
-        Ok(TakenSlot { slot, handle, id: TaskId::new(ring_index, local), outputs })
+        Ok(TakenSlot { slot, arguments, handle, id: TaskId::new(ring_index, local), outputs })
     }
 
     /// Position behind the ring's latest output memory, for the note of the task that took it.
@@ -165,9 +235,8 @@ impl TaskRings {
     pub(crate) fn sufficient_edges(&self, region: &Region<'_>, ring_index: u8) -> u64 {
         let most_live = self.taken().min((self.sizes.window - 1) * RING_COUNT as u64);
         let Some(ring) = self.ring(ring_index) else { return most_live };
-        let Some(slot) = region.slot(self.handle(ring_index, ring.next.saturating_sub(1))) else {
-            return most_live;
-        };
+        let newest = SlotHandle::new(ring_index, ring.slots.index(ring.next.saturating_sub(1)));
+        let Some(slot) = region.slot(newest) else { return most_live };
         // SAFETY: this is the orchestrator's thread. The note of a task that is being submitted has
         // the position at which its edges begin.
         let first = unsafe { slot.note() }.edge_end;
@@ -185,38 +254,48 @@ impl TaskRings {
         if ring.edges_taken - ring.edges_returned >= capacity {
             return Err(Shortage::Edge);
         }
-        let handle = EdgeHandle::new(ring_index, edge_index(ring.edges_taken, capacity));
+        let handle = EdgeHandle::new(ring_index, ring.edge_next);
         let edge = region.edge(handle).ok_or(Shortage::Edge)?;
         ring.edges_taken += 1;
+        ring.edge_next += 1;
+        if u64::from(ring.edge_next) == capacity {
+            ring.edge_next = 0;
+        }
         Ok((handle, edge))
     }
 
     /// Index of the ring's next edge, and the position behind its latest one.
     pub(crate) fn edge_position(&self, ring: u8) -> (u32, u64) {
-        self.ring(ring).map_or((0, 0), |ring| {
-            (edge_index(ring.edges_taken, self.sizes.edges), ring.edges_taken)
-        })
+        self.ring(ring).map_or((0, 0), |ring| (ring.edge_next, ring.edges_taken))
     }
 
-    /// Retires the oldest tasks of a ring as far as they are complete and unreferenced.
+    /// Retires the oldest tasks of a ring as far as they are complete, unreferenced, and of no open
+    /// scope.
     ///
     /// Gives back their slots, edges, output memory and map entries. Returns how many.
-    pub(crate) fn retire(&mut self, region: &Region<'_>, map: &mut TensorMap, ring: u8) -> u32 {
-        let mut retired = 0;
-        while let Some((_, slot)) = self.oldest(region, ring) {
-            if !slot.is_retirable() {
-                break;
-            }
+    pub(crate) fn retire(
+        &mut self,
+        region: &Region<'_>,
+        map: &mut TensorMap,
+        ring_index: u8,
+    ) -> u32 {
+        let Some(ring) = self.rings.get_mut(usize::from(ring_index)) else { return 0 };
+        let first = ring.oldest;
+        let end = ring.next.min(ring.held_from);
+        while ring.oldest < end {
+            let handle = SlotHandle::new(ring_index, ring.slots.index(ring.oldest));
+            let Some(slot) = region.slot(handle).filter(|slot| slot.is_retirable()) else { break };
             // SAFETY: this is the orchestrator's thread, or the last thread of a run.
             let note = unsafe { slot.note() };
             map.free_list(region, note.map_first);
-            let Some(ends) = self.rings.get_mut(usize::from(ring)) else { break };
-            ends.heap.give_back(note.heap_end);
-            ends.edges_returned = ends.edges_returned.max(note.edge_end);
-            ends.oldest += 1;
-            retired += 1;
+            ring.heap.give_back(note.heap_end);
+            ring.edges_returned = ring.edges_returned.max(note.edge_end);
+            ring.oldest += 1;
         }
-        retired
+        if ring.oldest == ring.next {
+            ring.slots.shrink();
+        }
+        ring.oldest - first
     }
 
     /// The oldest task of a ring that is not retired.
@@ -229,7 +308,7 @@ impl TaskRings {
         if ring.oldest == ring.next {
             return None;
         }
-        let slot = region.slot(self.handle(ring_index, ring.oldest))?;
+        let slot = region.slot(SlotHandle::new(ring_index, ring.slots.index(ring.oldest)))?;
         Some((TaskId::new(ring_index, ring.oldest), slot))
     }
 
@@ -245,8 +324,9 @@ impl TaskRings {
             return true;
         }
         // SAFETY: this is the orchestrator's thread.
-        let note: OrchestratorNote = unsafe { slot.note() };
-        note.scope_references > 0 || note.named_by == current.number
+        let named_by = unsafe { slot.note() }.named_by;
+        let held_from = self.ring(ring).map_or(NOT_HELD, |ring| ring.held_from);
+        id.local() >= held_from || named_by == current.number
     }
 }
 
@@ -262,8 +342,3 @@ pub(crate) struct Submission {
 /// An id that no task of this run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownTask;
-
-fn edge_index(position: u64, capacity: u64) -> u32 {
-    // CAST: capacities are at most 2^30.
-    (position % capacity.max(1)) as u32
-}

@@ -6,8 +6,6 @@
 use protocol::{Chip, DataType, MAX_TENSOR_DIMS, StatusCode, Tensor};
 
 use super::overlap::Access;
-use super::scopes::scope_references;
-use super::tensor_map::TensorMap;
 use super::{Fatal, Orchestrator, Services};
 use crate::log::log_at;
 use crate::platform::Platform;
@@ -87,8 +85,9 @@ impl Orchestrator {
         if tensor.manual_dep == 0 {
             let region = self.region;
             // Waiting inside the walk is fine: nothing is retired meanwhile, so no chain changes.
-            TensorMap::visit_overlaps(&region, &access, |_, producer, _| {
-                region.slot(producer).map_or(Ok(()), |slot| self.await_task(services, slot, until))
+            self.map.visit_overlaps(&region, &access, |found| {
+                let slot = region.slot(found.producer);
+                slot.map_or(Ok(()), |slot| self.await_task(services, slot, until))
             })?;
         }
         Ok(Some(element))
@@ -102,7 +101,7 @@ impl Orchestrator {
         until: Until,
     ) -> Result<(), Fatal> {
         let end = services.work_until(&self.region, || {
-            let unused = || slot.reference_count() <= scope_references(slot);
+            let unused = || slot.reference_count() == 0;
             (slot.is_completed() && (until == Until::Completed || unused())).then_some(())
         });
         match end {
@@ -125,23 +124,23 @@ impl Orchestrator {
 }
 
 /// Checks an element access.
-fn locate<C: Chip, P: Platform>(
+fn locate<'t, C: Chip, P: Platform>(
     services: &Services<'_, C, P>,
-    tensor: &Tensor,
+    tensor: &'t Tensor,
     indices: &[u32],
-) -> Result<(Access, Element), Fatal> {
+) -> Result<(Access<'t>, Element), Fatal> {
     let invalid = |text: core::fmt::Arguments<'_>| services.fatal(StatusCode::InvalidArgs, text);
     let access =
         Access::of(tensor).map_err(|flaw| invalid(format_args!("element access: {flaw}")))?;
-    if indices.len() > MAX_TENSOR_DIMS || indices.len() > access.rank as usize {
+    if indices.len() > MAX_TENSOR_DIMS || indices.len() > tensor.ndims as usize {
         return Err(invalid(format_args!(
             "element access with {} indices into a tensor of {} dimensions",
             indices.len(),
-            access.rank
+            tensor.ndims
         )));
     }
     let bytes = DataType::try_from(tensor.dtype).map_or(1, DataType::element_bytes);
-    let offset = access.flat_offset(indices).checked_mul(bytes);
+    let offset = access.geometry().flat_offset(indices).checked_mul(bytes);
     let end = offset.and_then(|offset| offset.checked_add(bytes));
     let (Some(offset), Some(true)) = (offset, end.map(|end| end <= tensor.buffer.size)) else {
         return Err(invalid(format_args!(

@@ -1,98 +1,78 @@
 //! The tensor map: who writes which part of which buffer.
 //!
-//! A hash over buffer addresses, with chains of write accesses, newest first. The orchestrator is
-//! its only user. An entry lives exactly as long as the slot of the task that writes: the map
-//! never holds an entry of a retired task, so there is nothing stale to skip in a look-up
-//! (spec trb §14.1 item 5, §14.3).
+//! The orchestrator is its only user. An entry lives exactly as long as the slot of the task that
+//! writes: the map never holds an entry of a retired task, so there is nothing stale to skip in a
+//! look-up (spec trb §14.1 item 5, §14.3).
 //!
-//! Entries and buckets live in the region; this type holds only the free list.
+//! A look-up finds its writes by two hashes:
+//!
+//! * by buffer: a bucket has the first few writes to it in a list. Most buffers have no more.
+//! * by piece of a buffer: further writes are, besides, in *grains*. A write belongs to the grain that
+//!   its first byte is in, of the smallest power of two that is as long as the write. So it reaches
+//!   into one further grain at most, and a look-up visits one or two grains for each size that there
+//!   is, however many other parts of the buffer are written.
+//!
+//! A look-up that would visit more grains than there are writes goes through the list of all instead.
+//!
+//! A task that writes exactly what it waits for takes the earlier write's entry over: no list changes.
+//!
+//! Entries and both hashes live in the region; this type holds only the free list.
 
 use core::cell::Cell;
 
-use protocol::MAX_TENSOR_DIMS;
-
-use super::overlap::{Access, Overlap};
+use super::overlap::{Access, Bytes, Overlap};
 use crate::region::{Region, SlotHandle};
 
-/// End of a chain, and the content of an empty bucket.
+mod entry;
+#[cfg(test)]
+mod tests;
+
+use entry::{Grain, UNLINKED};
+pub(crate) use entry::{MapBucket, MapEntry};
+
+/// End of a list, and the content of an empty grain.
 pub(crate) const EMPTY: u32 = u32::MAX;
 
-/// Bucket number of an entry that is in no chain any more.
-const UNLINKED: u32 = u32::MAX;
+/// Writes of a bucket that are in no grain.
+const FEW: u32 = 4;
 
 /// 2^64 divided by the golden ratio: spreads addresses over the upper bits (spec trb §4.6).
 const HASH_FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// One write access of one live task.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct MapEntry {
-    address: Cell<u64>,
-    begin: Cell<u64>,
-    end: Cell<u64>,
-    producer: Cell<u32>,
-    bucket: Cell<u32>,
-    bucket_next: Cell<u32>,
-    bucket_previous: Cell<u32>,
-    task_next: Cell<u32>,
-    version: Cell<i32>,
-    rank: Cell<u32>,
-    element_bytes: Cell<u32>,
-    shape: Cell<[u32; MAX_TENSOR_DIMS]>,
-    raw_shape: Cell<[u32; MAX_TENSOR_DIMS]>,
-    offset: Cell<[u32; MAX_TENSOR_DIMS]>,
-}
-
-const _: () = assert!(size_of::<MapEntry>() <= 128);
-
-impl MapEntry {
-    fn access(&self) -> Access {
-        Access {
-            address: self.address.get(),
-            begin: self.begin.get(),
-            end: self.end.get(),
-            version: self.version.get(),
-            rank: self.rank.get(),
-            element_bytes: self.element_bytes.get(),
-            shape: self.shape.get(),
-            raw_shape: self.raw_shape.get(),
-            offset: self.offset.get(),
-        }
-    }
-
-    /// Whether the entry's bytes, or its version, can make `access` depend on it. Most entries of a
-    /// much-divided buffer are sorted out here, without a look at their shapes.
-    fn may_touch(&self, access: &Access) -> bool {
-        let apart = self.end.get() <= access.begin || access.end <= self.begin.get();
-        !apart || access.version > self.version.get()
-    }
-
-    fn set_access(&self, access: &Access) {
-        self.address.set(access.address);
-        self.begin.set(access.begin);
-        self.end.set(access.end);
-        self.version.set(access.version);
-        self.rank.set(access.rank);
-        self.element_bytes.set(access.element_bytes);
-        self.shape.set(access.shape);
-        self.raw_shape.set(access.raw_shape);
-        self.offset.set(access.offset);
-    }
-}
 
 /// The map has no free entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MapFull;
 
+/// An earlier write that a look-up has found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    /// Its entry.
+    pub(crate) entry: u32,
+    /// The task that writes.
+    pub(crate) producer: SlotHandle,
+    /// How the look-up relates to it.
+    pub(crate) overlap: Overlap,
+    /// Whether it is a write of the very same bytes.
+    pub(crate) is_exact: bool,
+}
+
 /// Free list and fill level of the map in a region.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TensorMap {
-    /// First entry of the free list, plus one; 0 for none.
+    /// First entry of the free list, or [`EMPTY`].
     free: u32,
     /// Entries from here on were never used.
     fresh: u32,
     /// Entries in use.
     live: u32,
+    /// Lowest version that was ever written: what is newer depends on writes it does not overlap.
+    lowest_version: i32,
+}
+
+impl Default for TensorMap {
+    fn default() -> Self {
+        Self { free: EMPTY, fresh: 0, live: 0, lowest_version: i32::MAX }
+    }
 }
 
 impl TensorMap {
@@ -105,72 +85,163 @@ impl TensorMap {
     pub(crate) fn insert(
         &mut self,
         region: &Region<'_>,
-        access: &Access,
+        access: &Access<'_>,
         producer: SlotHandle,
         task_first: &mut u32,
     ) -> Result<(), MapFull> {
+        if access.bytes.begin == access.bytes.end {
+            return Ok(());
+        }
+        let number = bucket_of(region, access.address);
+        let bucket = region.map_buckets.get(number).ok_or(MapFull)?;
         let index = self.take(region)?;
-        let bucket = bucket_of(region, access.address);
-        let (Some(entry), Some(head)) = (entry(region, index), region.map_buckets.get(bucket))
-        else {
-            return Err(MapFull);
-        };
+        let entry = entry(region, index).ok_or(MapFull)?;
         entry.set_access(access);
         entry.producer.set(producer.raw());
-        // CAST: bucket counts are below 2^28.
-        entry.bucket.set(bucket as u32);
-        entry.bucket_previous.set(EMPTY);
-        entry.bucket_next.set(head.get());
-        if let Some(next) = self::entry(region, head.get()) {
-            next.bucket_previous.set(index);
-        }
-        head.set(index);
         entry.task_next.set(*task_first);
         *task_first = index;
+        self.lowest_version = self.lowest_version.min(access.bytes.version);
+        // CAST: bucket counts are below 2^28.
+        entry.bucket.set(number as u32);
+        if bucket.few_count.get() < FEW {
+            entry.grain.set(EMPTY);
+            bucket.few_count.set(bucket.few_count.get() + 1);
+            push(region, &bucket.few, index, entry);
+            return Ok(());
+        }
+        bucket.many_count.set(bucket.many_count.get() + 1);
+        push(region, &bucket.many, index, entry);
+        let grain = Grain::of(access.bytes);
+        bucket.kinds.set(bucket.kinds.get() | 1 << grain.kind);
+        let number = grain_of(region, access.address, grain);
+        let Some(head) = region.map_grains.get(number) else { return Err(MapFull) };
+        // CAST: there are below 2^30 grains.
+        entry.grain.set(number as u32);
+        entry.grain_previous.set(EMPTY);
+        let next = head.replace(index);
+        entry.grain_next.set(next);
+        if let Some(next) = self::entry(region, next) {
+            next.grain_previous.set(index);
+        }
         Ok(())
     }
 
-    /// Calls `visit` for each earlier write that overlaps `access`, with its entry and writer.
+    /// Calls `visit` for each earlier write that overlaps `access`; for some of them twice.
     ///
     /// `visit` may unlink the entry it is given. It ends the walk by returning `Err`.
+    #[inline]
     pub(crate) fn visit_overlaps<E>(
+        &self,
         region: &Region<'_>,
-        access: &Access,
-        mut visit: impl FnMut(u32, SlotHandle, Overlap) -> Result<(), E>,
+        access: &Access<'_>,
+        mut visit: impl FnMut(Found) -> Result<(), E>,
     ) -> Result<(), E> {
-        let bucket = bucket_of(region, access.address);
-        let mut index = region.map_buckets.get(bucket).map_or(EMPTY, Cell::get);
-        while let Some(entry) = entry(region, index) {
-            let next = entry.bucket_next.get();
-            if entry.address.get() == access.address && entry.may_touch(access) {
-                let overlap = access.overlap_with(&entry.access());
-                if overlap != Overlap::None {
-                    visit(index, SlotHandle::from_raw(entry.producer.get()), overlap)?;
-                }
+        let Some(bucket) = region.map_buckets.get(bucket_of(region, access.address)) else {
+            return Ok(());
+        };
+        let next = |entry: &MapEntry| entry.next.get();
+        walk(region, access, bucket.few.get(), next, &mut visit)?;
+        let many = u64::from(bucket.many_count.get());
+        let Bytes { begin, end, version, .. } = access.bytes;
+        if many == 0 || begin == end {
+            return Ok(());
+        }
+        let kinds = || {
+            let mut kinds = bucket.kinds.get();
+            core::iter::from_fn(move || {
+                let kind = kinds.trailing_zeros();
+                // No bit is left if there is nothing to subtract from.
+                kinds &= kinds.checked_sub(1)?;
+                Some(kind)
+            })
+        };
+        let grains = kinds().fold(0_u64, |grains, kind| {
+            let (first, last) = Grain::range(kind, access.bytes);
+            grains.saturating_add(last - first).saturating_add(1)
+        });
+        if grains >= many || version > self.lowest_version {
+            return walk(region, access, bucket.many.get(), next, &mut visit);
+        }
+        for kind in kinds() {
+            let (first, last) = Grain::range(kind, access.bytes);
+            for index in first..=last {
+                let number = grain_of(region, access.address, Grain { kind, index });
+                let head = region.map_grains.get(number).map_or(EMPTY, Cell::get);
+                walk(region, access, head, |entry| entry.grain_next.get(), &mut visit)?;
             }
-            index = next;
         }
         Ok(())
     }
 
-    /// Takes an entry out of its chain; it stays in its task's list until that is freed.
+    /// Gives the entry of an earlier write of the same bytes to another task: from the list at
+    /// `from_first` to that at `to_first`. Returns whether it was in the former.
+    pub(crate) fn take_over(
+        region: &Region<'_>,
+        index: u32,
+        producer: SlotHandle,
+        from_first: &mut u32,
+        to_first: &mut u32,
+    ) -> bool {
+        let Some(taken) = entry(region, index) else { return false };
+        if *from_first == index {
+            *from_first = taken.task_next.get();
+        } else {
+            let mut before = entry(region, *from_first);
+            while let Some(entry) = before.filter(|entry| entry.task_next.get() != index) {
+                before = self::entry(region, entry.task_next.get());
+            }
+            let Some(before) = before else { return false };
+            before.task_next.set(taken.task_next.get());
+        }
+        taken.producer.set(producer.raw());
+        taken.task_next.set(*to_first);
+        *to_first = index;
+        true
+    }
+
+    /// The task whose write an entry is; `None` for one that is unlinked, and for [`EMPTY`].
+    pub(crate) fn writer(region: &Region<'_>, index: u32) -> Option<SlotHandle> {
+        let entry = entry(region, index).filter(|entry| entry.bucket.get() != UNLINKED)?;
+        Some(SlotHandle::from_raw(entry.producer.get()))
+    }
+
+    /// Takes an entry out of the look-ups; it stays in its task's list until that is freed.
     pub(crate) fn unlink(region: &Region<'_>, index: u32) {
         let Some(entry) = entry(region, index) else { return };
-        let bucket = entry.bucket.replace(UNLINKED);
-        if bucket == UNLINKED {
+        let number = entry.bucket.replace(UNLINKED);
+        if number == UNLINKED {
             return;
         }
-        let (previous, next) = (entry.bucket_previous.get(), entry.bucket_next.get());
+        let Some(bucket) = region.map_buckets.get(number as usize) else { return };
+        let grain = entry.grain.get();
+        let (head, count) = match grain {
+            EMPTY => (&bucket.few, &bucket.few_count),
+            _ => (&bucket.many, &bucket.many_count),
+        };
+        count.set(count.get() - 1);
+        let links = |entry: &MapEntry| (entry.previous.get(), entry.next.get());
+        let (previous, next) = links(entry);
         match self::entry(region, previous) {
-            Some(previous) => previous.bucket_next.set(next),
-            None => {
-                if let Some(head) = region.map_buckets.get(bucket as usize) {
-                    head.set(next);
-                }
-            }
+            Some(previous) => previous.next.set(next),
+            None => head.set(next),
         }
         if let Some(next) = self::entry(region, next) {
-            next.bucket_previous.set(previous);
+            next.previous.set(previous);
+        }
+        if grain == EMPTY {
+            return;
+        }
+        if count.get() == 0 {
+            bucket.kinds.set(0);
+        }
+        let (previous, next) = (entry.grain_previous.get(), entry.grain_next.get());
+        match (self::entry(region, previous), region.map_grains.get(grain as usize)) {
+            (Some(previous), _) => previous.grain_next.set(next),
+            (None, Some(head)) => head.set(next),
+            (None, None) => {}
+        }
+        if let Some(next) = self::entry(region, next) {
+            next.grain_previous.set(previous);
         }
     }
 
@@ -181,18 +252,15 @@ impl TensorMap {
             let next = entry.task_next.get();
             Self::unlink(region, index);
             entry.task_next.set(self.free);
-            self.free = index + 1;
+            self.free = index;
             self.live -= 1;
             index = next;
         }
     }
 
     fn take(&mut self, region: &Region<'_>) -> Result<u32, MapFull> {
-        let index = match self.free.checked_sub(1) {
-            Some(index) => {
-                self.free = entry(region, index).ok_or(MapFull)?.task_next.get();
-                index
-            }
+        let index = match entry(region, self.free) {
+            Some(free) => core::mem::replace(&mut self.free, free.task_next.get()),
             None => {
                 entry(region, self.fresh).ok_or(MapFull)?;
                 self.fresh += 1;
@@ -204,6 +272,40 @@ impl TensorMap {
     }
 }
 
+/// Puts an entry at the head of a list of its bucket.
+fn push(region: &Region<'_>, head: &Cell<u32>, index: u32, entry: &MapEntry) {
+    let next = head.replace(index);
+    entry.previous.set(EMPTY);
+    entry.next.set(next);
+    if let Some(next) = self::entry(region, next) {
+        next.previous.set(index);
+    }
+}
+
+/// Visits the writes of a list that overlap `access`.
+fn walk<E>(
+    region: &Region<'_>,
+    access: &Access<'_>,
+    first: u32,
+    next: impl Fn(&MapEntry) -> u32,
+    visit: &mut impl FnMut(Found) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut index = first;
+    while let Some(entry) = entry(region, index) {
+        // Read before the visit, which may unlink the entry.
+        let next = next(entry);
+        if entry.address.get() == access.address && entry.may_touch(access) {
+            let overlap = access.overlap_with(entry.bytes(), || entry.geometry());
+            if overlap != Overlap::None {
+                let producer = SlotHandle::from_raw(entry.producer.get());
+                visit(Found { entry: index, producer, overlap, is_exact: entry.is_of(access) })?;
+            }
+        }
+        index = next;
+    }
+    Ok(())
+}
+
 /// The entry of an index; `None` for [`EMPTY`], which is beyond any region's entries.
 fn entry<'r>(region: &Region<'r>, index: u32) -> Option<&'r MapEntry> {
     region.map_entries.get(index as usize)
@@ -211,11 +313,20 @@ fn entry<'r>(region: &Region<'r>, index: u32) -> Option<&'r MapEntry> {
 
 /// Bucket of a buffer address. The number of buckets is a power of two.
 fn bucket_of(region: &Region<'_>, address: u64) -> usize {
-    let buckets = region.map_buckets.len();
-    let bits = buckets.trailing_zeros();
-    if bits == 0 {
-        return 0;
-    }
-    // CAST: the shift leaves `bits` bits, which index a slice.
-    (address.wrapping_mul(HASH_FACTOR) >> (64 - bits)) as usize
+    upper_bits(address.wrapping_mul(HASH_FACTOR), region.map_buckets.len())
+}
+
+/// Number of a grain of a buffer. The number of grains is a power of two.
+fn grain_of(region: &Region<'_>, address: u64, grain: Grain) -> usize {
+    let kind = u64::from(grain.kind).rotate_right(8);
+    let piece = (grain.index ^ kind).wrapping_mul(HASH_FACTOR);
+    let mixed = (address ^ piece.rotate_left(32)).wrapping_mul(HASH_FACTOR);
+    upper_bits(mixed, region.map_grains.len())
+}
+
+/// The upper bits of a hash, as many as an index of `count` (a power of two) has.
+fn upper_bits(hash: u64, count: usize) -> usize {
+    let bits = count.trailing_zeros();
+    // CAST: the shifts leave `bits` bits, which index a slice; two of them, for none.
+    (hash >> 1 >> (63 - bits)) as usize
 }

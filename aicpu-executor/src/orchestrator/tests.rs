@@ -6,6 +6,7 @@ use std::vec::Vec;
 use crate::testing::submission::{Submission, elements, external, output, view};
 use crate::testing::{Machine, Session};
 
+mod cost;
 mod deferral;
 mod hazards;
 mod launch;

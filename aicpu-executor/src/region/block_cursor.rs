@@ -1,8 +1,9 @@
 //! Which blocks of a task have been claimed: a counter that only the task's holder touches.
 //!
 //! The holder is the thread that took the task out of its ready queue. It claims as many blocks as it has
-//! cores for, and then puts the task back if there are more. So the counter needs no read-modify-write: it changes
-//! hands through the queue.
+//! cores for. If there are more, it puts the task up for all threads (`scheduler::block_board`), and this
+//! counter is done with; or back into the queue, if another task is up. So the counter needs no read-modify-write:
+//! it changes hands through the queue.
 
 use core::ops::Range;
 
@@ -62,10 +63,13 @@ mod loom_tests {
         fn serve(&self, rounds: usize) -> Vec<u32> {
             let mut claimed = Vec::new();
             for _ in 0..rounds {
-                let Some(task) = self.queue.pop(&self.cells) else { continue };
+                let mut task = [0];
+                if self.queue.pop(&self.cells, &mut task) == 0 {
+                    continue;
+                }
                 let blocks = self.cursor.claim(1, BLOCKS);
                 if blocks.end < BLOCKS {
-                    self.queue.push(&self.cells, task).unwrap();
+                    self.queue.push(&self.cells, &task).unwrap();
                 }
                 claimed.extend(blocks);
             }
@@ -88,7 +92,7 @@ mod loom_tests {
                 cells: [AtomicU64::new(0), AtomicU64::new(0)],
                 cursor: BlockCursor::new(),
             });
-            queued.queue.push(&queued.cells, 5).unwrap();
+            queued.queue.push(&queued.cells, &[5]).unwrap();
             let other = {
                 let queued = Arc::clone(&queued);
                 thread::spawn(move || queued.serve(2))

@@ -21,10 +21,10 @@ impl References {
         Self(AtomicU32::new(0))
     }
 
-    /// One reference, that of the scope. The caller is the orchestrator, on a slot it has just taken.
+    /// No reference yet. The caller is the orchestrator, on a slot it has just taken.
     pub(crate) fn open(&self, completed: bool) {
         // ORDERING: Relaxed: the slot belongs to the orchestrator alone until it is published.
-        self.0.store(if completed { 1 | COMPLETED } else { 1 }, Ordering::Relaxed);
+        self.0.store(if completed { COMPLETED } else { 0 }, Ordering::Relaxed);
     }
 
     /// Takes a reference. Only the orchestrator may, and only on a slot it has not retired.
@@ -96,7 +96,7 @@ mod loom_tests {
     }
 
     /// A ring advances over a slot: one thread completes the producer, another has read its output and
-    /// releases it, while the orchestrator ends the scope and retires. When it does, the memory is
+    /// releases it, while the orchestrator retires. When it does, the memory is
     /// its own again: nobody reads it any more, and nobody is still going to.
     ///
     /// Seen to fail with `release`, `mark_completed` or `is_retirable` Relaxed, with a slot that is
@@ -125,7 +125,6 @@ mod loom_tests {
                     slot.references.mark_completed();
                 })
             };
-            slot.references.release();
             if slot.references.is_retirable() {
                 slot.write(8);
             }

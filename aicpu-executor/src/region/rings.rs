@@ -26,20 +26,16 @@ impl<'r> TaskStore for Region<'r> {
         self.slot(handle)
     }
 
-    unsafe fn launch(
-        &self,
-        _: SlotHandle,
-        slot: &'r TaskSlot,
-        _: &FaultLatch,
-    ) -> Option<TaskLaunch> {
+    unsafe fn launch(&self, handle: SlotHandle, slot: &'r TaskSlot) -> TaskLaunch {
         // SAFETY: the task is published and not complete.
         let record = unsafe { slot.record() };
-        Some(TaskLaunch {
+        TaskLaunch {
             block_count: record.block_count,
             lanes: record.lanes,
             shape: record.shape,
             sync_start: record.sync_start != 0,
-        })
+            id: record.id(handle),
+        }
     }
 
     fn claim_blocks(&self, slot: &'r TaskSlot, places: u32, block_count: u32) -> Range<u32> {
@@ -52,30 +48,32 @@ impl<'r> TaskStore for Region<'r> {
         slot: &'r TaskSlot,
         lane: usize,
         payload: &mut DispatchPayload,
-    ) -> i32 {
+        _: &FaultLatch,
+    ) -> Option<i32> {
         // SAFETY: the task is published and not complete.
         let record = unsafe { slot.record() };
         payload.function_bin_addr = record.kernel_addresses.get(lane).copied().unwrap_or_default();
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
         let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
+        let Some(arguments) = self.arguments(handle, slot) else { return None };
         for (index, arg) in tensor_args.iter_mut().enumerate() {
-            *arg = slot.tensor_pointer(index).expose_provenance() as u64;
+            *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
         }
         for (index, arg) in rest.iter_mut().take(scalars).enumerate() {
             // SAFETY: the index is below the task's scalar count, and the task is published.
-            *arg = unsafe { slot.scalar_pointer(index).read() };
+            *arg = unsafe { arguments.scalar_pointer(index).read() };
         }
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_num = record.block_count as i32;
         payload.local_context.async_ctx.task_token = record.id(handle);
-        record.kernel_ids.get(lane).copied().unwrap_or(-1)
+        Some(record.kernel_ids.get(lane).copied().unwrap_or(-1))
     }
 
-    fn count_subtask(&self, slot: &'r TaskSlot) -> bool {
+    fn count_subtasks(&self, slot: &'r TaskSlot, finished: u32) -> bool {
         // ORDERING: AcqRel: the thread that counts the last sub-task sees what the cores of all
         // the others wrote.
-        slot.subtasks_left.fetch_sub(1, Ordering::AcqRel) == 1
+        slot.subtasks_left.fetch_sub(finished, Ordering::AcqRel) == finished
     }
 
     unsafe fn complete<P: Platform>(
@@ -95,9 +93,13 @@ impl<'r> TaskStore for Region<'r> {
             let consumer = edge.consumer();
             platform.interleave();
             let Some(consumer_slot) = self.slot(consumer) else { continue };
-            // ORDERING: AcqRel: the thread that takes the last one sees what all producers wrote,
-            // and passes it on through the ready queue.
-            if consumer_slot.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Who reads a one has the last one, since its own is still counted, and so is the
+            // orchestrator's while it adds edges: nobody else is left to change the word.
+            // ORDERING: Acquire, AcqRel: the thread that takes the last one sees what all producers
+            // wrote, and passes it on through the ready queue.
+            if consumer_slot.pending.load(Ordering::Acquire) == 1
+                || consumer_slot.pending.fetch_sub(1, Ordering::AcqRel) == 1
+            {
                 // SAFETY: the task is published: its orchestrator's own count in `pending` is gone.
                 ready(consumer, unsafe { consumer_slot.record() }.shape);
             }

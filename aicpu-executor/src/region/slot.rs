@@ -20,7 +20,20 @@
 //!    it, and it may take new references without a compare-and-swap (the reference's race on
 //!    `fanout_count`, spec trb §14.1, cannot occur).
 //!
-//! References: one of the scope that the task was submitted in, one of each consumer edge.
+//! References: one of each consumer edge. That an open scope holds a task is not counted here: the
+//! orchestrator knows it from the task's number (`TaskRings::hold_from`).
+//!
+//! A slot is cut by who writes what when, each part on cache lines of its own:
+//!
+//! | lines | content | written by |
+//! |---|---|---|
+//! | 1 | state | orchestrator and schedulers |
+//! | 1 | record | orchestrator, before it publishes the task |
+//! | 1 | note | orchestrator, read by nobody else |
+//! | 1 | the first scalars | orchestrator, before it publishes the task |
+//! | 2 each | the first tensors; the second line of one only if it is meaningful | the same |
+//!
+//! Further scalars and tensors are in a part of the region that few tasks touch ([`MoreArguments`]).
 
 use core::cell::UnsafeCell;
 use core::mem::{align_of, size_of};
@@ -81,21 +94,27 @@ pub(crate) struct OrchestratorNote {
     pub(crate) heap_end: u64,
     /// Position in the edge ring behind the task's edges.
     pub(crate) edge_end: u64,
-    /// Next task of the same scope, as a raw handle; [`OrchestratorNote::NONE`] ends the list.
-    pub(crate) scope_next: u32,
     /// First tensor-map entry of the task, or [`OrchestratorNote::NONE`].
     pub(crate) map_first: u32,
     /// Number of the last submission that named this task as a producer: a second mention within
     /// one submission is recognised without a search.
     pub(crate) named_by: u32,
-    /// 1 while the scope holds its reference.
-    pub(crate) scope_references: u32,
 }
 
 impl OrchestratorNote {
-    /// No task, no entry.
+    /// No entry.
     pub(crate) const NONE: u32 = u32::MAX;
 }
+
+/// Scalars in a slot itself.
+const INLINE_SCALARS: usize = 8;
+/// Tensors in a slot itself: as many as most tasks have.
+const INLINE_TENSORS: usize = 4;
+
+/// A value on cache lines of its own.
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Line<T>(T);
 
 /// One task: state, record, arguments.
 #[derive(Debug)]
@@ -105,22 +124,66 @@ pub(crate) struct TaskSlot {
     references: References,
     /// Edges that wait for this task.
     pub(crate) consumers: ConsumerList,
-    /// Producers not yet complete, plus one while the orchestrator adds edges.
+    /// Producers not yet complete, plus [`WIRING`] while the orchestrator adds edges.
     pub(crate) pending: AtomicU32,
     /// Sub-tasks (blocks × lanes) not yet finished.
     pub(crate) subtasks_left: AtomicU32,
     /// First block nobody has claimed yet.
     pub(crate) blocks: BlockCursor,
-    record: UnsafeCell<TaskRecord>,
-    note: UnsafeCell<OrchestratorNote>,
-    scalars: UnsafeCell<[u64; MAX_SCALAR_ARGS]>,
-    tensors: UnsafeCell<[Tensor; MAX_TENSOR_ARGS]>,
+    record: Line<UnsafeCell<TaskRecord>>,
+    note: Line<UnsafeCell<OrchestratorNote>>,
+    scalars: Line<UnsafeCell<[u64; INLINE_SCALARS]>>,
+    tensors: UnsafeCell<[Tensor; INLINE_TENSORS]>,
+}
+
+/// What `pending` has on top while the orchestrator adds edges: more than a task can have. So an edge
+/// is counted when all are there, by one access.
+pub(crate) const WIRING: u32 = 1 << 31;
+
+/// The arguments of a task that do not fit into its slot; one for each slot.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct MoreArguments {
+    scalars: UnsafeCell<[u64; MAX_SCALAR_ARGS - INLINE_SCALARS]>,
+    tensors: UnsafeCell<[Tensor; MAX_TENSOR_ARGS - INLINE_TENSORS]>,
 }
 
 const _: () = assert!(size_of::<TaskRecord>() == 64);
-const _: () = assert!(size_of::<OrchestratorNote>() == 32);
-const _: () = assert!(align_of::<TaskSlot>() == 64);
-const _: () = assert!(size_of::<TaskSlot>() == 128 + 256 + 2048);
+const _: () = assert!(size_of::<OrchestratorNote>() == 24);
+const _: () = assert!(align_of::<TaskSlot>() == 64 && align_of::<MoreArguments>() == 64);
+const _: () = assert!(core::mem::offset_of!(TaskSlot, record) == 64);
+const _: () = assert!(size_of::<TaskSlot>() == 4 * 64 + 4 * 128);
+const _: () = assert!(size_of::<MoreArguments>() == 3 * 64 + 12 * 128);
+
+// SAFETY: as for `TaskSlot`: written before the task is published and read-only afterwards.
+unsafe impl Sync for MoreArguments {}
+
+/// Where the arguments of a task are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arguments<'r> {
+    pub(super) slot: &'r TaskSlot,
+    pub(super) more: &'r MoreArguments,
+}
+
+impl Arguments<'_> {
+    /// Address of tensor `index`, which is what kernels and `TaskOutputTensors` point at.
+    pub(crate) fn tensor_pointer(self, index: usize) -> *mut Tensor {
+        debug_assert!(index < MAX_TENSOR_ARGS);
+        match index.checked_sub(INLINE_TENSORS) {
+            None => self.slot.tensors.get().cast::<Tensor>().wrapping_add(index),
+            Some(index) => self.more.tensors.get().cast::<Tensor>().wrapping_add(index),
+        }
+    }
+
+    /// Address of scalar `index`.
+    pub(crate) fn scalar_pointer(self, index: usize) -> *mut u64 {
+        debug_assert!(index < MAX_SCALAR_ARGS);
+        match index.checked_sub(INLINE_SCALARS) {
+            None => self.slot.scalars.0.get().cast::<u64>().wrapping_add(index),
+            Some(index) => self.more.scalars.get().cast::<u64>().wrapping_add(index),
+        }
+    }
+}
 
 // SAFETY: the cells are written by the orchestrator before the task is published and read-only
 // afterwards (`record`, `scalars`, `tensors`), or never leave its thread (`note`); each accessor
@@ -128,14 +191,14 @@ const _: () = assert!(size_of::<TaskSlot>() == 128 + 256 + 2048);
 unsafe impl Sync for TaskSlot {}
 
 impl TaskSlot {
-    /// Prepares the shared words for a task that waits for its edges, referenced by its scope.
+    /// Prepares the shared words for a task that waits for its edges.
     ///
     /// The orchestrator calls it on a slot it has just taken.
     pub(crate) fn open(&self, subtasks: u32) {
         self.references.open(false);
         self.consumers.reset(true);
         // ORDERING: Relaxed (both): the slot belongs to the orchestrator alone until `publish`.
-        self.pending.store(1, Ordering::Relaxed);
+        self.pending.store(WIRING, Ordering::Relaxed);
         self.subtasks_left.store(subtasks, Ordering::Relaxed);
         self.blocks.reset();
     }
@@ -175,7 +238,7 @@ impl TaskSlot {
         self.references.count()
     }
 
-    /// Whether the task is complete and nobody holds a reference.
+    /// Whether the task is complete and no consumer holds a reference.
     pub(crate) fn is_retirable(&self) -> bool {
         self.references.is_retirable()
     }
@@ -188,7 +251,7 @@ impl TaskSlot {
     /// writes of the slot.
     pub(crate) unsafe fn record(&self) -> &TaskRecord {
         // SAFETY: nobody writes a published record; for the orchestrator see the contract.
-        unsafe { &*self.record.get() }
+        unsafe { &*self.record.0.get() }
     }
 
     /// Writes the record.
@@ -199,7 +262,7 @@ impl TaskSlot {
     /// from [`record`](Self::record) is in use.
     pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
         // SAFETY: exclusive by the contract.
-        unsafe { self.record.get().write(record) };
+        unsafe { self.record.0.get().write(record) };
     }
 
     /// The orchestrator's note on the task.
@@ -209,7 +272,7 @@ impl TaskSlot {
     /// The caller is the orchestrator's thread.
     pub(crate) unsafe fn note(&self) -> OrchestratorNote {
         // SAFETY: no other thread uses the note, and no reference to it is ever made.
-        unsafe { self.note.get().read() }
+        unsafe { self.note.0.get().read() }
     }
 
     /// Replaces the note.
@@ -219,19 +282,7 @@ impl TaskSlot {
     /// The caller is the orchestrator's thread.
     pub(crate) unsafe fn set_note(&self, note: OrchestratorNote) {
         // SAFETY: as for `note`.
-        unsafe { self.note.get().write(note) };
-    }
-
-    /// Address of tensor `index`, which is what kernels and `TaskOutputTensors` point at.
-    pub(crate) fn tensor_pointer(&self, index: usize) -> *mut Tensor {
-        debug_assert!(index < MAX_TENSOR_ARGS);
-        self.tensors.get().cast::<Tensor>().wrapping_add(index)
-    }
-
-    /// Address of scalar `index`.
-    pub(crate) fn scalar_pointer(&self, index: usize) -> *mut u64 {
-        debug_assert!(index < MAX_SCALAR_ARGS);
-        self.scalars.get().cast::<u64>().wrapping_add(index)
+        unsafe { self.note.0.get().write(note) };
     }
 }
 
@@ -252,8 +303,7 @@ mod tests {
         assert!(!slot.is_completed() && !slot.is_retirable());
         slot.mark_completed();
         assert!(slot.is_completed() && !slot.is_retirable());
-        slot.release();
-        assert_eq!((slot.reference_count(), slot.is_retirable()), (1, false));
+        assert_eq!(slot.reference_count(), 1);
         slot.release();
         assert_eq!((slot.reference_count(), slot.is_retirable()), (0, true));
     }
@@ -262,7 +312,7 @@ mod tests {
     fn a_task_without_kernel_is_complete_and_refuses_consumers() {
         let slot = slot();
         slot.open_completed();
-        assert!(slot.is_completed() && !slot.is_retirable());
+        assert!(slot.is_completed() && slot.is_retirable());
         assert!(!slot.consumers.push(0, &AtomicU32::new(0)));
     }
 }

@@ -12,8 +12,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use protocol::{CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG};
 
 use super::deferred::ingress::Ingresses;
-use super::task_store::{TaskHandle, TaskStore};
-use crate::platform::RegisterBlock;
+use super::dispatch::Candidate;
+use super::task_store::TaskStore;
+use super::thread::StepContext;
+use crate::platform::{Platform, RegisterBlock};
 
 /// Most cores any chip has (a5).
 pub(crate) const CORE_LIMIT: usize = 108;
@@ -80,29 +82,42 @@ impl Payloads {
         }
     }
 
-    /// Fills the payload for dispatch `id`: kernel, arguments, block, task. Returns the func_id.
+    /// Fills the payload for dispatch `id`: kernel, arguments, task. Returns the func_id;
+    /// `None` if the task cannot run, which has been reported then.
     ///
     /// # Safety
     ///
     /// The caller owns the core, whose last dispatch with this parity has finished, and the task
     /// is published and not complete.
-    pub(crate) unsafe fn fill<T: TaskStore>(
+    pub(super) unsafe fn fill<P: Platform, T: TaskStore>(
         &self,
-        worker: usize,
+        StepContext { tasks, faults, .. }: StepContext<'_, P, T>,
+        worker: u16,
         id: DispatchId,
-        tasks: &T,
-        (handle, task): (TaskHandle, T::Task),
-        assignment: Assignment,
-    ) -> i32 {
-        let Some(cell) = self.pairs.get(worker) else { return -1 };
+        &Candidate { handle, task, .. }: &Candidate<T::Task>,
+        kernel_lane: usize,
+    ) -> Option<i32> {
+        let cell = self.pairs.get(usize::from(worker))?;
         // SAFETY: exclusive by the contract: the core does not read this buffer now.
         let pair = unsafe { &mut *cell.get() };
-        let Some(payload) = pair.0.get_mut(id.buffer()) else { return -1 };
+        let payload = pair.0.get_mut(id.buffer())?;
         // SAFETY: by the contract.
-        let kernel_id = unsafe { tasks.fill(handle, task, assignment.kernel_lane, payload) };
-        // CAST: block counts come from a 16-bit field of the launch specification.
-        payload.local_context.block_idx = assignment.block as i32;
-        kernel_id
+        unsafe { tasks.fill(handle, task, kernel_lane, payload, faults) }
+    }
+
+    /// Says in the payload for dispatch `id` which block it is.
+    ///
+    /// # Safety
+    ///
+    /// As for [`fill`](Self::fill).
+    pub(super) unsafe fn set_block(&self, worker: u16, id: DispatchId, block: u32) {
+        let Some(cell) = self.pairs.get(usize::from(worker)) else { return };
+        // SAFETY: exclusive by the contract: the core does not read this buffer now.
+        let pair = unsafe { &mut *cell.get() };
+        if let Some(payload) = pair.0.get_mut(id.buffer()) {
+            // CAST: block counts come from a 16-bit field of the launch specification.
+            payload.local_context.block_idx = block as i32;
+        }
     }
 
     /// The block that dispatch `id` was filled with.
@@ -147,17 +162,22 @@ impl fmt::Display for Suspect {
     }
 }
 
+/// A word on a line of its own: neighbours in the table belong to different threads.
+#[derive(Debug)]
+#[repr(align(64))]
+struct KernelWord(AtomicU64);
+
 /// Which kernel each core was given last and has not finished, for reports.
 #[derive(Debug)]
 pub(crate) struct RunningKernels {
     /// By worker: func_id plus one, above it the graph's task plus one; 0 for none. Written by the
     /// owner of the core.
-    kernels: [AtomicU64; CORE_LIMIT],
+    kernels: [KernelWord; CORE_LIMIT],
 }
 
 impl Default for RunningKernels {
     fn default() -> Self {
-        Self { kernels: [const { AtomicU64::new(0) }; CORE_LIMIT] }
+        Self { kernels: [const { KernelWord(AtomicU64::new(0)) }; CORE_LIMIT] }
     }
 }
 
@@ -170,14 +190,14 @@ impl RunningKernels {
         });
         if let Some(kernel) = self.kernels.get(usize::from(worker)) {
             // ORDERING: Relaxed: for reports; a moment too old does not matter.
-            kernel.store(word, Ordering::Relaxed);
+            kernel.0.store(word, Ordering::Relaxed);
         }
     }
 
     /// The kernel on a core.
     pub(crate) fn on(&self, worker: u16) -> Option<RunningKernel> {
         // ORDERING: Relaxed: see `set`.
-        let word = self.kernels.get(usize::from(worker))?.load(Ordering::Relaxed);
+        let word = self.kernels.get(usize::from(worker))?.0.load(Ordering::Relaxed);
         // CAST (both): the halves of the word.
         let (func_id, task) = (word as u32, (word >> 32) as u32);
         (word != 0).then(|| RunningKernel {
@@ -196,7 +216,7 @@ impl RunningKernels {
     pub(crate) fn clear(&self) {
         for kernel in &self.kernels {
             // ORDERING: Relaxed: see `set`.
-            kernel.store(0, Ordering::Relaxed);
+            kernel.0.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! The ingress is looked at after the core's FIN and *before* the sub-task is counted. If a
 //! condition does not hold yet, the sub-task moves from its core into the list of the thread that
-//! owns the core, and that thread gives it to [`Scheduler::finish_subtask`] when its last
+//! owns the core, and that thread counts it ([`SchedulerThread::finish`]) when its last
 //! condition holds. So at any time a sub-task is in one place: not handed out, on a core, in one
 //! list, or counted. The count of a task ends when all its sub-tasks are counted, each after all of
 //! its own conditions, whatever threads they were on and in whatever order they came: what the
@@ -41,6 +41,7 @@ use core::fmt;
 
 use protocol::{Chip, MAX_DEFERRED_CONDITIONS, StatusCode, TaskId};
 
+use super::collect::Finished;
 use super::task_store::{TaskName, TaskStore};
 use super::thread::{CoreSet, Running, SchedulerThread, StepContext};
 use crate::platform::Platform;
@@ -201,7 +202,7 @@ impl<C: Chip> SchedulerThread<C> {
         list.add(subtask, conditions);
         self.publish_notice(context, list);
         self.deferred = list.subtasks();
-        context.scheduler.note_progress();
+        context.scheduler.count(self.index, 0);
         AfterFin::Free
     }
 
@@ -215,16 +216,15 @@ impl<C: Chip> SchedulerThread<C> {
         // SAFETY: this is the thread of that index, and it holds no other reference to its list.
         let Some(list) = (unsafe { context.waiting.list(self.index) }) else { return false };
         let polled = list.poll::<C, P>(context.platform, |task| {
-            let StepContext { platform, faults, tasks, .. } = context;
-            platform.interleave();
-            context.scheduler.finish_subtask(platform, tasks, faults, task);
+            context.platform.interleave();
+            self.finish(context, &[Finished { task, subtasks: 1, is_sole: false }]);
         });
         match polled {
             Ok(false) => false,
             Ok(true) => {
                 self.deferred = list.subtasks();
                 self.publish_notice(context, list);
-                context.scheduler.note_progress();
+                context.scheduler.count(self.index, 0);
                 true
             }
             Err(flawed) => {

@@ -5,16 +5,21 @@
 //! thread that has found no cluster for a waiting mixed task keeps its first cluster free of
 //! one-lane tasks until the mixed queue is empty.
 //!
-//! The blocks of a task are handed out by one holder at a time. A holder that cannot place all
-//! of them claims as many as it has cores for, puts the task back, and only then fills the
-//! cores, so that other threads can go on with the rest meanwhile.
+//! A thread takes first what it has made ready itself, then blocks of the task whose turn it is, then
+//! what has waited longest in the queue. A holder that cannot place all blocks of its task puts the
+//! rest up for all threads (`block_board`) before it fills its cores.
+//!
+//! Blocks of a task differ in their numbers only: a payload that the task has filled before gets the
+//! number of the block and nothing else.
+
+use core::ops::Range;
 
 use protocol::{Chip, ResourceShape};
 
-use super::core_table::{Assignment, LANES};
+use super::core_table::{Assignment, LANES, RunningKernel};
 use super::meeting_point::Request;
 use super::task_store::{TaskHandle, TaskLaunch, TaskStore};
-use super::thread::{CoreSet, SchedulerThread, StepContext};
+use super::thread::{CoreSet, Filled, Running, SchedulerThread, StepContext};
 use crate::platform::Platform;
 
 /// Bit 0 of every cluster: the AIC lanes.
@@ -34,13 +39,26 @@ const AIV_LANES: CoreSet = (AIC_LANES << 1) | (AIC_LANES << 2);
 /// A cluster's three bits.
 const CLUSTER_LANES: CoreSet = 0b111;
 
-/// A task taken from a ready queue, with what placing it needs.
+/// A task that the thread has blocks of, or holds, with what placing it needs.
 #[derive(Debug, Clone, Copy)]
-struct Candidate<T> {
-    handle: TaskHandle,
-    task: T,
-    block_count: u32,
-    lanes: u8,
+pub(super) struct Candidate<T> {
+    pub(super) handle: TaskHandle,
+    pub(super) task: T,
+    pub(super) launch: TaskLaunch,
+}
+
+impl<T: Copy> Candidate<T> {
+    /// Looks a task up that is published and not complete.
+    pub(super) fn find<P: Platform>(
+        context: StepContext<'_, P, impl TaskStore<Task = T>>,
+        handle: TaskHandle,
+    ) -> Option<Self> {
+        let task = context.tasks.find(handle)?;
+        // SAFETY: a task that was ready, and of which a sub-task is not finished, is published and not
+        // complete.
+        let launch = unsafe { context.tasks.launch(handle, task) };
+        Some(Self { handle, task, launch })
+    }
 }
 
 impl<C: Chip> SchedulerThread<C> {
@@ -50,6 +68,8 @@ impl<C: Chip> SchedulerThread<C> {
         context: StepContext<'_, P, T>,
     ) -> bool {
         let mut moved = self.dispatch_shape(context, ResourceShape::Mix, self.idle());
+        // What has found no cluster counts as waiting below.
+        self.released.share(context.sink(), ResourceShape::Mix as usize);
         let mut open = self.idle();
         if !context.scheduler.is_idle(ResourceShape::Mix as usize) {
             open &= !CLUSTER_LANES;
@@ -72,82 +92,198 @@ impl<C: Chip> SchedulerThread<C> {
         &mut self,
         context: StepContext<'_, P, T>,
         shape: ResourceShape,
+        open: CoreSet,
+    ) -> bool {
+        let at = shape as usize;
+        // Most looks find nothing, and cost little.
+        let is_work = self.released.has(at) || context.scheduler.has_work(context.tasks, at);
+        is_work && self.dispatch_waiting(context, shape, open)
+    }
+
+    /// The same, where there seems to be one.
+    #[inline(never)]
+    fn dispatch_waiting<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+        shape: ResourceShape,
         mut open: CoreSet,
     ) -> bool {
+        let at = shape as usize;
         let mut moved = false;
-        while places(open, shape, lanes_wanted(shape)) != 0 {
-            context.platform.interleave();
-            let Some(handle) = context.scheduler.take_ready(context.tasks, shape as usize) else {
-                break;
-            };
-            let Some(task) = context.tasks.find(handle) else { break };
-            context.platform.interleave();
-            // SAFETY: a task in a ready queue is published and not complete.
-            let launch = unsafe { context.tasks.launch(handle, task, context.faults) };
-            let Some(launch) = launch else { break };
-            let TaskLaunch { block_count, lanes, .. } = launch;
-            if launch.sync_start && block_count > 1 {
-                let request = Request { block_count, lanes, shape: launch.shape };
-                self.begin_sync_start(context, handle, request);
+        loop {
+            let wanted = places(open, shape, lanes_wanted(shape));
+            if wanted == 0 {
                 break;
             }
-            let candidate = Candidate { handle, task, block_count, lanes };
-            let taken = self.place(context, candidate, shape, open);
-            moved |= taken != 0;
-            open &= !taken;
+            context.platform.interleave();
+            let taken = if let Some(handle) = self.released.take(at) {
+                let Some(candidate) = Candidate::find(context, handle) else { continue };
+                let lanes = candidate.launch.lanes;
+                let is_mixed = shape == ResourceShape::Mix;
+                self.place(
+                    context,
+                    candidate,
+                    if is_mixed { places(open, shape, lanes) } else { wanted },
+                )
+            } else if let Some(taken) = self.claim_waiting(context, shape, open) {
+                taken
+            } else if self.refill(context, shape, wanted) {
+                continue;
+            } else {
+                break;
+            };
             if taken == 0 {
                 break;
             }
+            moved = true;
+            open &= !taken;
         }
         moved
     }
 
-    /// Hands out as many blocks as fit on `open`; returns the cores that were given.
+    /// Takes tasks from a queue, not more than there are places for. Returns whether there were any.
+    #[inline(never)]
+    fn refill<P: Platform, T: TaskStore>(
+        &mut self,
+        StepContext { scheduler, tasks, .. }: StepContext<'_, P, T>,
+        shape: ResourceShape,
+        places: CoreSet,
+    ) -> bool {
+        // Which cluster a mixed task can have, only the task says.
+        let is_mixed = shape == ResourceShape::Mix;
+        let most = if is_mixed { 1 } else { places.count_ones() as usize };
+        self.released.refill(scheduler, tasks, shape as usize, most)
+    }
+
+    /// Hands out blocks of the task whose turn it is; returns the cores that were given, or `None`
+    /// if there is no such task.
+    fn claim_waiting<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+        shape: ResourceShape,
+        open: CoreSet,
+    ) -> Option<CoreSet> {
+        let board = context.scheduler.board(shape as usize)?;
+        loop {
+            let waiting = board.look()?;
+            let lanes = waiting.lanes(shape == ResourceShape::Mix);
+            let places = places(open, shape, lanes);
+            if places == 0 {
+                return Some(0);
+            }
+            context.platform.interleave();
+            let Some(blocks) = board.claim(waiting, places.count_ones()) else { continue };
+            context.platform.interleave();
+            let candidate = Candidate::find(context, TaskHandle::from_raw(waiting.task()))?;
+            return Some(self.assign_blocks(context, &candidate, places, blocks));
+        }
+    }
+
+    /// Hands out as many blocks of a task that this thread holds as there are places, and lets go of
+    /// the task; returns the cores that were given.
     fn place<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
         candidate: Candidate<T::Task>,
-        shape: ResourceShape,
-        open: CoreSet,
+        places: CoreSet,
     ) -> CoreSet {
-        let Candidate { handle, task, block_count, lanes } = candidate;
-        let places = places(open, shape, lanes);
-        let blocks = context.tasks.claim_blocks(task, places.count_ones(), block_count);
-        if blocks.end < block_count {
-            let StepContext { platform, faults, tasks, .. } = context;
-            context.scheduler.make_ready(platform, tasks, faults, handle, shape as u8);
+        let StepContext { platform, faults, tasks, scheduler, .. } = context;
+        let Candidate { handle, task, launch } = candidate;
+        let TaskLaunch { block_count, lanes, shape, .. } = launch;
+        if launch.sync_start && block_count > 1 {
+            let request = Request { block_count, lanes, shape };
+            self.begin_sync_start(context, handle, request);
+            return 0;
         }
+        let blocks = match block_count {
+            1 => 0..u32::from(places != 0),
+            _ => tasks.claim_blocks(task, places.count_ones(), block_count),
+        };
+        let rest = blocks.end..block_count;
+        if !rest.is_empty() {
+            platform.interleave();
+            // A task of one block that has found no cluster must not keep others from looking.
+            let is_up = block_count > 1
+                && scheduler
+                    .board(shape.into())
+                    .is_some_and(|board| board.put_up(handle.raw(), lanes, &rest));
+            if !is_up {
+                scheduler.make_ready(platform, tasks, faults, handle, shape);
+            }
+        }
+        self.assign_blocks(context, &candidate, places, blocks)
+    }
+
+    /// Hands blocks out to `places`, of which there are enough; returns the cores that were given.
+    /// The caller has claimed the blocks.
+    pub(super) fn assign_blocks<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+        candidate: &Candidate<T::Task>,
+        mut places: CoreSet,
+        blocks: Range<u32>,
+    ) -> CoreSet {
+        let lanes = candidate.launch.lanes;
         let mut taken = 0;
-        let mut rest = places;
         for block in blocks {
-            let place = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            taken |= self.assign_block(context, place, handle, lanes, block);
+            let place = places.trailing_zeros() as usize;
+            places &= places.wrapping_sub(1);
+            context.platform.interleave();
+            if lanes.is_power_of_two() {
+                let kernel_lane = lanes.trailing_zeros() as usize;
+                self.assign(context, place, candidate, Assignment { kernel_lane, block });
+                taken |= 1 << place;
+                continue;
+            }
+            for kernel_lane in (0..LANES).filter(|lane| lanes & (1 << lane) != 0) {
+                let core = place + kernel_lane;
+                self.assign(context, core, candidate, Assignment { kernel_lane, block });
+            }
+            taken |= CoreSet::from(lanes) << place;
         }
         taken
     }
 
-    /// Hands one block to the cores at `place`: a core for one lane, a cluster's first core for
-    /// more. Returns the cores that were given.
-    pub(super) fn assign_block<P: Platform, T: TaskStore>(
+    /// Hands one sub-task to an idle core.
+    fn assign<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
-        place: usize,
-        task: TaskHandle,
-        lanes: u8,
-        block: u32,
-    ) -> CoreSet {
-        context.platform.interleave();
-        if lanes.is_power_of_two() {
-            let kernel_lane = lanes.trailing_zeros() as usize;
-            self.assign(context, place, task, Assignment { kernel_lane, block });
-            return 1 << place;
-        }
-        for kernel_lane in (0..LANES).filter(|lane| lanes & (1 << lane) != 0) {
-            let core = place + kernel_lane;
-            self.assign(context, core, task, Assignment { kernel_lane, block });
-        }
-        CoreSet::from(lanes) << place
+        bit: usize,
+        candidate: &Candidate<T::Task>,
+        assignment: Assignment,
+    ) {
+        let Candidate { handle, launch, .. } = *candidate;
+        let run = context.scheduler.run();
+        let Some(core) = self.core_mut(bit) else { return };
+        let id = core.next_id;
+        let worker = core.location.worker;
+        let is_filled = core.filled.get(id.buffer()).filter(|filled| {
+            launch.block_count > 1 && filled.run == run && filled.task == launch.id
+        });
+        let func_id = match is_filled {
+            Some(filled) => filled.func_id,
+            None => {
+                // SAFETY: this thread owns the core; it is idle, so both its buffers are free. The
+                // task is published, and not complete while a sub-task is being handed out.
+                let func_id = unsafe {
+                    context.payloads.fill(context, worker, id, candidate, assignment.kernel_lane)
+                };
+                // The run has a fault, and what cannot run is not handed out.
+                let Some(func_id) = func_id else { return };
+                if let Some(filled) = core.filled.get_mut(id.buffer()) {
+                    *filled = Filled { run, task: launch.id, func_id };
+                }
+                func_id
+            }
+        };
+        // SAFETY: as above.
+        unsafe { context.payloads.set_block(worker, id, assignment.block) };
+        core.running = Running { task: handle, id, is_sole: launch.is_sole() };
+        let kernel = RunningKernel { func_id, graph_task: T::number(handle) };
+        context.scheduler.running().set(worker, Some(kernel));
+        core.next_id = id.next();
+        context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
+        self.busy |= 1 << bit;
     }
 }
 

@@ -13,8 +13,8 @@
 use core::sync::atomic::Ordering;
 
 use protocol::{
-    Chip, Condition, ConditionWord, CoreType, DispatchWord, FAST_PATH_CLOSE, FAST_PATH_OPEN,
-    HandshakeRecord, StatusCode,
+    Chip, Condition, ConditionWord, CoreType, Dispatch, DispatchId, DispatchWord, FAST_PATH_CLOSE,
+    FAST_PATH_OPEN, HandshakeRecord, StatusCode,
 };
 
 use super::core_table::{
@@ -173,6 +173,16 @@ fn dismiss<C: Chip, P: Platform>(platform: &P, workers: &[C::Handshake], blocks:
         // ORDERING: Release: the exit word is there before the core looks at its registers.
         core.aicpu_regs_ready().store(1, Ordering::Release);
         platform.notify_core(worker);
+    }
+}
+
+/// The id of the next dispatch to a core that is up and waits: a core takes an id for a new task if
+/// it differs from the last one.
+pub(crate) fn next_dispatch<C: Chip, P: Platform>(platform: &P, core: CoreLocation) -> DispatchId {
+    let word = platform.read_register(core.block, C::DATA_MAIN_BASE);
+    match DispatchWord::from_raw(word).decode() {
+        Ok(Dispatch::Task(last)) => last.next(),
+        _ => DispatchId::FIRST,
     }
 }
 

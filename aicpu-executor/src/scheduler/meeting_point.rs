@@ -10,6 +10,8 @@
 //! Every word carries the number of the meeting in its high half, so that a thread that slept
 //! through one cannot take part in the next by mistake. `sync_start` says what threads do with it.
 
+use core::ops::Range;
+
 use crate::sync::{AtomicU64, Ordering};
 
 /// Most scheduler threads of any chip (a5).
@@ -183,23 +185,24 @@ impl MeetingPoint {
             .is_ok()
     }
 
-    /// Claims the next block; `None` if all are claimed or the meeting is over.
-    pub(crate) fn claim(&self, meeting: &Meeting) -> Option<u32> {
+    /// Claims the next blocks, up to `places`; `None` if all are claimed or the meeting is over.
+    pub(crate) fn claim(&self, meeting: &Meeting, places: u32) -> Option<Range<u32>> {
         // ORDERING: Relaxed: a ticket; the task itself was published through the state word.
         let mut word = self.next_block.load(Ordering::Relaxed);
         loop {
-            let block = count_of(word, meeting.tag())?;
-            if block >= meeting.request.block_count {
+            let first = count_of(word, meeting.tag())?;
+            let claimed = places.min(meeting.request.block_count.saturating_sub(first));
+            if claimed == 0 {
                 return None;
             }
             // ORDERING: Relaxed: see the load.
             match self.next_block.compare_exchange_weak(
                 word,
-                word + 1,
+                word + u64::from(claimed),
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Some(block),
+                Ok(_) => return Some(first..first + claimed),
                 Err(now) => word = now,
             }
         }
@@ -244,9 +247,9 @@ mod loom_tests {
                 }
                 Phase::Launching if offered == Some(meeting.tag()) => {
                     offered = None;
-                    if let Some(block) = point.claim(&meeting) {
-                        handed_out.push((meeting.task, block));
-                        point.count_launched(&meeting, 1);
+                    if let Some(blocks) = point.claim(&meeting, 1) {
+                        point.count_launched(&meeting, blocks.len() as u32);
+                        handed_out.extend(blocks.map(|block| (meeting.task, block)));
                     }
                 }
                 Phase::Launching => {}

@@ -6,6 +6,10 @@
 //! head. No producer can write that cell again before the head has moved past it, so what a
 //! successful claimer has read is right, and a cell needs no second word and no reset.
 //!
+//! Both ends take any number of values at once, for one exchange. A producer need not look at the head,
+//! whose line the consumers keep writing: beside the tail is the head as some producer last saw it,
+//! which is enough to know that there is room until that is used up.
+//!
 //! Positions never restart, also not between runs, and what a failed run has left is skipped. So one
 //! queue serves several arrays of cells, one at a time: those of the region, and those of each graph.
 //! An array is zeroed once; whatever was written into it since carries the lap of an earlier position.
@@ -29,7 +33,15 @@ const LAPS_KEPT: u64 = 1 << 30;
 #[derive(Debug, Default)]
 pub(crate) struct ReadyQueue {
     head: CacheAligned<AtomicU64>,
-    tail: CacheAligned<AtomicU64>,
+    tail: CacheAligned<Tail>,
+}
+
+/// The producers' end.
+#[derive(Debug, Default)]
+struct Tail {
+    position: AtomicU64,
+    /// Where the head was or had been when a producer looked; never beyond it.
+    head_seen: AtomicU64,
 }
 
 /// A push into a queue whose cells are all in use.
@@ -40,13 +52,13 @@ impl ReadyQueue {
     /// Skips what is in the queue: what a run that failed has left. Only while nobody uses it.
     pub(crate) fn skip_all(&self) {
         // ORDERING: Relaxed (both): the gate of the run publishes them.
-        self.head.0.store(self.tail.0.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.head.0.store(self.position(), Ordering::Relaxed);
     }
 
     /// The position of the next push. Only while nobody uses the queue.
     pub(crate) fn position(&self) -> u64 {
         // ORDERING: Relaxed: the gate of a run has ordered all pushes before.
-        self.tail.0.load(Ordering::Relaxed)
+        self.tail.0.position.load(Ordering::Relaxed)
     }
 
     /// Whether `cells` must be zeroed before this queue uses them: it last did so up to the position
@@ -56,27 +68,19 @@ impl ReadyQueue {
         self.position().wrapping_sub(left_at) >= LAPS_KEPT.saturating_mul(cells.len() as u64)
     }
 
-    /// Appends a value. `cells.len()` is a power of two, the same at every call.
-    pub(crate) fn push(&self, cells: &[AtomicU64], value: u32) -> Result<(), QueueFull> {
-        let capacity = cells.len() as u64;
-        // ORDERING: Relaxed: only a claim ticket; the value is published through its cell.
-        let mut tail = self.tail.0.load(Ordering::Relaxed);
+    /// Appends values, all or none. `cells.len()` is a power of two, the same at every call.
+    pub(crate) fn push(&self, cells: &[AtomicU64], values: &[u32]) -> Result<(), QueueFull> {
+        let (capacity, count) = (cells.len() as u64, values.len() as u64);
+        // ORDERING: Relaxed: only a claim ticket; the values are published through their cells.
+        let mut tail = self.tail.0.position.load(Ordering::Relaxed);
         loop {
-            // ORDERING: Acquire pairs with the Release in `pop`: a cell that counts as free has
-            // been read by its consumer.
-            let head = self.head.0.load(Ordering::Acquire);
-            // A stale tail may lie behind the head; the exchange below then fails. A stale head
-            // makes the queue look fuller than it is, so a refusal needs its latest value, which
-            // only a read-modify-write is sure to get.
-            if tail.saturating_sub(head) >= capacity
-                && tail.saturating_sub(self.head.0.fetch_add(0, Ordering::AcqRel)) >= capacity
-            {
+            if !self.has_room(tail, count, capacity) {
                 return Err(QueueFull);
             }
             // ORDERING: Relaxed: see the load.
-            match self.tail.0.compare_exchange_weak(
+            match self.tail.0.position.compare_exchange_weak(
                 tail,
-                tail + 1,
+                tail + count,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
@@ -84,49 +88,92 @@ impl ReadyQueue {
                 Err(now) => tail = now,
             }
         }
-        let Some(cell) = cells.get(index(tail, capacity)) else { return Err(QueueFull) };
-        // ORDERING: Release publishes what the pusher wrote (the task) to the popper.
-        cell.store((lap(tail, capacity) << 32) | u64::from(value), Ordering::Release);
+        for (position, value) in (tail..).zip(values) {
+            let Some(cell) = cells.get(index(position, capacity)) else { return Err(QueueFull) };
+            // ORDERING: Release publishes what the pusher wrote (the task) to the popper.
+            cell.store((lap(position, capacity) << 32) | u64::from(*value), Ordering::Release);
+        }
         Ok(())
     }
 
-    /// Takes the oldest value; `None` if there is none, or its push is not finished yet.
-    pub(crate) fn pop(&self, cells: &[AtomicU64]) -> Option<u32> {
+    /// Whether `count` cells from position `tail` are free.
+    fn has_room(&self, tail: u64, count: u64, capacity: u64) -> bool {
+        // A stale tail may lie behind the head; the exchange that follows then fails.
+        let is_free = |head: u64| tail.saturating_sub(head).saturating_add(count) <= capacity;
+        // ORDERING: Acquire pairs with the Release below, and so with that in `pop`: a cell that
+        // counts as free has been read by its consumer.
+        if is_free(self.tail.0.head_seen.load(Ordering::Acquire)) {
+            return true;
+        }
+        // ORDERING: Acquire pairs with the Release in `pop`.
+        let mut head = self.head.0.load(Ordering::Acquire);
+        if !is_free(head) {
+            // A stale head makes the queue look fuller than it is, so a refusal needs its latest
+            // value, which only a read-modify-write is sure to get.
+            head = self.head.0.fetch_add(0, Ordering::AcqRel);
+        }
+        // ORDERING: Release: see above. An older value than another producer's is no harm.
+        self.tail.0.head_seen.store(head, Ordering::Release);
+        is_free(head)
+    }
+
+    /// Takes the oldest values, up to as many as there is room for in `into`; returns how many. None
+    /// if there is none, or the push of the oldest is not finished yet.
+    pub(crate) fn pop(&self, cells: &[AtomicU64], into: &mut [u32]) -> usize {
         let capacity = cells.len() as u64;
         // ORDERING: Relaxed: the exchange below confirms it.
         let mut head = self.head.0.load(Ordering::Relaxed);
         loop {
-            // ORDERING: Acquire pairs with the Release of the cell in `push`.
-            let cell = cells.get(index(head, capacity))?.load(Ordering::Acquire);
-            if cell >> 32 != lap(head, capacity) {
+            let mut count = 0;
+            for (position, place) in (head..).zip(&mut *into) {
+                let Some(cell) = cells.get(index(position, capacity)) else { break };
+                // ORDERING: Acquire pairs with the Release of the cell in `push`.
+                let cell = cell.load(Ordering::Acquire);
+                if cell >> 32 != lap(position, capacity) {
+                    break;
+                }
+                // CAST: the low half is the value.
+                *place = cell as u32;
+                count += 1;
+            }
+            if count == 0 {
                 // Nothing there, or a stale head: look once more if it has moved.
                 // ORDERING: Relaxed: as the first load.
                 let now = self.head.0.load(Ordering::Relaxed);
                 if now == head {
-                    return None;
+                    return 0;
                 }
                 head = now;
                 continue;
             }
-            // ORDERING: Release: the cell was read before a producer may see it as free; Relaxed
+            // ORDERING: Release: the cells were read before a producer may see them as free; Relaxed
             // on failure: only a new candidate.
             match self.head.0.compare_exchange_weak(
                 head,
-                head + 1,
+                head + count,
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                // CAST: the low half is the value.
-                Ok(_) => return Some((cell & u64::from(u32::MAX)) as u32),
+                // CAST: at most the length of `into`.
+                Ok(_) => return count as usize,
                 Err(now) => head = now,
             }
         }
     }
 
+    /// Whether the oldest value seems to be there for [`pop`](Self::pop).
+    pub(crate) fn has_value(&self, cells: &[AtomicU64]) -> bool {
+        let capacity = cells.len() as u64;
+        // ORDERING: Relaxed (both): a hint.
+        let head = self.head.0.load(Ordering::Relaxed);
+        let cell = cells.get(index(head, capacity));
+        cell.is_some_and(|cell| cell.load(Ordering::Relaxed) >> 32 == lap(head, capacity))
+    }
+
     /// Whether the queue looks empty; another thread may change that at once.
     pub(crate) fn is_empty(&self) -> bool {
         // ORDERING: Relaxed: a hint.
-        self.head.0.load(Ordering::Relaxed) >= self.tail.0.load(Ordering::Relaxed)
+        self.head.0.load(Ordering::Relaxed) >= self.tail.0.position.load(Ordering::Relaxed)
     }
 }
 
@@ -150,33 +197,54 @@ mod tests {
         (0..count).map(|_| AtomicU64::new(0)).collect()
     }
 
+    fn pop(queue: &ReadyQueue, cells: &[AtomicU64]) -> Option<u32> {
+        let mut value = [0];
+        (queue.pop(cells, &mut value) == 1).then_some(value[0])
+    }
+
+    #[test]
+    fn takes_and_gives_several_at_once_as_far_as_there_is_room() {
+        let (queue, cells) = (ReadyQueue::default(), cells(4));
+        let mut taken = [0; 8];
+        for round in 0..20 {
+            let first = round * 3;
+            queue.push(&cells, &[first, first + 1, first + 2]).unwrap();
+            assert_eq!(queue.push(&cells, &[7, 8]), Err(QueueFull), "all or none");
+            assert_eq!(queue.push(&cells, &[]), Ok(()));
+            assert_eq!(queue.pop(&cells, &mut taken[..2]), 2);
+            assert_eq!(queue.pop(&cells, &mut taken[2..]), 1);
+            assert_eq!(taken[..3], [first, first + 1, first + 2]);
+            assert_eq!(queue.pop(&cells, &mut taken), 0);
+        }
+    }
+
     #[test]
     fn is_first_in_first_out_over_many_laps() {
         let (queue, cells) = (ReadyQueue::default(), cells(4));
         let mut expected = 0;
         for value in 0..100 {
-            queue.push(&cells, value).unwrap();
+            queue.push(&cells, &[value]).unwrap();
             if value % 3 == 2 {
                 for _ in 0..3 {
-                    assert_eq!(queue.pop(&cells), Some(expected));
+                    assert_eq!(pop(&queue, &cells), Some(expected));
                     expected += 1;
                 }
             }
         }
-        assert_eq!(queue.pop(&cells), Some(99));
-        assert_eq!(queue.pop(&cells), None);
+        assert_eq!(pop(&queue, &cells), Some(99));
+        assert_eq!(pop(&queue, &cells), None);
         assert!(queue.is_empty());
     }
 
     #[test]
     fn refuses_a_push_when_every_cell_is_in_use_and_takes_it_after_a_pop() {
         let (queue, cells) = (ReadyQueue::default(), cells(2));
-        assert_eq!(queue.push(&cells, 1), Ok(()));
-        assert_eq!(queue.push(&cells, 2), Ok(()));
-        assert_eq!(queue.push(&cells, 3), Err(QueueFull));
-        assert_eq!(queue.pop(&cells), Some(1));
-        assert_eq!(queue.push(&cells, 3), Ok(()));
-        assert_eq!((queue.pop(&cells), queue.pop(&cells)), (Some(2), Some(3)));
+        assert_eq!(queue.push(&cells, &[1]), Ok(()));
+        assert_eq!(queue.push(&cells, &[2]), Ok(()));
+        assert_eq!(queue.push(&cells, &[3]), Err(QueueFull));
+        assert_eq!(pop(&queue, &cells), Some(1));
+        assert_eq!(queue.push(&cells, &[3]), Ok(()));
+        assert_eq!((pop(&queue, &cells), pop(&queue, &cells)), (Some(2), Some(3)));
     }
 
     /// The cells of a run that failed, those of another store in between, and the first ones again.
@@ -186,15 +254,15 @@ mod tests {
         for round in 0..50 {
             let array = &arrays[round % 3];
             for value in 0..array.len() as u32 {
-                queue.push(array, value).unwrap();
+                queue.push(array, &[value]).unwrap();
             }
             let taken = round % (array.len() + 1);
             for value in 0..taken as u32 {
-                assert_eq!(queue.pop(array), Some(value), "round {round}");
+                assert_eq!(pop(&queue, array), Some(value), "round {round}");
             }
             queue.skip_all();
             assert!(queue.is_empty());
-            assert!(arrays.iter().all(|array| queue.pop(array).is_none()), "round {round}");
+            assert!(arrays.iter().all(|array| pop(&queue, array).is_none()), "round {round}");
         }
     }
 
@@ -205,7 +273,7 @@ mod tests {
         }
         assert_eq!(lap(5, 1), lap(5 + (1 << 31), 1), "laps repeat");
         let (queue, array) = (ReadyQueue::default(), cells(2));
-        let at = |position| queue.tail.0.store(position, Ordering::Relaxed);
+        let at = |position| queue.tail.0.position.store(position, Ordering::Relaxed);
         for (position, left_at, comes_round) in [
             (7, 7, false),
             (7 + (1 << 31) - 1, 7, false),
@@ -227,7 +295,7 @@ mod tests {
                 let (queue, cells) = (&queue, &cells);
                 scope.spawn(move || {
                     for value in 0..EACH {
-                        while queue.push(cells, producer * EACH + value).is_err() {
+                        while queue.push(cells, &[producer * EACH + value]).is_err() {
                             std::thread::yield_now();
                         }
                     }
@@ -238,7 +306,7 @@ mod tests {
                     scope.spawn(|| {
                         let mut taken = std::vec::Vec::new();
                         while taken.len() < EACH as usize {
-                            match queue.pop(&cells) {
+                            match pop(&queue, &cells) {
                                 Some(value) => taken.push(value),
                                 None => std::thread::yield_now(),
                             }
@@ -261,6 +329,46 @@ mod loom_tests {
     use loom::sync::Arc;
     use std::{vec, vec::Vec};
 
+    type Shared = (ReadyQueue, [AtomicU64; 2]);
+
+    fn pop(shared: &Shared) -> Option<u32> {
+        let mut value = [0];
+        (shared.0.pop(&shared.1, &mut value) == 1).then_some(value[0])
+    }
+
+    /// The same with two values at a time: they stay in order, and a cell is used again only when
+    /// who took its value has read it.
+    ///
+    /// Seen to fail with the head moved before the cells are read, with `head_seen` beyond the head,
+    /// and with the cells written or read Relaxed.
+    #[test]
+    fn several_at_once_are_neither_lost_nor_doubled_nor_overtaken() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let shared: Arc<Shared> = Arc::default();
+            let consumer = {
+                let shared = Arc::clone(&shared);
+                loom::thread::spawn(move || {
+                    let mut taken = [0; 2];
+                    let count = shared.0.pop(&shared.1, &mut taken);
+                    taken[..count].to_vec()
+                })
+            };
+            shared.0.push(&shared.1, &[1, 2]).unwrap();
+            let mut rest: Vec<u32> = pop(&shared).into_iter().collect();
+            let third = shared.0.push(&shared.1, &[3]).is_ok();
+            let seen = consumer.join().unwrap();
+            while let Some(value) = pop(&shared) {
+                rest.push(value);
+            }
+            assert!(seen.is_sorted() && rest.is_sorted(), "{seen:?} {rest:?}");
+            let mut all = [seen, rest].concat();
+            all.sort_unstable();
+            assert_eq!(all, if third { vec![1, 2, 3] } else { vec![1, 2] });
+        });
+    }
+
     /// Two producers and one consumer on two cells, with a second lap: no value is lost, doubled
     /// or torn. Preemptions are bounded to 3, which covers every known queue bug and keeps the run
     /// in seconds.
@@ -269,11 +377,11 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
-            let shared = Arc::new((ReadyQueue::default(), [AtomicU64::new(0), AtomicU64::new(0)]));
+            let shared: Arc<Shared> = Arc::default();
             let producer = {
                 let shared = Arc::clone(&shared);
                 loom::thread::spawn(move || {
-                    shared.0.push(&shared.1, 1).unwrap();
+                    shared.0.push(&shared.1, &[1]).unwrap();
                 })
             };
             let consumer = {
@@ -281,19 +389,19 @@ mod loom_tests {
                 loom::thread::spawn(move || {
                     let mut taken = Vec::new();
                     for _ in 0..2 {
-                        taken.extend(shared.0.pop(&shared.1));
+                        taken.extend(pop(&shared));
                     }
                     taken
                 })
             };
-            shared.0.push(&shared.1, 2).unwrap();
-            let mine = shared.0.pop(&shared.1);
+            shared.0.push(&shared.1, &[2]).unwrap();
+            let mine = pop(&shared);
             // Full or not depends on the others; a refused value must not appear.
-            let third = shared.0.push(&shared.1, 3).is_ok();
+            let third = shared.0.push(&shared.1, &[3]).is_ok();
             producer.join().unwrap();
             let mut seen = consumer.join().unwrap();
             seen.extend(mine);
-            while let Some(value) = shared.0.pop(&shared.1) {
+            while let Some(value) = pop(&shared) {
                 seen.push(value);
             }
             seen.sort_unstable();

@@ -1,18 +1,39 @@
-//! When a run is finished: tasks that are complete, and how many there are.
+//! When a run is finished, and whether it moves: counts of each thread, and how many tasks there are.
 //!
-//! The threads that schedule leave, and the orchestrator tidies up, when both numbers are equal. The total is
-//! not known before the orchestration has ended, so it starts as a number that no run reaches.
+//! The threads that schedule leave, and the orchestrator tidies up, when as many tasks are complete as
+//! there are. The total is not known before the orchestration has ended, so it starts as a number that
+//! no run reaches.
+//!
+//! Every *writer* (a partition of the clusters, whichever thread holds it, and the orchestrator) has a
+//! cache line of its own and counts there without read-modify-write. Whoever wants a sum reads all
+//! lines: that is a thread with nothing else to do, or one that looks at its clock. Counts only
+//! grow and their sum never passes the total, so a sum that was read while others count is the
+//! total only if all of it was counted.
 
 use crate::sync::{AtomicU64, CacheAligned, Ordering};
 
 /// Total of a run whose orchestration has not ended.
 const UNKNOWN_TOTAL: u64 = u64::MAX;
 
-/// The two numbers.
+/// Writers there can be: the scheduler threads of any chip, and the orchestrator.
+const WRITERS: usize = 8;
+
+/// The writer that is the orchestrator; the partitions are those below.
+pub(crate) const ORCHESTRATOR: usize = WRITERS - 1;
+
+/// What one writer has counted.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Tasks completed, those without kernel included.
+    completed: AtomicU64,
+    /// Whatever moved.
+    moved: AtomicU64,
+}
+
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct RunCounters {
-    /// Tasks completed, those without kernel included.
-    completed: CacheAligned<AtomicU64>,
+    writers: [CacheAligned<Counts>; WRITERS],
     /// Tasks of the run, or [`UNKNOWN_TOTAL`].
     total: CacheAligned<AtomicU64>,
 }
@@ -21,15 +42,24 @@ impl RunCounters {
     /// Prepares for a run, while nobody else uses them.
     pub(crate) fn reset(&self) {
         // ORDERING: Relaxed (both): the gate of the run publishes them.
-        self.completed.0.store(0, Ordering::Relaxed);
+        for writer in &self.writers {
+            writer.0.completed.store(0, Ordering::Relaxed);
+        }
         self.total.0.store(UNKNOWN_TOTAL, Ordering::Relaxed);
     }
 
-    /// Counts completed tasks.
-    pub(crate) fn count_completed(&self, tasks: u64) {
-        // ORDERING: Release pairs with `is_finished`: whoever sees the run finished sees what the
-        // completing threads did.
-        self.completed.0.fetch_add(tasks, Ordering::Release);
+    /// Counts something that moved, and completed tasks. Only who has the writer to itself.
+    pub(crate) fn count(&self, writer: usize, completed: u64) {
+        let Some(CacheAligned(counts)) = self.writers.get(writer) else { return };
+        // ORDERING: Relaxed (all but the last): nobody else writes, and what moved is only compared
+        // for change.
+        counts.moved.store(counts.moved.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if completed != 0 {
+            let before = counts.completed.load(Ordering::Relaxed);
+            // ORDERING: Release pairs with `completed`: whoever sees the run finished sees what the
+            // completing threads did.
+            counts.completed.store(before + completed, Ordering::Release);
+        }
     }
 
     /// Ends the counting: the run is finished once `tasks` tasks are complete.
@@ -40,9 +70,9 @@ impl RunCounters {
 
     /// Whether the orchestration has ended and all its tasks are complete.
     pub(crate) fn is_finished(&self) -> bool {
-        // ORDERING: Acquire (both): see `set_total` and `count_completed`.
+        // ORDERING: Acquire: see `set_total`.
         let total = self.total.0.load(Ordering::Acquire);
-        self.completed.0.load(Ordering::Acquire) == total
+        total != UNKNOWN_TOTAL && self.completed() == total
     }
 
     /// Whether the orchestration has ended.
@@ -53,8 +83,15 @@ impl RunCounters {
 
     /// Tasks completed so far.
     pub(crate) fn completed(&self) -> u64 {
-        // ORDERING: Acquire: pairs with `count_completed`.
-        self.completed.0.load(Ordering::Acquire)
+        // ORDERING: Acquire: pairs with `count`.
+        self.writers.iter().map(|writer| writer.0.completed.load(Ordering::Acquire)).sum()
+    }
+
+    /// A number that changes whenever anything was counted.
+    pub(crate) fn moved(&self) -> u64 {
+        // ORDERING: Relaxed (both): only compared for change.
+        let moved = self.writers.iter().map(|writer| writer.0.moved.load(Ordering::Relaxed));
+        moved.fold(self.total.0.load(Ordering::Relaxed), u64::wrapping_add)
     }
 }
 
@@ -95,8 +132,8 @@ mod loom_tests {
     /// Two tasks are completed by two threads while the orchestration ends on a third: whoever sees
     /// the run finished sees what all of them did, and in the end everybody does.
     ///
-    /// Seen to fail with `count_completed`, `set_total` or either load of `is_finished` Relaxed, with a task counted before
-    /// its work, and with a total that is published before the second task was submitted.
+    /// Seen to fail with the store of `count`, `set_total` or either load of `is_finished` Relaxed, with a task counted
+    /// before its work, and with a total that is published before the second task was submitted.
     #[test]
     fn a_finished_run_has_all_its_work_behind_it() {
         let mut model = loom::model::Builder::new();
@@ -110,7 +147,7 @@ mod loom_tests {
                 let run = Arc::clone(&run);
                 thread::spawn(move || {
                     run.leave(task);
-                    run.counters.count_completed(1);
+                    run.counters.count(task, 1);
                     run.look();
                 })
             };

@@ -13,7 +13,7 @@
 
 use protocol::{Chip, ResourceShape};
 
-use super::dispatch::places;
+use super::dispatch::{Candidate, places};
 use super::meeting_point::{Meeting, Phase, Request};
 use super::task_store::{TaskHandle, TaskStore};
 use super::thread::{CoreSet, SchedulerThread, StepContext};
@@ -82,19 +82,14 @@ impl<C: Chip> SchedulerThread<C> {
         if self.offer.tag != meeting.tag() {
             return false;
         }
+        let places = core::mem::take(&mut self.offer.places);
+        let Some(blocks) = meeting_point.claim(meeting, places.count_ones()) else { return false };
+        context.platform.interleave();
         let task = TaskHandle::from_raw(meeting.task);
-        let mut handed_out = 0;
-        while self.offer.places != 0 {
-            let Some(block) = meeting_point.claim(meeting) else { break };
-            context.platform.interleave();
-            let place = self.offer.places.trailing_zeros() as usize;
-            self.offer.places &= self.offer.places - 1;
-            self.assign_block(context, place, task, meeting.request.lanes, block);
-            handed_out += 1;
-        }
-        if handed_out == 0 {
-            return false;
-        }
+        let Some(candidate) = Candidate::find(context, task) else { return false };
+        // CAST: lengths of at most 32767.
+        let handed_out = blocks.len() as u32;
+        self.assign_blocks(context, &candidate, places, blocks);
         context.platform.interleave();
         meeting_point.count_launched(meeting, handed_out);
         true

@@ -33,6 +33,15 @@ pub(crate) struct TaskLaunch {
     pub(crate) shape: u8,
     /// Whether all blocks must start together.
     pub(crate) sync_start: bool,
+    /// Differs from that of any other task of the run with this handle.
+    pub(crate) id: TaskId,
+}
+
+impl TaskLaunch {
+    /// Whether the task has a single sub-task: it is complete when that is.
+    pub(crate) fn is_sole(&self) -> bool {
+        self.block_count == 1 && self.lanes.is_power_of_two()
+    }
 }
 
 /// Where the tasks of a run are.
@@ -50,24 +59,19 @@ pub(crate) trait TaskStore: Sync {
     /// The task that a handle names; `None` for a handle of another store.
     fn find(&self, handle: TaskHandle) -> Option<Self::Task>;
 
-    /// What placing a task needs; `None` if it cannot run, which has been reported then.
+    /// What placing a task needs.
     ///
     /// # Safety
     ///
     /// The task is published and not complete.
-    unsafe fn launch(
-        &self,
-        handle: TaskHandle,
-        task: Self::Task,
-        faults: &FaultLatch,
-    ) -> Option<TaskLaunch>;
+    unsafe fn launch(&self, handle: TaskHandle, task: Self::Task) -> TaskLaunch;
 
     /// Claims up to `places` of a task's blocks. The caller holds the task, and lets go of it only
     /// afterwards.
     fn claim_blocks(&self, task: Self::Task, places: u32, block_count: u32) -> Range<u32>;
 
     /// Fills in what a kernel of a task gets: its address, arguments, number of blocks and token.
-    /// Returns its func_id.
+    /// Returns its func_id; `None` if the kernel is not there, which has been reported then.
     ///
     /// # Safety
     ///
@@ -78,10 +82,12 @@ pub(crate) trait TaskStore: Sync {
         task: Self::Task,
         lane: usize,
         payload: &mut DispatchPayload,
-    ) -> i32;
+        faults: &FaultLatch,
+    ) -> Option<i32>;
 
-    /// Counts one finished sub-task; true for the last one.
-    fn count_subtask(&self, task: Self::Task) -> bool;
+    /// Counts finished sub-tasks; true if the last one is among them. A task of one sub-task need
+    /// not be counted.
+    fn count_subtasks(&self, task: Self::Task, finished: u32) -> bool;
 
     /// Tells the consumers of a task whose sub-tasks have all finished, and marks it complete. `ready`
     /// gets each consumer for which this was the last producer, with its shape.

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use protocol::ResourceShape;
 
 use super::Scheduler;
+use super::task_store::TaskStore;
 use crate::fault::FaultLatch;
 use crate::region::consumer_list::EMPTY;
 use crate::region::{EdgeHandle, Region, RegionLayout, RegionSizes, SlotHandle, TaskRecord};
@@ -67,6 +68,8 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
         let slot = region.slot(handle(consumer)).unwrap();
         // Waits for one thing, which is the producer.
         slot.open(1);
+        // ORDERING: Relaxed: this is the only thread.
+        slot.pending.store(1, Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { slot.set_record(record(ResourceShape::Aiv)) };
         let edge_handle = EdgeHandle::new(0, edge);
@@ -74,13 +77,16 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
         edge.set(handle(0), handle(consumer));
         assert!(producer.consumers.push(edge_handle.raw(), &edge.next));
     }
-    scheduler.finish_subtask(&TestPlatform::without_cores(), &region, &faults, handle(0));
+    let platform = TestPlatform::without_cores();
+    let ready =
+        |consumer, shape| scheduler.make_ready(&platform, &region, &faults, consumer, shape);
+    // SAFETY: the task is as good as published, and this completes it once.
+    unsafe { region.complete(&platform, handle(0), producer, ready) };
     assert_eq!(faults.take(), None);
-    let pending = [1, 2, 3].map(|index| {
-        // ORDERING: Relaxed: this is the only thread.
-        region.slot(handle(index)).unwrap().pending.load(Ordering::Relaxed)
-    });
-    assert_eq!(pending, [0, 0, 0], "every consumer has been told");
+    let mut told = [0; 4];
+    let (queue, cells) = scheduler.queue(&region, ResourceShape::Aiv as usize).unwrap();
+    assert_eq!(queue.pop(cells, &mut told), 3, "every consumer has been told");
+    assert_eq!(told[..3], [3, 2, 1].map(|index| handle(index).raw()));
     assert!(producer.is_completed());
 }
 

@@ -5,12 +5,14 @@
 
 use core::marker::PhantomData;
 
-use protocol::{Chip, Condition, ConditionWord, DispatchId};
+use protocol::{Chip, DispatchId, TaskId};
 
 use super::Scheduler;
-use super::core_table::{CLUSTER_LIMIT, Cluster, CoreLocation, LANES, Payloads, RunningKernel};
+use super::core_table::{CORE_LIMIT, Cluster, CoreLocation, Payloads};
+use super::deferred::SCHEDULER_LIMIT;
 use super::deferred::waiting_list::WaitingLists;
-use super::deferred::{AfterFin, SCHEDULER_LIMIT};
+use super::released::{ReleasedTasks, Sink};
+use super::run_counters::ORCHESTRATOR;
 use super::sync_start::Offer;
 use super::task_store::{TaskHandle, TaskStore};
 use crate::fault::FaultLatch;
@@ -38,19 +40,48 @@ impl<P: Platform, T: TaskStore> Clone for StepContext<'_, P, T> {
 
 impl<P: Platform, T: TaskStore> Copy for StepContext<'_, P, T> {}
 
-/// What runs on a core.
+impl<'a, P: Platform, T: TaskStore> StepContext<'a, P, T> {
+    /// Where tasks are shared with other threads.
+    pub(super) fn sink(&self) -> Sink<'a, P, T> {
+        let Self { platform, faults, scheduler, tasks, .. } = *self;
+        Sink { scheduler, platform, tasks, faults }
+    }
+}
+
+/// What a core was given last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Running {
     pub(super) task: TaskHandle,
     pub(super) id: DispatchId,
+    /// Whether the task has no other sub-task.
+    pub(super) is_sole: bool,
+}
+
+/// What a payload of a core is filled with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Filled {
+    /// The run, 0 for none, and the task.
+    pub(super) run: u64,
+    pub(super) task: TaskId,
+    pub(super) func_id: i32,
 }
 
 /// One core of the thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OwnedCore {
     pub(super) location: CoreLocation,
-    running: Option<Running>,
-    next_id: DispatchId,
+    /// What it runs, while it is busy.
+    pub(super) running: Running,
+    pub(super) next_id: DispatchId,
+    /// Its payloads of tasks that have more blocks.
+    pub(super) filled: [Filled; 2],
+}
+
+impl OwnedCore {
+    fn new(location: CoreLocation, next_id: DispatchId) -> Self {
+        let running = Running { task: TaskHandle::from_raw(0), id: next_id, is_sole: false };
+        Self { location, running, next_id, filled: [Filled::default(); 2] }
+    }
 }
 
 /// One scheduler thread.
@@ -58,9 +89,12 @@ pub(super) struct OwnedCore {
 pub(crate) struct SchedulerThread<C: Chip> {
     /// Index among the run's scheduler threads.
     pub(crate) index: usize,
-    cores: heapless::Vec<[OwnedCore; LANES], CLUSTER_LIMIT>,
-    busy: CoreSet,
+    /// Three for each cluster, in the order of their bits.
+    cores: heapless::Vec<OwnedCore, CORE_LIMIT>,
+    pub(super) busy: CoreSet,
     all: CoreSet,
+    /// Tasks that this thread has made ready in the step under way.
+    pub(super) released: ReleasedTasks,
     /// What the thread has offered to a task whose blocks start together.
     pub(super) offer: Offer,
     /// Sub-tasks in the thread's waiting list.
@@ -71,25 +105,27 @@ pub(crate) struct SchedulerThread<C: Chip> {
 }
 
 impl<C: Chip> SchedulerThread<C> {
-    /// Thread `index` of `count`: it owns every `count`-th cluster.
-    pub(crate) fn new(index: usize, count: usize, clusters: &[Cluster]) -> Self {
-        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT) };
+    /// Thread `index` of `count`: it owns every `count`-th cluster. `next_id` says where the
+    /// dispatches of a core go on.
+    pub(crate) fn new(
+        index: usize,
+        count: usize,
+        clusters: &[Cluster],
+        next_id: impl Fn(CoreLocation) -> DispatchId,
+    ) -> Self {
+        const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT && SCHEDULER_LIMIT <= ORCHESTRATOR) };
         let mut cores = heapless::Vec::new();
-        for cluster in clusters.iter().skip(index).step_by(count.max(1)) {
-            let owned = cluster.map(|location| OwnedCore {
-                location,
-                running: None,
-                next_id: DispatchId::FIRST,
-            });
+        for location in clusters.iter().skip(index).step_by(count.max(1)).flatten() {
             // There are no more clusters than the vector holds: `form_clusters` has the same limit.
-            let _fits = cores.push(owned);
+            let _fits = cores.push(OwnedCore::new(*location, next_id(*location)));
         }
-        let all = (1 << (cores.len() * LANES)) - 1;
+        let all = (1 << cores.len()) - 1;
         Self {
             index,
             cores,
             busy: 0,
             all,
+            released: ReleasedTasks::default(),
             offer: Offer::default(),
             deferred: 0,
             held_back: 0,
@@ -120,81 +156,16 @@ impl<C: Chip> SchedulerThread<C> {
             Some(launched) => moved |= launched,
             None => moved |= self.dispatch_ready(context),
         }
+        self.released.share_all(context.sink());
         moved
-    }
-
-    /// Looks at the running cores and counts the sub-tasks that have finished.
-    fn collect<P: Platform, T: TaskStore>(&mut self, context: StepContext<'_, P, T>) -> bool {
-        let mut moved = false;
-        let mut rest = self.busy;
-        while rest != 0 {
-            let bit = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            let Some(core) = self.core_mut(bit) else { continue };
-            let Some(running) = core.running else { continue };
-            let word = context.platform.read_register(core.location.block, C::COND);
-            if ConditionWord::from_raw(word).decode() != Ok(Condition::Fin(running.id)) {
-                continue;
-            }
-            let location = core.location;
-            context.platform.interleave();
-            // What the kernel has deferred is known before its sub-task can be counted.
-            // SAFETY: this thread owns the core and has seen its FIN.
-            let left = unsafe {
-                context.payloads.ingresses.left(context.platform, location.worker, running.id)
-            };
-            let after = match left {
-                None => AfterFin::Count,
-                Some(left) => self.defer(context, bit, running, left),
-            };
-            if after == AfterFin::HoldBack {
-                continue;
-            }
-            if let Some(core) = self.core_mut(bit) {
-                core.running = None;
-            }
-            context.scheduler.running().set(location.worker, None);
-            self.busy &= !(1 << bit);
-            if after == AfterFin::Count {
-                context.platform.interleave();
-                let StepContext { platform, faults, tasks, .. } = context;
-                context.scheduler.finish_subtask(platform, tasks, faults, running.task);
-            }
-            moved = true;
-        }
-        moved
-    }
-
-    /// Hands one sub-task to an idle core.
-    pub(super) fn assign<P: Platform, T: TaskStore>(
-        &mut self,
-        context: StepContext<'_, P, T>,
-        bit: usize,
-        task: TaskHandle,
-        assignment: super::core_table::Assignment,
-    ) {
-        let Some(found) = context.tasks.find(task) else { return };
-        let Some(core) = self.core_mut(bit) else { return };
-        let id = core.next_id;
-        let worker = usize::from(core.location.worker);
-        // SAFETY: this thread owns the core; it is idle, so both its buffers are free. The task is
-        // published, and not complete while a sub-task is being handed out.
-        let kernel_id =
-            unsafe { context.payloads.fill(worker, id, context.tasks, (task, found), assignment) };
-        core.running = Some(Running { task, id });
-        let kernel = RunningKernel { func_id: kernel_id, graph_task: T::number(task) };
-        context.scheduler.running().set(core.location.worker, Some(kernel));
-        core.next_id = id.next();
-        context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
-        self.busy |= 1 << bit;
     }
 
     pub(super) fn core_mut(&mut self, bit: usize) -> Option<&mut OwnedCore> {
-        self.cores.get_mut(bit / LANES)?.get_mut(bit % LANES)
+        self.cores.get_mut(bit)
     }
 
     /// The thread's cores.
     pub(crate) fn locations(&self) -> impl Iterator<Item = CoreLocation> + Clone + '_ {
-        self.cores.iter().flatten().map(|core| core.location)
+        self.cores.iter().map(|core| core.location)
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! A core that was given a kernel takes a few looks, as many as a seeded generator says; the same
 //! generator has threads give up their processor between two steps. So a seed does not fix the order
-//! of events, but makes it another one.
+//! of events, but makes it another one. Under an odd seed the cores stay up from run to run.
 
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::boxed::Box;
 use std::sync::Mutex as StdMutex;
@@ -29,9 +30,11 @@ use crate::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, Unwin
 const NO_PANIC: &str = "a test that has panicked goes no further";
 
 /// One core.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Core {
     condition: u32,
+    /// The dispatch register.
+    word: u32,
     /// The dispatch it has not ended, and how many looks that takes.
     running: Option<(DispatchId, u64)>,
 }
@@ -43,6 +46,8 @@ pub(crate) struct Cores<C: Chip> {
     /// Which core was given which code, in some order.
     given: StdMutex<Vec<(usize, usize)>>,
     random: AtomicU64,
+    /// The power cycle, where cores stay up between runs; 0 where they do not.
+    power_cycle: AtomicU64,
     start: Instant,
     /// Loads orchestrations, which do nothing.
     loads: Recorder<'static>,
@@ -59,6 +64,24 @@ impl<C: Chip> Cores<C> {
         let before =
             self.random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(step(word)));
         before.unwrap_or_else(|word| word) >> 33
+    }
+
+    /// Switches all cores off, and on again.
+    fn switch_on(&self) {
+        for core in &self.cores {
+            *core.lock().expect(NO_PANIC) = Core::default();
+        }
+        if self.power_cycle.load(Ordering::Relaxed) != 0 {
+            self.power_cycle.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Cores whose dispatch register says that they have nothing to do: they have come up, or have
+    /// left.
+    fn idled(&self) -> usize {
+        let is_idled =
+            |core: &&StdMutex<Core>| core.lock().expect(NO_PANIC).word == DispatchWord::IDLE.raw();
+        self.cores.iter().filter(is_idled).count()
     }
 
     /// What a core was given under an id.
@@ -109,9 +132,12 @@ impl<C: Chip> Platform for Cores<C> {
         Some(RegisterBlock(u64::from(physical_core) + 1))
     }
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
-        assert_eq!(offset, C::COND);
         let worker = block.0 as usize - 1;
         let mut core = self.cores[worker].lock().expect(NO_PANIC);
+        if offset == C::DATA_MAIN_BASE {
+            return core.word;
+        }
+        assert_eq!(offset, C::COND);
         self.look(worker, &mut core);
         core.condition
     }
@@ -121,20 +147,27 @@ impl<C: Chip> Platform for Cores<C> {
         }
         let worker = block.0 as usize - 1;
         let mut core = self.cores[worker].lock().expect(NO_PANIC);
+        let last = core::mem::replace(&mut core.word, value);
         if value == DispatchWord::IDLE.raw() {
             core.condition = ConditionWord::IDLE.raw();
         } else if value == DispatchWord::EXIT.raw() {
-            *core = Core { condition: ConditionWord::EXITED.raw(), running: None };
+            *core = Core { condition: ConditionWord::EXITED.raw(), word: value, running: None };
         } else {
             let id = DispatchId::new(value).expect("a dispatch id");
+            assert_ne!(value, last, "core {worker} does not see that this is another dispatch");
+            assert_ne!(core.condition, ConditionWord::EXITED.raw(), "core {worker} has left");
             assert!(core.running.is_none(), "core {worker} was given a second sub-task");
             let code = self.payload(worker, id).function_bin_addr as usize;
             self.given.lock().expect(NO_PANIC).push((worker, code));
             *core = Core {
                 condition: ConditionWord::ack(id).raw(),
+                word: value,
                 running: Some((id, self.random() % 4)),
             };
         }
+    }
+    fn core_power_cycle(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.power_cycle.load(Ordering::Relaxed))
     }
     fn notify_core(&self, _: usize) {}
     fn relax(&self, _: u32) {
@@ -171,6 +204,8 @@ pub(crate) struct Device<C: Chip> {
     record: Box<C::Runtime>,
     clusters: usize,
     run_number: u32,
+    /// Whether the last run has.
+    has_failed: bool,
     /// The kernels' records, by func_id.
     kernels: Vec<CoreCallable>,
 }
@@ -178,12 +213,13 @@ pub(crate) struct Device<C: Chip> {
 impl<C: Chip> Device<C> {
     /// A device of so many clusters, with kernels by func_id.
     pub(crate) fn new(clusters: usize, kernels: &[Kernel], seed: u64) -> Self {
-        let core = || StdMutex::new(Core { condition: ConditionWord::IDLE.raw(), running: None });
+        let core = || StdMutex::new(Core::default());
         let cores = Cores {
             record: AtomicPtr::default(),
             cores: (0..clusters * 3).map(|_| core()).collect(),
             given: StdMutex::default(),
             random: AtomicU64::new(seed),
+            power_cycle: AtomicU64::new(seed % 2),
             start: Instant::now(),
             loads: Recorder::with_behaviour(|_| Ok(0)),
         };
@@ -194,7 +230,7 @@ impl<C: Chip> Device<C> {
         let executor = unsafe { place.assume_init() };
         let record = Box::new(C::Runtime::new_zeroed());
         let kernels = kernels.iter().map(super::kernel_record).collect();
-        Self { executor, record, clusters, run_number: 0, kernels }
+        Self { executor, record, clusters, run_number: 0, has_failed: false, kernels }
     }
 
     /// Executes a record with so many threads: as a test wants it, and cores and kernels as they are.
@@ -217,6 +253,10 @@ impl<C: Chip> Device<C> {
         body.extension.operation = operation.raw();
         body.extension.run_number = self.run_number;
         body.extension = body.extension.sealed();
+        let platform = self.executor.platform();
+        if platform.core_power_cycle().is_none() || self.has_failed {
+            platform.switch_on();
+        }
         for (worker, core) in self.record.workers().iter().take(self.clusters * 3).enumerate() {
             let core_type = if worker < self.clusters { CoreType::Aic } else { CoreType::Aiv };
             core.core_type().store(core_type.raw(), Ordering::Relaxed);
@@ -224,7 +264,6 @@ impl<C: Chip> Device<C> {
             core.aicore_regs_ready().store(1, Ordering::Relaxed);
             core.aicore_done().store(1, Ordering::Relaxed);
         }
-        let platform = self.executor.platform();
         platform.record.store(&raw mut *self.record, Ordering::Relaxed);
         let (executor, record) = (&*self.executor, &*self.record);
         let codes: Vec<i32> = std::thread::scope(|scope| {
@@ -233,12 +272,19 @@ impl<C: Chip> Device<C> {
             entered.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
         assert!(codes.iter().all(|code| *code == codes[0]), "all threads agree: {codes:?}");
+        self.has_failed = codes[0] != 0;
         codes[0]
     }
 
     /// Clusters of the device; its first cores are cube cores, one for each.
     pub(crate) fn clusters(&self) -> usize {
         self.clusters
+    }
+
+    /// Cores whose dispatch register says that they have nothing to do: they have come up, or have
+    /// left.
+    pub(crate) fn idled(&self) -> usize {
+        self.executor.platform().idled()
     }
 
     /// The fault of the last run.

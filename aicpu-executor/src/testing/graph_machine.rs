@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use protocol::{A2a3, CoreCallable};
+use protocol::{A2a3, CoreCallable, DispatchId};
 
 use super::graph::{KERNELS, Uploaded};
 use super::{Machine, kernel_record, kernel_table, prepare_payloads, zeroed};
@@ -32,11 +32,9 @@ impl Machine {
         // SAFETY: what the run names outlives it, and this is its only thread.
         let opened = unsafe { open(&platform, scheduler, &faults, uploaded.run, kernels) };
         let Ok(opened) = opened else { return faults.take() };
-        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters);
+        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters, |_| DispatchId::FIRST);
         scheduler.set_total(opened.graph.task_count());
-        for (task, shape) in opened.graph.roots() {
-            scheduler.make_ready(&platform, &opened.graph, &faults, task, shape);
-        }
+        scheduler.make_roots_ready(&platform, &opened.graph, &faults, opened.graph.roots());
         let context = StepContext {
             platform: &platform,
             faults: &faults,
@@ -50,7 +48,7 @@ impl Machine {
             &faults,
             200,
             || scheduler.progress::<A2a3, _>(&platform),
-            || match scheduler.is_finished() && thread.is_idle() {
+            || match thread.is_idle() && scheduler.is_finished() {
                 true => Polled::Done(()),
                 false if thread.step(context) => Polled::Progress,
                 false => Polled::Idle,

@@ -112,6 +112,11 @@ impl Submission {
         self
     }
 
+    /// What is handed to the orchestrator.
+    pub(crate) fn parts(&self) -> (*const MixedKernels, *const Arg) {
+        (&raw const self.kernels, &raw const self.arg)
+    }
+
     /// Submits the task.
     pub(crate) fn submit(&self, session: &mut Session<'_, '_>) -> TaskOutputTensors {
         // SAFETY: the record and all it points at live in `self`.

@@ -165,8 +165,8 @@ int run_prepared(void *ctx, void *runtime, int32_t callable_id, const void *args
 /*
  * Takes a callable away and gives back what it had on the device; its id is free again. New runs are
  * refused at once, those that were accepted before are waited for. 0 also when there is none. -100 where a
- * destructor of the orchestration does not return (trb; of hbg only the log says so): the callable is gone all
- * the same.
+ * destructor of the orchestration does not return: the callable is gone all the same, and in hbg nothing can be
+ * prepared in this process until the destructor returns.
  */
 int unregister_callable(void *ctx, int32_t callable_id);
 
@@ -282,7 +282,8 @@ int simpler_rs_v1_prepare_callable_sized(void *ctx, int32_t callable_id, const v
  * may be changed afterwards; what the run writes is written to the memory of its host tensors by the call
  * of simpler_rs_v1_completion_wait or _poll that first learns of its success, so that memory has to
  * stay until then. The handle is the caller's, until simpler_rs_v1_completion_free. hbg: the entry is called on
- * a thread of the library, its host tensors are the copies, and each that may take outputs is written back.
+ * a thread of the library, its host tensors are the copies, and of those the recorded outputs are written
+ * back, and what the entry itself has changed: inputs may have been filled anew for the next run.
  */
 void *simpler_rs_v1_submit(void *ctx, int32_t callable_id, const void *args, int block_dim,
                            int aicpu_thread_num, int device_id);

@@ -213,8 +213,7 @@ impl Context {
         let Some(handle) = lock(&attached.callables).remove(&cid) else { return Ok(()) };
         match attached.worker.unregister(&handle) {
             Ok(()) | Err(UnregisterError::StaleCallable(_)) => Ok(()),
-            Err(UnregisterError::DeviceLost(lost)) => Err(Failure::of_run(&lost.into())),
-            Err(error) => Err(Failure::of(&error)),
+            Err(error) => Err(Failure::of_unregistration(&error)),
         }
     }
 

@@ -11,8 +11,9 @@ use std::ffi::c_int;
 use std::fmt::Write as _;
 
 use host_runner::device::{DeviceLost, LostCause};
-use host_runner::host_orchestration::BuildError;
+use host_runner::host_orchestration::{BuildError, NotClosed};
 use host_runner::run::RunError;
+use host_runner::worker::UnregisterError;
 use protocol::StatusCode;
 
 /// What the host refuses.
@@ -69,6 +70,18 @@ impl Failure {
             return Self { code: REFUSED, ..failure };
         }
         failure
+    }
+
+    /// How a callable is reported whose code does not let it end.
+    pub fn of_unregistration(error: &UnregisterError) -> Self {
+        let code = match error {
+            UnregisterError::DeviceLost(lost) => lost_code(lost),
+            UnregisterError::HostOrchestration {
+                source: NotClosed::NotReturned { .. }, ..
+            } => -StatusCode::SchedulerTimeout.code(),
+            _ => REFUSED,
+        };
+        Self { code, text: with_causes(error) }
     }
 
     /// A defect of this library.

@@ -9,7 +9,9 @@
 //! Of trb all that is copied comes back whole, so the last of two that share bytes wins. An orchestration of
 //! hbg gets the client's own addresses and says itself what comes back, and where: it is called with copies
 //! only of what is shared, and only what has changed in those is written back, so that an input does not
-//! undo what an output has put there.
+//! undo what an output has put there. A submitted run has copies of everything, which the client may have
+//! filled anew when its end is asked for: what is written back is what was recorded as an output, and what
+//! has changed besides.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -49,7 +51,7 @@ enum Place {
         use_: Use,
         /// Its bytes, where it shares some with another.
         copy: Option<Vec<u8>>,
-        /// What they were before the run, where only what has changed is written back.
+        /// What they were before the run, where only what has changed is written back (hbg).
         before: Option<Vec<u8>>,
     },
 }
@@ -132,14 +134,13 @@ impl ClientArguments {
     /// Arguments that the worker refuses, and no memory for the copy.
     pub(crate) unsafe fn take_copies(&mut self) -> Result<OwnedArguments, Failure> {
         let mut owned = OwnedArguments::new();
-        let shared = self.shared();
-        for ((place, dtype, shape), is_shared) in self.tensors.iter_mut().zip(shared) {
+        for (place, dtype, shape) in &mut self.tensors {
             let data = match place {
                 Place::Device(address) => OwnedData::Device(*address),
                 Place::Host { memory, use_, before, .. } => {
                     // SAFETY: as the caller promises.
                     let bytes = unsafe { copy(memory)? };
-                    if is_shared && self.runtime == RuntimeName::Hbg {
+                    if self.runtime == RuntimeName::Hbg && *use_ != Use::Read {
                         *before = Some(duplicate(&bytes)?);
                     }
                     match use_ {
@@ -184,6 +185,15 @@ impl ClientArguments {
         for (_, memory, before, after) in written() {
             // SAFETY: writable, as was just found, and the run's own copy was made from it.
             unsafe { put(memory, before, after) };
+        }
+        for (tensor, range) in owned.recorded_outputs() {
+            let found = written().find(|(index, ..)| index == tensor);
+            let Some((_, memory, _, after)) = found else { continue };
+            let Some(bytes) = after.get(range.clone()) else { continue };
+            // No overflow, as the bytes are within the tensor.
+            let place = memory.start + range.start..memory.start + range.end;
+            // SAFETY: as above; a part of the same memory, and of the copy.
+            unsafe { put(&place, None, bytes) };
         }
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! ```
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use protocol::{ArgDirection, ChipStorageTaskArgs, DataType, DeviceAddr};
@@ -41,10 +42,11 @@ pub enum OwnedData {
 
 /// The arguments of a run, with their memory, in the order in which the callable sees them.
 ///
-/// A clone shares what is only read.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// A clone shares what is only read. What counts in a comparison is what is passed.
+#[derive(Default)]
 pub struct OwnedArguments {
     packed: Held,
+    outputs: Vec<(usize, Range<usize>)>,
 }
 
 impl OwnedArguments {
@@ -56,7 +58,7 @@ impl OwnedArguments {
 
     /// A copy for one run, in the memory of copies that are over, where there are some.
     pub(crate) fn snapshot(&self, spares: &Arc<Spares>) -> Self {
-        Self { packed: self.packed.snapshot(spares) }
+        Self { packed: self.packed.snapshot(spares), outputs: Vec::new() }
     }
 
     /// Adds a tensor.
@@ -220,6 +222,13 @@ impl OwnedArguments {
         elements.map(|element| T::read_from_bytes(element).ok()).collect()
     }
 
+    /// What the last run of an orchestration on the host (hbg) with these arguments has recorded as its
+    /// outputs: tensors, and bytes of them. Empty for trb, and where no run has succeeded.
+    #[must_use]
+    pub fn recorded_outputs(&self) -> &[(usize, Range<usize>)] {
+        &self.outputs
+    }
+
     /// Bytes of host memory that they hold, the record included. An input counts in full, whoever
     /// else shares it.
     #[must_use]
@@ -229,6 +238,21 @@ impl OwnedArguments {
         size_of::<ChipStorageTaskArgs>() as u64 + tensors.map(|it| it.len() as u64).sum::<u64>()
     }
 }
+
+impl Clone for OwnedArguments {
+    fn clone(&self) -> Self {
+        // No run has had the clone.
+        Self { packed: self.packed.clone(), outputs: Vec::new() }
+    }
+}
+
+impl PartialEq for OwnedArguments {
+    fn eq(&self, other: &Self) -> bool {
+        self.packed == other.packed
+    }
+}
+
+impl Eq for OwnedArguments {}
 
 impl fmt::Debug for OwnedArguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -270,6 +294,11 @@ impl TensorSet for OwnedArguments {
             }
             OwnedData::In(_) | OwnedData::Device(_) => None,
         }
+    }
+
+    fn note_outputs(&mut self, outputs: &mut dyn Iterator<Item = (usize, Range<usize>)>) {
+        self.outputs.clear();
+        self.outputs.extend(outputs);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Arguments as a run sees them, whoever owns their memory.
 
 use std::fmt;
+use std::ops::Range;
 
 use protocol::{ArgDirection, ChipStorageTaskArgs, DeviceAddr};
 
@@ -22,6 +23,10 @@ pub(crate) trait TensorSet {
 
     /// Where the tensor at `index` is written back to, if it is host memory that may be written.
     fn writable(&mut self, index: usize) -> Option<&mut [u8]>;
+
+    /// Notes which outputs an orchestration on the host has recorded in a run that has succeeded: tensors,
+    /// and bytes of them. Whoever lends memory of somebody else's has them there already.
+    fn note_outputs(&mut self, _outputs: &mut dyn Iterator<Item = (usize, Range<usize>)>) {}
 }
 
 /// Shows arguments by shape, type and place. Their contents may be of any size.

@@ -22,6 +22,7 @@ use protocol::{
 use zerocopy::IntoBytes as _;
 
 use super::{Callable, KernelName};
+use crate::registry::content::SharedBytes;
 use crate::runtime_name::RuntimeName;
 
 /// One kernel to pack.
@@ -192,7 +193,8 @@ impl CallableBuilder {
             core_type: kernel.core_type,
             name: kernel.name,
         });
-        Ok(Callable { name, kernels: kernels.collect(), blob, runtime: self.runtime })
+        let (kernels, blob) = (kernels.collect(), SharedBytes::of(blob));
+        Ok(Callable { name, kernels, blob, runtime: self.runtime })
     }
 
     /// Checks that there is code, that it can be entered, and that each func id names one kernel.

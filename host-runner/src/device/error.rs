@@ -66,7 +66,11 @@ pub enum KernelError {
     },
     /// Its constructors or destructors do not return. A thread that nothing can stop is left in them;
     /// the device goes on.
-    #[error("its {function} have not returned within {} ms; look for an endless loop", limit.as_millis())]
+    #[error(
+        "its {function} have not returned within {} ms; look for an endless loop in them, or in \
+         destructors of another object, which keep the system's loader",
+        limit.as_millis()
+    )]
     NotReturned {
         /// Which functions.
         function: &'static str,

@@ -1,4 +1,4 @@
-//! A device for tests: another one, of which one chosen call fails.
+//! A device for tests: another one, of which one chosen call fails, or all from it on.
 //!
 //! A transaction is tested by letting its first call fail, then its second, and so on until it
 //! succeeds: each time, nothing may be left.
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::code_listing::CodeLister;
 
-/// A device that fails once.
+/// A device that fails once, or from a call on.
 ///
 /// What counts is what takes something from the device or looks at it: `allocate`, `copy_in`,
 /// `check_user_range`, `copy_out`, `check_orchestration`, `load_kernel`, `load_orchestration`. Giving back
@@ -36,6 +36,8 @@ pub(crate) struct Failures {
     calls: AtomicUsize,
     /// Number of the call that fails, from 1; 0 is none.
     fails_at: AtomicUsize,
+    /// Number of the last call that fails with it.
+    fails_to: AtomicUsize,
     /// The record of the last run, as the host has filled it.
     record: Mutex<Option<Box<RuntimeBody>>>,
 }
@@ -43,8 +45,18 @@ pub(crate) struct Failures {
 impl Failures {
     /// Counts from 0 again, and lets the `number`-th counted call from now on fail; 0 lets none.
     pub(crate) fn fail_at(&self, number: usize) {
+        self.fail_between(number, number);
+    }
+
+    /// The same with all calls after it.
+    pub(crate) fn fail_from(&self, number: usize) {
+        self.fail_between(number, usize::MAX);
+    }
+
+    fn fail_between(&self, first: usize, last: usize) {
         self.calls.store(0, Ordering::SeqCst);
-        self.fails_at.store(number, Ordering::SeqCst);
+        self.fails_at.store(first, Ordering::SeqCst);
+        self.fails_to.store(last, Ordering::SeqCst);
     }
 
     /// Counted calls since [`fail_at`](Self::fail_at), the failed one included.
@@ -91,7 +103,9 @@ impl<D: Device> FailingDevice<D> {
         call: impl FnOnce(&D) -> Result<T, E>,
     ) -> Result<T, E> {
         let number = self.failures.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if number == self.failures.fails_at.load(Ordering::SeqCst) {
+        let Failures { fails_at, fails_to, .. } = &*self.failures;
+        let (first, last) = (fails_at.load(Ordering::SeqCst), fails_to.load(Ordering::SeqCst));
+        if (first..=last).contains(&number) {
             return Err(failure());
         }
         call(&self.inner)

@@ -18,13 +18,14 @@
 //! |---|---|---|
 //! | `site` | run record, arenas, the AICPU threads of runs: one run at a time | of the run |
 //! | `loader` | the thread that loads and unloads: one order at a time | of the order, up to the limit |
+//! | `ImageInstances` | what ids with equal bytes share | no |
 //! | `Kernels` | the table of kernels | no: who wants what is being loaded waits for it, unlocked |
 //! | `DeviceMemory` | the table of allocations | no, and not while bytes are copied |
 //! | one of each allocation | copies of the host | no |
 //! | `Ledger` | the books | no |
 //!
 //! A thread takes them in this order, the next while it holds the one before at most: `site` or
-//! `loader`, never both, then `Kernels` or `DeviceMemory`, then `Ledger`. `lost` is a flag that is
+//! `loader`, never both, then `ImageInstances`, `Kernels` or `DeviceMemory`, then `Ledger`. `lost` is a flag that is
 //! set before the tables are closed, and looked at with `site` or `loader` held.
 //!
 //! `unsafe` is where memory is shared with the executor, foreign code or the system: `core`,
@@ -57,6 +58,7 @@ pub mod core;
 pub mod core_pool;
 pub mod engine;
 pub mod event;
+pub mod image_instances;
 pub mod kernel_hooks;
 pub mod kernels;
 pub mod load_trace;
@@ -75,6 +77,7 @@ mod watch;
 
 use aicpu_threads::{AicpuThreads, Program};
 use engine::Engine;
+use image_instances::ImageInstances;
 use kernels::Kernels;
 use memory::DeviceMemory;
 use order::{Order, Pointer};
@@ -104,6 +107,8 @@ struct Parts<C: Chip> {
     loader: Mutex<AicpuThreads<Order<C>>>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
+    /// What ids with equal bytes share. Instances that are in use are in the engine's slots.
+    images: ImageInstances,
     memory: DeviceMemory,
     site: Mutex<RunSite<C>>,
 }
@@ -142,7 +147,8 @@ impl<C: Chip> SimDevice<C> {
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS)?;
         let loader = Mutex::new(threads("sim-loader", 1)?);
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
-        let parts = Parts { aicpu, loader, engine, kernels: Kernels::default(), memory, site };
+        let (kernels, images) = (Kernels::default(), ImageInstances::default());
+        let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
         Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, images: None })
     }
@@ -237,11 +243,16 @@ impl<C: Chip> Device for SimDevice<C> {
     }
 
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
+        self.parts.images.forget(address);
         self.parts.memory.free(address)
     }
 
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
         self.parts.memory.copy_in(to, from)
+    }
+
+    fn upload_image(&self, image: &[u8]) -> Result<DeviceAddr, MemoryError> {
+        self.parts.memory.allocate_with(image, Holder::Orchestration)
     }
 
     fn check_user_range(&self, address: DeviceAddr, bytes: usize) -> Result<(), MemoryError> {

@@ -146,7 +146,7 @@ pub(crate) fn host_range(tensor: &ContinuousTensor) -> Option<Range<u64>> {
 }
 
 /// The first host tensor that has the whole range in it: its position, and bytes into it.
-pub(super) fn find_argument(
+pub(crate) fn find_argument(
     arguments: &ChipStorageTaskArgs,
     host: usize,
     bytes: usize,

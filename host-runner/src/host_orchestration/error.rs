@@ -9,7 +9,7 @@ use crate::foreign_code::anonymous_library::reason_of;
 use crate::foreign_code::{NotDone, OpenError};
 use crate::graph::GraphError;
 
-/// Why an orchestration cannot be opened or closed.
+/// Why an orchestration cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostOrchestrationError {
@@ -28,18 +28,22 @@ pub enum HostOrchestrationError {
         /// Type and `what()` of the exception.
         text: String,
     },
-    /// Its constructors or destructors do not return. A thread that nothing can stop is left in them.
+    /// Its constructors do not return. A thread that nothing can stop is left in them.
     ///
     /// The system's loader opens nothing while destructors of another object run, so this is what an
     /// object gets as well that is opened meanwhile.
-    #[error("its {function} have not returned within {} ms; look for an endless loop", limit.as_millis())]
+    #[error(
+        "its {function} have not returned within {} ms; look for an endless loop in them, or in \
+         destructors of an object that was closed before, which keep the system's loader",
+        limit.as_millis()
+    )]
     NotReturned {
         /// Which functions.
         function: &'static str,
         /// How long they had.
         limit: Duration,
     },
-    /// The system refused what opening or closing needs.
+    /// The system refused what opening needs.
     #[error("the system refuses what it needs: {what}")]
     System {
         /// What.
@@ -47,6 +51,28 @@ pub enum HostOrchestrationError {
         /// Its reason.
         #[source]
         source: std::io::Error,
+    },
+}
+
+/// Why an orchestration is not closed. What it has stays in memory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotClosed {
+    /// Its destructors do not return. A thread that nothing can stop is left in them.
+    #[error(
+        "its destructors have not returned within {} ms; look for an endless loop. Until they return, \
+         the system's loader opens and closes no other object",
+        limit.as_millis()
+    )]
+    NotReturned {
+        /// How long they had.
+        limit: Duration,
+    },
+    /// There is no thread for its destructors.
+    #[error("the system has no thread for its destructors: {reason}")]
+    NoThread {
+        /// The system's reason.
+        reason: String,
     },
 }
 
@@ -164,6 +190,15 @@ impl From<OpenError> for HostOrchestrationError {
             OpenError::File(source) => Self::System { what: "an anonymous file", source },
             OpenError::Loader(error) => Self::Loader { reason: reason_of(&error) },
             OpenError::Constructor(text) => Self::Exception { text },
+        }
+    }
+}
+
+impl From<NotDone> for NotClosed {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::NotReturned { limit, .. } => Self::NotReturned { limit },
+            NotDone::NoThread { source, .. } => Self::NoThread { reason: source.to_string() },
         }
     }
 }

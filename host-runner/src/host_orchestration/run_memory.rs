@@ -13,7 +13,9 @@
 //! run gets depends on its calls and on the chunks that it opens, never on those behind them: a run
 //! that made a chunk is answered as one that finds it. A chunk is made when none that is not open
 //! is large enough; those go back to the device then, so that tensors that grow from run to run do not
-//! leave their old memory behind.
+//! leave their old memory behind. They stay where the device has no room for the chunk, unless it might
+//! have it without them: an orchestration that asks for too much in each run does not cost the next one
+//! its memory.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +50,15 @@ struct Chunk {
     open: bool,
 }
 
+/// A chunk that the device could not give.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    /// The least that it had to have.
+    room: u64,
+    /// Bytes that were in use on the device.
+    in_use: u64,
+}
+
 /// Device memory of the runs of one callable, on one device.
 ///
 /// Dropping it frees nothing: [`give_back`](Self::give_back) does.
@@ -57,6 +68,8 @@ pub struct RunMemory {
     chunks: Vec<Chunk>,
     /// Number of the chunk that was made last.
     last_number: u64,
+    /// What the device has refused although everything that it was asked for was in use.
+    refused: Option<Refused>,
     /// Bytes as they were asked for, by address.
     live: BTreeMap<u64, usize>,
     free: FreeRanges,
@@ -68,7 +81,7 @@ impl RunMemory {
     pub fn new(callable: CallableId) -> Self {
         let holder = Holder::Tensors(callable);
         let (chunks, live, free) = (Vec::new(), BTreeMap::new(), FreeRanges::default());
-        Self { holder, chunks, last_number: 0, live, free }
+        Self { holder, chunks, last_number: 0, refused: None, live, free }
     }
 
     /// Makes all of it free for a new run. Nothing may use it any more.
@@ -125,12 +138,15 @@ impl RunMemory {
     /// Whether a range lies inside one live allocation of the run.
     #[must_use]
     pub fn contains(&self, address: DeviceAddr, bytes: usize) -> bool {
-        let Some((start, have)) = self.live.range(..=address.raw()).next_back() else {
-            return false;
-        };
+        self.allocation_of(address, bytes).is_some()
+    }
+
+    /// Where the live allocation of the run starts that a range lies inside.
+    pub(crate) fn allocation_of(&self, address: DeviceAddr, bytes: usize) -> Option<DeviceAddr> {
+        let (start, have) = self.live.range(..=address.raw()).next_back()?;
         // CAST: (both) usize is 64 bits on the supported targets.
-        let end = (address.raw() - start).checked_add(bytes as u64);
-        end.is_some_and(|end| end <= *have as u64)
+        let end = (address.raw() - start).checked_add(bytes as u64)?;
+        (end <= *have as u64).then_some(DeviceAddr::new(*start))
     }
 
     /// The chunks that the run uses. As long as it [`has_chunks`](Self::has_chunks), what was
@@ -186,21 +202,53 @@ impl RunMemory {
             self.free.give(chunk.start, chunk.bytes);
             return Ok(());
         }
-        self.give_back_closed(device)?;
-        // All that are left are open.
-        let doublings = self.chunks.len().min(63) as u32;
-        let usual = CHUNK_BYTES_MIN.saturating_mul(1 << doublings).min(CHUNK_BYTES_MAX);
-        let chunk = match self.make_chunk(device, usual.max(room)) {
-            Err(MemoryError::Exhausted { .. }) if usual > room => self.make_chunk(device, room)?,
-            made => made?,
+        let chunk = match self.make_chunk(device, room) {
+            Err(MemoryError::Exhausted { .. }) if self.is_worth_the_closed(device, room) => {
+                self.give_back_closed(device)?;
+                self.make_chunk(device, room)
+            }
+            made => made,
         };
+        let chunk = chunk.inspect_err(|_| self.note_refusal(device, room))?;
         self.free.give(chunk.start, chunk.bytes);
         self.chunks.push(chunk);
-        Ok(())
+        self.give_back_closed(device)
+    }
+
+    /// Whether the device may have room for a chunk once it has those that the run does not use.
+    fn is_worth_the_closed(&self, device: &dyn Device, room: u64) -> bool {
+        let closed = self.chunks.iter().filter(|chunk| !chunk.open);
+        let closed: u64 = closed.map(|chunk| chunk.bytes + RUN_MEMORY_ALIGN).sum();
+        closed > 0 && !self.is_hopeless(room, in_use(device).saturating_sub(closed))
+    }
+
+    /// Whether no more was refused before, with no more in use on the device.
+    fn is_hopeless(&self, room: u64, in_use: u64) -> bool {
+        self.refused.is_some_and(|refused| room >= refused.room && in_use >= refused.in_use)
+    }
+
+    /// Notes that there is no room for a chunk, where nothing is left that could be given back for it.
+    fn note_refusal(&mut self, device: &dyn Device, room: u64) {
+        let in_use = in_use(device);
+        if self.chunks.iter().all(|chunk| chunk.open) && !self.is_hopeless(room, in_use) {
+            self.refused = Some(Refused { room, in_use });
+        }
+    }
+
+    /// Makes a chunk of the usual size, or of `room` bytes where those are more or the device has no more.
+    fn make_chunk(&mut self, device: &dyn Device, room: u64) -> Result<Chunk, MemoryError> {
+        let open = self.chunks.iter().filter(|chunk| chunk.open).count();
+        // CAST: at most 63.
+        let doublings = open.min(63) as u32;
+        let usual = CHUNK_BYTES_MIN.saturating_mul(1 << doublings).min(CHUNK_BYTES_MAX);
+        match self.take_chunk(device, usual.max(room)) {
+            Err(MemoryError::Exhausted { .. }) if usual > room => self.take_chunk(device, room),
+            taken => taken,
+        }
     }
 
     /// Takes memory from the device.
-    fn make_chunk(&mut self, device: &dyn Device, bytes: u64) -> Result<Chunk, MemoryError> {
+    fn take_chunk(&mut self, device: &dyn Device, bytes: u64) -> Result<Chunk, MemoryError> {
         let ask = bytes.checked_add(RUN_MEMORY_ALIGN).and_then(|ask| usize::try_from(ask).ok());
         let ask = ask.ok_or(MemoryError::Exhausted { bytes: usize::MAX })?;
         let allocation = device.allocate(ask, self.holder)?;
@@ -210,7 +258,11 @@ impl RunMemory {
     }
 
     /// Gives back to the device what the run does not use.
-    fn give_back_closed(&mut self, device: &dyn Device) -> Result<(), MemoryError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`give_back`](Self::give_back).
+    pub(crate) fn give_back_closed(&mut self, device: &dyn Device) -> Result<(), MemoryError> {
         let mut first = Ok(());
         self.chunks.retain(|chunk| {
             if !chunk.open {
@@ -221,6 +273,12 @@ impl RunMemory {
         });
         first
     }
+}
+
+/// Bytes in use on the device.
+fn in_use(device: &dyn Device) -> u64 {
+    // CAST: usize is at most 64 bits.
+    device.usage().bytes as u64
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One call of an entry: what the orchestration's calls do, and what comes of them.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 
 use protocol::{ChipStorageTaskArgs, DeviceAddr, GRAPH_TASK_ARGS};
 
@@ -19,6 +20,9 @@ pub(super) struct Session<'s> {
     pub(super) builder: &'s mut GraphBuilder,
     arguments: &'s ChipStorageTaskArgs,
     outputs: Vec<Output>,
+    /// The first output in each allocation of the run that has one, by the allocation's start. Those are
+    /// not freed any more: what is there then could be something else.
+    first_outputs: BTreeMap<DeviceAddr, usize>,
     copies: Copies,
     recording: Option<Recording>,
     /// The first wrong call. Nothing is done after it.
@@ -73,6 +77,7 @@ impl<'s> Session<'s> {
             builder,
             arguments,
             outputs: Vec::new(),
+            first_outputs: BTreeMap::new(),
             copies: Copies::default(),
             recording: (mode == BuildMode::Record).then(Recording::default),
             wrong: None,
@@ -111,9 +116,16 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Gives memory of the run back. Null is nobody's, and nothing happens.
+    /// Gives memory of the run back, which no output is in. Null is nobody's, and nothing happens.
     pub(super) fn free(&mut self, address: DeviceAddr) -> Result<(), CallFault> {
-        if address.is_null() { Ok(()) } else { Ok(self.memory.free(address)?) }
+        if address.is_null() {
+            return Ok(());
+        }
+        if let Some(&index) = self.first_outputs.get(&address) {
+            let Output { device: address, bytes, .. } = self.outputs[index];
+            return Err(CallFault::OutputFreed { index, address, bytes });
+        }
+        Ok(self.memory.free(address)?)
     }
 
     /// Copies host memory to the device. Of no bytes, the pointers mean nothing.
@@ -162,6 +174,9 @@ impl<'s> Session<'s> {
             return Ok(());
         }
         self.check_pair(device, host, bytes)?;
+        if let Some(start) = self.memory.allocation_of(device, bytes) {
+            self.first_outputs.entry(start).or_insert(self.outputs.len());
+        }
         self.outputs.push(Output { host, device, bytes });
         if let Some(recording) = &mut self.recording {
             recording.targets.push(match find_argument(self.arguments, host, bytes) {
@@ -202,24 +217,26 @@ impl<'s> Session<'s> {
     }
 
     /// What came of it, with what the entry returned or threw.
-    pub(super) fn finish(self, returned: Result<i32, String>) -> Result<Built, BuildError> {
+    pub(super) fn finish(mut self, returned: Result<i32, String>) -> Result<Built, BuildError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
-        let mentioned = self.mentioned;
+        let mentioned = self.mentioned.take();
         match returned {
             Ok(0) => {}
             Ok(status) => return Err(BuildError::Returned { status, mentioned }),
             Err(text) => return Err(BuildError::Exception { text, mentioned }),
         }
-        // Memory of the user is not the orchestration's to free.
+        // Memory of the user may have been freed by the user.
         for (index, &Output { device: address, bytes, .. }) in self.outputs.iter().enumerate() {
-            if !self.memory.contains(address, bytes)
-                && self.device.check_user_range(address, bytes).is_err()
-            {
-                let cause = CallFault::OutputFreed { index, address, bytes };
-                return Err(CallError { call: "record_tensor_pair", cause }.into());
-            }
+            let cause = match self.check_device(address, bytes) {
+                Ok(()) => continue,
+                Err(CallFault::DeviceRange { .. }) => {
+                    CallFault::OutputFreed { index, address, bytes }
+                }
+                Err(other) => other,
+            };
+            return Err(CallError { call: "record_tensor_pair", cause }.into());
         }
         Ok(Built { outputs: self.outputs, copies: self.copies, recording: self.recording })
     }

@@ -20,7 +20,8 @@ static ALIVE: Mutex<BTreeMap<usize, Arc<Note>>> = Mutex::new(BTreeMap::new());
 /// A runtime object's place in the list, as long as this lives.
 #[derive(Debug)]
 pub(super) struct Strays {
-    address: usize,
+    /// Kept: no other object has its address as long as it is listed.
+    object: Arc<OrchestrationRuntime>,
     note: Arc<Note>,
 }
 
@@ -31,10 +32,14 @@ fn alive() -> MutexGuard<'static, BTreeMap<usize, Arc<Note>>> {
 
 impl Strays {
     /// Lists a runtime object.
-    pub(super) fn of(object: &OrchestrationRuntime) -> Self {
-        let (address, note) = (std::ptr::from_ref(object).addr(), Arc::<Note>::default());
-        alive().insert(address, Arc::clone(&note));
-        Self { address, note }
+    pub(super) fn of(object: &Arc<OrchestrationRuntime>) -> Self {
+        let strays = Self { object: Arc::clone(object), note: Arc::default() };
+        alive().insert(strays.address(), Arc::clone(&strays.note));
+        strays
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.object).addr()
     }
 
     /// The first stray call since this was asked.
@@ -45,7 +50,7 @@ impl Strays {
 
 impl Drop for Strays {
     fn drop(&mut self) {
-        alive().remove(&self.address);
+        alive().remove(&self.address());
     }
 }
 
@@ -60,5 +65,25 @@ pub(super) fn refuse(runtime: *const OrchestrationRuntime, call: &'static str) {
     );
     if let Some(note) = note {
         note.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(call);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::operations::OPERATIONS;
+    use super::*;
+
+    #[test]
+    fn an_address_is_no_other_objects_as_long_as_it_is_listed() {
+        let object = Arc::new(OrchestrationRuntime { ops: &OPERATIONS });
+        let (address, kept) = (Arc::as_ptr(&object), Arc::downgrade(&object));
+        let strays = Strays::of(&object);
+        drop(object);
+        assert!(kept.upgrade().is_some());
+        refuse(address, "add_task");
+        refuse(address, "device_free");
+        assert_eq!((strays.take(), strays.take()), (Some("add_task"), None), "the first one");
+        drop(strays);
+        assert!(kept.upgrade().is_none() && !alive().contains_key(&address.addr()));
     }
 }

@@ -8,8 +8,8 @@ use super::*;
 use crate::device::Holder;
 use crate::device::failing::FailingDevice;
 use crate::device::sim::SimDevice;
-use crate::device::sim::test_objects::cxx_bytes;
 use crate::graph::KernelSet;
+use crate::test_callables::host_orchestration as source;
 
 mod failing_runs;
 mod opening;
@@ -18,38 +18,6 @@ mod wrong_calls;
 
 /// How long constructors and destructors of well-behaved orchestrations may take.
 const LONG: Duration = Duration::from_secs(20);
-
-/// What every source starts with: the binary interface, in as few lines as possible (spec hbg §A4).
-const PRELUDE: &str = r#"
-#include <cstddef>
-#include <cstdint>
-#include <stdexcept>
-#include <thread>
-struct Rt;
-struct Ops {
-    int (*add_task)(Rt *, uint64_t *, int, int, int);
-    int (*set_tensor_info_to_task)(Rt *, int, const void *, int);
-    void (*add_successor)(Rt *, int, int);
-    void (*record_tensor_pair)(Rt *, void *, void *, size_t);
-    int (*get_task_count)(Rt *);
-    void (*print_runtime)(Rt *);
-    void *(*device_malloc)(Rt *, size_t);
-    void (*device_free)(Rt *, void *);
-    int (*copy_to_device)(Rt *, void *, const void *, size_t);
-};
-struct Rt { const Ops *ops; };
-struct Tensor { uint64_t data; uint32_t shapes[5]; uint32_t ndims; uint8_t dtype, child; uint8_t pad[6]; };
-struct Args { Tensor tensors[64]; uint64_t scalars[128]; int32_t tensor_count, scalar_count; };
-"#;
-
-/// The bytes of an orchestration with these lines before its entry, which has this body.
-fn source(globals: &str, body: &str) -> Vec<u8> {
-    let text = format!(
-        "{PRELUDE}\n{globals}\nextern \"C\" int build_graph(Rt *rt, const Args &args) {{ \
-         (void)args; const Ops &ops = *rt->ops; (void)ops; {body} }}"
-    );
-    cxx_bytes("host_orchestration", &text)
-}
 
 /// An orchestration, and what its runs need.
 struct Fixture {
@@ -169,7 +137,7 @@ fn the_graph_depends_on_what_the_arguments_hold_and_gets_the_same_addresses() {
     };
     let three = run(3, 2000);
     let many = run(40, 300_000);
-    assert_eq!(run(0, 1), []);
+    assert_eq!(run(0, 1), Vec::<u64>::new());
     assert_eq!(run(40, 300_000), many);
     assert_eq!(run(3, 2000), three);
 }

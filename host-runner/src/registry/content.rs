@@ -16,7 +16,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 
 use aicpu_executor::loader::BuildId;
 use twox_hash::XxHash3_128;
@@ -25,6 +24,9 @@ use super::build_id;
 use namesakes::Namesakes;
 
 mod namesakes;
+mod shared_bytes;
+
+pub use shared_bytes::SharedBytes;
 
 /// One content of a [`ContentIndex`]; never given twice by the same index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,14 +83,14 @@ impl ContentHash for Xxh3 {
 /// A kept content.
 #[derive(Debug, Clone)]
 pub struct Content {
-    bytes: Arc<[u8]>,
+    bytes: SharedBytes,
     key: ContentKey,
     build_id: Option<BuildId>,
 }
 
 impl Content {
     /// All bytes.
-    pub const fn bytes(&self) -> &Arc<[u8]> {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -125,28 +127,54 @@ impl<H> Default for ContentIndex<H> {
     }
 }
 
+impl ContentIndex {
+    /// Returns the content that equals `bytes` in full.
+    ///
+    /// Reads them only where nobody has asked for their key, or where another owner's are kept.
+    pub fn find_shared(&self, bytes: &SharedBytes) -> Option<ContentId> {
+        self.find_keyed(bytes.key(), |kept| kept == bytes)
+    }
+
+    /// Returns the content that equals `bytes`, which are kept from now on if they were not.
+    pub fn insert_shared(&mut self, bytes: &SharedBytes) -> ContentId {
+        match self.find_shared(bytes) {
+            Some(id) => id,
+            None => self.keep(bytes.key(), bytes.clone()),
+        }
+    }
+}
+
 impl<H: ContentHash> ContentIndex<H> {
     /// Returns the content that equals `bytes` in full.
     ///
     /// Reads the bytes twice: 1.2 µs for 31 KB.
     pub fn find(&self, bytes: &[u8]) -> Option<ContentId> {
-        self.find_keyed(ContentKey::with::<H>(bytes), bytes)
+        self.find_keyed(ContentKey::with::<H>(bytes), |kept| **kept == *bytes)
     }
 
-    fn find_keyed(&self, key: ContentKey, bytes: &[u8]) -> Option<ContentId> {
-        let equal = |id: &&ContentId| self.get(**id).is_some_and(|each| *each.bytes == *bytes);
+    fn find_keyed(
+        &self,
+        key: ContentKey,
+        is_equal: impl Fn(&SharedBytes) -> bool,
+    ) -> Option<ContentId> {
+        let equal = |id: &&ContentId| self.get(**id).is_some_and(|each| is_equal(&each.bytes));
         self.by_key.get(&key)?.iter().find(equal).copied()
     }
 
-    /// Returns the content that equals `bytes`, which is kept from now on if it was not.
+    /// Returns the content that equals `bytes`, of which a copy is kept from now on if it was not.
     pub fn insert(&mut self, bytes: &[u8]) -> ContentId {
         let key = ContentKey::with::<H>(bytes);
-        if let Some(id) = self.find_keyed(key, bytes) {
-            return id;
+        match self.find_keyed(key, |kept| **kept == *bytes) {
+            Some(id) => id,
+            None => self.keep(key, SharedBytes::of(bytes.to_vec())),
         }
+    }
+
+    /// Keeps what is not in the index.
+    fn keep(&mut self, key: ContentKey, bytes: SharedBytes) -> ContentId {
         let id = ContentId(self.next);
         self.next += 1;
-        let build_id = build_id::read(bytes);
+        let build_id = build_id::read(&bytes);
         if let Some(build_id) = build_id
             && let Some(other) = self.namesakes.add(build_id, id, key)
         {
@@ -158,7 +186,7 @@ impl<H: ContentHash> ContentIndex<H> {
             );
         }
         self.by_key.entry(key).or_default().push(id);
-        self.contents.insert(id, Content { bytes: bytes.into(), key, build_id });
+        self.contents.insert(id, Content { bytes, key, build_id });
         id
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use protocol::callable::parse::ChipCallableView;
 use protocol::{DeviceAddr, RuntimeBody, SYMBOL_NAME_BYTES};
 
+use super::content::SharedBytes;
 use super::open_device::OpenDevice;
 use super::placement::Identity;
 use crate::device::{DeviceError, DeviceLost, MemoryError, OrchestrationLoad};
@@ -46,13 +47,18 @@ impl DeviceOrchestration {
         }
     }
 
-    /// Puts the image on the device; whether it was there.
+    /// Puts the image on the device, which has checked it for its entry; whether it was there.
     ///
     /// # Errors
     ///
     /// [`MemoryError`].
-    pub(super) fn upload(&mut self, on: &OpenDevice, image: &[u8]) -> Result<bool, MemoryError> {
-        let uploaded = on.upload(image)?;
+    pub(super) fn upload(
+        &mut self,
+        on: &OpenDevice,
+        image: &SharedBytes,
+        entry: &str,
+    ) -> Result<bool, MemoryError> {
+        let uploaded = on.upload(image, entry)?;
         self.image = uploaded.address;
         Ok(uploaded.was_there)
     }

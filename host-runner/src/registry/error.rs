@@ -4,7 +4,7 @@ use aicpu_executor::loader::ImageLabel;
 use protocol::{CallableId, FuncId, WireError};
 
 use crate::device::{DeviceError, DeviceLost, KernelError, MemoryError, OrchestrationError};
-use crate::host_orchestration::HostOrchestrationError;
+use crate::host_orchestration::{HostOrchestrationError, NotClosed};
 
 /// Why a callable cannot be registered. Nothing of it stays behind.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +153,16 @@ pub enum UnregisterError {
     /// nothing can be given back to the device, which is given up.
     #[error(transparent)]
     DeviceLost(#[from] DeviceLost),
+    /// An orchestration that runs on the host cannot be closed (hbg): its destructors do not return, for
+    /// example. The callable is not registered any more, and the device goes on.
+    #[error("the orchestration of callable `{name}` cannot be closed on the host")]
+    HostOrchestration {
+        /// Name of the callable.
+        name: String,
+        /// Why.
+        #[source]
+        source: NotClosed,
+    },
     /// It was called where a run of the same worker is carried out or its end is told, as in a
     /// waker: it would wait for itself.
     #[error(

@@ -8,6 +8,10 @@
 //!
 //! Each upload is one copy. The device keeps several graphs of a callable, as an orchestration that
 //! builds one for each of a few batch sizes would otherwise upload every time.
+//!
+//! What is kept is given up for a new graph of the same callable where the device has no other room, and
+//! goes with the callable. It is not given up for what an orchestration allocates, nor for other callables:
+//! who needs that memory unregisters.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,7 +34,7 @@ const PATCH_BYTES_MIN: usize = 1024;
 /// Graphs of a callable that the device keeps.
 const GRAPHS_KEPT: usize = 4;
 
-/// Bytes that the graphs which are kept may have, beside the one that runs.
+/// Bytes that the graphs which are kept may have together; one alone may have more.
 const BYTES_KEPT: usize = 256 << 20;
 
 /// What a run of a graph was, beside its tasks.
@@ -64,7 +68,12 @@ pub(crate) struct Uploaded {
 pub(crate) enum GraphRefusal {
     /// The graph is wrong.
     Graph(GraphError),
-    /// The device has no room, or is gone.
+    /// The device has no room for what the graph needs.
+    NoRoom {
+        /// Bytes of its image, and of what the AICPU counts in.
+        bytes: usize,
+    },
+    /// The device is gone, or fails.
     Memory(MemoryError),
 }
 
@@ -86,6 +95,8 @@ pub(crate) struct GraphSpace {
 pub(crate) struct KeptGraphs {
     id: CallableId,
     kept: Vec<KeptGraph>,
+    /// Most bytes of them, if there is more than one.
+    bytes_max: usize,
     /// Counts the uses of graphs.
     uses: u64,
     patches: Vec<GraphPatch>,
@@ -107,9 +118,8 @@ struct KeptGraph {
 impl GraphSpace {
     /// For a callable with these kernels; nothing is on the device yet.
     pub(super) fn new(id: CallableId, kernels: KernelSet) -> Self {
-        let (kept, patches) = (Vec::new(), Vec::new());
-        let graphs =
-            KeptGraphs { id, kept, uses: 0, patches, patch_buffer: DeviceBuffer::default() };
+        let (kept, patches, patch_buffer) = Default::default();
+        let graphs = KeptGraphs { id, kept, bytes_max: BYTES_KEPT, uses: 0, patches, patch_buffer };
         let (builder, memory) = (GraphBuilder::new(kernels), RunMemory::new(id));
         Self { number: next_number(), builder, memory, graphs }
     }
@@ -127,14 +137,19 @@ impl KeptGraphs {
     /// Makes the device know a graph, which has a task at least. `version` is what the last upload of
     /// the same graph has given, or 0: where the device still has that, nothing is compared.
     ///
+    /// For a new graph the device needs memory. Where it has none left, what helps it out are the other
+    /// graphs, and those chunks of `spare` that the run does not use.
+    ///
     /// # Errors
     ///
-    /// [`GraphRefusal`]; the graphs that the device knows stay known.
+    /// [`GraphRefusal`]. Where the device has failed, it does not know the graph any more, nor others that
+    /// have made room for it; a graph that is wrong changes nothing.
     pub(crate) fn upload(
         &mut self,
         on: &OpenDevice,
         graph: &GraphBuilder,
         version: u64,
+        spare: Option<&mut RunMemory>,
     ) -> Result<Uploaded, GraphRefusal> {
         self.uses += 1;
         let unchanged = self.kept.iter().position(|kept| kept.version == version);
@@ -145,7 +160,7 @@ impl KeptGraphs {
             let (bytes, patches) = self.renew(on, index, graph).map_err(GraphRefusal::Memory)?;
             (index, bytes, patches, true)
         } else {
-            let index = self.add(on, graph)?;
+            let index = self.add(on, graph, spare)?;
             (index, self.kept[index].known.image_bytes(), 0, false)
         };
         let kept = &mut self.kept[index];
@@ -181,19 +196,14 @@ impl KeptGraphs {
         if kept.known.renew(graph, &mut self.patches) > 0 {
             kept.version = next_number();
         }
-        let bytes = self.patches.as_bytes();
-        let holder = Holder::Graphs(self.id);
-        let copied = if bytes.is_empty() {
-            Ok((0, 0))
-        } else if bytes.len() < kept.known.image_bytes() {
-            let room = bytes.len().next_power_of_two().max(PATCH_BYTES_MIN);
-            let fitted = self.patch_buffer.fit(on, holder, room);
-            let filled = fitted.and_then(|()| self.patch_buffer.fill(on, holder, bytes));
-            filled.map(|()| (bytes.len(), self.patches.len()))
-        } else {
-            kept.number = next_number();
-            let image = kept.known.image(kept.number);
-            kept.image.fill(on, holder, image).map(|()| (image.len(), 0))
+        let copied = match self.patches.as_bytes().len() {
+            0 => Ok((0, 0)),
+            bytes if bytes < kept.known.image_bytes() => match self.upload_patches(on) {
+                // The image needs no more memory than it has.
+                Err(MemoryError::Exhausted { .. }) => self.upload_words(on, index),
+                uploaded => uploaded,
+            },
+            _ => self.upload_words(on, index),
         };
         // The device does not have what is known here.
         if copied.is_err() {
@@ -202,42 +212,74 @@ impl KeptGraphs {
         copied
     }
 
-    /// Uploads a graph whose structure is not known; where it is in the list.
-    fn add(&mut self, on: &OpenDevice, graph: &GraphBuilder) -> Result<usize, GraphRefusal> {
+    /// Uploads changed words, to be applied by the run.
+    fn upload_patches(&mut self, on: &OpenDevice) -> Result<(usize, usize), MemoryError> {
+        let (bytes, holder) = (self.patches.as_bytes(), Holder::Graphs(self.id));
+        let room = bytes.len().next_power_of_two().max(PATCH_BYTES_MIN);
+        self.patch_buffer.fit(on, holder, room)?;
+        self.patch_buffer.fill(on, holder, bytes)?;
+        Ok((bytes.len(), self.patches.len()))
+    }
+
+    /// Uploads the image of a known graph anew, in its place.
+    fn upload_words(
+        &mut self,
+        on: &OpenDevice,
+        index: usize,
+    ) -> Result<(usize, usize), MemoryError> {
+        let kept = &mut self.kept[index];
+        kept.number = next_number();
+        let image = kept.known.image(kept.number);
+        kept.image.fill(on, Holder::Graphs(self.id), image)?;
+        Ok((image.len(), 0))
+    }
+
+    /// Uploads a graph whose structure is not known; where it is in the list. Others are given up once
+    /// it is there, or before where the device has no room otherwise.
+    fn add(
+        &mut self,
+        on: &OpenDevice,
+        graph: &GraphBuilder,
+        mut spare: Option<&mut RunMemory>,
+    ) -> Result<usize, GraphRefusal> {
         let known = KnownGraph::of(graph).map_err(GraphRefusal::Graph)?;
-        let number = next_number();
-        let workspace_bytes = workspace_bytes(&known);
-        self.make_room(on, known.image_bytes() + workspace_bytes);
-        let holder = Holder::Graphs(self.id);
-        let mut kept = KeptGraph {
+        let mut new = KeptGraph {
             known,
-            number,
+            number: next_number(),
             version: next_number(),
             image: DeviceBuffer::default(),
             workspace: DeviceBuffer::default(),
             last_used: 0,
         };
-        let placed = kept
-            .image
-            .fill(on, holder, kept.known.image(number))
-            .and_then(|()| kept.workspace.fit(on, holder, workspace_bytes));
-        if let Err(error) = placed {
-            kept.give_back(on);
-            return Err(GraphRefusal::Memory(error));
+        let bytes = new.known.image_bytes() + workspace_bytes(&new.known);
+        let holder = Holder::Graphs(self.id);
+        while let Err(error) = new.place(on, holder) {
+            new.give_back(on);
+            match error {
+                MemoryError::Exhausted { .. } if self.forget_oldest(on) => {}
+                MemoryError::Exhausted { .. } => match spare.take() {
+                    Some(memory) => {
+                        memory.give_back_closed(on.device()).map_err(GraphRefusal::Memory)?;
+                    }
+                    None => return Err(GraphRefusal::NoRoom { bytes }),
+                },
+                error => return Err(GraphRefusal::Memory(error)),
+            }
         }
-        self.kept.push(kept);
+        let held = |kept: &[KeptGraph]| kept.iter().map(KeptGraph::bytes).sum::<usize>();
+        while self.kept.len() >= GRAPHS_KEPT || held(&self.kept) + new.bytes() > self.bytes_max {
+            if !self.forget_oldest(on) {
+                break;
+            }
+        }
+        self.kept.push(new);
         Ok(self.kept.len() - 1)
     }
 
-    /// Forgets graphs, the one first that was used least recently, until there is room for one more.
-    fn make_room(&mut self, on: &OpenDevice, bytes: usize) {
-        let held = |kept: &[KeptGraph]| kept.iter().map(KeptGraph::bytes).sum::<usize>();
-        while self.kept.len() >= GRAPHS_KEPT
-            || (!self.kept.is_empty() && held(&self.kept) + bytes > BYTES_KEPT)
-        {
-            let oldest = (0..self.kept.len()).min_by_key(|index| self.kept[*index].last_used);
-            self.forget(on, oldest.unwrap_or_default());
-        }
+    /// Forgets the graph that was used least recently, if there is one.
+    fn forget_oldest(&mut self, on: &OpenDevice) -> bool {
+        let oldest = (0..self.kept.len()).min_by_key(|index| self.kept[*index].last_used);
+        oldest.inspect(|index| self.forget(on, *index)).is_some()
     }
 
     /// Forgets the graph of a run that did not succeed: nobody knows in what state the device has left it.
@@ -253,7 +295,7 @@ impl KeptGraphs {
 
     /// Frees all of them.
     fn give_back(&mut self, on: &OpenDevice) {
-        for kept in self.kept.drain(..) {
+        for mut kept in self.kept.drain(..) {
             kept.give_back(on);
         }
         self.patch_buffer.give_back(on);
@@ -266,7 +308,13 @@ impl KeptGraph {
         self.image.capacity() + self.workspace.capacity()
     }
 
-    fn give_back(mut self, on: &OpenDevice) {
+    /// Puts it on the device.
+    fn place(&mut self, on: &OpenDevice, holder: Holder) -> Result<(), MemoryError> {
+        self.image.fill(on, holder, self.known.image(self.number))?;
+        self.workspace.fit(on, holder, workspace_bytes(&self.known))
+    }
+
+    fn give_back(&mut self, on: &OpenDevice) {
         self.image.give_back(on);
         self.workspace.give_back(on);
     }

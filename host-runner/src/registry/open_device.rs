@@ -8,9 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::DeviceAddr;
 
+use super::content::SharedBytes;
 use super::orchestrations::Orchestrations;
 use super::placement::Identity;
-use crate::device::{Device, KernelError, MemoryError, Uploaded};
+use crate::device::{Device, KernelError, MemoryError, OrchestrationError, Uploaded};
 
 /// A device and what the callables on it share.
 pub struct OpenDevice {
@@ -62,9 +63,23 @@ impl OpenDevice {
         }
     }
 
-    /// Uploads the image of an orchestration, or takes another reference to it.
-    pub(super) fn upload(&self, image: &[u8]) -> Result<Uploaded, MemoryError> {
-        locked(&self.orchestrations).upload(self.device(), image)
+    /// Checks that the device can load an orchestration and call its entry, unless it has the same image
+    /// and was asked about that entry.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::check_orchestration`].
+    pub(super) fn check(&self, image: &SharedBytes, entry: &str) -> Result<(), OrchestrationError> {
+        if locked(&self.orchestrations).is_checked(image, entry) {
+            return Ok(());
+        }
+        self.device().check_orchestration(image, entry)
+    }
+
+    /// Uploads the image of an orchestration that was [checked](Self::check), or takes another reference
+    /// to it.
+    pub(super) fn upload(&self, image: &SharedBytes, entry: &str) -> Result<Uploaded, MemoryError> {
+        locked(&self.orchestrations).upload(self.device(), image, entry)
     }
 
     /// Takes back [`upload`](Self::upload).

@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use protocol::DeviceAddr;
 
-use crate::device::{Device, Holder, MemoryError, Uploaded};
+use crate::device::{Device, MemoryError, Uploaded};
 
-use super::content::{ContentId, ContentIndex};
+use super::content::{ContentId, ContentIndex, SharedBytes};
 
 /// One image.
 #[derive(Debug)]
 struct Image {
     address: DeviceAddr,
     references: usize,
+    /// An entry that the device has found in it.
+    entry: String,
 }
 
 /// All images of a device.
@@ -23,21 +25,35 @@ pub struct Orchestrations {
 }
 
 impl Orchestrations {
-    /// Uploads an image, or takes another reference to one with the same bytes.
+    /// Whether the image is there and the device has found this entry in it.
+    pub fn is_checked(&self, bytes: &SharedBytes, entry: &str) -> bool {
+        // Nothing is hashed where nothing is there.
+        let found = (!self.contents.is_empty()).then(|| self.contents.find_shared(bytes)).flatten();
+        found.and_then(|id| self.images.get(&id)).is_some_and(|image| image.entry == entry)
+    }
+
+    /// Uploads an image that the device has checked for `entry`, or takes another reference to one with
+    /// the same bytes.
     ///
     /// # Errors
     ///
     /// [`MemoryError`]; nothing stays behind then.
-    pub fn upload(&mut self, device: &dyn Device, bytes: &[u8]) -> Result<Uploaded, MemoryError> {
-        let content = self.contents.insert(bytes);
+    pub fn upload(
+        &mut self,
+        device: &dyn Device,
+        bytes: &SharedBytes,
+        entry: &str,
+    ) -> Result<Uploaded, MemoryError> {
+        let content = self.contents.insert_shared(bytes);
         if let Some(image) = self.images.get_mut(&content) {
             image.references += 1;
             return Ok(Uploaded { address: image.address, was_there: true });
         }
-        let address = copy_to(device, bytes).inspect_err(|_refused| {
+        let uploaded = device.upload_image(bytes).inspect_err(|_refused| {
             self.contents.remove(content);
-        })?;
-        self.images.insert(content, Image { address, references: 1 });
+        });
+        let (address, entry) = (uploaded?, entry.to_owned());
+        self.images.insert(content, Image { address, references: 1, entry });
         Ok(Uploaded { address, was_there: false })
     }
 
@@ -60,14 +76,4 @@ impl Orchestrations {
     pub fn count(&self) -> usize {
         self.contents.len()
     }
-}
-
-/// Copies bytes to memory of their own.
-fn copy_to(device: &dyn Device, bytes: &[u8]) -> Result<DeviceAddr, MemoryError> {
-    let address = device.allocate(bytes.len(), Holder::Orchestration)?;
-    if let Err(error) = device.copy_in(address, bytes) {
-        device.free(address)?;
-        return Err(error);
-    }
-    Ok(address)
 }

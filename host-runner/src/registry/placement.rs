@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use protocol::callable::parse::ChipCallableView;
 use protocol::{CallableId, DeviceAddr, FuncId, RuntimeBody};
 
+use super::content::SharedBytes;
 use super::device_orchestration::DeviceOrchestration;
 use super::graph_space::GraphSpace;
 use super::open_device::OpenDevice;
@@ -70,9 +71,10 @@ impl Placement {
         on: &Arc<OpenDevice>,
         identity: Identity,
         name: &str,
-        callable: &ChipCallableView<'_>,
+        blob: &SharedBytes,
         runtime: RuntimeName,
     ) -> Result<Self, RegisterError> {
+        let callable = &ChipCallableView::parse(blob)?;
         let work = match runtime {
             RuntimeName::Trb => PlacedWork::Orchestration(DeviceOrchestration::of(callable)),
             RuntimeName::Hbg => {
@@ -80,10 +82,10 @@ impl Placement {
                 PlacedWork::Graphs(Box::new(Mutex::new(GraphSpace::new(identity.id, kernels))))
             }
         };
+        let image = blob.part(callable.orchestration());
         if runtime == RuntimeName::Trb {
-            let (image, entry) = (callable.orchestration(), callable.entry_symbol());
-            on.device().check_orchestration(image, entry).map_err(|source| {
-                let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
+            on.check(&image, callable.entry_symbol()).map_err(|source| {
+                let (name, image) = (name.to_owned(), Box::new(build_id::label(&image)));
                 RegisterError::Orchestration { name, image, source }
             })?;
         }
@@ -91,7 +93,7 @@ impl Placement {
         let (on, traffic) = (Arc::clone(on), Traffic::default());
         let mut placement = Self { on, identity, kernels, work, traffic };
         placement.load_kernels(name, callable)?;
-        placement.load_orchestration(name, callable)?;
+        placement.load_orchestration(name, callable.entry_symbol(), &image)?;
         Ok(placement)
     }
 
@@ -116,12 +118,12 @@ impl Placement {
     fn load_orchestration(
         &mut self,
         name: &str,
-        callable: &ChipCallableView<'_>,
+        entry: &str,
+        image: &SharedBytes,
     ) -> Result<(), RegisterError> {
         let PlacedWork::Orchestration(orchestration) = &mut self.work else { return Ok(()) };
-        let image = callable.orchestration();
         let labelled = || (name.to_owned(), Box::new(build_id::label(image)));
-        let was_there = orchestration.upload(&self.on, image).map_err(|source| {
+        let was_there = orchestration.upload(&self.on, image, entry).map_err(|source| {
             let (name, image) = labelled();
             RegisterError::Memory { name, image, source }
         })?;

@@ -8,19 +8,20 @@ use aicpu_executor::loader::ImageLabel;
 use protocol::callable::parse::ChipCallableView;
 use protocol::{ArgDirection, CallableId};
 
-use super::content::ContentKey;
+use super::content::SharedBytes;
 use super::lease_gate::LeaseGate;
 use super::open_device::OpenDevice;
 use super::placement::{Identity, Placement, Traffic};
-use super::{RegisterError, StaleCallable, build_id};
+use super::{RegisterError, StaleCallable, UnregisterError, build_id};
 use crate::callable::Callable;
 use crate::completion::Completer;
 use crate::device::DeviceLost;
-use crate::host_orchestration::HostOrchestration;
+use crate::host_orchestration::{HostOrchestration, HostOrchestrationError};
 use crate::runtime_name::RuntimeName;
 
-/// How an unregistration ended, for those who wait for it.
-pub type Unregistered = Result<(), DeviceLost>;
+/// How an unregistration ended, for those who wait for it: [`UnregisterError::DeviceLost`] and
+/// [`UnregisterError::HostOrchestration`], where code of the callable did not return.
+pub type Unregistered = Result<(), UnregisterError>;
 
 /// A registered callable.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Registration {
     identity: Identity,
     /// Which build its orchestration is, for messages.
     label: ImageLabel,
-    blob: Arc<[u8]>,
+    blob: SharedBytes,
     directions: Box<[ArgDirection]>,
     runtime: RuntimeName,
     /// The orchestration, where that runs on the host, until it is closed. It is the same on whatever
@@ -44,31 +45,29 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Describes a callable that is on no device yet.
+    /// Describes a callable that is on no device yet, and whose orchestration is not open on the host.
     ///
     /// # Errors
     ///
-    /// What is wrong with the blob, or with an orchestration that runs on the host.
+    /// What is wrong with the blob, or with the image of an orchestration that runs on the host.
     pub(super) fn new(
         callable: &Callable,
         id: CallableId,
         generation: u32,
-        limit: Duration,
     ) -> Result<Self, RegisterError> {
         let view = ChipCallableView::parse(callable.blob())?;
-        let host = match callable.runtime() {
-            RuntimeName::Trb => None,
-            RuntimeName::Hbg => Some(Arc::new(open_on_host(callable.name(), &view, limit)?)),
-        };
-        let digest_prefix = ContentKey::of(callable.blob()).prefix();
+        if callable.runtime() == RuntimeName::Hbg {
+            check_for_host(callable.name(), &view)?;
+        }
+        let digest_prefix = callable.shared_blob().key().prefix();
         Ok(Self {
             name: callable.name().to_owned(),
             identity: Identity { id, generation, digest_prefix },
             label: build_id::label(view.orchestration()),
             directions: view.signature().iter().collect(),
             runtime: callable.runtime(),
-            host: Mutex::new(host),
-            blob: callable.blob().into(),
+            host: Mutex::default(),
+            blob: callable.shared_blob().clone(),
             gate: LeaseGate::default(),
             has_run: AtomicBool::new(false),
             placement: Mutex::default(),
@@ -110,6 +109,25 @@ impl Registration {
         }
     }
 
+    /// Opens the orchestration, where that runs on the host. Its constructors are the first code of it
+    /// that runs, so everything else of the registration comes before.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::HostOrchestration`].
+    pub(super) fn open_on_host(&self, limit: Duration) -> Result<(), RegisterError> {
+        if !self.is_on_host() {
+            return Ok(());
+        }
+        let view = ChipCallableView::parse(&self.blob)?;
+        let (image, entry) = (view.orchestration(), view.entry_symbol());
+        let opened = HostOrchestration::open_checked(image, entry, limit)
+            .map_err(|source| not_opened(&self.name, image, source))?;
+        let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        *host = Some(Arc::new(opened));
+        Ok(())
+    }
+
     /// Whether the orchestration runs on the host.
     pub(crate) fn is_on_host(&self) -> bool {
         self.runtime == RuntimeName::Hbg
@@ -122,9 +140,17 @@ impl Registration {
 
     /// Closes the orchestration, where that runs on the host: handles of what is not registered any
     /// more may stay for long. Nobody is in, and nobody comes.
-    pub(crate) fn close_on_host(&self) {
+    ///
+    /// # Errors
+    ///
+    /// [`UnregisterError::HostOrchestration`].
+    pub(crate) fn close_on_host(&self) -> Unregistered {
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(host);
+        let closed = host.and_then(Arc::into_inner).map_or(Ok(()), HostOrchestration::close);
+        closed.map_err(|source| {
+            tracing::error!(error = %source, name = self.name, "an orchestration is not closed");
+            UnregisterError::HostOrchestration { name: self.name.clone(), source }
+        })
     }
 
     /// The orchestration's bytes.
@@ -165,8 +191,7 @@ impl Registration {
         }
         // What was on the device before goes with that device.
         *placement = None;
-        let view = ChipCallableView::parse(&self.blob)?;
-        let placed = Placement::place(on, self.identity, &self.name, &view, self.runtime)?;
+        let placed = Placement::place(on, self.identity, &self.name, &self.blob, self.runtime)?;
         let traffic = placed.traffic();
         *placement = Some(placed);
         Ok((placement, Some(traffic)))
@@ -177,7 +202,7 @@ impl Registration {
     /// # Errors
     ///
     /// As [`Placement::remove`].
-    pub(crate) fn remove(&self) -> Unregistered {
+    pub(crate) fn remove(&self) -> Result<(), DeviceLost> {
         let placement = self.placement().take();
         placement.map_or(Ok(()), Placement::remove)
     }
@@ -194,19 +219,18 @@ impl Registration {
     }
 }
 
-/// Opens the orchestration of a callable in this process.
-fn open_on_host(
-    name: &str,
-    callable: &ChipCallableView<'_>,
-    limit: Duration,
-) -> Result<HostOrchestration, RegisterError> {
+/// Checks the image of an orchestration that is to be opened in this process.
+fn check_for_host(name: &str, callable: &ChipCallableView<'_>) -> Result<(), RegisterError> {
     let image = callable.orchestration();
     if !callable.names_entry() {
         // Blobs come from anywhere, not from our builder only.
         return Err(RegisterError::NoEntryOfHbg { image: Box::new(build_id::label(image)) });
     }
-    HostOrchestration::open(image, callable.entry_symbol(), limit).map_err(|source| {
-        let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
-        RegisterError::HostOrchestration { name, image, source: Box::new(source) }
-    })
+    HostOrchestration::check(image, callable.entry_symbol())
+        .map_err(|source| not_opened(name, image, source))
+}
+
+fn not_opened(name: &str, image: &[u8], source: HostOrchestrationError) -> RegisterError {
+    let (name, image) = (name.to_owned(), Box::new(build_id::label(image)));
+    RegisterError::HostOrchestration { name, image, source: Box::new(source) }
 }

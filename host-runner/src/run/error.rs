@@ -7,7 +7,7 @@ use protocol::{ArgsError, StatusCode};
 use super::{RecordError, ReplayError};
 use crate::device::{DeviceError, DeviceLost, MemoryError};
 use crate::graph::GraphError;
-use crate::host_orchestration::BuildError;
+use crate::host_orchestration::{BuildError, CallError, CallFault};
 use crate::registry::{RegisterError, StaleCallable};
 use crate::run_queue::TurnRefused;
 
@@ -67,10 +67,23 @@ pub enum RunError {
     Memory(#[source] MemoryError),
     /// The orchestration on the host did not build a graph (hbg).
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(BuildError),
     /// The orchestration on the host built a graph that cannot run (hbg).
     #[error("the orchestration built a graph that cannot run")]
     Graph(#[source] GraphError),
+    /// The device has no room for the graph that the orchestration on the host has built (hbg).
+    #[error(
+        "the device has no room for the graph: {tasks} tasks and {edges} edges, which take {bytes} bytes \
+         there; build fewer tasks in a run, free device memory, or unregister other callables"
+    )]
+    GraphMemory {
+        /// Its tasks.
+        tasks: u64,
+        /// Its edges.
+        edges: u64,
+        /// Bytes that it needs, all in all.
+        bytes: u64,
+    },
     /// The orchestration on the host recorded an output in a tensor that is only read.
     #[error(
         "the orchestration records an output in tensor {index}, which is only read; declare it OUT or \
@@ -112,7 +125,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether the device was lost to something else, before anything of this run happened.
+    /// Whether the device was lost to something else, before anything of this run happened on it.
     pub(crate) fn is_gone(&self) -> bool {
         match self {
             Self::Device(error) => matches!(error, DeviceError::Gone),
@@ -128,6 +141,18 @@ impl From<MemoryError> for RunError {
         match error {
             MemoryError::Gone => Self::Device(DeviceError::Gone),
             error => Self::Memory(error),
+        }
+    }
+}
+
+impl From<BuildError> for RunError {
+    /// A device that is gone is nothing that the orchestration has done, whichever of its calls found out.
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Call(CallError { cause: CallFault::Memory(MemoryError::Gone), .. }) => {
+                Self::Device(DeviceError::Gone)
+            }
+            error => Self::Build(error),
         }
     }
 }

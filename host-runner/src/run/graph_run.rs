@@ -23,7 +23,7 @@ use super::{Call, ReplayError, RunError, RunFault, RunReport};
 use crate::arguments::TensorSet;
 use crate::device::Work;
 use crate::graph::GraphBuilder;
-use crate::host_orchestration::{BuildMode, Built, HostOrchestration};
+use crate::host_orchestration::{BuildMode, Built, HostOrchestration, RunMemory, find_argument};
 use crate::registry::{GraphRefusal, GraphReport, GraphSpace, KeptGraphs};
 
 /// Carries out a run of a callable with this orchestration.
@@ -69,11 +69,16 @@ struct GraphRunOf<'r> {
 impl GraphRunOf<'_> {
     /// Calls the entry and runs what it builds.
     fn build_and_run(&mut self, arguments: &mut dyn TensorSet) -> Result<GraphReport, RunError> {
-        let (built, _) = self.build(arguments, BuildMode::Run)?;
+        let (built, lent) = self.build(arguments, BuildMode::Run)?;
         let left = self.time_left()?;
-        let GraphSpace { graphs, builder, .. } = &mut *self.space;
-        let (graph, _) = run(self.call, graphs, builder, 0, left)?;
+        let GraphSpace { graphs, builder, memory, .. } = &mut *self.space;
+        let (graph, _) = run(self.call, (graphs, Some(memory)), builder, 0, left)?;
         copy_back(&built, self.call)?;
+        arguments.note_outputs(&mut built.outputs.iter().filter_map(|output| {
+            let (tensor, offset) = find_argument(lent.record(), output.host, output.bytes)?;
+            let start = usize::try_from(offset).ok()?;
+            Some((tensor, start..start + output.bytes))
+        }));
         Ok(graph)
     }
 
@@ -93,8 +98,8 @@ impl GraphRunOf<'_> {
         }
         let transfers = Transfers::of(&mut built, self.space, passed, lent.record())?;
         let left = self.time_left()?;
-        let GraphSpace { graphs, builder, .. } = &mut *self.space;
-        let (graph, version) = run(self.call, graphs, builder, 0, left)?;
+        let GraphSpace { graphs, builder, memory, .. } = &mut *self.space;
+        let (graph, version) = run(self.call, (graphs, Some(memory)), builder, 0, left)?;
         copy_back(&built, self.call)?;
         Ok((graph, version, transfers))
     }
@@ -129,7 +134,9 @@ impl GraphRunOf<'_> {
         let device = self.call.placement.on().device();
         transfers.copy_in(device, arguments)?;
         let timeout = self.call.config.timeout;
-        let (report, now) = run(self.call, &mut self.space.graphs, graph, *version, timeout)?;
+        // The recorded run may have used chunks that the last run of the entry has not.
+        let graphs = (&mut self.space.graphs, None);
+        let (report, now) = run(self.call, graphs, graph, *version, timeout)?;
         *version = now;
         transfers.copy_out(device, arguments).map_err(RunError::Memory)?;
         Ok(report)
@@ -161,10 +168,10 @@ impl GraphRunOf<'_> {
 }
 
 /// Brings a graph to the device and runs it there; with the report comes which state of it the device
-/// has now. `version` is what that was before, or 0.
+/// has now. `version` is what that was before, or 0; what the run does not use of `spare` may be given up.
 fn run(
     call: &Call<'_>,
-    graphs: &mut KeptGraphs,
+    (graphs, spare): (&mut KeptGraphs, Option<&mut RunMemory>),
     graph: &GraphBuilder,
     version: u64,
     left: Duration,
@@ -174,8 +181,14 @@ fn run(
         return Ok((GraphReport::default(), 0));
     }
     let on = call.placement.on();
-    let uploaded = graphs.upload(on, graph, version).map_err(|refusal| match refusal {
+    let uploaded = graphs.upload(on, graph, version, spare).map_err(|refusal| match refusal {
         GraphRefusal::Graph(error) => RunError::Graph(error),
+        GraphRefusal::NoRoom { bytes } => RunError::GraphMemory {
+            // CAST: (all) usize is at most 64 bits.
+            tasks: graph.task_count() as u64,
+            edges: graph.edge_count() as u64,
+            bytes: bytes as u64,
+        },
         GraphRefusal::Memory(error) => error.into(),
     })?;
     let launch = call.config.launch_within(Work::Graph(uploaded.run), left);

@@ -25,7 +25,7 @@ pub struct Counters {
     pub bytes_uploaded: u64,
     /// Kernels and orchestrations that a device had already, byte for byte.
     pub hits: u64,
-    /// Graphs that were uploaded whole (hbg).
+    /// Graphs that were uploaded whole (hbg). A run without tasks has none, and counts nowhere here.
     pub graph_uploads: u64,
     /// Runs of graphs that a device had already, but for changed argument words (hbg).
     pub graph_replays: u64,
@@ -71,6 +71,9 @@ impl Counting {
 
     /// Counts what it took to bring a graph to the device.
     pub(super) fn graph(&self, graph: GraphReport) {
+        if graph.tasks == 0 {
+            return;
+        }
         Self::count(if graph.is_replay { &self.graph_replays } else { &self.graph_uploads });
         // ORDERING: Relaxed: see `count`.
         self.graph_bytes_uploaded.fetch_add(graph.bytes_uploaded, Ordering::Relaxed);

@@ -150,12 +150,12 @@ impl Shared {
         }
     }
 
-    /// Takes a retired callable off the device, closes what is open on the host, and frees its id. Called once, by whoever the gate
-    /// tells to, who then tells those who wait for it, if there are any.
+    /// Takes a retired callable off the device, closes what is open on the host, and frees its id. Called
+    /// once, by whoever the gate tells to, who then tells those who wait for it, if there are any.
     fn give_back(&self, callable: &Registration) -> Option<GivenBack> {
         let on = callable.placement().as_ref().map(|placement| Arc::clone(placement.on()));
         let removed = callable.remove();
-        callable.close_on_host();
+        let closed = callable.close_on_host();
         if let (Err(_), Some(on)) = (&removed, &on) {
             self.devices.forget(on);
         }
@@ -167,7 +167,7 @@ impl Shared {
         let (id, name, label) = (callable.id(), callable.name(), callable.label());
         tracing::info!("unregistered callable {id} {name:?} {label}");
         let completer = callable.end().take()?;
-        Some(GivenBack { completer, how: removed })
+        Some(GivenBack { completer, how: removed.map_err(UnregisterError::from).and(closed) })
     }
 
     /// Runs a callable on this thread, when its turn has come.
@@ -281,15 +281,18 @@ impl Shared {
     }
 
     /// Ends everything: what waits is refused, what runs ends first, and then everything is given
-    /// back to the device, and the device to the system.
+    /// back to the device, and the device to the system. Handles may stay: of what is registered, they
+    /// keep nothing.
     pub(super) fn close(&self) {
         self.queue.close();
         self.queue.join_driver();
         for callable in self.registry.all() {
+            // Of a device that is lost by it, nothing else is unloaded; on the host, the rest is closed.
             if let Err(lost) = callable.remove() {
                 tracing::warn!(%lost, "a destructor hangs while the worker is closed");
-                break;
             }
+            // What it returns has been logged.
+            let _closed = callable.close_on_host();
         }
         self.devices.close();
     }

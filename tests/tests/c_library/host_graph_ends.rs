@@ -14,7 +14,7 @@ const FOREVER: u64 = u64::MAX;
 /// What a submitted run of a script ends with, asked for twice.
 #[track_caller]
 fn submitted(client: &Client<'_>, script: &Script, cells: &mut [u64]) -> i32 {
-    // Every tensor is written back, so the words have to stay until then.
+    // Every tensor may be written back to, so the words have to stay until then.
     let mut words = script.encoded();
     let record = script_record(&mut words, &[tensor(DataType::Uint64, cells)]);
     let run = client.submit(PLAYER, &record);
@@ -39,6 +39,31 @@ fn a_submitted_run_ends_as_one_that_is_waited_for() {
             assert_eq!(submitted(client, &script, &mut cells), code);
             assert_eq!(play(client, &script, &mut cells), code, "{}", client.last_error());
             assert_eq!(cells, [9, 13, 17, 21]);
+        }
+    });
+}
+
+/// A client that goes through its buffers in turn: what it puts there for the next run stays, and what a run
+/// has computed is all there, also where it is what was there before.
+#[test]
+fn inputs_that_are_filled_anew_while_a_run_is_in_flight_stay_and_outputs_are_whole() {
+    with_player(|client| {
+        let (mut input, mut output) = ([1u64, 2, 3, 4], [9u64, 0, 0, 21]);
+        let (host, device) = (At::Tensor(1, 0), At::Memory(0, 0));
+        let script = Script::new()
+            .malloc(0, 32)
+            .copy(device, host, 32)
+            .mix(device, device, device, 5, 4)
+            .record(At::Tensor(2, 0), device, 32);
+        for round in 1..4 {
+            let mut words = script.encoded();
+            let tensors = [&mut input[..], &mut output].map(|it| tensor(DataType::Uint64, it));
+            let run = client.submit(PLAYER, &script_record(&mut words, &tensors));
+            assert!(!run.run.is_null(), "{}", client.last_error());
+            let expected = input.map(|x| 4 * x + 5);
+            (input, output) = ([10 * round; 4], [SENTINEL; 4]);
+            assert_eq!(run.wait(FOREVER), 0, "{}", client.last_error());
+            assert_eq!((input, output), ([10 * round; 4], expected), "round {round}");
         }
     });
 }

@@ -94,7 +94,10 @@ fn what_was_given_back_is_not_used_any_more() {
     assert!(matches!(cause, CallFault::DeviceRange { .. }), "{cause}");
     // Recorded first, given back then.
     let script = with_memory().record(HOST, MEMORY, 8).free(MEMORY);
-    let cause = fault(&stand, "record_tensor_pair", &script);
+    let cause = fault(&stand, "device_free", &script);
+    assert!(matches!(cause, CallFault::OutputFreed { index: 1, bytes: 8, .. }), "{cause}");
+    // As well where the next allocation gets the same memory, which would be copied back in its place.
+    let cause = fault(&stand, "device_free", &script.malloc(6, BYTES).copy(MEMORY, HOST, 8));
     assert!(matches!(cause, CallFault::OutputFreed { index: 1, bytes: 8, .. }), "{cause}");
 }
 

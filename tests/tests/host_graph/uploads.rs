@@ -4,7 +4,10 @@
 use host_runner::run::RunConfig;
 use host_runner::worker::{CallableHandle, GraphReport, PlatformName, Worker};
 use tests::layers::{self, Layers};
+use tests::script::Script;
 use tests::workers::{assert_works, open, open_on, threads};
+
+use super::setting::Stand;
 
 /// Most bytes of a graph: for each task, and for each edge.
 const TASK_BYTES: u64 = 96;
@@ -156,6 +159,15 @@ fn runs_of_the_other_runtime_and_graphs_without_tasks_say_so() {
     let counters = worker.counters();
     let of_graphs = (counters.graph_uploads, counters.graph_replays, counters.graph_bytes_uploaded);
     assert_eq!(of_graphs, (0, 0, 0));
+    // A run without tasks has no graph that could be uploaded, or be there already.
+    let empty = Stand::of(open());
+    for _ in 0..2 {
+        let report = empty.play(&Script::new(), &mut [1]).result.unwrap();
+        assert_eq!((report.tasks, report.graph), (0, Some(GraphReport::default())));
+    }
+    let counters = empty.worker.counters();
+    let of_graphs = (counters.graph_uploads, counters.graph_replays, counters.graph_bytes_uploaded);
+    assert_eq!((counters.runs, of_graphs), (2, (0, 0, 0)));
     // A single task has no edge.
     let report = reported(&worker, &handle, Layers::new(3, 0, 1));
     assert!(report.bytes_uploaded > 0 && report.edges == 0);

@@ -19,7 +19,7 @@ use super::region::Region;
 use super::slot::{Backing, Slot};
 use super::staged::Staged;
 use super::staging_files::LinuxFiles;
-use super::view::Pieces;
+use super::view::{Pieces, View};
 use super::written::Written;
 
 /// Reserved memory, cut into slots one by one.
@@ -115,12 +115,21 @@ impl Reservation {
 ///
 /// The system does not give the address space.
 pub(super) fn mapped_slot(config: &SlotConfig) -> Result<Slot, MemoryError> {
+    let view = mapped_view(config)?;
+    Ok(Slot::new(Backing::Mapped(Mapped::new(view)), config.slot_bytes))
+}
+
+/// Reserves the address space of one slot that files are mapped into.
+///
+/// # Errors
+///
+/// As [`mapped_slot`].
+pub(super) fn mapped_view(config: &SlotConfig) -> Result<View, MemoryError> {
     let refusal = refused(MemoryOperation::Reserve, 0, config.slot_bytes);
     if !config.is_valid() {
         return Err(refusal);
     }
-    let view = private(config, 1)?.next().ok_or(refusal)?;
-    Ok(Slot::new(Backing::Mapped(Mapped::new(view)), config.slot_bytes))
+    private(config, 1)?.next().ok_or(refusal)
 }
 
 /// Tries counts in order until one works; the error is that of the last.

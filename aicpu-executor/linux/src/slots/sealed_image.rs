@@ -7,8 +7,8 @@
 //!
 //! ```text
 //!  bytes ── SealedImage ──┬─ as_bytes() ──▶ plan() ──┐
-//!                         └─ FileSlot ◀── commit() ──┘   text: pages of the file
-//!                                                        data: copies, made when written
+//!                         ├─ FileSlot ◀── commit() ──┤   text: pages of the file
+//!                         └─ instance() ─▶ Slot ◀────┘   data: copies, made when written
 //! ```
 
 use core::ops::Range;
@@ -17,10 +17,11 @@ use aicpu_executor::loader::{CodeMemory, MemoryError, MemoryOperation, Plan, Pro
 #[cfg(test)]
 use rustix::fd::BorrowedFd;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::config::SlotConfig;
 use super::failure::refused;
+use super::image_instance::ImageInstance;
 use super::memory_file;
 use super::region::SealedBytes;
 use super::reservation;
@@ -53,6 +54,26 @@ impl SealedImage {
         let file = memory_file::sealed(c"orchestration", bytes).map_err(failed)?;
         let bytes = SealedBytes::map(file.as_fd(), length).map_err(failed)?;
         Ok(Self { file, bytes })
+    }
+
+    /// Returns address space for one load of the image after the other, by a slot that is
+    /// [offered](super::Slot::offer) it. Of the configuration, the size alone matters.
+    ///
+    /// Plans of the image are made of `copy`.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no address space, or no descriptor.
+    pub fn instance(&self, copy: &[u8], config: SlotConfig) -> Result<ImageInstance, MemoryError> {
+        let length = copy.len();
+        let failed = |error: Errno| MemoryError {
+            os_error: error.raw_os_error(),
+            ..refused(MemoryOperation::MapFile, 0, length)
+        };
+        let file = fcntl_dupfd_cloexec(&self.file, 0).map_err(failed)?;
+        let planned = copy.as_ptr_range();
+        let planned = planned.start.addr()..planned.end.addr();
+        Ok(ImageInstance::new(reservation::mapped_view(&config)?, file, planned))
     }
 
     /// Returns the file.

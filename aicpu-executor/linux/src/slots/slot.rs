@@ -16,7 +16,8 @@ use rustix::param::page_size;
 use super::anonymous::Anonymous;
 use super::config::{SlotConfig, SlotMode};
 use super::dual_mapped::DualMapped;
-use super::failure::{failed, refused};
+use super::failure::{failed, refused, warn};
+use super::image_instance::ImageInstance;
 use super::mapped::Mapped;
 use super::reservation::Reservation;
 use super::rights::Rights;
@@ -33,6 +34,21 @@ pub struct Slot {
     backing: Backing,
     slot_bytes: usize,
     phase: Phase,
+    lent: Lent,
+}
+
+/// An image in memory of its own, lent to the slot.
+#[derive(Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "nothing allocates")]
+enum Lent {
+    #[default]
+    Nothing,
+    /// For the image that is placed next, if it is of that.
+    Offered(ImageInstance),
+    /// It holds the image that is in the slot.
+    Used(ImageInstance),
+    /// The image was released, or another one was placed.
+    Returned(ImageInstance),
 }
 
 /// How the memory is mapped.
@@ -73,7 +89,7 @@ impl Slot {
 
     /// A slot over reserved memory, or one that always answers with an error.
     pub(super) const fn new(backing: Backing, slot_bytes: usize) -> Self {
-        Self { backing, slot_bytes, phase: Phase::Empty }
+        Self { backing, slot_bytes, phase: Phase::Empty, lent: Lent::Nothing }
     }
 
     /// A slot without memory, and the reason.
@@ -108,11 +124,36 @@ impl Slot {
         !matches!(self.phase, Phase::Empty)
     }
 
+    /// Lends the slot an instance of a sealed image, for the next image that is placed: it goes there if it
+    /// is that one, and where it always does otherwise. What was lent before and not used is dropped.
+    ///
+    /// # Safety
+    ///
+    /// Until something was placed, or until the instance was [taken back](Self::take_returned), the copy
+    /// that the instance was made for holds the bytes of the sealed image.
+    pub unsafe fn offer(&mut self, instance: ImageInstance) {
+        if !matches!(self.lent, Lent::Used(_)) {
+            self.lent = Lent::Offered(instance);
+        }
+    }
+
+    /// Takes an instance back that is not used, or not any more, if it can be used again.
+    pub fn take_returned(&mut self) -> Option<ImageInstance> {
+        match core::mem::take(&mut self.lent) {
+            used @ Lent::Used(_) => {
+                self.lent = used;
+                None
+            }
+            Lent::Offered(mut it) | Lent::Returned(mut it) => it.is_usable().then_some(it),
+            Lent::Nothing => None,
+        }
+    }
+
     /// Places an image in an empty slot in the given way.
     fn place_by(
         &mut self,
         plan: &Plan<'_>,
-        place: impl FnOnce(&mut Backing) -> Result<u64, MemoryError>,
+        place: impl FnOnce(&mut Backing, &mut Lent) -> Result<u64, MemoryError>,
     ) -> Result<u64, MemoryError> {
         let (span, page) = (plan.span(), plan.page_bytes());
         let refusal = refused(MemoryOperation::Place, 0, span);
@@ -120,7 +161,7 @@ impl Slot {
             return Err(refusal);
         }
         let writable = writable_segments(plan).ok_or(refusal)?;
-        let placed = place(&mut self.backing);
+        let placed = place(&mut self.backing, &mut self.lent);
         match placed {
             Ok(_) => self.phase = Phase::Placed { span, writable },
             Err(_) => self.clear(),
@@ -138,7 +179,7 @@ impl Slot {
         if !matches!(self.backing, Backing::Mapped(_)) {
             return self.place(plan);
         }
-        self.place_by(plan, |backing| match backing {
+        self.place_by(plan, |backing, _lent| match backing {
             Backing::Mapped(slot) => {
                 slot.place(plan, source).map_err(failed(MemoryOperation::MapFile))
             }
@@ -149,13 +190,80 @@ impl Slot {
     /// Takes back what a failed `place` or a released image has left.
     fn clear(&mut self) {
         self.phase = Phase::Empty;
-        match &mut self.backing {
-            Backing::Unavailable(_) => {}
-            Backing::DualMapped(slot) => slot.release(),
-            Backing::Written(slot) => slot.release(),
-            Backing::Anonymous(slot) => slot.release(),
-            Backing::Staged(slot) => slot.release(),
-            Backing::Mapped(slot) => slot.release(),
+        match core::mem::take(&mut self.lent) {
+            Lent::Used(instance) => self.lent = Lent::Returned(instance),
+            lent => {
+                self.lent = lent;
+                self.backing.release();
+            }
+        }
+    }
+}
+
+impl Backing {
+    fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
+        match self {
+            Self::Unavailable(error) => Err(*error),
+            Self::DualMapped(slot) => slot.place(plan),
+            Self::Written(slot) => slot.place(plan),
+            Self::Anonymous(slot) => slot.place(plan),
+            Self::Staged(slot) => slot.place(plan),
+            Self::Mapped(slot) => slot.place(plan, None).map_err(failed(MemoryOperation::Place)),
+        }
+    }
+
+    fn lend(&mut self, range: Range<usize>) -> Option<&mut [u8]> {
+        match self {
+            Self::Unavailable(_) => None,
+            Self::DualMapped(slot) => slot.lend(range),
+            Self::Written(slot) => slot.lend(range),
+            Self::Anonymous(slot) => slot.lend(range),
+            Self::Staged(slot) => slot.lend(range),
+            Self::Mapped(slot) => slot.lend(range),
+        }
+    }
+
+    fn seal(&mut self, plan: &Plan<'_>, rights: &Rights) -> Result<(), MemoryError> {
+        match self {
+            Self::Unavailable(error) => Err(*error),
+            Self::DualMapped(slot) => slot.seal(rights),
+            Self::Written(slot) => slot.seal(plan, rights),
+            Self::Anonymous(slot) => slot.seal(rights),
+            Self::Staged(slot) => slot.seal(rights),
+            Self::Mapped(slot) => slot.seal(rights),
+        }
+    }
+
+    fn release(&mut self) {
+        match self {
+            Self::Unavailable(_) => {}
+            Self::DualMapped(slot) => slot.release(),
+            Self::Written(slot) => slot.release(),
+            Self::Anonymous(slot) => slot.release(),
+            Self::Staged(slot) => slot.release(),
+            Self::Mapped(slot) => slot.release(),
+        }
+    }
+}
+
+impl Lent {
+    /// Places an image in the instance that was offered, if it is one of that image.
+    fn place(&mut self, plan: &Plan<'_>) -> Option<u64> {
+        let Self::Offered(mut instance) = core::mem::take(self) else { return None };
+        if !instance.is_of(plan) {
+            *self = Self::Returned(instance);
+            return None;
+        }
+        match instance.place(plan) {
+            Ok(address) => {
+                *self = Self::Used(instance);
+                Some(address)
+            }
+            Err(error) => {
+                // What it holds is not known, so it goes.
+                warn(format_args!("an image is copied, not mapped: {error}"));
+                None
+            }
         }
     }
 }
@@ -166,13 +274,9 @@ impl CodeMemory for Slot {
     }
 
     fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
-        self.place_by(plan, |backing| match backing {
-            Backing::Unavailable(error) => Err(*error),
-            Backing::DualMapped(slot) => slot.place(plan),
-            Backing::Written(slot) => slot.place(plan),
-            Backing::Anonymous(slot) => slot.place(plan),
-            Backing::Staged(slot) => slot.place(plan),
-            Backing::Mapped(slot) => slot.place(plan, None).map_err(failed(MemoryOperation::Place)),
+        self.place_by(plan, |backing, lent| match (lent.place(plan), backing) {
+            (Some(address), _) => Ok(address),
+            (None, backing) => backing.place(plan),
         })
     }
 
@@ -186,13 +290,9 @@ impl CodeMemory for Slot {
         if !writable.iter().any(holds) {
             return Err(refusal);
         }
-        let lent = match &mut self.backing {
-            Backing::Unavailable(_) => None,
-            Backing::DualMapped(slot) => slot.lend(range),
-            Backing::Written(slot) => slot.lend(range),
-            Backing::Anonymous(slot) => slot.lend(range),
-            Backing::Staged(slot) => slot.lend(range),
-            Backing::Mapped(slot) => slot.lend(range),
+        let lent = match (&mut self.lent, &mut self.backing) {
+            (Lent::Used(instance), _) => instance.lend(range),
+            (_, backing) => backing.lend(range),
         };
         lent.ok_or(refusal)
     }
@@ -204,13 +304,9 @@ impl CodeMemory for Slot {
             return Err(refusal);
         }
         let rights = Rights::of(&plan.pages(), page_size()).ok_or(refusal)?;
-        match &mut self.backing {
-            Backing::Unavailable(error) => Err(*error),
-            Backing::DualMapped(slot) => slot.seal(&rights),
-            Backing::Written(slot) => slot.seal(plan, &rights),
-            Backing::Anonymous(slot) => slot.seal(&rights),
-            Backing::Staged(slot) => slot.seal(&rights),
-            Backing::Mapped(slot) => slot.seal(&rights),
+        match (&mut self.lent, &mut self.backing) {
+            (Lent::Used(instance), _) => instance.seal(&rights),
+            (_, backing) => backing.seal(plan, &rights),
         }?;
         self.phase = Phase::Sealed;
         Ok(())

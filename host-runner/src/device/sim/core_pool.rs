@@ -21,19 +21,18 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use protocol::{Chip, Dispatch, RuntimeRecord};
+use protocol::{Chip, Dispatch};
 
 use super::core::{
-    Assignment, Busy, CoreFault, FaultReceiver, Reach, SimCore, Step, Surroundings,
-    cores_of_cluster, identity,
+    Busy, CoreFault, FaultReceiver, Reach, SimCore, Step, Surroundings, cores_of_cluster, identity,
 };
 use super::event::Event;
 use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
 use super::registers::{Doorbell, Registers};
 use super::run_state::Duty;
 use super::turns::Turns;
+use power::Power;
 
 /// Threads that a pool starts with: the cores of one cluster can run together.
 const THREADS_MIN: usize = 3;
@@ -61,6 +60,8 @@ pub struct CorePool<C: Chip> {
     queued: AtomicUsize,
     /// Clusters of the current run.
     clusters: AtomicUsize,
+    /// What the cores are switched on for.
+    power: Power,
     faults: OnceLock<Weak<dyn FaultReceiver>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Who goes on when, if a seed decides it.
@@ -114,6 +115,7 @@ impl<C: Chip> CorePool<C> {
             available: Condvar::new(),
             queued: AtomicUsize::new(0),
             clusters: AtomicUsize::new(0),
+            power: Power::default(),
             faults: OnceLock::new(),
             threads: Mutex::new(Vec::new()),
             turns: interleaving_seed.map(Turns::new),
@@ -142,50 +144,6 @@ impl<C: Chip> CorePool<C> {
     /// Number of threads now.
     pub fn thread_count(&self) -> usize {
         self.queue().threads
-    }
-
-    /// Switches on the cores of `clusters` clusters for a run. All cores must be idle.
-    ///
-    /// # Safety
-    ///
-    /// `runtime` stays in place until [`end_run`](Self::end_run) has succeeded, or for ever.
-    pub unsafe fn begin_run(&self, runtime: &C::Runtime, clusters: usize) {
-        // ORDERING: Relaxed: the doorbells of the run publish it.
-        self.clusters.store(clusters, Ordering::Relaxed);
-        self.pipes.clear();
-        for (index, core) in self.cores.iter().enumerate() {
-            if let Some(registers) = self.registers.core(index) {
-                registers.reset();
-            }
-            match (identity(index, clusters), runtime.workers().get(index)) {
-                (Some(identity), Some(handshake)) => {
-                    let assignment =
-                        Assignment { handshake: core::ptr::from_ref(handshake), identity };
-                    // SAFETY: the caller's promise.
-                    unsafe { core.begin(assignment) };
-                }
-                _ => core.end(),
-            }
-        }
-    }
-
-    /// Waits until no core does anything, at most until `deadline`, and switches them all off.
-    ///
-    /// # Errors
-    ///
-    /// The kernel that runs for longest, if one is still running then.
-    pub fn end_run(self: &Arc<Self>, deadline: Instant) -> Result<(), Busy> {
-        while !self.cores.iter().all(|core| core.state.is_idle()) {
-            if Instant::now() >= deadline
-                && let Some(busy) = self.longest_kernel()
-            {
-                return Err(busy);
-            }
-            self.relieve();
-            self.event.wait(Duration::from_micros(500));
-        }
-        self.cores.iter().for_each(SimCore::end);
-        Ok(())
     }
 
     /// The kernel that has been running for longest.
@@ -396,5 +354,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 mod in_turns;
+mod power;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::CoreType;
@@ -36,15 +37,32 @@ struct Line([u8; 64]);
 /// The shared storage of all clusters of a device.
 #[derive(Debug, Default)]
 pub struct PipeStorage {
-    pieces: Mutex<HashMap<(usize, u64, usize), Storage>>,
+    pieces: Mutex<HashMap<(usize, u64, usize), Piece>>,
+    /// Whether a kernel has asked for a piece since they were cleared.
+    in_use: AtomicBool,
+}
+
+/// A piece.
+#[derive(Debug)]
+struct Piece {
+    storage: Storage,
+    /// Whether a kernel has asked for it since it was cleared.
+    in_use: bool,
 }
 
 impl PipeStorage {
-    /// Zeroes all pieces, as before a run. No kernel may be running.
+    /// Zeroes the pieces that kernels have used, as before a run. No kernel may be running.
     pub fn clear(&self) {
+        // ORDERING: Relaxed (both): the run before has ended, and the one that starts is published
+        // afterwards. Most runs use no pieces, and then this is one load.
+        if !self.in_use.load(Ordering::Relaxed) {
+            return;
+        }
+        self.in_use.store(false, Ordering::Relaxed);
         let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        for piece in pieces.values_mut() {
-            piece.fill(Line([0; 64]));
+        for piece in pieces.values_mut().filter(|piece| piece.in_use) {
+            piece.in_use = false;
+            piece.storage.fill(Line([0; 64]));
         }
     }
 
@@ -54,10 +72,14 @@ impl PipeStorage {
     /// size, because the key contains what it is computed from.
     fn piece(&self, cluster: usize, key: u64, bytes: usize) -> *mut c_void {
         let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        let piece = pieces
-            .entry((cluster, key, bytes))
-            .or_insert_with(|| vec![Line([0; 64]); bytes.div_ceil(64).max(1)].into_boxed_slice());
-        piece.as_mut_ptr().cast()
+        let piece = pieces.entry((cluster, key, bytes)).or_insert_with(|| {
+            let storage = vec![Line([0; 64]); bytes.div_ceil(64).max(1)].into_boxed_slice();
+            Piece { storage, in_use: false }
+        });
+        piece.in_use = true;
+        // ORDERING: Relaxed: see `clear`.
+        self.in_use.store(true, Ordering::Relaxed);
+        piece.storage.as_mut_ptr().cast()
     }
 }
 

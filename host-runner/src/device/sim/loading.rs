@@ -14,9 +14,11 @@
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
+use aicpu_executor::platform::Platform as _;
 use protocol::{CallableId, Chip};
 
 use super::aicpu_threads::AicpuThreads;
+use super::memory::Place;
 use super::order::{Order, Pointer};
 use super::{Parts, SimDevice};
 use crate::device::{
@@ -39,10 +41,13 @@ impl<C: Chip> SimDevice<C> {
         memory.ledger().restart(Holder::Tensors(load.id));
         // SAFETY: the body stays where it is until the thread is back, or for ever.
         let order = Order::Load(unsafe { Pointer::new(&raw const *body) });
+        self.lend_instance(load, &image);
         if let Err(lost) = self.carry_out(&loader, order, Some(load.id)) {
             std::mem::forget((image, body));
             return Err(lost.into());
         }
+        // An image that was refused was not placed.
+        self.take_instance_back(load.id);
         match engine.take_load_fault() {
             Some((fault, thrown)) => Err(LoadFault::new(load.id, &fault, thrown).into()),
             // A run has lost it meanwhile.
@@ -61,7 +66,30 @@ impl<C: Chip> SimDevice<C> {
             Order::Unload { id, .. } => Some(id),
             _ => None,
         };
-        self.carry_out(&loader, order, id)
+        self.carry_out(&loader, order, id)?;
+        id.into_iter().for_each(|id| self.take_instance_back(id));
+        Ok(())
+    }
+
+    /// Lends the slot of an id an instance of the image that it loads next, if there can be one.
+    fn lend_instance(&self, load: &OrchestrationLoad<'_>, image: &Place) {
+        let Parts { engine, images, .. } = &*self.parts;
+        let platform = engine.executor().platform();
+        // CAST: it was looked up with so many bytes.
+        // SAFETY: nobody writes to an image that is in device memory (`Device::upload_image`).
+        let bytes = unsafe { image.own_bytes(load.bytes as usize) };
+        // Code that is shown to debuggers is in memory of another kind.
+        let Some(bytes) = bytes.filter(|_| !platform.is_listing()) else { return };
+        let mut slot = platform.code_memory(load.id).lock();
+        // SAFETY: `load` has the image until it takes the instance back, or for good; `free` has it
+        // forgotten before other bytes are there.
+        unsafe { images.lend(load.id, load.address, bytes, &mut slot) };
+    }
+
+    /// Takes back what the slot of an id was lent, if it does not use it.
+    fn take_instance_back(&self, id: CallableId) {
+        let Parts { engine, images, .. } = &*self.parts;
+        images.take_back(id, &mut engine.executor().platform().code_memory(id).lock());
     }
 
     /// The thread that loads and unloads; waits for its last order.

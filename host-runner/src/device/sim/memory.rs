@@ -7,7 +7,7 @@
 //! The table is locked to look something up, never while bytes are copied. Whoever has looked up
 //! an allocation keeps it: freed meanwhile, it goes away when the last of them has done with it.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +54,23 @@ impl Allocation {
         Ok(Self { start, layout, bytes, holder, copying: Mutex::new(()) })
     }
 
+    /// An allocation that holds a copy of `bytes`, which is written once.
+    fn of(bytes: &[u8], holder: Holder) -> Result<Self, MemoryError> {
+        let exhausted = MemoryError::Exhausted { bytes: bytes.len() };
+        let Ok(layout) = Layout::from_size_align(bytes.len().max(1), ALLOCATION_ALIGN) else {
+            return Err(exhausted);
+        };
+        // SAFETY: the size is not zero.
+        let start = NonNull::new(unsafe { alloc(layout) }).ok_or(exhausted)?;
+        // SAFETY: as many bytes were just allocated, and nobody else has them; the first one is written
+        // even where there are none.
+        unsafe {
+            start.write(0);
+            start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+        }
+        Ok(Self { start, layout, bytes: bytes.len(), holder, copying: Mutex::new(()) })
+    }
+
     fn copying(&self) -> MutexGuard<'_, ()> {
         self.copying.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,6 +86,26 @@ impl Drop for Allocation {
 /// A range of memory that has been looked up. The memory stays as long as this does.
 #[derive(Debug)]
 pub struct Place(Found);
+
+impl Place {
+    /// The bytes of memory of the device's own, to be read.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes to them meanwhile.
+    pub unsafe fn own_bytes(&self, bytes: usize) -> Option<&[u8]> {
+        match &self.0 {
+            Found::Own { allocation, offset } if *offset + bytes <= allocation.bytes => {
+                // SAFETY: inside the allocation, as just checked, which stays as long as the reference;
+                // every byte of it is initialised. The rest is the caller's promise.
+                Some(unsafe {
+                    std::slice::from_raw_parts(allocation.start.add(*offset).as_ptr(), bytes)
+                })
+            }
+            _ => None,
+        }
+    }
+}
 
 #[derive(Debug)]
 enum Found {
@@ -122,7 +159,20 @@ impl DeviceMemory {
     ///
     /// [`MemoryError::Exhausted`], and [`MemoryError::Gone`] once it is [closed](Self::close).
     pub fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError> {
-        let allocation = Allocation::new(bytes, holder)?;
+        self.add(Allocation::new(bytes, holder)?)
+    }
+
+    /// Allocates a copy of `bytes`, as [`allocate`](Self::allocate) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`allocate`](Self::allocate).
+    pub fn allocate_with(&self, bytes: &[u8], holder: Holder) -> Result<DeviceAddr, MemoryError> {
+        self.add(Allocation::of(bytes, holder)?)
+    }
+
+    fn add(&self, allocation: Allocation) -> Result<DeviceAddr, MemoryError> {
+        let (bytes, holder) = (allocation.bytes, allocation.holder);
         // CAST: usize is 64 bits on the supported targets. The address is exposed because the
         // AICPU and the kernels get it as a number.
         let address = allocation.start.as_ptr().expose_provenance() as u64;

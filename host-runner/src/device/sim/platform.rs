@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::fmt::Write;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -75,6 +76,11 @@ impl<C: Chip> SimPlatform<C> {
         self.thrown.lock().take()
     }
 
+    /// Whether loaded code is shown to anybody.
+    pub fn is_listing(&self) -> bool {
+        self.lister.get().is_some()
+    }
+
     /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
     /// loaded, and before the executor is asked for its capacity; the first call counts.
     pub fn list_code(&self, lister: Arc<CodeLister>) {
@@ -130,6 +136,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
         }
+    }
+
+    fn core_power_cycle(&self) -> Option<NonZeroU64> {
+        self.pool.power_cycle()
     }
 
     fn notify_core(&self, worker: usize) {

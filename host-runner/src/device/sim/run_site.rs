@@ -49,7 +49,6 @@ impl<C: Chip> RunSite<C> {
                 RecordOperation::RunGraph
             }
         };
-        let clusters = launch.clusters as usize;
         let body = self.record.body_mut();
         // CAST: a chip has at most a few hundred cores and a handful of threads.
         body.worker_count = launch.clusters as i32 * 3;
@@ -60,14 +59,6 @@ impl<C: Chip> RunSite<C> {
         // CAST: 2^64 microseconds are more than half a million years.
         body.extension.stall_timeout_us = launch.stall_timeout.as_micros() as u64;
         body.extension = body.extension.sealed();
-
-        for (index, handshake) in self.record.workers().iter().enumerate() {
-            reset(handshake);
-            if let Some(identity) = identity(index, clusters) {
-                // ORDERING: Relaxed: starting the run publishes it.
-                handshake.core_type().store(identity.kind as i32, Ordering::Relaxed);
-            }
-        }
         Ok(())
     }
 
@@ -103,13 +94,14 @@ fn empty_record<C: Chip>() -> Box<C::Runtime> {
     record
 }
 
-/// Clears a bring-up record.
-fn reset(handshake: &impl HandshakeRecord) {
+/// Clears the bring-up record of core `index` before it is brought up in a run of `clusters` clusters.
+pub(super) fn reset_handshake(handshake: &impl HandshakeRecord, index: usize, clusters: usize) {
+    let core_type = identity(index, clusters).map_or(0, |identity| identity.kind as i32);
     // ORDERING: Relaxed: no run is in flight; starting one publishes these stores.
     handshake.aicpu_ready().store(0, Ordering::Relaxed);
     handshake.aicore_done().store(0, Ordering::Relaxed);
     handshake.task().store(0, Ordering::Relaxed);
-    handshake.core_type().store(0, Ordering::Relaxed);
+    handshake.core_type().store(core_type, Ordering::Relaxed);
     handshake.physical_core_id().store(0, Ordering::Relaxed);
     handshake.aicpu_regs_ready().store(0, Ordering::Relaxed);
     handshake.aicore_regs_ready().store(0, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use placed::{Placed, int_at};
 
 mod loading;
 mod placed;
+mod power;
 mod report;
 mod together;
 mod unloading;

@@ -36,8 +36,13 @@ impl<C: Chip> SimDevice<C> {
                 }
             }
         });
+        let outcome = executor.take_report();
         let cause = match back {
             Ok(ended) if ended.panicked => Some(LostCause::Executor),
+            Ok(_) if outcome.fault.is_none() => {
+                engine.pool().keep_on();
+                None
+            }
             Ok(_) => {
                 let idle = engine.pool().end_run(Instant::now() + launch.grace);
                 idle.err().map(|busy| self.hanging_kernel(busy))
@@ -55,7 +60,6 @@ impl<C: Chip> SimDevice<C> {
                 },
             }),
         };
-        let outcome = executor.take_report();
         match cause {
             None => Ok(outcome),
             Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),

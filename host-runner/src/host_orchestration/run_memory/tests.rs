@@ -288,3 +288,71 @@ fn what_a_run_had_is_known_to_be_there_until_its_chunk_is_given_back() {
     assert!(!memory.has_chunks(&chunks[..1]) && memory.has_chunks(&[]));
     memory.give_back(&device).unwrap();
 }
+
+/// A chunk of each run that is not opened yet when a run asks for more than there is.
+fn one_open_of_two(device: &dyn Device, memory: &mut RunMemory) -> u64 {
+    memory.begin_run();
+    memory.allocate(device, MIB).unwrap();
+    memory.held_bytes()
+}
+
+#[test]
+fn a_request_that_cannot_be_met_costs_the_memory_of_other_requests_once_at_most() {
+    let (device, mut memory) = (device(), memory());
+    let run = |memory: &mut RunMemory| {
+        memory.begin_run();
+        let first = memory.allocate(&device, MIB).unwrap();
+        for bytes in [1 << 50, 1 << 51] {
+            let refused = memory.allocate(&device, bytes);
+            assert_eq!(refused, Err(MemoryError::Exhausted { bytes }));
+        }
+        (first, memory.allocate(&device, 2 * MIB).unwrap())
+    };
+    let first = run(&mut memory);
+    let chunks = memory.open_chunks();
+    for _ in 0..5 {
+        assert_eq!(run(&mut memory), first);
+        assert!(memory.has_chunks(&chunks), "what the run used is still there");
+    }
+    assert_eq!(memory.held_bytes() >> 20, 3);
+    memory.give_back(&device).unwrap();
+    assert_eq!(held(&device), (0, 0));
+}
+
+#[test]
+fn memory_that_a_run_does_not_use_is_given_up_where_the_device_has_no_other() {
+    let (device, mut memory) = (device(), memory());
+    memory.allocate(&device, MIB).unwrap();
+    memory.allocate(&device, 2 * MIB).unwrap();
+    assert_eq!(one_open_of_two(&device, &mut memory) >> 20, 3);
+    // Refused, and then there is room.
+    device.fail_at(1);
+    memory.allocate(&device, 5 * MIB).unwrap();
+    assert_eq!((device.calls(), memory.held_bytes() >> 20), (2, 1 + 5));
+    memory.give_back(&device).unwrap();
+}
+
+#[test]
+fn what_was_refused_is_asked_for_again_when_others_have_given_memory_back() {
+    let (device, mut memory) = (device(), memory());
+    let others = device.allocate(MIB, Holder::User).unwrap();
+    memory.allocate(&device, MIB).unwrap();
+    // With nothing to give back, so that it is known to be too much.
+    device.fail_at(1);
+    memory.allocate(&device, 5 * MIB).unwrap_err();
+    memory.allocate(&device, 2 * MIB).unwrap();
+    assert_eq!(one_open_of_two(&device, &mut memory) >> 20, 3);
+    device.fail_at(1);
+    memory.allocate(&device, 5 * MIB).unwrap_err();
+    assert_eq!(memory.held_bytes() >> 20, 3, "as much is in use as before");
+    // Less may be there.
+    device.fail_at(1);
+    memory.allocate(&device, 4 * MIB).unwrap();
+    assert_eq!(memory.held_bytes() >> 20, 1 + 4);
+    assert_eq!(one_open_of_two(&device, &mut memory) >> 20, 5);
+    device.free(others).unwrap();
+    device.fail_at(1);
+    memory.allocate(&device, 6 * MIB).unwrap();
+    assert_eq!(memory.held_bytes() >> 20, 1 + 6);
+    memory.give_back(&device).unwrap();
+}

@@ -87,8 +87,8 @@ fn a_constructor_that_does_not_return_is_told_at_the_limit_and_closed_when_it_do
     );
     let image = source(&(counting_the_end(&ENDED) + &wait), "return 0;");
     let error = refused(&image, "build_graph", SHORT);
-    let text = "its constructors have not returned within 50 ms; look for an endless loop";
-    assert_eq!(error.to_string(), text);
+    let text = "its constructors have not returned within 50 ms; look for an endless loop in them";
+    assert!(error.to_string().starts_with(text), "{error}");
     assert_eq!(ENDED.load(Ordering::SeqCst), 0);
     GO_ON.store(1, Ordering::SeqCst);
     wait_for(&ENDED, 1);
@@ -118,12 +118,12 @@ fn a_destructor_that_does_not_return_is_told_at_the_limit_and_others_open_once_i
         format!("struct End {{ ~End() {{ while (!*(volatile uint32_t *){address}ull); }} }} end;");
     let image = source(&globals, "return 0;");
     let orchestration = HostOrchestration::open(&image, "build_graph", SHORT).unwrap();
-    let error = orchestration.close().unwrap_err();
-    let text = "its destructors have not returned within 50 ms; look for an endless loop";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(orchestration.close(), Err(NotClosed::NotReturned { limit: SHORT }));
     // The system's loader holds its lock while destructors run.
     let waiting = refused(&source("", "return 0;"), "build_graph", SHORT);
     assert!(matches!(waiting, HostOrchestrationError::NotReturned { .. }), "{waiting:?}");
+    let text = "or in destructors of an object that was closed before";
+    assert!(waiting.to_string().contains(text), "{waiting}");
     GO_ON.store(1, Ordering::SeqCst);
     open("", "return 0;").close().unwrap();
 }

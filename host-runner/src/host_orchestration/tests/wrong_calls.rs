@@ -136,25 +136,26 @@ fn a_wrong_call_is_the_error_whatever_the_entry_does_then() {
 }
 
 #[test]
-fn memory_of_an_output_must_not_be_freed() {
+fn memory_of_an_output_must_not_be_freed_even_where_it_is_handed_out_again() {
     let body = r#"
         static uint64_t host[2];
         char *first = (char *)ops.device_malloc(rt, 8), *second = (char *)ops.device_malloc(rt, 8);
         ops.record_tensor_pair(rt, host, first, 8);
         ops.record_tensor_pair(rt, host + 1, second, 8);
         ops.device_free(rt, args.scalars[0] ? first : second);
+        // The same memory: what is there then is not what was recorded.
         if (args.scalars[1]) ops.device_malloc(rt, 8);
         return 0;
     "#;
     let orchestration = open("", body);
     let mut fixture = Fixture::new();
-    for (first, index) in [(1, 0), (0, 1)] {
-        fixture.set_scalars(&[first, 0]);
+    for (first, again, index) in [(1, 0, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1)] {
+        fixture.set_scalars(&[first, again]);
         let error = call_error(fixture.build(&orchestration));
         let CallFault::OutputFreed { index: freed, bytes: 8, .. } = error.cause else {
             panic!("{error}")
         };
-        assert_eq!((error.call, freed), ("record_tensor_pair", index));
+        assert_eq!((error.call, freed), ("device_free", index));
     }
 }
 

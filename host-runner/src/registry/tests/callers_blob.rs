@@ -4,10 +4,10 @@
 
 use std::ptr;
 
-use protocol::callable::parse::ChipCallableView;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::*;
+use crate::registry::content::SharedBytes;
 use crate::registry::{Identity, Placement};
 use crate::runtime_name::RuntimeName;
 
@@ -35,12 +35,19 @@ impl ReadOnly {
         }
         Self { base, mapped, offset, bytes: bytes.len() }
     }
+}
 
-    fn bytes(&self) -> &[u8] {
+impl AsRef<[u8]> for ReadOnly {
+    fn as_ref(&self) -> &[u8] {
         // SAFETY: mapped, written, and readable as long as this lives.
         unsafe { std::slice::from_raw_parts(self.base.cast::<u8>().add(self.offset), self.bytes) }
     }
 }
+
+// SAFETY: owns its mapping, which can only be read.
+unsafe impl Send for ReadOnly {}
+// SAFETY: as above.
+unsafe impl Sync for ReadOnly {}
 
 impl Drop for ReadOnly {
     fn drop(&mut self) {
@@ -50,10 +57,9 @@ impl Drop for ReadOnly {
 }
 
 /// Places a callable from its caller's memory, and hands out what a run would be told.
-fn place(bench: &Bench, blob: &[u8]) -> (Placement, protocol::RuntimeBody) {
+fn place(bench: &Bench, blob: &SharedBytes) -> (Placement, protocol::RuntimeBody) {
     let identity = Identity { id: CallableId::new(3).unwrap(), generation: 1, digest_prefix: 0 };
-    let view = ChipCallableView::parse(blob).unwrap();
-    let placement = Placement::place(&bench.on, identity, "test", &view, RuntimeName::Trb).unwrap();
+    let placement = Placement::place(&bench.on, identity, "test", blob, RuntimeName::Trb).unwrap();
     let mut body = protocol::RuntimeBody::default();
     placement.bind(&mut body);
     (placement, body)
@@ -64,11 +70,11 @@ fn place(bench: &Bench, blob: &[u8]) -> (Placement, protocol::RuntimeBody) {
 fn h9_a_callable_in_memory_that_cannot_be_written_is_registered_and_stays_as_it_is() {
     let bench = Bench::new();
     let callable = storing(0);
-    let memory = ReadOnly::new(callable.blob(), 0);
-    let (first, _) = place(&bench, memory.bytes());
+    let memory = SharedBytes::of(ReadOnly::new(callable.blob(), 0));
+    let (first, _) = place(&bench, &memory);
     assert!(first.traffic().bytes_uploaded > 0);
     first.remove().unwrap();
-    assert_eq!(memory.bytes(), callable.blob());
+    assert_eq!(*memory, *callable.blob());
     bench.assert_empty();
 }
 
@@ -96,8 +102,8 @@ fn h14_images_and_kernels_are_aligned_on_the_device_wherever_the_callers_blob_is
     let bench = Bench::new();
     let callable = storing(0);
     for offset in [0, 1, 2, 4, 20, 63] {
-        let memory = ReadOnly::new(callable.blob(), offset);
-        let (placement, body) = place(&bench, memory.bytes());
+        let memory = SharedBytes::of(ReadOnly::new(callable.blob(), offset));
+        let (placement, body) = place(&bench, &memory);
         for address in [body.func_id_to_addr[0], body.dev_orch_so_addr.raw()] {
             assert!(address != 0 && address.is_multiple_of(64), "{address:#x} for {offset}");
         }

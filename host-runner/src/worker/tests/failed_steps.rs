@@ -15,6 +15,8 @@ use crate::device::failing::{FailingDevice, Failures};
 use crate::device::sim::SimDevice;
 use crate::device::{DeviceMemoryReport, Holder, HolderUsage};
 
+mod host_graphs;
+
 /// A worker on devices that fail when a test wants it.
 fn failing() -> (Worker, Arc<Failures>) {
     let failures = Arc::<Failures>::default();

@@ -1,0 +1,113 @@
+//! The cores that runs work on: brought up for a run, or still up from the one before.
+//!
+//! On a chip, the program on the cores ends with the run, so each run brings its cores up and sends
+//! them away. Where the platform leaves cores up between runs ([`Platform::core_power_cycle`]), a run
+//! of as many cores as the last one finds them ready, and what it costs does not depend on how many
+//! there are. After a run that failed, cores are always sent away.
+
+use core::num::NonZeroU64;
+
+use protocol::{Chip, DispatchId};
+
+use super::Executor;
+use super::setup::Setup;
+use crate::platform::Platform;
+use crate::scheduler::core_table::{Cluster, CoreLocation, LANES};
+use crate::scheduler::handshake::{Clusters, bring_up, next_dispatch, take_down};
+use crate::scheduler::thread::SchedulerThread;
+
+/// The cores that came up last.
+#[derive(Debug, Default)]
+pub(super) struct Cores {
+    clusters: Clusters,
+    /// The power cycle of the platform in which they came up; `None` if they are not up any more.
+    up_since: Option<NonZeroU64>,
+    /// How often cores were brought up.
+    bring_ups: u32,
+}
+
+/// The cores of one run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CoresOfRun {
+    /// Empty if the cores did not come up.
+    pub(super) clusters: &'static [Cluster],
+    /// Whether they stay up when the run has succeeded.
+    pub(super) stay_up: bool,
+    #[expect(dead_code, reason = "for schedulers that are kept as long as it is the same")]
+    /// Number of the bring-up: as long as it is the same, cores go on where the last run left them.
+    pub(super) bring_up: u32,
+}
+
+#[cfg(test)]
+impl Cores {
+    /// How often cores were brought up.
+    pub(super) fn bring_ups(&self) -> u32 {
+        self.bring_ups
+    }
+}
+
+impl<C: Chip, P: Platform> Executor<C, P> {
+    /// Finds the cores of a run up, or brings them up. Faults go to the latch.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is alone in the run.
+    pub(super) unsafe fn ready_cores(&self, workers: &[C::Handshake]) -> CoresOfRun {
+        // SAFETY: by the contract.
+        let cores = unsafe { &mut *self.cores.get() };
+        let power_cycle = self.platform.core_power_cycle();
+        let are_up = power_cycle.is_some()
+            && cores.up_since == power_cycle
+            && cores.clusters.len() * LANES == workers.len();
+        if !are_up {
+            cores.up_since = None;
+            cores.bring_ups = cores.bring_ups.wrapping_add(1);
+            let up = bring_up::<C, P>(&self.platform, &self.faults, &self.payloads, workers);
+            cores.clusters = up.unwrap_or_default();
+            cores.up_since = power_cycle.filter(|_| !cores.clusters.is_empty());
+        }
+        let clusters: *const [Cluster] = cores.clusters.as_slice();
+        CoresOfRun {
+            // SAFETY: the clusters are written by threads that are alone in a run only; `'static`
+            // stands for the time until the run has ended, when `Setup` is dropped.
+            clusters: unsafe { &*clusters },
+            stay_up: cores.up_since.is_some(),
+            bring_up: cores.bring_ups,
+        }
+    }
+
+    /// Scheduler thread `index` of `count`.
+    pub(super) fn scheduler_thread(
+        &self,
+        setup: &Setup,
+        index: usize,
+        count: usize,
+    ) -> SchedulerThread<C> {
+        let CoresOfRun { clusters, stay_up, .. } = setup.cores;
+        SchedulerThread::new(index, count, clusters, |core| match stay_up {
+            true => next_dispatch::<C, P>(&self.platform, core),
+            false => DispatchId::FIRST,
+        })
+    }
+
+    /// Ends the use of cores: where they stay up there is nothing to do, unless the run failed.
+    pub(super) fn leave_cores(
+        &self,
+        setup: &Setup,
+        cores: impl Iterator<Item = CoreLocation> + Clone,
+    ) {
+        if !setup.cores.stay_up || self.faults.is_raised() {
+            take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
+        }
+    }
+
+    /// Notes that cores have left, or may have: those of a run that failed.
+    ///
+    /// # Safety
+    ///
+    /// All threads of the run have departed but the calling one.
+    pub(super) unsafe fn forget_cores(&self) {
+        // SAFETY: by the contract.
+        unsafe { (*self.cores.get()).up_since = None };
+    }
+}

@@ -1,0 +1,94 @@
+//! What a submission costs, by itself: run by hand, in release, with `--ignored --nocapture`.
+
+use std::println;
+use std::time::{Duration, Instant};
+use std::vec::Vec;
+
+use protocol::{Arg, ArgTag, MixedKernels, ScopeMode, Tensor};
+use zerocopy::FromZeros;
+
+use crate::testing::submission::{NO_KERNELS, external, view};
+use crate::testing::{Machine, Session};
+
+/// A kernel that does nothing.
+extern "C" fn nothing(_: *const u64) {}
+
+/// Tasks of a scope.
+const BATCH: usize = 256;
+const BATCHES: usize = 400;
+
+/// Times the submission and the end of scopes of tasks with these tensors.
+fn measure(name: &str, args: &[(Arg, Vec<Tensor>)]) {
+    let kernels = MixedKernels { aiv0_kernel_id: 0, ..NO_KERNELS };
+    let machine = Machine { window: 16384, heap_bytes: 1 << 22, ..Machine::default() };
+    let (mut submitting, mut ending) = (Vec::new(), Vec::new());
+    let outcome = machine.run(&[nothing], |session| {
+        let Session { orchestrator, services } = session;
+        for batch in 0..BATCHES {
+            orchestrator.scope_begin(services, ScopeMode::Auto).unwrap();
+            let start = Instant::now();
+            for task in 0..BATCH {
+                let arg = &args[(batch * BATCH + task) % args.len()].0;
+                // SAFETY: the record and what it points at live as long as the run.
+                let result = unsafe { orchestrator.submit(services, &raw const kernels, arg) };
+                assert!(result.task_id.is_valid());
+            }
+            let middle = Instant::now();
+            orchestrator.scope_end(services).unwrap();
+            ending.push(middle.elapsed());
+            submitting.push(middle - start);
+            let (all, scheduler) = (((batch + 1) * BATCH) as u64, services.scheduler);
+            let region = *orchestrator.region();
+            let done = || (scheduler.completed() == all).then_some(());
+            services.work_until(&region, done).unwrap();
+        }
+    });
+    assert_eq!(outcome.code(), 0, "{:?}", outcome.fault);
+    let each = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        let at = |part: usize| times[BATCHES * part / 100].as_nanos() as f64 / BATCH as f64;
+        (at(10), at(50))
+    };
+    let (submit, end) = (each(&mut submitting), each(&mut ending));
+    println!(
+        "{name}: submit p10 {:.0} p50 {:.0} ns, scope end p10 {:.1} p50 {:.1}",
+        submit.0, submit.1, end.0, end.1
+    );
+}
+
+/// A record of these tensors.
+fn record(tensors: Vec<(ArgTag, Tensor)>) -> (Arg, Vec<Tensor>) {
+    let mut arg = Arg::new_zeroed();
+    arg.launch_spec.block_num = 1;
+    let kept: Vec<Tensor> = tensors.iter().map(|(_, tensor)| *tensor).collect();
+    for (index, (tag, _)) in tensors.iter().enumerate() {
+        arg.tags[index] = *tag as i32;
+        arg.tensors[index] = core::ptr::from_ref(&kept[index]).expose_provenance() as u64;
+    }
+    arg.tensor_count = tensors.len() as i32;
+    arg.scalar_count = 1;
+    (arg, kept)
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_submission() {
+    let mut inputs: Vec<Vec<i32>> = (0..3).map(|_| std::vec![0; 64]).collect();
+    let mut outputs: Vec<Vec<i32>> = (0..1024).map(|_| std::vec![0; 16]).collect();
+    let mut parted = std::vec![0_i32; 16 * 1024];
+    let mut three = |target: Tensor, tag: ArgTag| {
+        let mut tensors: Vec<_> =
+            inputs.iter_mut().map(|input| (ArgTag::Input, external(input, &[64]))).collect();
+        tensors.push((tag, target));
+        record(tensors)
+    };
+    let own: Vec<_> =
+        outputs.iter_mut().map(|output| three(external(output, &[16]), ArgTag::InOut)).collect();
+    measure("own buffers", &own);
+    let whole = external(&mut parted, &[1024, 16]);
+    let parts: Vec<_> =
+        (0..1024).map(|part| three(view(&whole, &[1, 16], &[part, 0]), ArgTag::InOut)).collect();
+    measure("views of one buffer", &parts);
+    let chain = [three(external(&mut outputs[0], &[16]), ArgTag::InOut)];
+    measure("chain", &chain);
+}
