@@ -35,8 +35,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(loom))]
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
-use std::thread;
-
 mod driver;
 mod line;
 #[cfg(all(test, loom))]

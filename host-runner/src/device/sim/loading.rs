@@ -17,6 +17,7 @@ use std::time::Instant;
 use aicpu_executor::platform::Platform as _;
 use protocol::{CallableId, Chip};
 
+use super::aicpu_threads::Part;
 use super::memory::Place;
 use super::order::{Order, Pointer};
 use super::{Parts, SimDevice};
@@ -108,7 +109,7 @@ impl<C: Chip> SimDevice<C> {
     ) -> Result<(), DeviceLost> {
         let executor = self.parts.engine.executor();
         let engine = Arc::clone(&self.parts.engine);
-        let pending = loader.begin(move || engine.carry_out(order));
+        let pending = loader.begin(move || engine.carry_out(order, Part::Member { index: 0 }));
         let ended = pending.wait(Instant::now() + self.unload_limit);
         let cause = match ended {
             Ok(_status) => return Ok(()),
