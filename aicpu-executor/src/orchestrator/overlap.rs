@@ -110,7 +110,7 @@ impl<'t> Access<'t> {
     /// # Errors
     ///
     /// As [`check_kind`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(tensor: &'t Tensor) -> Result<Self, TensorFlaw> {
         let shift = check_kind(tensor.ndims, tensor.dtype)?;
         let (address, version) = (tensor.buffer.addr, tensor.version);
@@ -181,6 +181,7 @@ pub(crate) fn start_offset(tensor: &Tensor) -> u64 {
 }
 
 /// Bytes of a view. A range that does not fit in 64 bits becomes everything.
+#[inline(always)]
 fn view_bytes(tensor: &Tensor, shift: u8) -> Bytes {
     let (raw_shapes, offsets) = raw_and_offsets(tensor);
     let rank = MAX_TENSOR_DIMS.min(tensor.ndims as usize);
