@@ -72,6 +72,9 @@ impl FaultLatch {
 
     /// Shows the latched fault, if there is one.
     pub(crate) fn with_fault(&self, show: impl FnOnce(&Fault)) {
+        if !self.is_raised() {
+            return;
+        }
         if let Some(fault) = self.fault.lock().as_ref() {
             show(fault);
         }
@@ -79,6 +82,10 @@ impl FaultLatch {
 
     /// Empties the latch and returns what was in it. Only between runs.
     pub fn take(&self) -> Option<Fault> {
+        // Most runs have none: nothing is locked, and no text moved.
+        if !self.is_raised() {
+            return None;
+        }
         let fault = self.fault.lock().take();
         // ORDERING: Relaxed: no run is in flight, and the next one starts through the gate of the
         // executor, which orders this store before it.

@@ -106,9 +106,11 @@ pub(crate) fn work_until<P: Platform, T>(
             Polled::Progress => {
                 idle_rounds = 0;
                 platform.interleave();
+                platform.run_dispatched();
             }
             Polled::Idle => {
-                if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ) {
+                // Not at the first one: a thread that works finds nothing now and then, too.
+                if idle_rounds % POLLS_PER_CLOCK_READ == POLLS_PER_CLOCK_READ - 1 {
                     // The clock first: this thread may have no processor between the two, while
                     // others go on.
                     let is_late = deadline.has_passed(platform);

@@ -144,7 +144,7 @@ impl Orchestrator {
                     let edge = rings.take_edge(region, taken.id.ring());
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
                     name_producer(slot, submission);
-                    *waits += link(services.platform, (producer, slot), (edge, cell), taken);
+                    *waits += link(services.platform, (producer, slot), (edge, cell), taken, false);
                 }
                 if takes_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
@@ -181,12 +181,21 @@ impl Orchestrator {
         if is_named(slot, submission) {
             return Ok(());
         }
-        // The reference on the producer comes before the wait for an edge, during which it could
-        // otherwise be retired.
         name_producer(slot, submission);
         services.platform.interleave();
-        let (edge, cell) = self.take_edge(services, taken.id.ring(), submission)?;
-        *waits += link(services.platform, (handle, slot), (edge, cell), taken);
+        let ring = taken.id.ring();
+        let at_once = self.rings.take_edge(&self.region, ring).ok();
+        let is_retained = at_once.is_none();
+        let (edge, cell) = match at_once {
+            Some(edge) => edge,
+            None => {
+                // The reference on the producer comes before the wait for an edge, during which it
+                // could otherwise be retired.
+                slot.retain();
+                self.take_edge(services, ring, submission)?
+            }
+        };
+        *waits += link(services.platform, (handle, slot), (edge, cell), taken, is_retained);
         Ok(())
     }
 
@@ -249,28 +258,27 @@ fn is_named(slot: &TaskSlot, submission: Submission) -> bool {
     unsafe { slot.note() }.named_by == submission.number
 }
 
-/// Notes that the submission names this task, and takes the reference of its edge.
+/// Notes that the submission names this task.
 fn name_producer(slot: &TaskSlot, submission: Submission) {
     // SAFETY: this is the orchestrator's thread.
     let note = OrchestratorNote { named_by: submission.number, ..unsafe { slot.note() } };
     // SAFETY: as above.
     unsafe { slot.set_note(note) };
-    slot.retain();
 }
 
-/// Puts the edge on the producer's list. Returns the number of producers to wait for: 0 if this one is
-/// complete.
+/// Puts the edge on the producer's list, and has its consumer keep the producer unless it does already
+/// (`is_retained`). Returns the number of producers to wait for: 0 if this one is complete.
 #[inline]
 fn link<P: Platform>(
     platform: &P,
     (handle, producer): (SlotHandle, &TaskSlot),
     (edge, cell): (EdgeHandle, &Edge),
     consumer: &TakenSlot<'_>,
+    is_retained: bool,
 ) -> u32 {
     cell.set(handle, consumer.handle);
     platform.interleave();
-    // A complete task has closed its list.
-    let is_linked = !producer.is_completed() && producer.consumers.push(edge.raw(), &cell.next);
+    let is_linked = producer.consumers.push(edge.raw(), &cell.next, is_retained);
     platform.interleave();
     u32::from(is_linked)
 }
