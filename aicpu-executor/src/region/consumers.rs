@@ -78,7 +78,7 @@ impl Consumers {
             }
             // ORDERING: Relaxed: published by the exchange below.
             next.store(head, Ordering::Relaxed);
-            let pushed = u64::from(edge) << HEAD_SHIFT | (word & COUNT_MASK) + kept;
+            let pushed = (u64::from(edge) << HEAD_SHIFT) | ((word & COUNT_MASK) + kept);
             // ORDERING: Release on success publishes the edge (its link, its consumer) to `close`;
             // Acquire on failure for the reason given at the load.
             match self.0.compare_exchange_weak(word, pushed, Ordering::Release, Ordering::Acquire) {

@@ -57,7 +57,7 @@ impl<'r> TaskStore for Region<'r> {
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
         let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
-        let Some(arguments) = self.arguments(handle, slot) else { return None };
+        let arguments = self.arguments(handle, slot)?;
         for (index, arg) in tensor_args.iter_mut().enumerate() {
             *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
         }
