@@ -91,8 +91,10 @@ impl Orchestrator {
             let Ok(access) = Access::of(tensor) else { continue };
             let mut exact = tensor_map::EMPTY;
             if has_writers {
+                // A copy, so that the other one need not be in memory.
+                let sought = access;
                 let is_inout = tag == ArgTag::InOut as i32;
-                exact = self.add_writers(services, &access, is_inout, taken, submission, waits)?;
+                exact = self.add_writers(services, &sought, is_inout, taken, submission, waits)?;
             }
             if tag != ArgTag::Input as i32 {
                 // There are no more tensors than there is room for.
@@ -197,23 +199,23 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Records what a task writes, for the tasks that come after it.
+    /// Records what a task writes, for the tasks that come after it; `map_first` is the first of its
+    /// entries.
     #[inline]
     pub(super) fn register_writes<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         taken: &TakenSlot<'static>,
-        note: &mut OrchestratorNote,
+        map_first: &mut u32,
         submission: Submission,
     ) -> Result<(), Fatal> {
         let mut index = 0;
         while let Some(Write { access, exact }) = self.writes.get(index) {
-            let first = &mut note.map_first;
-            if take_over(&self.region, *exact, taken, first) {
+            if take_over(&self.region, *exact, taken, map_first) {
                 index += 1;
                 continue;
             }
-            match self.map.insert(&self.region, access, taken.handle, first) {
+            match self.map.insert(&self.region, access, taken.handle, map_first) {
                 Ok(()) => index += 1,
                 Err(MapFull) => {
                     let ring = taken.id.ring();

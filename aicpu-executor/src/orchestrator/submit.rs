@@ -76,21 +76,21 @@ impl Orchestrator {
         }
         // SAFETY: non-null, aligned, and a `MixedKernels` by the contract.
         let launch = check_launch(services, unsafe { *kernels }, &request)?;
-        let (taken, mut note, submission) = self.begin_task(services, &request)?;
+        let (taken, note, submission) = self.begin_task(services, &request)?;
         services.platform.interleave();
         // CAST: at most 32767 blocks on three lanes.
         taken.slot.open(launch.block_count * launch.mask.lane_count());
         let ring = taken.id.ring();
         let (edge_first, edges_before) = self.rings.edge_position(ring);
         payload::write(services.platform, &request, &taken, result);
-        let mut waits = 0;
+        let (mut waits, mut map_first) = (0, note.map_first);
         self.add_explicit(services, &request, &taken, submission, &mut waits)?;
         if !self.scopes.is_manual() {
             self.infer(services, &request, &taken, submission, &mut waits)?;
-            self.register_writes(services, &taken, &mut note, submission)?;
+            self.register_writes(services, &taken, &mut map_first, submission)?;
         }
         let (_, edges_after) = self.rings.edge_position(ring);
-        note.edge_end = edges_after;
+        let note = OrchestratorNote { edge_end: edges_after, map_first, ..note };
         let record = TaskRecord {
             kernel_addresses: launch.kernel_addresses,
             kernel_ids: launch.kernel_ids,
