@@ -1,6 +1,8 @@
 //! What of a graph is copied to the device, by the figures of the reports: in proportion to its tasks
 //! and edges the first time, and to what has changed afterwards.
 
+use std::time::Duration;
+
 use host_runner::run::RunConfig;
 use host_runner::worker::{CallableHandle, GraphReport, PlatformName, Worker};
 use tests::layers::{self, Layers};
@@ -18,8 +20,9 @@ const SMALL: u64 = 16 << 10;
 /// Most bytes of a graph that the device has.
 const REPLAY: u64 = 4 << 10;
 
+/// Time for a hundred thousand tasks that wait for each other, on a machine that has other things to do.
 fn config() -> RunConfig {
-    RunConfig { block_dim: 24, ..threads(3) }
+    RunConfig { block_dim: 24, timeout: Duration::from_secs(240), ..threads(3) }
 }
 
 fn register(worker: &Worker) -> CallableHandle {
