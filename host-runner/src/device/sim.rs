@@ -39,7 +39,7 @@ use std::time::Duration;
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
-use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody, RuntimeRecord};
+use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
@@ -74,17 +74,18 @@ pub mod registers;
 mod resident_executor;
 pub mod run_site;
 pub mod run_state;
+mod running;
 #[cfg(test)]
 pub(crate) mod test_objects;
 pub mod turns;
 mod watch;
 
-use aicpu_threads::{AicpuThreads, Program};
+use aicpu_threads::{AicpuThreads, Prepare, Program};
 use engine::Engine;
 use image_instances::ImageInstances;
 use kernels::Kernels;
 use memory::DeviceMemory;
-use order::{Order, Pointer};
+use order::Order;
 use run_site::RunSite;
 use turns::{Interleaving, Turns};
 
@@ -145,8 +146,12 @@ impl<C: Chip> SimDevice<C> {
             let engine = Arc::clone(&engine);
             Arc::new(move |order, part| engine.carry_out(order, part))
         };
+        let prepare: Prepare = {
+            let pool = Arc::clone(engine.pool());
+            Arc::new(move || pool.attach_thread())
+        };
         let threads = |name, count| {
-            AicpuThreads::start(name, count, &program)
+            AicpuThreads::start(name, count, &prepare, &program)
                 .inspect_err(|_refused| engine.pool().stop())
                 .map_err(system("AICPU threads"))
         };
@@ -344,44 +349,7 @@ impl<C: Chip> Device for SimDevice<C> {
         launch: &Launch,
         fill: &mut dyn FnMut(&mut RuntimeBody),
     ) -> Result<RunOutcome, DeviceError> {
-        let mut site = self.site();
-        if self.is_lost() {
-            return Err(DeviceError::Gone);
-        }
-        fill(site.record.body_mut());
-        self.check(launch)?;
-        site.prepare(launch)?;
-        let Parts { aicpu, engine, .. } = &*self.parts;
-        let _of_an_earlier_run = engine.executor().platform().take_thrown();
-        let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
-        let record = &*site.record;
-        // SAFETY: (all three) the record stays in its box and is not written until `finish` has
-        // seen everybody back, as the site is locked; otherwise the device is lost, and then it
-        // stays for good.
-        let run = unsafe {
-            engine.set_record(&raw const *record);
-            engine.pool().begin_run(record, clusters);
-            Order::Run(Pointer::new(&raw const *record))
-        };
-        let members = match engine.pool().turns() {
-            Some(turns) => {
-                turns.begin(threads);
-                threads
-            }
-            // The first does whatever no other is called for.
-            None => 1,
-        };
-        aicpu.begin(run, members);
-        let outcome = match self.finish(launch) {
-            Ok(outcome) => outcome,
-            Err(lost) => {
-                self.lose(&mut site);
-                return Err(lost.into());
-            }
-        };
-        // SAFETY: null names no record.
-        unsafe { engine.set_record(std::ptr::null()) };
-        Ok(outcome)
+        self.carry_out_run(launch, fill)
     }
 }
 
