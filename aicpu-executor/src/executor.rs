@@ -291,7 +291,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 if scheduler_side { (0, code) } else { (code, 0) };
             let callable_ids_word = setup.callable_ids_word;
             let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
-            setup.work.write_header(facts);
+            if code != 0 {
+                setup.work.write_header(facts);
+            }
             self.note_end(&setup.work);
             *place = None;
         }

@@ -68,6 +68,7 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     /// An orchestrator with empty rings over `region` and the output memory at `heap_base`.
+    #[inline]
     pub(crate) fn new(region: Region<'static>, sizes: RingSizes, heap_base: u64) -> Self {
         Self {
             region,

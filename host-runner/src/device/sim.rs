@@ -81,7 +81,7 @@ pub(crate) mod test_objects;
 pub mod turns;
 mod watch;
 
-use aicpu_threads::{AicpuThreads, Program};
+use aicpu_threads::{AicpuThreads, Prepare, Program};
 use engine::Engine;
 use image_instances::ImageInstances;
 use kernels::Kernels;
@@ -147,8 +147,12 @@ impl<C: Chip> SimDevice<C> {
             let engine = Arc::clone(&engine);
             Arc::new(move |order, part| engine.carry_out(order, part))
         };
+        let prepare: Prepare = {
+            let pool = Arc::clone(engine.pool());
+            Arc::new(move || pool.attach_thread())
+        };
         let threads = |name, count| {
-            AicpuThreads::start(name, count, &program)
+            AicpuThreads::start(name, count, &prepare, &program)
                 .inspect_err(|_refused| engine.pool().stop())
                 .map_err(system("AICPU threads"))
         };
