@@ -281,18 +281,21 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// there is no trace else.
     fn tear_down(&self, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
-        let setup = unsafe { (*self.setup.get()).take() };
-        if let Some(setup) = setup {
+        let place = unsafe { &mut *self.setup.get() };
+        if let Some(setup) = place {
             // SAFETY: as above.
-            unsafe { self.leave_cores(&setup) };
+            unsafe { self.leave_cores(setup) };
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
             let (orchestrator_code, scheduler_code) =
                 if scheduler_side { (0, code) } else { (code, 0) };
             let callable_ids_word = setup.callable_ids_word;
             let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
-            setup.work.write_header(facts);
+            if code != 0 {
+                setup.work.write_header(facts);
+            }
             self.note_end(&setup.work);
+            *place = None;
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {

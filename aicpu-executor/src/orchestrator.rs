@@ -68,6 +68,7 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     /// An orchestrator with empty rings over `region` and the output memory at `heap_base`.
+    #[inline]
     pub(crate) fn new(region: Region<'static>, sizes: RingSizes, heap_base: u64) -> Self {
         Self {
             region,
@@ -169,6 +170,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
     }
 
     /// Reports a fault.
+    #[cold]
     pub(crate) fn fatal(&self, code: StatusCode, text: fmt::Arguments<'_>) -> Fatal {
         self.platform.interleave();
         self.faults.report(code.code(), text);

@@ -58,8 +58,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// Notes what the run leaves clean. Only its last thread.
     pub(super) fn note_end(&self, work: &Work) {
         if self.faults.is_raised() {
-            // SAFETY: all threads of the run have departed but this one.
-            unsafe { self.forget_cores() };
+            // SAFETY: (both) all threads of the run have departed but this one.
+            unsafe {
+                self.forget_cores();
+                // If only because of the codes in its header.
+                (*self.left_clean.get()).region = None;
+            }
             return;
         }
         // SAFETY: as above.

@@ -192,6 +192,7 @@ impl TaskSlot {
     /// Prepares the shared words for a task that waits for its edges.
     ///
     /// The orchestrator calls it on a slot it has just taken.
+    #[inline]
     pub(crate) fn open(&self, subtasks: u32) {
         self.consumers.reset(false);
         // ORDERING: Relaxed (both): the slot belongs to the orchestrator alone until `publish`.
@@ -251,6 +252,7 @@ impl TaskSlot {
     ///
     /// The caller is the orchestrator, the slot is taken and not yet published, and no reference
     /// from [`record`](Self::record) is in use.
+    #[inline]
     pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
         // SAFETY: exclusive by the contract.
         unsafe { self.record.0.get().write(record) };
@@ -261,6 +263,7 @@ impl TaskSlot {
     /// # Safety
     ///
     /// The caller is the orchestrator's thread.
+    #[inline]
     pub(crate) unsafe fn note(&self) -> OrchestratorNote {
         // SAFETY: no other thread uses the note, and no reference to it is ever made.
         unsafe { self.note.0.get().read() }
@@ -271,6 +274,7 @@ impl TaskSlot {
     /// # Safety
     ///
     /// The caller is the orchestrator's thread.
+    #[inline]
     pub(crate) unsafe fn set_note(&self, note: OrchestratorNote) {
         // SAFETY: as for `note`.
         unsafe { self.note.0.get().write(note) };

@@ -8,8 +8,8 @@
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,9 @@ pub enum Part {
 ///
 /// Returns 0 or a negative status.
 pub type Program<O> = Arc<dyn Fn(O, Part) -> i32 + Send + Sync>;
+
+/// What every thread does first.
+pub type Prepare = Arc<dyn Fn() + Send + Sync>;
 
 /// What a mailbox holds beside the number of an order: which duty.
 const MEMBER: u64 = 1;
@@ -125,13 +128,18 @@ pub struct Ended {
 }
 
 impl<O: Copy + Send + 'static> AicpuThreads<O> {
-    /// Starts `count` threads, which wait for the first order. The system shows them as `name`, with
-    /// a number.
+    /// Starts `count` threads, which are prepared when this returns, and wait for the first order. The
+    /// system shows them as `name`, with a number.
     ///
     /// # Errors
     ///
     /// The system's error where it refuses a thread.
-    pub fn start(name: &str, count: usize, program: &Program<O>) -> std::io::Result<Self> {
+    pub fn start(
+        name: &str,
+        count: usize,
+        prepare: &Prepare,
+        program: &Program<O>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             outcome: Outcome::default(),
             order: UnsafeCell::new(None),
@@ -139,15 +147,26 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
             mailboxes: (0..count).map(|_| Mailbox::default()).collect(),
         });
         let mut threads = Self { shared, threads: Vec::with_capacity(count) };
+        let (prepared, all_prepared) = mpsc::channel();
         for index in 0..count {
             let shared = Arc::clone(&threads.shared);
-            let program = Arc::clone(program);
-            let body = move || serve(index, &shared, &program);
+            let (prepare, program) = (Arc::clone(prepare), Arc::clone(program));
+            let prepared = prepared.clone();
+            let body = move || {
+                prepare();
+                // `start` waits for it, or has failed.
+                let _told = prepared.send(());
+                drop(prepared);
+                serve(index, &shared, &program);
+            };
             let name = format!("{name}-{index}");
             let builder = std::thread::Builder::new().name(name).stack_size(STACK_BYTES);
             // On failure, dropping `threads` stops those that are there.
             threads.threads.push(builder.spawn(body)?);
         }
+        drop(prepared);
+        // Ends when each thread has sent, or died.
+        all_prepared.iter().take(count).for_each(drop);
         Ok(threads)
     }
 
@@ -304,94 +323,4 @@ fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
-    }
-
-    #[test]
-    fn each_order_is_carried_out_by_as_many_threads_as_asked_for() {
-        let program: Program<&AtomicUsize> = Arc::new(|runs, _| {
-            runs.fetch_add(1, Ordering::SeqCst);
-            0
-        });
-        let threads = AicpuThreads::start("test", 4, &program).unwrap();
-        static RUNS: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
-        for (participants, runs) in [1, 4, 2, 3, 1].into_iter().zip(&RUNS) {
-            threads.begin(runs, participants);
-            assert_eq!(threads.wait(soon()), Ok(Ended { status: 0, panicked: false }));
-            assert_eq!(runs.load(Ordering::SeqCst), participants);
-        }
-    }
-
-    #[test]
-    fn a_status_and_a_panic_reach_the_caller_and_the_next_order_works() {
-        let program: Program<i32> = Arc::new(|order, _| {
-            assert!(order != 1, "ordered to panic");
-            order
-        });
-        let threads = AicpuThreads::start("test", 2, &program).unwrap();
-        for (order, status, panicked) in [(-9, -9, false), (1, 0, true), (0, 0, false)] {
-            threads.begin(order, 2);
-            assert_eq!(threads.wait(soon()), Ok(Ended { status, panicked }));
-        }
-    }
-
-    #[test]
-    fn an_order_that_does_not_end_is_told_with_the_number_of_threads() {
-        static ARRIVED: AtomicUsize = AtomicUsize::new(0);
-        static RELEASED: AtomicUsize = AtomicUsize::new(0);
-        let program: Program<()> = Arc::new(|(), _| {
-            if ARRIVED.fetch_add(1, Ordering::SeqCst) > 0 {
-                while RELEASED.load(Ordering::SeqCst) == 0 {
-                    std::thread::yield_now();
-                }
-            }
-            0
-        });
-        let threads = AicpuThreads::start("test", 3, &program).unwrap();
-        threads.begin((), 3);
-        let stuck = threads.wait(Instant::now() + Duration::from_millis(50));
-        assert_eq!(stuck, Err(Stuck { threads: 2 }));
-        RELEASED.store(1, Ordering::SeqCst);
-        assert!(threads.wait(soon()).is_ok());
-    }
-
-    #[test]
-    fn a_thread_that_is_called_helps_while_the_order_lasts_and_not_later() {
-        static HELPED: AtomicUsize = AtomicUsize::new(0);
-        static RELEASED: AtomicUsize = AtomicUsize::new(0);
-        let program: Program<usize> = Arc::new(|round, part| {
-            match part {
-                Part::Member { .. } => {
-                    while RELEASED.load(Ordering::SeqCst) < round {
-                        std::thread::yield_now();
-                    }
-                }
-                Part::Helper { index } => {
-                    assert!((1..3).contains(&index));
-                    HELPED.fetch_add(1, Ordering::SeqCst);
-                    RELEASED.store(round, Ordering::SeqCst);
-                }
-            }
-            0
-        });
-        let threads = AicpuThreads::start("test", 3, &program).unwrap();
-        for round in 1..=20 {
-            threads.begin(round, 1);
-            assert!(threads.call(1..3));
-            assert_eq!(threads.wait(soon()), Ok(Ended { status: 0, panicked: false }));
-            assert!(HELPED.load(Ordering::SeqCst) >= round);
-            let helped = HELPED.load(Ordering::SeqCst);
-            // Called for an order that is over.
-            assert!(threads.call(1..3));
-            assert!(!threads.call(1..3), "there are no more");
-            assert_eq!(HELPED.load(Ordering::SeqCst), helped);
-            assert!(threads.wait(soon()).is_ok());
-        }
-    }
-}
+mod tests;

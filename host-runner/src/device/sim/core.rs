@@ -31,7 +31,10 @@ pub enum Reach {
     /// Kernel calls included.
     ThroughKernels,
     /// Calls of brief kernels included; nobody sleeps until their end.
-    ThroughBriefKernels,
+    ThroughBriefKernels {
+        /// About when, in nanoseconds of the clock.
+        entered: u64,
+    },
     /// One transition, whatever it is; a kernel call is one.
     OneTransition,
 }
@@ -81,9 +84,6 @@ pub struct Assignment {
     /// Kind, cluster and number within the cluster.
     pub identity: CoreIdentity,
 }
-
-/// How late the coarse clock may be, in nanoseconds: a tick of the slowest kernel's.
-const COARSENESS: u64 = 10_000_000;
 
 /// Kernel entry (spec trb §6.4).
 type KernelEntry = unsafe extern "C-unwind" fn(*const u64);
@@ -211,7 +211,7 @@ impl SimCore {
                         Ok(Dispatch::Task(id)) if Some(id) != last => {
                             let within_reach = match reach {
                                 Reach::UpToKernel => false,
-                                Reach::ThroughBriefKernels => entry(assignment, id)
+                                Reach::ThroughBriefKernels { .. } => entry(assignment, id)
                                     .is_some_and(|entry| around.brief.contains(entry)),
                                 Reach::ThroughKernels | Reach::OneTransition => true,
                             };
@@ -231,7 +231,7 @@ impl SimCore {
                 }
                 Stage::Returned { assignment, id } => {
                     around.registers.set_condition(ConditionWord::fin(id));
-                    if reach != Reach::ThroughBriefKernels {
+                    if !matches!(reach, Reach::ThroughBriefKernels { .. }) {
                         around.event.signal();
                     }
                     Some(Stage::Ready { assignment, last: Some(id) })
@@ -290,18 +290,17 @@ impl SimCore {
         around: Surroundings<'_>,
         reach: Reach,
     ) {
-        match payload(assignment, id) {
-            Some(payload) if reach == Reach::ThroughBriefKernels => {
-                let entered = clock::coarse_nanoseconds().saturating_add(COARSENESS);
+        match (payload(assignment, id), reach) {
+            (Some(payload), Reach::ThroughBriefKernels { entered }) => {
                 self.call_kernel(assignment.identity, payload, around.faults, entered);
             }
-            Some(payload) => {
+            (Some(payload), _) => {
                 let entered = clock::nanoseconds();
                 let function =
                     self.call_kernel(assignment.identity, payload, around.faults, entered);
                 around.brief.took(function, clock::nanoseconds().saturating_sub(entered));
             }
-            None => around.faults.core_fault(CoreFault::NoPayload { core: self.index }),
+            (None, _) => around.faults.core_fault(CoreFault::NoPayload { core: self.index }),
         }
     }
 

@@ -61,8 +61,6 @@ const MEASURED: u32 = 32;
 thread_local! {
     /// Which set of the device's [`InlineQueue`] is this thread's, if it is an AICPU thread in a run.
     static SEAT: Cell<Option<usize>> = const { Cell::new(None) };
-    /// Whether kernels may run on this AICPU thread.
-    static IS_ATTACHED: Cell<bool> = const { Cell::new(false) };
     /// How often this thread has run kernels.
     static BATCHES: Cell<u32> = const { Cell::new(0) };
 }
@@ -218,6 +216,10 @@ impl<C: Chip> CorePool<C> {
 
     /// Adds a thread if a queued core needs one to make progress. Cheap; called while waiting.
     pub fn relieve(self: &Arc<Self>) {
+        if SEAT.get().is_none() {
+            // It cannot run them, and whoever has dispatched them may be gone.
+            self.leave_to_pool();
+        }
         // ORDERING: Relaxed: a hint; the queue is looked at under its lock below.
         if self.queued.load(Ordering::Relaxed) == 0 {
             return;
@@ -260,7 +262,8 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
-    /// Makes the calling thread one that kernels may run on.
+    /// Makes the calling thread one that kernels may run on. To be called as it starts: the first time takes
+    /// the lock of the system's loader, which a destructor that does not return may hold.
     pub fn attach_thread(self: &Arc<Self>) {
         let pool = Arc::clone(self);
         let before_wait = move |identity: CoreIdentity| {

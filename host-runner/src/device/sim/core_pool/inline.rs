@@ -3,6 +3,9 @@
 use super::*;
 use crate::device::sim::clock;
 
+/// How late the coarse clock may be, in nanoseconds: a tick of a slow kernel's.
+const COARSENESS: u64 = 10_000_000;
+
 /// A thread's seat among those that run the kernels which they dispatch; it keeps it until this is dropped.
 #[derive(Debug)]
 pub struct Seated(());
@@ -15,11 +18,9 @@ impl Drop for Seated {
 
 impl<C: Chip> CorePool<C> {
     /// Has the calling thread, the only one with this number, run the kernels that it dispatches.
-    pub fn seat(self: &Arc<Self>, number: usize) -> Seated {
+    /// It is [attached](Self::attach_thread).
+    pub fn seat(&self, number: usize) -> Seated {
         const { assert!(C::MAX_CORES <= CORES_MAX) };
-        if !IS_ATTACHED.replace(true) {
-            self.attach_thread();
-        }
         SEAT.set(Some(number));
         Seated(())
     }
@@ -37,10 +38,11 @@ impl<C: Chip> CorePool<C> {
             self.measure_kernel(first);
             return true;
         }
-        self.run_kernel(first);
+        let entered = about_now();
+        self.run_kernel(first, entered);
         for _ in 1..KERNELS_AT_ONCE {
             let Some(core) = self.inline.pop(seat) else { break };
-            self.run_kernel(core);
+            self.run_kernel(core, entered);
         }
         true
     }
@@ -58,21 +60,27 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
-    /// Leaves the waiting kernels to the pool, and while any is running all others of the run too: it does
+    /// Leaves the waiting kernels to the pool, and while one has been running for long all others of the run too: it does
     /// not move, so one that was taken for brief may be waiting for another.
     pub fn distrust(&self) {
-        for busy in self.cores.iter().filter_map(SimCore::busy) {
+        let is_long = |busy: &Busy| busy.nanoseconds > PEER_BLOCKED_NANOSECONDS;
+        for busy in self.cores.iter().filter_map(SimCore::busy).filter(is_long) {
             // ORDERING: Relaxed: who reads it late runs one more kernel.
             self.is_trusting.store(false, Ordering::Relaxed);
             self.brief.forget(busy.function);
         }
+        self.leave_to_pool();
+    }
+
+    /// Has the pool step all cores that wait for an AICPU thread.
+    pub(super) fn leave_to_pool(&self) {
         while let Some(core) = self.inline.pop(0).or_else(|| self.inline.steal(0)) {
             self.enqueue(core);
         }
     }
 
-    /// Runs the kernel that a core was given, or leaves it to the pool.
-    fn run_kernel(&self, index: usize) {
+    /// Runs the kernel that a core was given, `entered` at about this time, or leaves it to the pool.
+    fn run_kernel(&self, index: usize, entered: u64) {
         // ORDERING: Relaxed: see `distrust`.
         if !self.is_trusting.load(Ordering::Relaxed) {
             return self.enqueue(index);
@@ -80,7 +88,7 @@ impl<C: Chip> CorePool<C> {
         let state = &self.cores[index].state;
         state.claim_queued();
         loop {
-            if self.step(index, Reach::ThroughBriefKernels) == Step::HasTask {
+            if self.step(index, Reach::ThroughBriefKernels { entered }) == Step::HasTask {
                 state.requeue();
                 return self.enqueue(index);
             }
@@ -94,9 +102,15 @@ impl<C: Chip> CorePool<C> {
     fn measure_kernel(&self, index: usize) {
         let function = self.cores[index].dispatched_kernel(self.registers.core(index));
         let entered = clock::nanoseconds();
-        self.run_kernel(index);
+        self.run_kernel(index, entered);
         if let Some(function) = function.filter(|&function| self.brief.contains(function)) {
             self.brief.took(function, clock::nanoseconds().saturating_sub(entered));
         }
     }
+}
+
+/// Nanoseconds of the clock, for little and somewhat later than it is: of a kernel that was entered then, nobody
+/// believes that it has been running for longer than it has.
+fn about_now() -> u64 {
+    clock::coarse_nanoseconds().saturating_add(COARSENESS)
 }
