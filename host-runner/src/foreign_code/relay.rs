@@ -84,7 +84,7 @@ enum Given<T> {
     /// The work has panicked, or its result was taken.
     Nothing,
     /// Nobody takes it.
-    GivenUp,
+    Unwanted,
 }
 
 /// Why there is no result.
@@ -244,7 +244,7 @@ impl<T> Pending<T> {
 
     /// Gives the result up, unless it has come after all.
     pub fn give_up(self) -> Option<T> {
-        match std::mem::replace(&mut *self.result.lock(), Given::GivenUp) {
+        match std::mem::replace(&mut *self.result.lock(), Given::Unwanted) {
             Given::Value(value) => Some(value),
             _ => None,
         }
@@ -259,7 +259,7 @@ impl<T> ResultCell<T> {
     /// Says what came of it; hands back what nobody takes.
     fn end(&self, given: Given<T>) -> Option<Given<T>> {
         let mut result = self.lock();
-        if let Given::GivenUp = *result {
+        if let Given::Unwanted = *result {
             return Some(given);
         }
         *result = given;

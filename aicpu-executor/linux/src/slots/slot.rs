@@ -39,7 +39,6 @@ pub struct Slot {
 
 /// An image in memory of its own, lent to the slot.
 #[derive(Debug, Default)]
-#[expect(clippy::large_enum_variant, reason = "nothing allocates")]
 enum Lent {
     #[default]
     Nothing,
