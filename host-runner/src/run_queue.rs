@@ -28,13 +28,11 @@ use std::time::{Duration, Instant};
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(loom)]
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
-#[cfg(loom)]
-use loom::thread;
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(loom))]
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-#[cfg(not(loom))]
+
 mod driver;
 mod line;
 #[cfg(all(test, loom))]
