@@ -85,8 +85,7 @@ mod orch_so_table {
 #[cfg(loom)]
 mod region {
     mod block_cursor;
-    mod consumer_list;
-    mod references;
+    mod consumers;
 }
 #[cfg(loom)]
 mod scheduler {

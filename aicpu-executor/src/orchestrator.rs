@@ -169,6 +169,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
     }
 
     /// Reports a fault.
+    #[cold]
     pub(crate) fn fatal(&self, code: StatusCode, text: fmt::Arguments<'_>) -> Fatal {
         self.platform.interleave();
         self.faults.report(code.code(), text);

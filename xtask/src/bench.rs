@@ -42,6 +42,21 @@ const BENCHES: &[Bench] = &[
         program: Program::Benches,
     },
     Bench {
+        name: "register",
+        purpose: "an orchestration of 400 KB and its kernel, loaded on the device",
+        program: Program::Benches,
+    },
+    Bench {
+        name: "graph",
+        purpose: "graphs that are built on the host: new, known, replayed",
+        program: Program::Benches,
+    },
+    Bench {
+        name: "memory",
+        purpose: "memory of a worker, idle and busy, and whether it rests",
+        program: Program::Benches,
+    },
+    Bench {
         name: "all",
         purpose: "all of these but loader, in one file",
         program: Program::Benches,

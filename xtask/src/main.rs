@@ -93,7 +93,7 @@ enum Command {
     Asan,
     /// Runs a bench in release and prints its tables.
     ///
-    /// Benches: run, tasks, all, loader.
+    /// Benches: run, tasks, register, graph, memory, or all of these; loader.
     Bench {
         /// The bench to run.
         name: String,

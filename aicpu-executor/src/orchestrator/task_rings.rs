@@ -194,7 +194,7 @@ impl TaskRings {
     }
 
     /// Takes a slot and `bytes` of output memory, or nothing at all.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_slot<'r>(
         &mut self,
         region: &Region<'r>,

@@ -3,7 +3,7 @@
 //!
 //! The tasks are submitted first, so that the time from then on is the scheduler's alone.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use std::boxed::Box;
 use std::time::Instant;
 use std::vec::Vec;
@@ -28,13 +28,32 @@ use crate::region::{Region, RegionLayout, RegionSizes};
 use crate::testing::graph::{TestGraph, Uploaded};
 use crate::testing::submission::Submission;
 use crate::testing::{NoCodeMemory, zeroed};
+use crate::wait::{Polled, work_until};
 
 /// Clusters of the default configuration.
 const CLUSTERS: u16 = 24;
 
-/// Cores that have finished as soon as they are given something.
+/// Cores that take no time: they have finished as soon as they are given something, or when the thread
+/// that has given it to them lets them.
 #[derive(Debug)]
-struct InstantCores(UnsafeCell<Vec<u32>>);
+struct InstantCores {
+    conditions: UnsafeCell<Vec<u32>>,
+    /// Cores that have not finished, and what they will say then.
+    waiting: UnsafeCell<Vec<(usize, u32)>>,
+    is_lazy: Cell<bool>,
+    begin: Instant,
+}
+
+impl InstantCores {
+    fn new(cores: usize) -> Self {
+        Self {
+            conditions: UnsafeCell::new(std::vec![ConditionWord::IDLE.raw(); cores]),
+            waiting: UnsafeCell::default(),
+            is_lazy: Cell::new(false),
+            begin: Instant::now(),
+        }
+    }
+}
 
 // SAFETY: one thread uses it.
 unsafe impl Sync for InstantCores {}
@@ -43,10 +62,10 @@ impl Platform for InstantCores {
     type CodeMemory = NoCodeMemory;
 
     fn ticks(&self) -> u64 {
-        0
+        self.begin.elapsed().as_nanos() as u64
     }
     fn ticks_per_second(&self) -> u64 {
-        1_000_000
+        1_000_000_000
     }
     fn register_block(&self, physical_core: u32) -> Option<RegisterBlock> {
         Some(RegisterBlock(u64::from(physical_core)))
@@ -54,18 +73,36 @@ impl Platform for InstantCores {
     #[inline]
     fn read_register(&self, block: RegisterBlock, _: usize) -> u32 {
         // SAFETY: one thread.
-        unsafe { (&*self.0.get())[block.0 as usize] }
+        unsafe { (&*self.conditions.get())[block.0 as usize] }
     }
     #[inline]
     fn write_register(&self, block: RegisterBlock, _: usize, value: u32) {
-        if value != DispatchWord::EXIT.raw() && value != DispatchWord::IDLE.raw() {
-            let fin = DispatchId::new(value).map_or(0, |id| ConditionWord::fin(id).raw());
-            // SAFETY: one thread.
-            unsafe { (&mut *self.0.get())[block.0 as usize] = fin };
+        if value == DispatchWord::EXIT.raw() || value == DispatchWord::IDLE.raw() {
+            return;
+        }
+        let (core, id) = (block.0 as usize, DispatchId::new(value).unwrap_or(DispatchId::FIRST));
+        let fin = ConditionWord::fin(id).raw();
+        // SAFETY: one thread.
+        let (conditions, waiting) =
+            unsafe { (&mut *self.conditions.get(), &mut *self.waiting.get()) };
+        if self.is_lazy.get() {
+            waiting.push((core, fin));
+        } else {
+            conditions[core] = fin;
+        }
+    }
+    fn run_dispatched(&self) {
+        // SAFETY: one thread.
+        let (conditions, waiting) =
+            unsafe { (&mut *self.conditions.get(), &mut *self.waiting.get()) };
+        for (core, fin) in waiting.drain(..) {
+            conditions[core] = fin;
         }
     }
     fn notify_core(&self, _worker: usize) {}
-    fn relax(&self, _rounds: u32) {}
+    fn relax(&self, _rounds: u32) {
+        self.run_dispatched();
+    }
     fn invalidate_cache(&self, _address: u64, _bytes: usize) {}
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
     fn code_memory(&self, _id: CallableId) -> &Mutex<NoCodeMemory> {
@@ -110,7 +147,7 @@ impl Bench {
         let address = core::ptr::from_ref(&*record).expose_provenance() as u64;
         let cores = usize::from(CLUSTERS) * 3;
         Self {
-            platform: InstantCores(UnsafeCell::new(std::vec![ConditionWord::IDLE.raw(); cores])),
+            platform: InstantCores::new(cores),
             faults: FaultLatch::new(),
             scheduler: Scheduler::default(),
             payloads: zeroed(),
@@ -119,7 +156,8 @@ impl Bench {
         }
     }
 
-    /// Schedules all tasks with this many partitions, one after the other; nanoseconds.
+    /// Schedules all tasks with this many partitions, all of them this thread's; nanoseconds. Cores wait
+    /// for the thread if there are several.
     fn schedule<T: super::task_store::TaskStore>(&self, tasks: &T, partitions: usize) -> u64 {
         let cores = zeroed::<Partitions<A2a3>>();
         // SAFETY: one thread.
@@ -133,10 +171,20 @@ impl Bench {
             payloads: &self.payloads,
             waiting: &self.waiting,
         };
+        self.platform.is_lazy.set(partitions > 1);
         let begin = Instant::now();
-        while !(cores.are_idle() && self.scheduler.is_finished()) {
-            driver.step(context);
-        }
+        let end = work_until(
+            &self.platform,
+            &self.faults,
+            1_000_000,
+            || self.scheduler.progress::<A2a3, _>(&self.platform),
+            || match driver.step(context) {
+                true => Polled::Progress,
+                false if self.scheduler.is_finished() => Polled::Done(()),
+                false => Polled::Idle,
+            },
+        );
+        assert_eq!(end, Ok(()));
         let ns = begin.elapsed().as_nanos() as u64;
         assert_eq!(self.faults.take(), None);
         ns

@@ -44,11 +44,12 @@ use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody};
 use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
-    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
-    Uploaded, orchestration_check,
+    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, PinnedMemory,
+    SharedMemory, Side, Uploaded, orchestration_check,
 };
 
 use crate::code_listing::CodeLister;
+use crate::foreign_code::relay::Relay;
 use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
@@ -111,7 +112,7 @@ struct Parts<C: Chip> {
     /// The threads of runs. Used with `site` locked.
     aicpu: AicpuThreads<Order<C>>,
     /// The thread that loads and unloads.
-    loader: Mutex<AicpuThreads<Order<C>>>,
+    loader: Mutex<Relay>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
     /// What ids with equal bytes share. Instances that are in use are in the engine's slots.
@@ -157,7 +158,8 @@ impl<C: Chip> SimDevice<C> {
         };
         // One more than take part in runs as a rule: see `watch`.
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
-        let loader = Mutex::new(threads("sim-loader", 1)?);
+        let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
+        let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
@@ -263,12 +265,17 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.memory.allocate(bytes, holder)
     }
 
+    fn restart_high_water(&self, holder: Holder) {
+        self.parts.memory.ledger().restart(holder);
+    }
+
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        self.parts.images.forget(address);
+        self.parts.images.forget(address, 0);
         self.parts.memory.free(address)
     }
 
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        self.parts.images.forget(to, from.len());
         self.parts.memory.copy_in(to, from)
     }
 
@@ -282,6 +289,14 @@ impl<C: Chip> Device for SimDevice<C> {
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
+    }
+
+    fn memory_epoch(&self) -> Option<u64> {
+        Some(self.parts.memory.epoch())
+    }
+
+    fn pin(&self, address: DeviceAddr) -> Option<Arc<dyn PinnedMemory>> {
+        self.parts.memory.pin(address)
     }
 
     fn attach(&self, memory: Arc<SharedMemory>, side: Side) {

@@ -124,6 +124,13 @@ impl GraphSpace {
         Self { number: next_number(), builder, memory, graphs }
     }
 
+    /// Nobody before it counts: others may have had the id.
+    pub(super) fn begin_accounts(&self, on: &OpenDevice) {
+        for holder in [Holder::Tensors(self.graphs.id), Holder::Graphs(self.graphs.id)] {
+            on.device().restart_high_water(holder);
+        }
+    }
+
     /// Frees everything on the device.
     pub(super) fn give_back(&mut self, on: &OpenDevice) {
         self.graphs.give_back(on);

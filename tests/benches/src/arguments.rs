@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Takes a few seconds, for coarse figures: shows that everything works.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Measures only rows whose name has PART; figures that need others are missing then.
+    #[arg(long, value_name = "PART", default_value = "")]
+    pub(crate) rows: String,
     /// What this program does as a child of itself.
     #[arg(long, hide = true)]
     pub(crate) errand: Option<Errand>,
@@ -49,18 +52,20 @@ pub(crate) enum Bench {
 }
 
 /// How long each part measures.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     /// Operations of microseconds.
     pub(crate) short: Pace,
     /// Operations of milliseconds.
     pub(crate) long: Pace,
     pub(crate) quick: bool,
+    /// What the names of rows must have.
+    pub(crate) part: String,
 }
 
 impl Schedule {
     /// A few seconds for each part, or less than one.
-    pub(crate) fn new(quick: bool) -> Self {
+    pub(crate) fn new(quick: bool, part: &str) -> Self {
         let milliseconds = Duration::from_millis;
         let budget = |full, less| milliseconds(if quick { less } else { full });
         Self {
@@ -77,6 +82,7 @@ impl Schedule {
                 budget: budget(10_000, 1_000),
             },
             quick,
+            part: part.to_owned(),
         }
     }
 }

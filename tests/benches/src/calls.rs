@@ -16,9 +16,14 @@ pub(crate) const BLOCK_DIM: u32 = 24;
 /// AICPU threads of all runs: the reference's default.
 pub(crate) const AICPU_THREADS: u32 = 4;
 
-/// The settings of all runs.
+/// The settings of all runs; the time limit is for machines that have much else to do.
 pub(crate) fn config() -> RunConfig {
-    RunConfig { block_dim: BLOCK_DIM, aicpu_threads: AICPU_THREADS, ..RunConfig::default() }
+    RunConfig {
+        block_dim: BLOCK_DIM,
+        aicpu_threads: AICPU_THREADS,
+        timeout: Duration::from_secs(600),
+        ..RunConfig::default()
+    }
 }
 
 /// What the tasks of a call do.

@@ -48,7 +48,7 @@ pub(crate) fn measure(
         let copy = Copy::new(caches, usize::try_from(bytes)?);
         subjects.push(Named::per(format!("floor_copy_of_graph_{name}"), MANY, copy));
     }
-    findings.rows.extend(interleave(subjects, &schedule.long)?);
+    findings.rows.extend(interleave(subjects, &schedule.long, &schedule.part)?);
     findings.median("hbg_task_ns", "graph_independent_new", 1.0);
     findings.median("hbg_replay_ns", "graph_independent_replayed", 1.0);
     Ok(())

@@ -71,7 +71,7 @@ fn perform(arguments: &Arguments) -> Result<()> {
     // Before anything is measured, so that a wrong path costs nothing.
     let earlier = arguments.compare.as_deref().map(Record::load).transpose()?;
     let programs = Programs::build()?;
-    let schedule = Schedule::new(arguments.quick);
+    let schedule = Schedule::new(arguments.quick, &arguments.rows);
     let mut findings = Findings::default();
     let wanted = |bench| [bench, Bench::All].contains(&arguments.bench);
     if wanted(Bench::Run) {

@@ -93,15 +93,18 @@ impl Findings {
         self.measured.push((id, value.into().map(rounded)));
     }
 
-    /// Adds the median of a row as the figure of a bar, `times` as much.
+    /// Adds the median of a row, if it was asked for, as the figure of a bar, `times` as much.
     pub(crate) fn median(&mut self, id: &'static str, row: &str, times: f64) {
-        self.measured(id, self.row(row).map(|row| row.p50 * times));
+        if let Some(row) = self.row(row) {
+            self.measured(id, row.p50 * times);
+        }
     }
 
-    /// Adds the ratio of the medians of two rows as the figure of a bar.
+    /// Adds the ratio of the medians of two rows, if both were asked for, as the figure of a bar.
     pub(crate) fn ratio(&mut self, id: &'static str, of: &str, to: &str) {
-        let medians = self.row(of).zip(self.row(to));
-        self.measured(id, medians.map(|(of, to)| of.p50 / to.p50));
+        if let Some((of, to)) = self.row(of).zip(self.row(to)) {
+            self.measured(id, of.p50 / to.p50);
+        }
     }
 
     /// The row of this name.

@@ -34,7 +34,7 @@ pub(crate) fn measure(
         copy("floor_copy_of_callable_cold", Caches::Cold),
         copy("floor_copy_of_callable_to_new_pages", Caches::ColdToNewPages),
     ];
-    findings.rows.extend(interleave(subjects, &schedule.short)?);
+    findings.rows.extend(interleave(subjects, &schedule.short, &schedule.part)?);
     findings.median("register_new_ns", "register_new", 1.0);
     findings.ratio("register_vs_copy", "register_new", "floor_copy_of_callable_to_new_pages");
     findings.median("register_same_ns", "register_same", 1.0);

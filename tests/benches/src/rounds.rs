@@ -72,15 +72,20 @@ pub(crate) fn timed<T>(operation: impl FnOnce() -> Result<T>) -> Result<Duration
     Ok(start.elapsed())
 }
 
-/// Times all subjects and returns their rows.
+/// Times all subjects whose names have `part`, and returns their rows.
 ///
 /// # Errors
 ///
 /// An operation fails, or did something wrong.
-pub(crate) fn interleave(mut subjects: Vec<Named<'_>>, pace: &Pace) -> Result<Vec<Row>> {
+pub(crate) fn interleave(
+    mut subjects: Vec<Named<'_>>,
+    pace: &Pace,
+    part: &str,
+) -> Result<Vec<Row>> {
+    subjects.retain(|subject| subject.name.contains(part));
     let start = Instant::now();
     let mut round = 0;
-    while round < pace.rounds || start.elapsed() < pace.budget {
+    while !subjects.is_empty() && (round < pace.rounds || start.elapsed() < pace.budget) {
         for turn in 0..subjects.len() {
             // CAST: 32 bits fit.
             let index = (round as usize + turn) % subjects.len();

@@ -50,7 +50,7 @@ pub(crate) fn measure(
         Named::new("floor_copy_of_record_warm", Copy::new(Caches::Warm, RECORD_BYTES)),
         Named::new("floor_copy_of_record_cold", Copy::new(Caches::Cold, RECORD_BYTES)),
     ];
-    findings.rows.extend(interleave(subjects, &schedule.short)?);
+    findings.rows.extend(interleave(subjects, &schedule.short, &schedule.part)?);
     findings.median("run_p50_ns", "run", 1.0);
     findings.ratio("run_vs_handoff", "run", "floor_spinning_round_trip");
     findings.median("enqueue_p50_ns", "enqueue", 1.0);
@@ -59,13 +59,18 @@ pub(crate) fn measure(
         Named::per("run_of_one_id", ALTERNATED.into(), Alternation::new(vec![bind()?])),
         Named::per("run_of_two_ids", ALTERNATED.into(), Alternation::new(vec![bind()?, bind()?])),
     ];
-    findings.rows.extend(interleave(subjects, &schedule.short)?);
+    findings.rows.extend(interleave(subjects, &schedule.short, &schedule.part)?);
     findings.ratio("alternate_ratio", "run_of_two_ids", "run_of_one_id");
 
-    let counts = allocations_of(&mut bind()?, if schedule.quick { 4 } else { 20 })?;
-    findings.rows.extend(Row::of("run_allocations", "count", COUNTED.into(), &counts));
-    findings.median("run_allocations", "run_allocations", 1.0);
-    system_calls(findings)
+    if "run_allocations".contains(&schedule.part) {
+        let counts = allocations_of(&mut bind()?, if schedule.quick { 4 } else { 20 })?;
+        findings.rows.extend(Row::of("run_allocations", "count", COUNTED.into(), &counts));
+        findings.median("run_allocations", "run_allocations", 1.0);
+    }
+    if "run_system_calls".contains(&schedule.part) {
+        system_calls(findings)?;
+    }
+    Ok(())
 }
 
 /// Counts the system calls of windows of runs. Those of the window with the fewest are the figure: in the

@@ -57,7 +57,7 @@ pub(crate) fn measure(
         Named::per("floor_copy_of_tensors_warm", MANY, Copy::new(Caches::Warm, bytes)),
         Named::per("floor_copy_of_tensors_cold", MANY, Copy::new(Caches::Cold, bytes)),
     ];
-    findings.rows.extend(interleave(subjects, &schedule.long)?);
+    findings.rows.extend(interleave(subjects, &schedule.long, &schedule.part)?);
     findings.median("task_independent_ns", &name(Work::Independent, MANY), 1.0);
     findings.median("task_chain_ns", &name(Work::Chain, MANY), 1.0);
     findings.median("task_forkjoin_ns", &name(Work::ForkJoin, MANY), 1.0);
@@ -75,7 +75,7 @@ pub(crate) fn measure(
     }
     // The largest take long, and are warm after the smaller ones.
     let pace = Pace { rounds: 1, warm_up: 0, ..schedule.long };
-    findings.rows.extend(interleave(subjects, &pace)?);
+    findings.rows.extend(interleave(subjects, &pace, &schedule.part)?);
     Ok(())
 }
 

@@ -73,16 +73,18 @@ fn the_bytes_of_a_large_graph_go_with_its_tasks_and_edges() {
 
 #[test]
 fn a_hundred_thousand_tasks_are_uploaded_once_and_replayed() {
-    let worker = open();
-    let handle = register(&worker);
-    let graph = Layers::new(8, 11_111, 3);
-    assert_eq!(graph.tasks(), 100_000);
-    let first = reported(&worker, &handle, graph);
-    let limit = TASK_BYTES * graph.tasks() + EDGE_BYTES * graph.edges();
-    println!("{} bytes of at most {limit} for 100,000 tasks", first.bytes_uploaded);
-    assert!(first.bytes_uploaded <= limit, "{first:?}");
-    let again = reported(&worker, &handle, graph);
-    assert!(again.is_replay && again.bytes_uploaded < REPLAY, "{again:?}");
+    for platform in PlatformName::ALL {
+        let worker = open_on(*platform);
+        let handle = register(&worker);
+        let graph = Layers::new(8, 11_111, 3);
+        assert_eq!(graph.tasks(), 100_000);
+        let first = reported(&worker, &handle, graph);
+        let limit = TASK_BYTES * graph.tasks() + EDGE_BYTES * graph.edges();
+        println!("{} bytes of at most {limit} for 100,000 tasks", first.bytes_uploaded);
+        assert!(first.bytes_uploaded <= limit, "{first:?}");
+        let again = reported(&worker, &handle, graph);
+        assert!(again.is_replay && again.bytes_uploaded < REPLAY, "{again:?}");
+    }
 }
 
 #[test]

@@ -305,7 +305,7 @@ impl CodeMemory for Slot {
         }
         let rights = Rights::of(&plan.pages(), page_size()).ok_or(refusal)?;
         match (&mut self.lent, &mut self.backing) {
-            (Lent::Used(instance), _) => instance.seal(&rights),
+            (Lent::Used(instance), _) => instance.seal(plan, &rights),
             (_, backing) => backing.seal(plan, &rights),
         }?;
         self.phase = Phase::Sealed;

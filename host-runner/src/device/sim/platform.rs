@@ -156,6 +156,14 @@ impl<C: Chip> Platform for SimPlatform<C> {
         }
     }
 
+    #[inline]
+    fn run_dispatched(&self) {
+        // Where threads take turns, kernels have theirs.
+        if self.pool.turns().is_none() {
+            self.pool.run_kernels();
+        }
+    }
+
     fn relax(&self, rounds: u32) {
         if self.point(Point::Relax) {
             return;
