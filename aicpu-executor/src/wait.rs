@@ -115,6 +115,7 @@ pub(crate) fn work_until<P: Platform, T>(
                 platform.run_dispatched();
             }
             Polled::Idle => {
+                // Not at the first one: a thread that works finds nothing now and then, too.
                 if is_time_for_the_clock(idle_rounds) {
                     // The clock first: this thread may have no processor between the two, while
                     // others go on.
