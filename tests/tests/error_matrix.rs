@@ -100,8 +100,8 @@ fn register(worker: &Worker, entry: &str) -> CallableHandle {
     worker.register(&sources::callable("errors", entry, kernels())).unwrap()
 }
 
-/// The wait that stalls is the orchestrator's, and where nothing moves a thread is called that only
-/// schedules: its wait may be over first. Either names the kernel.
+/// The orchestrator's wait has the first word, unless its thread is inside the kernel: one that was
+/// brief before may run there. Then it is that of another thread. Either names the kernel.
 #[test]
 fn waits_behind_a_kernel_that_hangs_name_it() {
     let cases = [

@@ -95,10 +95,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             payloads: &self.payloads,
             waiting: &self.waiting,
         };
+        let stall_us = match setup.work {
+            // An orchestration that waits knows best what for, so it has the first word.
+            Work::Rings(_) => setup.stall_us.saturating_add(setup.stall_us / 8),
+            Work::Graph(_) => setup.stall_us,
+        };
         let end = work_until(
             &self.platform,
             &self.faults,
-            setup.stall_us,
+            stall_us,
             || self.scheduler.progress::<C, P>(&self.platform),
             || {
                 // A finished run has all its sub-tasks collected: no core has anything left.

@@ -34,7 +34,7 @@ use super::core::{
     Busy, CoreFault, FaultReceiver, Reach, SimCore, Step, Surroundings, cores_of_cluster, identity,
 };
 use super::event::Event;
-use super::inline_queue::{CORES_MAX, InlineQueue};
+use super::inline_queue::InlineQueue;
 use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
 use super::parking;
 use super::registers::{Doorbell, Registers};

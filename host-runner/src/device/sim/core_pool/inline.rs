@@ -1,7 +1,13 @@
 //! Kernels on the threads that dispatch them.
 
-use super::*;
-use crate::device::sim::clock;
+use std::sync::atomic::Ordering;
+
+use protocol::Chip;
+
+use super::super::clock;
+use super::super::core::{Busy, Reach, SimCore, Step};
+use super::super::inline_queue::CORES_MAX;
+use super::{BATCHES, CorePool, KERNELS_AT_ONCE, MEASURED, PEER_BLOCKED_NANOSECONDS, SEAT};
 
 /// How late the coarse clock may be, in nanoseconds: a tick of a slow kernel's.
 const COARSENESS: u64 = 10_000_000;
