@@ -1,4 +1,4 @@
-//! `cargo xtask bench {run,tasks,register,graph,memory,all}`: what the runtime costs.
+//! `cargo xtask bench {run,tasks,register,graph,memory,instructions,all}`: what the runtime costs.
 //!
 //! Question it answers: how far are runs and tasks from what the machine can do at best? Floors
 //! are measured in the same run, in turns with what stands on them, so that their ratio survives a
@@ -24,9 +24,11 @@ mod child;
 mod copies;
 mod graphs;
 mod handoff;
+mod instructions;
 #[expect(unsafe_code, reason = "calls kernels")]
 mod kernel_loop;
 mod memory;
+mod plot;
 #[expect(unsafe_code, reason = "asks the system for numbers")]
 mod process;
 mod programs;
@@ -89,6 +91,11 @@ fn perform(arguments: &Arguments) -> Result<()> {
     if wanted(Bench::Memory) {
         memory::measure(schedule.quick, &mut findings)?;
     }
+    let mut verdict = Ok(());
+    if arguments.bench == Bench::Instructions {
+        // The table first.
+        verdict = instructions::measure(arguments.renew, &mut findings);
+    }
     let name = arguments.bench.to_possible_value();
     let record = Record {
         bench: name.map(|name| name.get_name().to_owned()).unwrap_or_default(),
@@ -101,6 +108,10 @@ fn perform(arguments: &Arguments) -> Result<()> {
         targets: targets::list(&findings),
         rows: findings.rows,
     };
+    if let Some(path) = &arguments.plot {
+        plot::save(&record.rows, path)?;
+    }
     println!("{}", table::render(&record, earlier.as_ref()));
-    arguments.json.as_deref().map_or(Ok(()), |path| record.save(path))
+    arguments.json.as_deref().map_or(Ok(()), |path| record.save(path))?;
+    verdict
 }
