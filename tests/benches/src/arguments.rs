@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Prints the change against an earlier FILE.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
+    /// Takes the figures of an earlier FILE instead of measuring, to compare or to draw them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
     /// Takes a few seconds, for coarse figures: shows that everything works.
     #[arg(long)]
     pub(crate) quick: bool,
