@@ -1,15 +1,16 @@
 //! The executor: one resident object for each device, entered by every AICPU thread of a run.
 //!
 //! ```text
-//!  thread 0 ──► set up: region, cores ──► gate opens
-//!  threads 0 … n-2 ───────────────────► schedule until the run is finished ──► cores leave ──► out
-//!  thread n-1 ────────────────────────► load, enter the orchestration, wait ─────────────────► out
+//!  first ──► set up: region, cores ──► gate opens ──► load, enter the orchestration ──► schedule ──► out
+//!  others, whenever they come ────────────────────► schedule until the run is finished ────────────► out
 //! ```
 //!
-//! Roles go by order of arrival (spec trb §0.1). With a single thread, that one sets up,
-//! orchestrates, and schedules in the waits of the orchestrator and after it: nothing hangs
-//! (spec callable §7.1 H10). A run of a graph that the host has built has no orchestrator: all its
-//! threads schedule (`executor::graph_run`). Every way through a run leads to the same way out, where the last
+//! Roles go by order of arrival (spec trb §0.1), and nobody is waited for: the first thread sets up,
+//! orchestrates, and schedules in the waits of the orchestration and after it. So a small run is done
+//! before others come, and nothing hangs where there are none (spec callable §7.1 H10).
+//! `aicpu_thread_num` says into how many partitions the cores are divided (`scheduler::partitions`);
+//! the threads that are there share them. A run of a graph that the host has built has no
+//! orchestration (`executor::graph_run`). Every way through a run leads to the same way out, where the last
 //! thread leaves everything ready for the next run, whatever happened in this one (H1).
 //!
 //! Loading and unloading outside a run ([`Executor::load`], [`Executor::unload`], or a record that
@@ -34,9 +35,7 @@ use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
-use crate::scheduler::task_store::TaskStore;
-use crate::scheduler::thread::{SchedulerThread, StepContext};
-use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
+use crate::scheduler::partitions::Partitions;
 
 mod active_callable;
 mod cores;
@@ -47,6 +46,7 @@ mod operation;
 mod orchestration;
 mod roll;
 mod setup;
+mod taking_part;
 #[cfg(test)]
 mod tests;
 
@@ -54,11 +54,7 @@ use active_callable::ActiveCallable;
 use cores::Cores;
 use gate::Gate;
 use roll::Arrival;
-use setup::{LeftClean, Rings, Setup, Work};
-
-/// How long threads wait for the one that sets up. TIMEOUT: its own waits (the handshake) are
-/// shorter; this one only ends if that thread was lost.
-const SETUP_US: u64 = 30_000_000;
+use setup::{LeftClean, Setup};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +79,7 @@ pub struct Executor<C: Chip, P: Platform> {
     scheduler: Scheduler,
     payloads: Payloads,
     waiting: WaitingLists,
+    partitions: Partitions<C>,
     table: OrchSoTable,
     /// The callable of the run.
     active: ActiveCallable,
@@ -110,8 +107,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// `place` is aligned and points at writable memory for one `Self`, all of it zero.
     pub unsafe fn init_in_place(place: *mut Self, platform: P) {
         // SAFETY: (all writes) `place` is valid for writes of the whole object by the contract, so
-        // each field is. Payloads and waiting lists stay as they are: zeroes are valid there, and
-        // most of that memory is never touched. Nor is most of the table.
+        // each field is. Payloads, waiting lists and partitions stay as they are: zeroes are valid
+        // there, and most of that memory is never touched. Nor is most of the table.
         unsafe {
             (&raw mut (*place).platform).write(platform);
             (&raw mut (*place).faults).write(FaultLatch::new());
@@ -191,9 +188,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.table.unload_all(&self.platform);
     }
 
-    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once. More threads
-    /// may, if the host numbers its runs (`RuntimeExtension::run_number`): they are sent away with
-    /// 0, even when the run has ended. Without a number a surplus thread is an error, and one that
+    /// Takes part in a run; every one of its `sche_cpu_num` threads calls this once. If the host
+    /// numbers its runs (`RuntimeExtension::run_number`), fewer may come, since the first one does what
+    /// the others are not there for, and more: surplus threads are sent away with 0, and so are those
+    /// that come when the run has ended. Without a number a surplus thread is an error, and one that
     /// comes after the end counts for the next run: the reference's host keeps them away.
     ///
     /// `runtime` stays as it is until all of them have returned, and what it points at is live
@@ -242,27 +240,20 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let run = extension.map_or(0, |extension| extension.run_number);
         self.platform.interleave();
         match self.gate.arrive(run, count) {
-            Arrival::Surplus if run != 0 => return 0,
-            Arrival::Surplus | Arrival::Busy => return -StatusCode::ThreadCountInvalid.code(),
-            Arrival::Member { index: 0 } => {
-                self.set_up(runtime, extension, operation);
-                self.platform.interleave();
-                self.gate.open();
-                self.platform.interleave();
-                self.take_part(runtime, 0, count);
-            }
+            Arrival::Surplus if run != 0 => 0,
+            Arrival::Surplus | Arrival::Busy => -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index } => {
-                if self.await_open() {
-                    self.take_part(runtime, index, count);
+                if index == 0 {
+                    self.set_up(runtime, extension, operation);
+                    // SAFETY: this thread is alone in the run until the gate opens.
+                    unsafe { self.divide_cores(operation, count) };
+                    self.platform.interleave();
+                    self.gate.open();
+                    self.platform.interleave();
                 }
+                self.be_in_run(runtime, run, (index, count))
             }
         }
-        self.platform.interleave();
-        if self.gate.depart(count) {
-            self.platform.interleave();
-            self.tear_down(run);
-        }
-        -self.faults.code()
     }
 
     /// The callable of a record, which has a valid extension or not.
@@ -286,93 +277,25 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         })
     }
 
-    /// Waits for the gate to open. Returns false if there is nothing to do any more.
-    fn await_open(&self) -> bool {
-        // A fault does not end this wait: the thread that sets up always opens the gate. (It also
-        // clears faults of an earlier run, so the latch of the run is not the one to look at yet.)
-        let deadline = Deadline::after(&self.platform, SETUP_US);
-        let opened =
-            wait_despite_faults(&self.platform, deadline, || self.gate.is_open().then_some(()));
-        if opened.is_none() {
-            self.faults.report(
-                StatusCode::SchedulerTimeout.code(),
-                format_args!("the run was not set up within {} s", SETUP_US / 1_000_000),
-            );
-        }
-        opened.is_some()
-    }
-
-    /// Plays the role of thread `index` of `count`.
-    fn take_part(&self, runtime: &C::Runtime, index: usize, count: usize) {
-        // SAFETY: the gate is open: nobody writes the setup until all threads have left.
-        let Some(setup) = (unsafe { (*self.setup.get()).as_ref() }) else { return };
-        match &setup.work {
-            Work::Rings(rings) => self.take_part_with_rings(runtime, (setup, rings), index, count),
-            Work::Graph(open) => self.take_part_with_graph((setup, open), index, count),
-        }
-    }
-
-    /// The same, where an orchestration fills the rings: the last thread is for that.
-    fn take_part_with_rings(
-        &self,
-        runtime: &C::Runtime,
-        (setup, rings): (&Setup, &Rings),
-        index: usize,
-        count: usize,
-    ) {
-        let is_orchestrator = index + 1 == count;
-        let schedulers = (count - 1).max(1);
-        let mut thread = (!is_orchestrator || count == 1)
-            .then(|| self.scheduler_thread(setup, index, schedulers));
-        if is_orchestrator {
-            self.orchestrate(runtime, (setup, rings), thread.as_mut());
-        }
-        if let Some(mut thread) = thread {
-            self.schedule(setup, &rings.region, &mut thread);
-            self.leave_cores(setup, thread.locations());
-        }
-    }
-
-    /// Schedules until the run is finished or has a fault.
-    fn schedule(&self, setup: &Setup, tasks: &impl TaskStore, thread: &mut SchedulerThread<C>) {
-        let context = StepContext {
-            platform: &self.platform,
-            faults: &self.faults,
-            scheduler: &self.scheduler,
-            tasks,
-            payloads: &self.payloads,
-            waiting: &self.waiting,
-        };
-        let end = work_until(
-            &self.platform,
-            &self.faults,
-            setup.stall_us,
-            || self.scheduler.progress::<C, P>(&self.platform),
-            || {
-                if thread.is_idle() && self.scheduler.is_finished() {
-                    return Polled::Done(());
-                }
-                if thread.step(context) { Polled::Progress } else { Polled::Idle }
-            },
-        );
-        if end == Err(WaitEnd::TimedOut) {
-            self.report_stall(setup);
-        }
-    }
-
-    /// The last thread's work: the error codes where a host looks for them, and no trace else.
+    /// The last thread's work: the cores leave, the error codes go where a host looks for them, and
+    /// there is no trace else.
     fn tear_down(&self, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
-        let setup = unsafe { (*self.setup.get()).take() };
-        if let Some(setup) = setup {
+        let place = unsafe { &mut *self.setup.get() };
+        if let Some(setup) = place {
+            // SAFETY: as above.
+            unsafe { self.leave_cores(setup) };
             let code = self.faults.code();
             let scheduler_side = (100..200).contains(&code);
             let (orchestrator_code, scheduler_code) =
                 if scheduler_side { (0, code) } else { (code, 0) };
             let callable_ids_word = setup.callable_ids_word;
             let facts = HeaderFacts { orchestrator_code, scheduler_code, callable_ids_word };
-            setup.work.write_header(facts);
+            if code != 0 {
+                setup.work.write_header(facts);
+            }
             self.note_end(&setup.work);
+            *place = None;
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {

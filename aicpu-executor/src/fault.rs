@@ -72,13 +72,23 @@ impl FaultLatch {
 
     /// Shows the latched fault, if there is one.
     pub(crate) fn with_fault(&self, show: impl FnOnce(&Fault)) {
-        if let Some(fault) = self.fault.lock().as_ref() {
+        if self.is_raised()
+            && let Some(fault) = self.fault.lock().as_ref()
+        {
             show(fault);
         }
     }
 
     /// Empties the latch and returns what was in it. Only between runs.
+    ///
+    /// Most runs have none: a fault is not small, and nothing of it is moved then.
+    #[inline]
     pub fn take(&self) -> Option<Fault> {
+        if self.is_raised() { self.take_raised() } else { None }
+    }
+
+    #[cold]
+    fn take_raised(&self) -> Option<Fault> {
         let fault = self.fault.lock().take();
         // ORDERING: Relaxed: no run is in flight, and the next one starts through the gate of the
         // executor, which orders this store before it.

@@ -85,8 +85,7 @@ mod orch_so_table {
 #[cfg(loom)]
 mod region {
     mod block_cursor;
-    mod consumer_list;
-    mod references;
+    mod consumers;
 }
 #[cfg(loom)]
 mod scheduler {
@@ -94,6 +93,7 @@ mod scheduler {
     mod meeting_point;
     pub(crate) mod ready_queue;
     mod run_counters;
+    mod try_lock;
 }
 
 #[cfg(not(loom))]

@@ -39,6 +39,7 @@ pub(crate) struct OrchestrationRuntime<'e, C: Chip, P: Platform> {
 
 impl<'e, C: Chip, P: Platform> OrchestrationRuntime<'e, C, P> {
     /// An object whose prefix is not connected to its ops yet: see [`connect`](Self::connect).
+    #[inline]
     pub(crate) fn new(orchestrator: Orchestrator, services: Services<'e, C, P>) -> Self {
         let prefix = RuntimePrefix {
             ops: core::ptr::null(),

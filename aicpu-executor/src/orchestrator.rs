@@ -11,8 +11,8 @@
 //! What it shares with the scheduler threads is the region (`region::slot` says who may touch what
 //! when) and the ready queues. Everything else here is private to its thread.
 //!
-//! A wait of the orchestrator goes through [`Services::work_until`]: with a single AICPU thread
-//! it is the orchestrator itself that schedules meanwhile.
+//! A wait of the orchestrator goes through [`Services::work_until`]: it schedules meanwhile, as all
+//! threads of a run do.
 
 use core::fmt;
 
@@ -25,7 +25,8 @@ use crate::region::Region;
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
-use crate::scheduler::thread::{SchedulerThread, StepContext};
+use crate::scheduler::partitions::Driver;
+use crate::scheduler::thread::StepContext;
 use crate::wait::{Polled, WaitEnd, work_until};
 
 mod allocate;
@@ -67,6 +68,7 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     /// An orchestrator with empty rings over `region` and the output memory at `heap_base`.
+    #[inline]
     pub(crate) fn new(region: Region<'static>, sizes: RingSizes, heap_base: u64) -> Self {
         Self {
             region,
@@ -153,8 +155,8 @@ pub(crate) struct Services<'a, C: Chip, P: Platform> {
     pub(crate) waiting: &'a WaitingLists,
     /// Addresses of the kernels' `CoreCallable` records, by func_id; 0 for none.
     pub(crate) kernels: &'a [u64; MAX_FUNC_IDS],
-    /// The clusters, if this thread is the run's only one.
-    pub(crate) own_thread: Option<&'a mut SchedulerThread<C>>,
+    /// The cores, which this thread drives while it waits.
+    pub(crate) driver: Driver<'a, C>,
     /// Longest time without any progress, in microseconds.
     pub(crate) stall_us: u64,
     /// Cores of each kind: clusters (one AIC each) and AIVs.
@@ -168,6 +170,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
     }
 
     /// Reports a fault.
+    #[cold]
     pub(crate) fn fatal(&self, code: StatusCode, text: fmt::Arguments<'_>) -> Fatal {
         self.platform.interleave();
         self.faults.report(code.code(), text);
@@ -175,7 +178,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
         Fatal
     }
 
-    /// Waits for `poll`, scheduling meanwhile if that is this thread's job.
+    /// Waits for `poll`, scheduling meanwhile.
     pub(crate) fn work_until<T>(
         &mut self,
         region: &Region<'_>,
@@ -189,7 +192,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             payloads: self.payloads,
             waiting: self.waiting,
         };
-        let mut own_thread = self.own_thread.as_deref_mut();
+        let driver = &mut self.driver;
         work_until(
             self.platform,
             self.faults,
@@ -198,9 +201,11 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
             || match poll() {
                 Some(value) => Polled::Done(value),
                 None => {
-                    let moved =
-                        own_thread.as_deref_mut().is_some_and(|thread| thread.step(context));
-                    if moved { Polled::Progress } else { Polled::Idle }
+                    if driver.step(context) {
+                        Polled::Progress
+                    } else {
+                        Polled::Idle
+                    }
                 }
             },
         )

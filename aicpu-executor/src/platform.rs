@@ -139,6 +139,16 @@ pub trait Platform: Sync {
     /// between two calls.
     fn relax(&self, rounds: u32);
 
+    /// Runs kernels that were dispatched, on a machine whose cores have no processor of their own: called
+    /// when the calling thread has done something, and before it looks for more.
+    ///
+    /// Must return soon, as [`relax`](Self::relax), which may do the same.
+    fn run_dispatched(&self) {}
+
+    /// The run has nothing left to do: threads that pass the time in [`relax`](Self::relax) may look
+    /// at once. Nothing to do where they look often.
+    fn wake_peers(&self) {}
+
     /// An interleaving point: called between two steps of the executor that others must not take
     /// for one. A machine that explores the order of events lets other threads go on here; to all
     /// others it is nothing.

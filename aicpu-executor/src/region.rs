@@ -27,11 +27,10 @@ use crate::orchestrator::tensor_map::{MapBucket, MapEntry};
 use crate::sync::AtomicU64;
 
 pub(crate) mod block_cursor;
-pub(crate) mod consumer_list;
+pub(crate) mod consumers;
 pub(crate) mod edge;
 pub(crate) mod handle;
 mod header;
-pub(crate) mod references;
 mod rings;
 pub(crate) mod slot;
 

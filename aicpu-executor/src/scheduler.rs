@@ -1,10 +1,11 @@
 //! The scheduler: gives ready tasks to cores and completes them.
 //!
-//! Every AICPU thread that schedules owns some clusters ([`SchedulerThread`]) and repeats one
-//! step: look which of its cores have finished, complete those tasks, give the idle cores new
-//! ones, first of all those that it has just made ready itself. What the threads share is here: the
-//! ready queues and boards of the three shapes, the counters that end a run, and the meeting point of
-//! tasks whose blocks must start together.
+//! The clusters are divided into partitions ([`SchedulerThread`]), and for each of them one step is
+//! repeated: look which of its cores have finished, complete those tasks, give the idle cores new
+//! ones, first of all those that the step has made ready itself. The threads that are there step
+//! those that they can lock (`partitions`). What the partitions share is here: the ready queues and
+//! boards of the three shapes, the counters that end a run, and the meeting point of tasks whose
+//! blocks must start together.
 //!
 //! | file | what |
 //! |---|---|
@@ -14,9 +15,10 @@
 //! | `run_counters` | when a run is finished, and whether it moves |
 //! | `core_table` | registers and dispatch payloads of all cores |
 //! | `handshake` | bringing the cores up and down (spec trb §6.1) |
-//! | `thread` | one thread's clusters and its step |
+//! | `thread` | one partition's clusters and its step |
+//! | `partitions`, `try_lock` | all of them, and who steps which |
 //! | `collect` | which cores have finished, and what becomes of their tasks |
-//! | `released` | the tasks that a thread has made ready and not shared |
+//! | `released` | the tasks that a step has made ready and not shared |
 //! | `dispatch` | which core gets which block |
 //! | `sync_start`, `meeting_point` | tasks whose blocks start together |
 //! | `deferred` | sub-tasks that are finished only when conditions hold |
@@ -43,6 +45,7 @@ pub(crate) mod deferred;
 pub(crate) mod dispatch;
 pub(crate) mod handshake;
 pub(crate) mod meeting_point;
+pub(crate) mod partitions;
 pub(crate) mod ready_queue;
 pub(crate) mod released;
 pub(crate) mod run_counters;
@@ -51,6 +54,7 @@ pub(crate) mod task_store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;
+mod try_lock;
 pub(crate) mod waits_for;
 
 use block_board::BlockBoard;
@@ -230,6 +234,16 @@ impl Scheduler {
     /// the partitions have [`count`](Self::count).
     pub(crate) fn note_progress(&self) {
         self.counters.count(ORCHESTRATOR, 0);
+    }
+
+    /// What partitions and orchestrator count. Any thread may ask at any time.
+    pub(crate) fn moves(&self) -> u64 {
+        self.counters.moved()
+    }
+
+    /// Whether anything ready waits for a core. Any thread may ask at any time.
+    pub(crate) fn has_ready(&self) -> bool {
+        (0..SHAPE_COUNT).any(|shape| !self.is_idle(shape))
     }
 
     /// A number that changes whenever anything moves: what partitions and orchestrator count, and what deferred tasks wait for, which may change

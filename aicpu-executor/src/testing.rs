@@ -26,7 +26,7 @@ use crate::region::{Region, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::{Cluster, CoreLocation, Payloads};
 use crate::scheduler::deferred::waiting_list::WaitingLists;
-use crate::scheduler::thread::SchedulerThread;
+use crate::scheduler::partitions::{Driver, Partitions};
 use crate::wait::WaitEnd;
 
 pub(crate) mod device;
@@ -285,7 +285,9 @@ impl Machine {
         let platform = self.platform(&raw const *payloads);
         let faults = FaultLatch::new();
         scheduler.start();
-        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters, |_| DispatchId::FIRST);
+        let partitions: Box<Partitions<A2a3>> = zeroed();
+        // SAFETY: this is the run's only thread.
+        unsafe { partitions.form(&clusters, 1, |_| DispatchId::FIRST) };
         let sizes =
             RingSizes { window: self.window, heap_bytes: self.heap_bytes, edges: sizes.edges };
         let heap = match is_backed {
@@ -300,7 +302,7 @@ impl Machine {
             payloads: &payloads,
             waiting: &waiting,
             kernels: &table,
-            own_thread: Some(&mut thread),
+            driver: Driver::new(&partitions, 0),
             stall_us: 1_000_000,
             cluster_count: u32::from(self.clusters),
         };
@@ -317,7 +319,7 @@ impl Machine {
                 "the tasks come to an end: {:?}",
                 scheduler.deferred.sum()
             );
-            assert!(end.is_err() || thread.is_idle(), "no core and no list has anything left");
+            assert!(end.is_err() || partitions.are_idle(), "no core and no list has anything left");
             assert!(end.is_err() || orchestrator.retire_all(), "nothing is left of the run");
         }
         let most_at_once = platform.cores.borrow().most_at_once;

@@ -7,7 +7,8 @@
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
 
-/// How often the clock is read: every that many polls. Reading it costs about as much as a poll.
+/// How often the clock is read: every that many polls, and not before, so that a wait that is soon over
+/// does not read it at all. Reading it costs about as much as a poll.
 const POLLS_PER_CLOCK_READ: u32 = 16;
 
 /// A point in time of a platform's clock.
@@ -28,6 +29,11 @@ impl Deadline {
     pub(crate) fn has_passed<P: Platform>(self, platform: &P) -> bool {
         platform.ticks() >= self.ticks
     }
+}
+
+/// Whether the clock is read after this many polls.
+fn is_time_for_the_clock(rounds: u32) -> bool {
+    rounds % POLLS_PER_CLOCK_READ == POLLS_PER_CLOCK_READ - 1
 }
 
 /// Why a wait ended without what it waited for.
@@ -56,7 +62,7 @@ pub(crate) fn wait_until<P: Platform, T>(
         if faults.is_raised() {
             return Err(WaitEnd::Aborted);
         }
-        if rounds.is_multiple_of(POLLS_PER_CLOCK_READ) && deadline.has_passed(platform) {
+        if is_time_for_the_clock(rounds) && deadline.has_passed(platform) {
             // Once more: this thread may have had no processor between its last look and now.
             return poll().ok_or(WaitEnd::TimedOut);
         }
@@ -106,9 +112,11 @@ pub(crate) fn work_until<P: Platform, T>(
             Polled::Progress => {
                 idle_rounds = 0;
                 platform.interleave();
+                platform.run_dispatched();
             }
             Polled::Idle => {
-                if idle_rounds.is_multiple_of(POLLS_PER_CLOCK_READ) {
+                // Not at the first one: a thread that works finds nothing now and then, too.
+                if is_time_for_the_clock(idle_rounds) {
                     // The clock first: this thread may have no processor between the two, while
                     // others go on.
                     let is_late = deadline.has_passed(platform);

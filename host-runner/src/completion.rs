@@ -268,14 +268,14 @@ impl<T> Completer<T> {
     pub(crate) fn complete(mut self, value: T) {
         if let Some(shared) = self.shared.take() {
             shared.end(End::Done(value));
-            shared.leave();
+            Shared::leave(&shared);
         }
     }
 }
 
 impl<T> Drop for Completion<T> {
     fn drop(&mut self) {
-        self.shared.leave();
+        Shared::leave(&self.shared);
     }
 }
 
@@ -287,7 +287,7 @@ impl<T> Drop for Completer<T> {
         // that stays.
         let why = if has_started { Unfinished::Abandoned } else { Unfinished::NeverStarted };
         shared.end(End::Unfinished(why));
-        shared.leave();
+        Shared::leave(&shared);
     }
 }
 

@@ -60,6 +60,23 @@ pub struct DeviceUsage {
     pub kernels: usize,
 }
 
+/// Device memory that has been looked up. It stays as long as this does.
+pub trait PinnedMemory: Send + Sync + std::fmt::Debug {
+    /// Copies `from` to the device, `offset` bytes from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::OutOfRange`].
+    fn copy_in(&self, offset: usize, from: &[u8]) -> Result<(), MemoryError>;
+
+    /// Copies from the device to `to`.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_in`](Self::copy_in).
+    fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<(), MemoryError>;
+}
+
 /// What is resident on a device, shared by equal bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uploaded {
@@ -146,6 +163,10 @@ pub trait Device: Send + Sync {
     /// [`MemoryError::Exhausted`]; [`MemoryError::Gone`] on a lost device.
     fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError>;
 
+    /// What this holder has now is the most that it has had from now on: who holds it is another one than
+    /// before. A load of an orchestration does that for the tensors of its id.
+    fn restart_high_water(&self, _holder: Holder) {}
+
     /// Frees device memory.
     ///
     /// # Errors
@@ -189,6 +210,20 @@ pub trait Device: Send + Sync {
     ///
     /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] as for [`free`](Self::free).
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError>;
+
+    /// A number that changes whenever an address of this device may have come to mean something else:
+    /// memory was freed or detached, or the device was lost. What was found before holds as long as it
+    /// is the same. `None` from a device that cannot tell.
+    fn memory_epoch(&self) -> Option<u64> {
+        None
+    }
+
+    /// The allocation that starts at `address`, for a host that copies there again and again. It may
+    /// be used as long as the [epoch](Self::memory_epoch) is the same. `None` from a device that has no
+    /// such way, and where there is no such allocation.
+    fn pin(&self, _address: DeviceAddr) -> Option<Arc<dyn PinnedMemory>> {
+        None
+    }
 
     /// Lets kernels of this device use memory that others use too: keeps it as long as they might.
     /// Memory of its own counts in [`usage`](Self::usage). Nothing happens on a lost device.

@@ -12,6 +12,7 @@
 
 pub mod anonymous_library;
 pub mod guarded_call;
+pub mod relay;
 pub mod user_thread;
 
 pub use anonymous_library::OpenError;

@@ -33,4 +33,5 @@ pub use builder::{GraphBuilder, KernelSet};
 pub use difference::GraphDifference;
 pub use error::GraphError;
 pub use known::KnownGraph;
+pub(crate) use known::Recycled;
 pub use structure::StructureHash;

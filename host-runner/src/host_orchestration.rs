@@ -119,13 +119,9 @@ impl HostOrchestration {
 
     fn end(&mut self) -> Result<(), NotClosed> {
         let Some(library) = self.library.take() else { return Ok(()) };
-        let object = Arc::clone(&self.object);
-        let destroy = move || {
-            drop(library);
-            // Destructors may have used it.
-            drop(object);
-        };
-        Ok(UserThread::default().within(self.limit, "destructors", destroy)?)
+        // Destructors may use the object, so it goes after the library.
+        let owned = (library, Arc::clone(&self.object));
+        Ok(UserThread::default().drop_within(self.limit, "destructors", owned)?)
     }
 
     /// Calls the entry, which builds the graph of a run into `builder`.

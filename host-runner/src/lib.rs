@@ -100,6 +100,9 @@ pub mod worker;
 
 // Under loom only what has a model is built: these, the completion and the queue of runs.
 #[cfg(loom)]
+#[path = "device/sim/attendance.rs"]
+pub mod attendance;
+#[cfg(loom)]
 #[path = "registry/lease_gate.rs"]
 pub mod lease_gate;
 #[cfg(loom)]

@@ -38,8 +38,8 @@ mod open_device;
 mod orchestrations;
 mod placement;
 mod registration;
+mod tensor_buffers;
 
-pub use device_orchestration::Buffer;
 pub use error::{RegisterError, StaleCallable, UnregisterError};
 pub use graph_space::GraphReport;
 pub(crate) use graph_space::{GraphRefusal, GraphSpace, KeptGraphs};
@@ -48,6 +48,7 @@ pub use orchestrations::Orchestrations;
 pub(crate) use placement::PlacedWork;
 pub use placement::{Identity, Placement, Traffic};
 pub use registration::{Registration, Unregistered};
+pub(crate) use tensor_buffers::TensorBuffers;
 
 /// One id.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::TensorSet;
 use crate::device::{DeviceFacts, Launch, RingConfig, Work};
-use crate::registry::{Buffer, GraphReport, PlacedWork, Placement, Registration};
+use crate::registry::{GraphReport, PlacedWork, Placement, Registration, TensorBuffers};
 
 mod error;
 #[expect(unsafe_code, reason = "the orchestration works on the caller's memory by address")]
@@ -37,8 +37,8 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct RunConfig {
     /// Clusters to use: one cube and two vector cores each.
     pub block_dim: u32,
-    /// AICPU threads to use. One of them runs the orchestration; with a single thread it also
-    /// schedules.
+    /// AICPU threads to use. Of trb, one of them runs the orchestration; with a single thread it also
+    /// schedules. Of hbg, whose orchestration runs on the host, all of them schedule.
     pub aicpu_threads: u32,
     /// How long the run may take: more than nothing, at most [`TIMEOUT_MAX`].
     pub timeout: Duration,
@@ -153,26 +153,25 @@ impl Call<'_> {
     /// Carries out a run whose orchestration the device has.
     fn carry_out_on_device(
         &self,
-        buffers: &Mutex<Vec<Buffer>>,
+        buffers: &Mutex<TensorBuffers>,
         arguments: &mut dyn TensorSet,
     ) -> Result<RunReport, RunError> {
         let start = Instant::now();
         let on = self.placement.on();
         // In turn with all other runs, so nobody else has them.
         let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut record = *arguments.record();
-        staging::stage(on, self.callable, &mut buffers, arguments, &mut record)?;
+        staging::stage(on, self.callable, &mut buffers, arguments)?;
         let work = Work::Orchestration(self.rings);
         let outcome = on.device().run(&self.config.launch(work), &mut |body| {
             if on.rebind(self.placement.identity()) {
                 self.placement.bind(body);
             }
-            body.orch_args = record;
+            staging::write_arguments(&mut body.orch_args, arguments, &mut buffers);
         })?;
         if let Some(fault) = outcome.fault {
             return Err(RunFault::new(fault.code, fault.text.as_str()).into());
         }
-        staging::collect(on, self.callable, &buffers, arguments).map_err(RunError::Memory)?;
+        staging::collect(on, self.callable, &mut buffers, arguments).map_err(RunError::Memory)?;
         Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed(), graph: None })
     }
 }

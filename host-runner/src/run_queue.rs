@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A synchronous run works on borrowed arguments, so it does its work on the caller's thread; where
-//! nobody is before it, that costs one lock at the begin and one at the end, and no system call. A
+//! nobody is before it, that costs one exchange of a word at the begin and one at the end. A
 //! job that was submitted is carried out by the driver, a thread of the queue that is started by the
 //! first submission. It looks for the next job for a short while before it parks, so that a
 //! submission has nobody to wake while there is work: then it costs one lock and no system call.
@@ -25,22 +25,19 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(loom)]
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
-#[cfg(loom)]
-use loom::thread;
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(loom))]
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-#[cfg(not(loom))]
-use std::thread;
 
 mod driver;
 mod line;
 #[cfg(all(test, loom))]
 mod models;
+mod quick_turn;
 mod refusal;
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -48,6 +45,7 @@ mod tests;
 
 use line::{DriverCall, Line};
 pub(crate) use line::{QueueUsage, Ticket};
+use quick_turn::{QuickTurn, ThreadNumber};
 pub(crate) use refusal::{Refusal, Refused, TurnRefused};
 
 /// What the driver does when its turn comes.
@@ -64,6 +62,12 @@ pub(crate) struct RunQueue<J: Job> {
 }
 
 struct Shared<J> {
+    /// The turn of a caller who is alone.
+    quick: QuickTurn,
+    /// Whether there has been such a turn.
+    has_been_quick: AtomicBool,
+    /// [`ThreadNumber`] of the driver, written by itself before its first job.
+    driver_thread: AtomicU64,
     line: Mutex<Line<J>>,
     /// The driver waits here for a job at the head of the line.
     driver: Condvar,
@@ -78,19 +82,23 @@ struct Shared<J> {
 #[must_use = "the turn ends where this is dropped"]
 pub(crate) struct Turn<'a> {
     queue: &'a dyn EndTurn,
+    thread: ThreadNumber,
     /// The queue knows whose turn it is by the thread, so it stays there.
     stays_here: PhantomData<*const ()>,
 }
 
 /// A queue whose turn may end, whatever its jobs are.
 trait EndTurn {
-    fn end_turn(&self);
+    fn end_turn(&self, thread: ThreadNumber);
 }
 
 impl<J: Job> RunQueue<J> {
     /// A queue whose jobs hold at most `limit_bytes` together.
     pub(crate) fn new(limit_bytes: u64) -> Self {
         let shared = Shared {
+            quick: QuickTurn::new(),
+            has_been_quick: AtomicBool::new(false),
+            driver_thread: AtomicU64::new(0),
             line: Mutex::new(Line::new(limit_bytes)),
             driver: Condvar::new(),
             turn_ended: Condvar::new(),
@@ -106,23 +114,26 @@ impl<J: Job> RunQueue<J> {
     /// [`TurnRefused::Closed`], also where the queue is closed meanwhile; [`TurnRefused::Reentered`]
     /// where this thread has the turn already, or is the driver.
     pub(crate) fn turn(&self) -> Result<Turn<'_>, TurnRefused> {
-        let thread = thread::current().id();
+        let thread = ThreadNumber::own();
+        if self.shared.begin_quickly(thread) {
+            return Ok(Turn::of(&*self.shared, thread));
+        }
         let mut line = self.shared.lock();
-        if line.is_inside(thread) {
+        if self.shared.is_inside(&line, thread) {
             return Err(TurnRefused::Reentered);
         }
         if line.is_closed() {
             return Err(TurnRefused::Closed);
         }
         if line.begin_if_free(thread) {
-            return Ok(Turn::of(&*self.shared));
+            return Ok(Turn::of(&*self.shared, thread));
         }
         let called = Arc::new(Condvar::new());
         let ticket = line.enter_caller(thread, Arc::clone(&called));
         loop {
-            line = called.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line = self.shared.wait(&called, line);
             if line.is_turn_of(ticket) {
-                return Ok(Turn::of(&*self.shared));
+                return Ok(Turn::of(&*self.shared, thread));
             }
             // Closing took this call from the line.
             if line.is_closed() {
@@ -161,7 +172,7 @@ impl<J: Job> RunQueue<J> {
         let mut line = self.shared.lock();
         match line.refusal(bytes) {
             None => return self.accept(line, bytes, job),
-            Some(Refusal::Full { .. }) if line.is_inside(thread::current().id()) => {
+            Some(Refusal::Full { .. }) if self.shared.is_inside(&line, ThreadNumber::own()) => {
                 return Err(Refused { why: Refusal::Reentered, job });
             }
             Some(Refusal::Full { .. }) => {}
@@ -184,6 +195,7 @@ impl<J: Job> RunQueue<J> {
             }
             let woken = called.wait_timeout(line, left);
             line = woken.unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.take_over(&mut line);
         }
     }
 
@@ -204,22 +216,20 @@ impl<J: Job> RunQueue<J> {
         let jobs = line.close();
         self.shared.release(line);
         drop(jobs);
-        let thread = thread::current().id();
+        let thread = ThreadNumber::own();
         let mut line = self.shared.lock();
         while line.has_turn_in_progress() && !line.is_turn_of_thread(thread) {
-            line = self.shared.turn_ended.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line = self.shared.wait(&self.shared.turn_ended, line);
         }
     }
 
     /// Waits until the driver has ended, which includes telling of the last job's end. To be called
     /// after [`close`](Self::close); the driver itself does not wait.
     pub(crate) fn join_driver(&self) {
-        let mut line = self.shared.lock();
-        if line.is_driver(thread::current().id()) {
+        if self.shared.is_driver(ThreadNumber::own()) {
             return;
         }
-        let driver = line.take_driver();
-        drop(line);
+        let driver = self.shared.lock().take_driver();
         if let Some(driver) = driver {
             // It catches the panics of jobs, and has none of its own.
             let _ = driver.join();
@@ -228,13 +238,13 @@ impl<J: Job> RunQueue<J> {
 
     /// Whether this thread has the turn, or is the driver: waiting for another turn is for ever.
     pub(crate) fn is_inside(&self) -> bool {
-        self.shared.lock().is_inside(thread::current().id())
+        self.shared.is_inside(&self.shared.lock(), ThreadNumber::own())
     }
 
     /// Whether this thread is the queue's driver, which carries out the jobs.
     #[cfg(any(test, loom))]
     pub(crate) fn is_driver_thread(&self) -> bool {
-        self.shared.lock().is_driver(thread::current().id())
+        self.shared.is_driver(ThreadNumber::own())
     }
 
     /// Bytes of the jobs that were accepted and whose turn has not ended.
@@ -251,7 +261,11 @@ impl<J: Job> RunQueue<J> {
 
     /// How full the queue is, and was.
     pub(crate) fn usage(&self) -> QueueUsage {
-        self.shared.lock().usage()
+        let mut usage = self.shared.lock().usage();
+        // ORDERING: Relaxed: a number for people, and for the thread that had the turn.
+        let at_least = usize::from(self.shared.has_been_quick.load(Ordering::Relaxed));
+        usage.len_high_water = usage.len_high_water.max(at_least);
+        usage
     }
 
     /// Accepts what there is room for.
@@ -293,14 +307,14 @@ impl<J: Job> fmt::Debug for RunQueue<J> {
 
 impl<'a> Turn<'a> {
     /// The line has said that it is this thread's turn.
-    fn of(queue: &'a dyn EndTurn) -> Self {
-        Self { queue, stays_here: PhantomData }
+    fn of(queue: &'a dyn EndTurn, thread: ThreadNumber) -> Self {
+        Self { queue, thread, stays_here: PhantomData }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.queue.end_turn();
+        self.queue.end_turn(self.thread);
     }
 }
 
@@ -311,7 +325,10 @@ impl fmt::Debug for Turn<'_> {
 }
 
 impl<J: Job> EndTurn for Shared<J> {
-    fn end_turn(&self) {
+    fn end_turn(&self, thread: ThreadNumber) {
+        if self.quick.end(thread) {
+            return;
+        }
         let mut line = self.lock();
         line.end_turn();
         if line.is_closed() {
@@ -322,18 +339,64 @@ impl<J: Job> EndTurn for Shared<J> {
 }
 
 impl<J: Job> Shared<J> {
+    /// The line, which knows of the turn in progress.
     fn lock(&self) -> MutexGuard<'_, Line<J>> {
         // Nothing that can panic runs under the lock.
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_over(&mut line);
+        line
     }
 
-    /// Gives the lock back and then calls the driver, if the line wants that: so it finds the lock
-    /// free. A driver that has not parked sees it without being woken.
+    /// Waits, and finds the line as [`lock`](Self::lock) does.
+    fn wait<'a>(
+        &'a self,
+        called: &Condvar,
+        line: MutexGuard<'a, Line<J>>,
+    ) -> MutexGuard<'a, Line<J>> {
+        let mut line = called.wait(line).unwrap_or_else(PoisonError::into_inner);
+        self.take_over(&mut line);
+        line
+    }
+
+    /// Has the line know of the turn in progress.
+    fn take_over(&self, line: &mut Line<J>) {
+        if let Some(thread) = self.quick.take_over() {
+            line.begin_if_free(thread);
+        }
+    }
+
+    /// Begins a turn without the line, where nobody is in it.
+    fn begin_quickly(&self, thread: ThreadNumber) -> bool {
+        let has_begun = !self.is_driver(thread) && self.quick.begin(thread);
+        // ORDERING: Relaxed (both): see `usage`.
+        if has_begun && !self.has_been_quick.load(Ordering::Relaxed) {
+            self.has_been_quick.store(true, Ordering::Relaxed);
+        }
+        has_begun
+    }
+
+    /// Whether a thread that waits for a turn would wait for itself.
+    fn is_inside(&self, line: &Line<J>, thread: ThreadNumber) -> bool {
+        self.is_driver(thread) || line.is_turn_of_thread(thread)
+    }
+
+    fn is_driver(&self, thread: ThreadNumber) -> bool {
+        // ORDERING: Relaxed: only the driver itself finds its number, which it has written.
+        self.driver_thread.load(Ordering::Relaxed) == thread.value()
+    }
+
+    /// Gives the lock back, lets callers do without the line where nobody is in it, and calls the
+    /// driver, if the line wants that: so it finds the lock free. A driver that has not parked sees
+    /// it without being woken.
     fn release(&self, mut line: MutexGuard<'_, Line<J>>) {
         let call = line.take_driver_call();
         if call != DriverCall::None {
             // ORDERING: Relaxed: the driver that sees it takes the lock, which orders all else.
             self.is_driver_called.store(true, Ordering::Relaxed);
+        }
+        // The line knows of every turn here, as it was locked.
+        if line.is_idle() {
+            self.quick.open();
         }
         drop(line);
         if call == DriverCall::Wake {

@@ -73,8 +73,10 @@ use shared::Shared;
 /// A device with its registered callables; to be used from any thread.
 ///
 /// Dropping it refuses the runs that wait, lets the one in flight end, and gives everything back, on
-/// the device and its threads. Handles and bound calls may outlive it, and are refused then; so may
-/// completions, which still give what they have.
+/// the device, its threads, and of orchestrations in this process (hbg). An entry of those that does not
+/// return is waited for: it works on memory of the caller, and nothing can stop it. Handles, bound calls
+/// and recordings may outlive it, and are refused then; so may completions, which still give what they
+/// have.
 pub struct Worker {
     shared: Arc<Shared>,
 }
@@ -130,8 +132,8 @@ impl Worker {
     /// Registers a callable under the smallest free id. Afterwards it is on the device and loaded,
     /// ready to be run any number of times.
     ///
-    /// Does not wait for runs. The constructors of the orchestration run on the device, and have
-    /// [`WorkerConfig::unload_limit`] for it.
+    /// Does not wait for runs. The constructors of the orchestration run on the device (trb) or in this
+    /// process (hbg), and have [`WorkerConfig::unload_limit`] for it.
     ///
     /// # Errors
     ///

@@ -124,6 +124,10 @@ impl Device for SpiedDevice {
         Ok(self.note(holder, self.reachable()?.allocate(bytes, holder)?))
     }
 
+    fn restart_high_water(&self, holder: Holder) {
+        self.0.device.restart_high_water(holder);
+    }
+
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         self.reachable()?.free(address)
     }

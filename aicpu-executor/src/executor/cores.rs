@@ -7,14 +7,13 @@
 
 use core::num::NonZeroU64;
 
-use protocol::{Chip, DispatchId};
+use protocol::{Chip, DispatchId, RecordOperation};
 
 use super::Executor;
 use super::setup::Setup;
 use crate::platform::Platform;
-use crate::scheduler::core_table::{Cluster, CoreLocation, LANES};
+use crate::scheduler::core_table::{Cluster, LANES};
 use crate::scheduler::handshake::{Clusters, bring_up, next_dispatch, take_down};
-use crate::scheduler::thread::SchedulerThread;
 
 /// The cores that came up last.
 #[derive(Debug, Default)]
@@ -33,9 +32,8 @@ pub(super) struct CoresOfRun {
     pub(super) clusters: &'static [Cluster],
     /// Whether they stay up when the run has succeeded.
     pub(super) stay_up: bool,
-    #[expect(dead_code, reason = "for schedulers that are kept as long as it is the same")]
-    /// Number of the bring-up: as long as it is the same, cores go on where the last run left them.
-    pub(super) bring_up: u32,
+    /// Whether they came up for this run.
+    pub(super) are_fresh: bool,
 }
 
 #[cfg(test)]
@@ -72,31 +70,46 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             // stands for the time until the run has ended, when `Setup` is dropped.
             clusters: unsafe { &*clusters },
             stay_up: cores.up_since.is_some(),
-            bring_up: cores.bring_ups,
+            are_fresh: !are_up,
         }
     }
 
-    /// Scheduler thread `index` of `count`.
-    pub(super) fn scheduler_thread(
-        &self,
-        setup: &Setup,
-        index: usize,
-        count: usize,
-    ) -> SchedulerThread<C> {
-        let CoresOfRun { clusters, stay_up, .. } = setup.cores;
-        SchedulerThread::new(index, count, clusters, |core| match stay_up {
-            true => next_dispatch::<C, P>(&self.platform, core),
-            false => DispatchId::FIRST,
-        })
+    /// Divides the cores of the run into as many partitions as it has threads to schedule. Cores that
+    /// are still up from the last run may still be divided as that was.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is alone in the run.
+    pub(super) unsafe fn divide_cores(&self, operation: RecordOperation, threads: usize) {
+        // SAFETY: by the contract.
+        let Some(setup) = (unsafe { (*self.setup.get()).as_ref() }) else { return };
+        let CoresOfRun { clusters, stay_up, are_fresh } = setup.cores;
+        let count = match operation {
+            RecordOperation::RunGraph => threads,
+            // One of them is for the orchestration.
+            _ => threads.saturating_sub(1).max(1),
+        };
+        // SAFETY: (both) by the contract.
+        unsafe {
+            if !are_fresh && self.partitions.go_on(count) {
+                return;
+            }
+            self.partitions.form(clusters, count, |core| match stay_up {
+                true => next_dispatch::<C, P>(&self.platform, core),
+                false => DispatchId::FIRST,
+            });
+        }
     }
 
     /// Ends the use of cores: where they stay up there is nothing to do, unless the run failed.
-    pub(super) fn leave_cores(
-        &self,
-        setup: &Setup,
-        cores: impl Iterator<Item = CoreLocation> + Clone,
-    ) {
+    ///
+    /// # Safety
+    ///
+    /// All threads of the run have departed but the calling one.
+    pub(super) unsafe fn leave_cores(&self, setup: &Setup) {
         if !setup.cores.stay_up || self.faults.is_raised() {
+            // SAFETY: by the contract.
+            let cores = unsafe { self.partitions.locations() };
             take_down::<C, P>(&self.platform, &self.faults, cores, self.scheduler.running());
         }
     }

@@ -28,9 +28,14 @@ impl Gate {
         self.open.load(Ordering::Acquire)
     }
 
+    /// Counts a thread in that has no place of its own, if the run is under way.
+    pub(super) fn join(&self, run: u32) -> Arrival {
+        self.roll.join(run)
+    }
+
     /// Counts a thread out; true for the last one.
-    pub(super) fn depart(&self, count: usize) -> bool {
-        self.roll.depart(count)
+    pub(super) fn depart(&self, run: u32, count: usize) -> bool {
+        self.roll.depart(run, count)
     }
 
     /// Makes the gate ready for the next run. Only the last thread.
@@ -89,7 +94,7 @@ mod loom_tests {
                 }
             }
             assert_eq!(self.read(), 1, "set up for all");
-            if self.gate.depart(count) {
+            if self.gate.depart(0, count) {
                 self.write(0);
                 self.gate.close(0);
             }

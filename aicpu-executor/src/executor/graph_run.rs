@@ -1,8 +1,8 @@
 //! The run of a graph that the host has built (spec hbg A1): set up, scheduled by all threads, noted.
 //!
 //! ```text
-//!  thread 0 ──► set up: graph, patches, cores ──► gate opens ──► roots ──► schedule ──► cores leave
-//!  threads 1 … n-1 ─────────────────────────────────────────────────────► schedule ──► cores leave
+//!  first ──► set up: graph, patches, cores ──► gate opens ──► roots ──► schedule ──► out
+//!  others, whenever they come ─────────────────────────────────────────► schedule ──► out
 //! ```
 //!
 //! No orchestration takes part, so no slot of a callable is entered or needed, and no thread is kept
@@ -17,6 +17,7 @@ use super::Executor;
 use super::setup::{Setup, Work};
 use crate::graph::{OpenGraph, open};
 use crate::platform::Platform;
+use crate::scheduler::partitions::Driver;
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Opens the graph that the record names. Faults go to the latch.
@@ -31,19 +32,17 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         unsafe { open(&self.platform, &self.scheduler, &self.faults, run, kernels) }.ok()
     }
 
-    /// Plays the role of thread `index` of `count`: to schedule.
+    /// Plays the role of the `index`-th thread to come: to schedule.
     pub(super) fn take_part_with_graph(
         &self,
         (setup, open): (&Setup, &OpenGraph),
         index: usize,
-        count: usize,
+        driver: Driver<'_, C>,
     ) {
-        let mut thread = self.scheduler_thread(setup, index, count);
         if index == 0 && !self.faults.is_raised() {
             self.begin_graph(open);
         }
-        self.schedule(setup, &open.graph, &mut thread);
-        self.leave_cores(setup, thread.locations());
+        self.schedule(setup, &open.graph, driver);
     }
 
     /// Makes the tasks ready that wait for nothing.
@@ -59,8 +58,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// Notes what the run leaves clean. Only its last thread.
     pub(super) fn note_end(&self, work: &Work) {
         if self.faults.is_raised() {
-            // SAFETY: all threads of the run have departed but this one.
-            unsafe { self.forget_cores() };
+            // SAFETY: (both) all threads of the run have departed but this one.
+            unsafe {
+                self.forget_cores();
+                // If only because of the codes in its header.
+                (*self.left_clean.get()).region = None;
+            }
             return;
         }
         // SAFETY: as above.

@@ -41,6 +41,23 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.table.quarantine(id)
     }
 
+    /// Whether the run that is under way has a fault: its threads leave.
+    pub fn has_fault(&self) -> bool {
+        self.faults.is_raised()
+    }
+
+    /// A number that changes whenever the run that is under way moves; may be called at any time, from any
+    /// thread.
+    pub fn moves(&self) -> u64 {
+        self.scheduler.moves()
+    }
+
+    /// Whether the run that is under way has ready tasks that wait for a core or for a thread that
+    /// hands them out; may be called at any time, from any thread.
+    pub fn has_ready_tasks(&self) -> bool {
+        self.scheduler.has_ready()
+    }
+
     /// Ends a run that is over its time limit, with a fault that says what it hangs in if that is
     /// a function of the orchestration other than its entry, what task of a graph is on a core, and
     /// what deferred tasks wait for.

@@ -11,18 +11,18 @@ use crate::ops::OrchestrationRuntime;
 use crate::orch_so_table::Lease;
 use crate::orchestrator::{Orchestrator, Services};
 use crate::platform::{ForeignCall, Platform};
-use crate::scheduler::thread::SchedulerThread;
+use crate::scheduler::partitions::Driver;
 use crate::wait::WaitEnd;
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Runs the orchestration and waits for its tasks. Faults go to the latch.
     ///
-    /// `own_thread` are the clusters, if this is the run's only thread.
+    /// `driver` is what it schedules with while it waits.
     pub(super) fn orchestrate(
         &self,
         runtime: &C::Runtime,
         (setup, rings): (&Setup, &Rings),
-        own_thread: Option<&mut SchedulerThread<C>>,
+        driver: Driver<'_, C>,
     ) {
         if self.faults.is_raised() {
             return;
@@ -43,7 +43,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             payloads: &self.payloads,
             waiting: &self.waiting,
             kernels: &runtime.body().func_id_to_addr,
-            own_thread,
+            driver,
             stall_us: setup.stall_us,
             // CAST: at most 36.
             cluster_count: setup.cores.clusters.len() as u32,

@@ -1,5 +1,7 @@
 //! Setting a run up: what the first thread does before the others may enter.
 
+use core::sync::atomic::Ordering;
+
 use protocol::{
     Chip, HEAP_ALIGN, HEAP_BYTES_DEFAULT, RING_COUNT, RecordOperation, RuntimeBody,
     RuntimeExtension, RuntimeRecord, StatusCode,
@@ -46,9 +48,19 @@ pub(super) struct Rings {
     pub(super) callable_generation: Option<u32>,
     /// Name of the region for `LeftClean`, if the host keeps regions across runs.
     pub(super) identity: Option<RegionIdentity>,
+    /// Whether the last run has left it clean, the header included.
+    is_clean: bool,
 }
 
 impl Work {
+    /// Whether the header says what it says of a run that has begun, from a run that has succeeded.
+    fn has_clean_header(&self) -> bool {
+        match self {
+            Self::Rings(rings) => rings.is_clean,
+            Self::Graph(_) => false,
+        }
+    }
+
     /// Writes the header that a host may read. Called by one thread, before the run and after it.
     pub(super) fn write_header(&self, facts: HeaderFacts) {
         match self {
@@ -93,7 +105,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         operation: RecordOperation,
     ) {
         // A fault of a run that nobody asked about must not end this one.
-        let _stale = self.take_report();
+        self.discard_report();
         self.scheduler.start();
         // SAFETY: this thread is alone in the run until the gate opens.
         unsafe { self.clean_after_failure() };
@@ -103,20 +115,30 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             _ => self.open_rings(body, extension).map(Work::Rings),
         };
         let Some(work) = work else { return };
+        // SAFETY: this thread is alone in the run until the gate opens.
+        let setup = unsafe { &mut *self.setup.get() };
+        let setup = setup.insert(Setup {
+            work,
+            cores: CoresOfRun::default(),
+            stall_us: or_default(
+                extension.map_or(0, |extension| extension.stall_timeout_us),
+                STALL_US_DEFAULT,
+            ),
+            callable_ids_word: 0,
+        });
         // A reference host finds in its padding what it has always found there.
-        let callable_ids_word = extension.map_or(0, |_| {
+        setup.callable_ids_word = extension.map_or(0, |_| {
             // CAST: at most `EXTENDED_CALLABLE_IDS`.
             protocol::callable_ids_word(self.callable_capacity() as u32)
         });
-        work.write_header(HeaderFacts { callable_ids_word, ..HeaderFacts::default() });
-        let stall_us = extension.map_or(0, |extension| extension.stall_timeout_us);
-        let stall_us = or_default(stall_us, STALL_US_DEFAULT);
-        let cores = CoresOfRun::default();
-        let mut setup = Setup { work, cores, stall_us, callable_ids_word };
+        if !setup.work.has_clean_header() {
+            let callable_ids_word = setup.callable_ids_word;
+            setup.work.write_header(HeaderFacts { callable_ids_word, ..HeaderFacts::default() });
+        }
         let workers = usize::try_from(body.worker_count).unwrap_or(0);
         match runtime.workers().get(..workers).filter(|workers| !workers.is_empty()) {
             Some(workers) => {
-                // SAFETY: this thread is alone in the run until the gate opens.
+                // SAFETY: as above.
                 setup.cores = unsafe { self.ready_cores(workers) };
             }
             None => {
@@ -131,8 +153,16 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 );
             }
         }
-        // SAFETY: as above.
-        unsafe { *self.setup.get() = Some(setup) };
+    }
+
+    /// As [`take_report`](Self::take_report), where nobody wants to know.
+    fn discard_report(&self) {
+        // ORDERING: Relaxed (both): this thread is alone in the run that begins.
+        self.tasks.store(0, Ordering::Relaxed);
+        self.loaded.store(false, Ordering::Relaxed);
+        if self.faults.is_raised() {
+            let _stale = self.faults.take();
+        }
     }
 
     /// Clears what a run that failed has left: in ingresses and waiting lists. Until this
@@ -161,7 +191,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         body: &RuntimeBody,
         extension: Option<&RuntimeExtension>,
     ) -> Option<Rings> {
-        let Some(rings) = self.find_region(body, extension) else {
+        let Some(mut rings) = self.find_region(body, extension) else {
             // SAFETY: the host's pointer, and this thread is alone in the run.
             unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
             return None;
@@ -177,6 +207,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if !is_known {
             rings.region.clean();
         }
+        rings.is_clean = is_known;
         Some(rings)
     }
 
@@ -228,6 +259,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 layout,
                 generation: extension.region_generation,
             }),
+            is_clean: false,
         })
     }
 }

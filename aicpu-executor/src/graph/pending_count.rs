@@ -161,8 +161,8 @@ mod loom_tests {
     /// Two runs, one after the other: in each the task is ready once, with what both predecessors have
     /// left, and its count is what the next run needs. Somebody else may ask meanwhile what it waits for.
     ///
-    /// Seen to fail with `count_down` Relaxed, only Acquire or only Release, with its first load Relaxed, with one that
-    /// always loads and then stores, with a count that is not set back or set back by each predecessor, and with the
+    /// Seen to fail with `count_down` Relaxed, only Acquire or only Release, with one that always loads and then
+    /// stores, with a count that is not set back or set back by each predecessor, and with the
     /// mark kept.
     #[test]
     fn a_task_is_ready_once_in_each_run_and_its_count_for_the_next_one() {

@@ -76,18 +76,27 @@ impl Orchestrator {
             // SAFETY: the slot's tensors have been written, and stay as they are until the task is
             // retired, which takes this thread.
             let tensor: &'static Tensor = unsafe { &*taken.arguments.tensor_pointer(index) };
-            self.add_creator(services, tensor.owner_task_id, taken, submission, waits)?;
+            if tensor.owner_task_id.is_valid() {
+                self.add_creator(services, tensor.owner_task_id, taken, submission, waits)?;
+            }
             if tensor.manual_dep != 0 || tag == ArgTag::NoDep as i32 {
+                continue;
+            }
+            let has_writers = tag != ArgTag::OutputExisting as i32
+                && self.map.has_writers(&self.region, tensor.buffer.addr);
+            if tag == ArgTag::Input as i32 && !has_writers {
                 continue;
             }
             // The request was checked.
             let Ok(access) = Access::of(tensor) else { continue };
-            let is_inout = tag == ArgTag::InOut as i32;
             let mut exact = tensor_map::EMPTY;
-            if is_inout || tag == ArgTag::Input as i32 {
-                exact = self.add_writers(services, &access, is_inout, taken, submission, waits)?;
+            if has_writers {
+                // A copy, so that the other one need not be in memory.
+                let sought = access;
+                let is_inout = tag == ArgTag::InOut as i32;
+                exact = self.add_writers(services, &sought, is_inout, taken, submission, waits)?;
             }
-            if is_inout || tag == ArgTag::OutputExisting as i32 {
+            if tag != ArgTag::Input as i32 {
                 // There are no more tensors than there is room for.
                 let _fits = self.writes.push(Write { access, exact });
             }
@@ -96,7 +105,6 @@ impl Orchestrator {
     }
 
     /// The task that allocated a tensor: it is waited for, and its memory is kept.
-    #[inline]
     fn add_creator<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -105,9 +113,6 @@ impl Orchestrator {
         submission: Submission,
         waits: &mut u32,
     ) -> Result<(), Fatal> {
-        if !owner.is_valid() {
-            return Ok(());
-        }
         match self.rings.find(&self.region, owner) {
             Ok(Some((handle, slot))) if owner != taken.id => {
                 self.add_producer(services, handle, slot, taken, submission, waits)
@@ -119,7 +124,6 @@ impl Orchestrator {
 
     /// The tasks that have written to what `access` touches. Returns the entry of a write of the very
     /// same bytes that is to be taken over, if `takes_covered`; other covered ones are unlinked then.
-    #[inline]
     fn add_writers<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -130,24 +134,24 @@ impl Orchestrator {
         waits: &mut u32,
     ) -> Result<u32, Fatal> {
         loop {
-            let region = self.region;
-            let rings = &mut self.rings;
+            let Self { region, rings, map, .. } = self;
+            let region = &*region;
             let mut exact = tensor_map::EMPTY;
-            let walk = self.map.visit_overlaps(&region, access, |found| {
+            let walk = map.visit_overlaps(region, access, |found| {
                 let Found { entry, producer, overlap, is_exact } = found;
                 let Some(slot) = region.slot(producer) else { return Ok(()) };
                 if !is_named(slot, submission) {
-                    let edge = rings.take_edge(&region, taken.id.ring());
+                    let edge = rings.take_edge(region, taken.id.ring());
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
                     name_producer(slot, submission);
-                    *waits += link(services.platform, (producer, slot), (edge, cell), taken);
+                    *waits += link(services.platform, (producer, slot), (edge, cell), taken, false);
                 }
                 if takes_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
                     if is_exact && (exact == tensor_map::EMPTY || exact == entry) {
                         exact = entry;
                     } else {
-                        TensorMap::unlink(&region, entry);
+                        TensorMap::unlink(region, entry);
                     }
                 }
                 Ok(())
@@ -177,32 +181,41 @@ impl Orchestrator {
         if is_named(slot, submission) {
             return Ok(());
         }
-        // The reference on the producer comes before the wait for an edge, during which it could
-        // otherwise be retired.
         name_producer(slot, submission);
         services.platform.interleave();
-        let (edge, cell) = self.take_edge(services, taken.id.ring(), submission)?;
-        *waits += link(services.platform, (handle, slot), (edge, cell), taken);
+        let ring = taken.id.ring();
+        let at_once = self.rings.take_edge(&self.region, ring).ok();
+        let is_retained = at_once.is_none();
+        let (edge, cell) = match at_once {
+            Some(edge) => edge,
+            None => {
+                // The reference on the producer comes before the wait for an edge, during which it
+                // could otherwise be retired.
+                slot.retain();
+                self.take_edge(services, ring, submission)?
+            }
+        };
+        *waits += link(services.platform, (handle, slot), (edge, cell), taken, is_retained);
         Ok(())
     }
 
-    /// Records what a task writes, for the tasks that come after it.
+    /// Records what a task writes, for the tasks that come after it; `map_first` is the first of its
+    /// entries.
     #[inline]
     pub(super) fn register_writes<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         taken: &TakenSlot<'static>,
-        note: &mut OrchestratorNote,
+        map_first: &mut u32,
         submission: Submission,
     ) -> Result<(), Fatal> {
         let mut index = 0;
         while let Some(Write { access, exact }) = self.writes.get(index) {
-            let first = &mut note.map_first;
-            if take_over(&self.region, *exact, taken, first) {
+            if take_over(&self.region, *exact, taken, map_first) {
                 index += 1;
                 continue;
             }
-            match self.map.insert(&self.region, access, taken.handle, first) {
+            match self.map.insert(&self.region, access, taken.handle, map_first) {
                 Ok(()) => index += 1,
                 Err(MapFull) => {
                     let ring = taken.id.ring();
@@ -245,28 +258,27 @@ fn is_named(slot: &TaskSlot, submission: Submission) -> bool {
     unsafe { slot.note() }.named_by == submission.number
 }
 
-/// Notes that the submission names this task, and takes the reference of its edge.
+/// Notes that the submission names this task.
 fn name_producer(slot: &TaskSlot, submission: Submission) {
     // SAFETY: this is the orchestrator's thread.
     let note = OrchestratorNote { named_by: submission.number, ..unsafe { slot.note() } };
     // SAFETY: as above.
     unsafe { slot.set_note(note) };
-    slot.retain();
 }
 
-/// Puts the edge on the producer's list. Returns the number of producers to wait for: 0 if this one is
-/// complete.
+/// Puts the edge on the producer's list, and has its consumer keep the producer unless it does already
+/// (`is_retained`). Returns the number of producers to wait for: 0 if this one is complete.
 #[inline]
 fn link<P: Platform>(
     platform: &P,
     (handle, producer): (SlotHandle, &TaskSlot),
     (edge, cell): (EdgeHandle, &Edge),
     consumer: &TakenSlot<'_>,
+    is_retained: bool,
 ) -> u32 {
     cell.set(handle, consumer.handle);
     platform.interleave();
-    // A complete task has closed its list.
-    let is_linked = !producer.is_completed() && producer.consumers.push(edge.raw(), &cell.next);
+    let is_linked = producer.consumers.push(edge.raw(), &cell.next, is_retained);
     platform.interleave();
     u32::from(is_linked)
 }

@@ -7,6 +7,9 @@
 
 use protocol::{DataType, MAX_TENSOR_DIMS, Tensor};
 
+#[cfg(test)]
+mod tests;
+
 /// How a new access relates to an earlier write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
@@ -110,7 +113,7 @@ impl<'t> Access<'t> {
     /// # Errors
     ///
     /// As [`check_kind`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(tensor: &'t Tensor) -> Result<Self, TensorFlaw> {
         let shift = check_kind(tensor.ndims, tensor.dtype)?;
         let (address, version) = (tensor.buffer.addr, tensor.version);
@@ -119,14 +122,9 @@ impl<'t> Access<'t> {
         let is_whole = bytes.is_some();
         let bytes = match bytes {
             Some(end) => Bytes { begin: 0, end, version, is_run: true },
-            None => geometry(tensor, shift).bytes(version),
+            None => view_bytes(tensor, shift),
         };
         Ok(Self { address, bytes, is_whole, tensor })
-    }
-
-    /// Flat element offset of the view's first element (row-major over the raw shape).
-    pub(crate) fn start_offset(&self) -> u64 {
-        self.bytes.begin >> self.element_shift()
     }
 
     /// The shape of the view.
@@ -161,7 +159,7 @@ impl<'t> Access<'t> {
         if new.is_run && earlier.is_run {
             return Overlap::Partial;
         }
-        // A view with gaps has a byte in each row that it spans, and does not cover any.
+        // With gaps on one side only, some order more than needed is cheaper than the truth.
         geometry().map_or(Overlap::Partial, |earlier| self.geometry().overlap_with(&earlier))
     }
 }
@@ -175,16 +173,98 @@ fn whole_bytes(tensor: &Tensor, shift: u8) -> Option<u64> {
     Some(bytes)
 }
 
+/// Flat element offset of a tensor's first element (row-major over the raw shape).
+pub(crate) fn start_offset(tensor: &Tensor) -> u64 {
+    let (raw_shapes, offsets) = raw_and_offsets(tensor);
+    let dimensions = raw_shapes.iter().zip(offsets).take(tensor.ndims as usize);
+    // A tensor for which this wraps is refused nowhere, and lies nowhere.
+    dimensions.fold(0, |flat: u64, (raw, offset)| {
+        flat.wrapping_mul(u64::from(*raw)).wrapping_add(u64::from(*offset))
+    })
+}
+
+/// Bytes of a view. A range that does not fit in 64 bits becomes everything.
+#[inline(always)]
+fn view_bytes(tensor: &Tensor, shift: u8) -> Bytes {
+    let (raw_shapes, offsets) = raw_and_offsets(tensor);
+    let rank = MAX_TENSOR_DIMS.min(tensor.ndims as usize);
+    let shapes = tensor.shapes.get(..rank).unwrap_or_default();
+    let raw_shapes = raw_shapes.get(..rank).unwrap_or_default();
+    let offsets = offsets.get(..rank).unwrap_or_default();
+    let mut view = Span::of_element(1 << shift);
+    let (mut fits, mut is_empty) = (true, false);
+    let inner = raw_shapes.iter().rev().zip(offsets.iter().rev());
+    for (shape, (raw, offset)) in shapes.iter().rev().zip(inner) {
+        is_empty |= *shape == 0;
+        fits = fits && view.go_out(u64::from(*shape), u64::from(*raw), u64::from(*offset));
+    }
+    let version = tensor.version;
+    if is_empty {
+        return Bytes { begin: 0, end: 0, version, is_run: true };
+    }
+    match view.last.checked_add(view.element).filter(|_| fits) {
+        Some(end) => Bytes { begin: view.first, end, version, is_run: view.is_run },
+        None => Bytes { begin: 0, end: u64::MAX, version, is_run: false },
+    }
+}
+
+/// What a view spans, from its last dimension outwards.
+struct Span {
+    element: u64,
+    /// Bytes of the dimensions so far; `None` if 64 bits do not hold them.
+    stride: Option<u64>,
+    /// First byte of the first element, and of the last one.
+    first: u64,
+    last: u64,
+    /// Whether it is one run of bytes: whole rows up to some dimension, a part of that one, and one
+    /// index of those further out.
+    is_run: bool,
+    is_part: bool,
+}
+
+impl Span {
+    fn of_element(bytes: u64) -> Self {
+        let stride = Some(bytes);
+        Self { element: bytes, stride, first: 0, last: 0, is_run: true, is_part: false }
+    }
+
+    /// Adds the next dimension, which is not empty. Returns `false` if 64 bits do not hold the result.
+    #[inline]
+    fn go_out(&mut self, shape: u64, raw: u64, offset: u64) -> bool {
+        self.is_run &= !self.is_part || shape == 1;
+        self.is_part |= shape != raw;
+        if offset > 0 || shape > 1 {
+            let Some(stride) = self.stride else { return false };
+            let at = stride.checked_mul(offset);
+            // The shapes and offsets have 32 bits.
+            let end = stride.checked_mul(offset + shape.saturating_sub(1));
+            let (Some(at), Some(end)) = (at, end) else { return false };
+            let (first, last) = (self.first.checked_add(at), self.last.checked_add(end));
+            let (Some(first), Some(last)) = (first, last) else { return false };
+            (self.first, self.last) = (first, last);
+        }
+        self.stride = self.stride.and_then(|stride| stride.checked_mul(raw));
+        true
+    }
+}
+
+/// Shape of the buffer of a tensor, and where in it the tensor begins.
+fn raw_and_offsets(tensor: &Tensor) -> (&[u32; MAX_TENSOR_DIMS], &[u32; MAX_TENSOR_DIMS]) {
+    let raw = if tensor.is_raw_eq_shapes != 0 { &tensor.shapes } else { &tensor.raw_shapes };
+    let is_at_zero = tensor.is_all_offset_zero != 0;
+    (raw, if is_at_zero { &[0; MAX_TENSOR_DIMS] } else { &tensor.offsets })
+}
+
 /// The shape of a tensor whose elements have `1 << shift` bytes.
 fn geometry(tensor: &Tensor, shift: u8) -> Geometry {
-    let is_raw = tensor.is_raw_eq_shapes != 0;
-    let is_at_zero = tensor.is_all_offset_zero != 0;
+    let (raw, offset) = raw_and_offsets(tensor);
+    let (raw_shape, offset) = (*raw, *offset);
     Geometry {
         rank: tensor.ndims,
         element_bytes: 1 << shift,
         shape: tensor.shapes,
-        raw_shape: if is_raw { tensor.shapes } else { tensor.raw_shapes },
-        offset: if is_at_zero { [0; MAX_TENSOR_DIMS] } else { tensor.offsets },
+        raw_shape,
+        offset,
     }
 }
 
@@ -207,45 +287,6 @@ impl Geometry {
             .zip(raws)
             .zip(self.offset.iter().take(rank))
             .map(|((shape, raw), offset)| (u64::from(*shape), u64::from(*raw), u64::from(*offset)))
-    }
-
-    /// The bytes of the view. A range that does not fit in 64 bits becomes everything.
-    fn bytes(&self, version: i32) -> Bytes {
-        if self.dimensions().any(|(shape, _, _)| shape == 0) {
-            return Bytes { begin: 0, end: 0, version, is_run: true };
-        }
-        match self.byte_range() {
-            Some((begin, end)) => Bytes { begin, end, version, is_run: self.is_run() },
-            None => Bytes { begin: 0, end: u64::MAX, version, is_run: false },
-        }
-    }
-
-    /// First and past-the-last byte of a view that is not empty, if 64 bits hold them.
-    fn byte_range(&self) -> Option<(u64, u64)> {
-        let element = u64::from(self.element_bytes);
-        let (mut stride, mut first, mut last) = (Some(element), 0_u64, 0_u64);
-        for (shape, raw, offset) in self.dimensions().rev() {
-            // Beyond 64 bits only if what it is multiplied with is more than nothing.
-            let times = |count: u64| if count == 0 { Some(0) } else { stride?.checked_mul(count) };
-            let at = times(offset)?;
-            first = first.checked_add(at)?;
-            last = last.checked_add(at)?.checked_add(times(shape - 1)?)?;
-            stride = times(raw);
-        }
-        Some((first, last.checked_add(element)?))
-    }
-
-    /// Whether the view is one run of bytes: whole rows up to some dimension, a part of that one,
-    /// and one index of those further out.
-    fn is_run(&self) -> bool {
-        let mut is_part = false;
-        for (shape, raw, _) in self.dimensions().rev() {
-            if is_part && shape != 1 {
-                return false;
-            }
-            is_part |= shape != raw;
-        }
-        true
     }
 
     /// Whether both views index the buffer in the same way, and each element of either in one way
@@ -277,150 +318,5 @@ impl Geometry {
             covered &= offset <= old_offset && old_end <= end;
         }
         if covered { Overlap::Covered } else { Overlap::Partial }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use zerocopy::FromZeros;
-
-    use super::*;
-
-    fn view(raw: &[u32], shape: &[u32], offset: &[u32]) -> Tensor {
-        let fill = |values: &[u32]| {
-            let mut all = [0; MAX_TENSOR_DIMS];
-            all[..values.len()].copy_from_slice(values);
-            all
-        };
-        let mut tensor = Tensor::new_zeroed();
-        tensor.buffer.addr = 0x1000;
-        tensor.ndims = u32::try_from(shape.len()).unwrap();
-        tensor.dtype = DataType::Int32 as u8;
-        (tensor.shapes, tensor.raw_shapes, tensor.offsets) = (fill(shape), fill(raw), fill(offset));
-        tensor
-    }
-
-    fn overlap(new: &Tensor, old: &Tensor) -> Overlap {
-        let old = Access::of(old).unwrap();
-        Access::of(new).unwrap().overlap_with(old.bytes, || Some(old.geometry()))
-    }
-
-    /// Byte sets by enumeration: the independent answer.
-    fn bytes_of(tensor: &Tensor) -> std::collections::BTreeSet<u64> {
-        let access = Access::of(tensor).unwrap().geometry();
-        let rank = access.rank as usize;
-        let count: u32 = access.shape[..rank].iter().product();
-        let mut bytes = std::collections::BTreeSet::new();
-        for flat in 0..count {
-            let (mut rest, mut position, mut stride) = (flat, 0_u64, 1_u64);
-            for dimension in (0..rank).rev() {
-                let index = rest % access.shape[dimension] + access.offset[dimension];
-                rest /= access.shape[dimension];
-                position += u64::from(index) * stride;
-                stride *= u64::from(access.raw_shape[dimension]);
-            }
-            bytes.extend(position * 4..position * 4 + 4);
-        }
-        bytes
-    }
-
-    #[test]
-    fn agrees_with_byte_sets_on_all_small_rectangles_of_a_matrix() {
-        let mut views = std::vec::Vec::new();
-        for (top, left) in [(0, 0), (0, 1), (1, 0), (2, 2), (3, 1)] {
-            for (rows, columns) in [(1, 1), (1, 4), (2, 2), (3, 1), (4, 4)] {
-                if top + rows <= 4 && left + columns <= 4 {
-                    views.push(view(&[4, 4], &[rows, columns], &[top, left]));
-                }
-            }
-        }
-        for new in &views {
-            for old in &views {
-                let (new_bytes, old_bytes) = (bytes_of(new), bytes_of(old));
-                let expected = if new_bytes.is_disjoint(&old_bytes) {
-                    Overlap::None
-                } else if old_bytes.is_subset(&new_bytes) {
-                    Overlap::Covered
-                } else {
-                    Overlap::Partial
-                };
-                assert_eq!(overlap(new, old), expected, "{new:?} over {old:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_run_is_a_view_whose_bytes_have_no_gap() {
-        for (top, rows) in (0..3).flat_map(|top| (1..=3 - top).map(move |rows| (top, rows))) {
-            for (left, columns) in (0..4).flat_map(|left| (1..=4).map(move |wide| (left, wide))) {
-                for (plane, planes) in [(0, 1), (1, 1), (0, 2)] {
-                    let tensor = view(&[2, 3, 4], &[planes, rows, columns], &[plane, top, left]);
-                    let bytes = Access::of(&tensor).unwrap().bytes;
-                    let set = bytes_of(&tensor);
-                    assert_eq!(set.first(), Some(&bytes.begin));
-                    assert_eq!(set.last(), Some(&(bytes.end - 1)));
-                    let has_no_gap = set.len() as u64 == bytes.end - bytes.begin;
-                    assert!(has_no_gap || !bytes.is_run, "{tensor:?}");
-                    assert!(!has_no_gap || bytes.is_run || left + columns > 4, "{tensor:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn never_misses_a_common_byte_between_views_of_different_rank() {
-        let flat: std::vec::Vec<_> = (0..4).map(|part| view(&[16], &[4], &[part * 4])).collect();
-        for row in 0..4 {
-            let matrix = view(&[4, 4], &[1, 4], &[row, 0]);
-            for (part, flat) in flat.iter().enumerate() {
-                let same = part == row as usize;
-                let expected = if same { Overlap::Covered } else { Overlap::None };
-                assert_eq!(overlap(&matrix, flat), expected);
-                assert_eq!(overlap(flat, &matrix), expected);
-            }
-        }
-        let column = view(&[4, 4], &[4, 1], &[0, 2]);
-        assert_eq!(overlap(&column, &flat[1]), Overlap::Partial);
-        assert_eq!(overlap(&flat[1], &column), Overlap::Partial);
-    }
-
-    #[test]
-    fn a_view_that_is_wider_than_its_row_overlaps_what_it_reaches_in_the_next() {
-        // Two rows of 8; the view begins in the first and has 4 of its 8 elements in the second.
-        let wide = view(&[2, 8], &[1, 8], &[0, 4]);
-        for (row, column, expected) in
-            [(0, 0, Overlap::None), (0, 4, Overlap::Covered), (1, 0, Overlap::Covered)]
-        {
-            let part = view(&[2, 8], &[1, 4], &[row, column]);
-            assert_eq!(overlap(&wide, &part), expected, "{row}, {column}");
-            let back = overlap(&part, &wide);
-            assert_eq!(back == Overlap::None, expected == Overlap::None, "{row}, {column}");
-        }
-        assert_eq!(overlap(&wide, &view(&[2, 8], &[1, 4], &[1, 4])), Overlap::None);
-    }
-
-    #[test]
-    fn an_empty_view_overlaps_nothing_and_a_newer_version_always_depends() {
-        let whole = view(&[4, 4], &[4, 4], &[0, 0]);
-        assert_eq!(overlap(&view(&[4, 4], &[0, 4], &[0, 0]), &whole), Overlap::None);
-        let mut newer = view(&[4, 4], &[1, 1], &[0, 0]);
-        newer.version = 1;
-        assert_eq!(overlap(&newer, &view(&[4, 4], &[1, 1], &[3, 3])), Overlap::Partial);
-    }
-
-    #[test]
-    fn a_range_beyond_64_bits_counts_as_the_whole_buffer() {
-        let huge = view(&[u32::MAX; 5], &[u32::MAX; 5], &[0; 5]);
-        let bytes = Access::of(&huge).unwrap().bytes;
-        assert_eq!((bytes.begin, bytes.end), (0, u64::MAX));
-    }
-
-    #[test]
-    fn flat_offsets_follow_the_raw_shape_and_the_view_offset() {
-        let tensor = view(&[4, 8], &[2, 3], &[1, 2]);
-        let access = Access::of(&tensor).unwrap();
-        assert_eq!(access.start_offset(), 10);
-        assert_eq!(access.geometry().flat_offset(&[1, 2]), 2 * 8 + 4);
-        assert_eq!(access.geometry().flat_offset(&[]), 0);
     }
 }

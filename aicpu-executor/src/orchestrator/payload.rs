@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use protocol::{ArgTag, OUTPUT_ALIGN, TaskOutputTensors, Tensor, TensorCreateInfo};
 
-use super::overlap::Access;
+use super::overlap::start_offset;
 use super::request::{TaskRequest, created_tensor, output_bytes, read_create_info};
 use super::task_rings::TakenSlot;
 use crate::platform::Platform;
@@ -18,7 +18,7 @@ const _: () = assert!(offset_of!(Tensor, raw_shapes) == WHOLE_TENSOR_BYTES);
 const _: () = assert!(offset_of!(Tensor, offsets) > WHOLE_TENSOR_BYTES);
 
 /// Fills tensors and scalars of a slot that is not published yet, and what the orchestration gets.
-#[inline]
+#[inline(always)]
 pub(super) fn write<P: Platform>(
     platform: &P,
     request: &TaskRequest<'_>,
@@ -78,8 +78,7 @@ unsafe fn copy_tensor(source: *const Tensor, place: *mut Tensor) {
     unsafe { copy_bytes::<{ size_of::<Tensor>() }>(source.cast(), place.cast()) };
     // SAFETY: as above.
     let tensor = unsafe { &mut *place };
-    let offset = Access::of(tensor).map_or(0, |access| access.start_offset());
-    tensor.start_offset = offset;
+    tensor.start_offset = start_offset(tensor);
 }
 
 /// Copies so many bytes.

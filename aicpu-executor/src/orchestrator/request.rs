@@ -16,6 +16,14 @@ use super::overlap::{TensorFlaw, check_kind};
 use super::{Fatal, Services};
 use crate::platform::Platform;
 
+const _: () = {
+    let mut number = 0;
+    while number < ArgTag::ALL.len() {
+        assert!(ArgTag::ALL[number] as usize == number);
+        number += 1;
+    }
+};
+
 /// Alignment that every record of an orchestration has: that of its largest fields.
 const RECORD_ALIGN: u64 = 8;
 
@@ -39,20 +47,21 @@ impl<'a> TaskRequest<'a> {
     ///
     /// `arg` is null or points at an `Arg`, whose pointers are null or point at what the tags say. All
     /// stay as they are for `'a`.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn read<C: Chip, P: Platform>(
         services: &Services<'_, C, P>,
         arg: *const Arg,
     ) -> Result<Self, Fatal> {
         // SAFETY: by the contract.
-        unsafe { Self::check(arg) }
-            .map_err(|flaw| services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}")))
+        let checked = unsafe { Self::check(arg) };
+        // SAFETY: the record was there if its text is named, which is null or a string by the contract.
+        checked.map_err(|flaw| unsafe { refuse(services, flaw) })
     }
 
     /// # Safety
     ///
     /// As for [`read`](Self::read).
-    #[inline]
+    #[inline(always)]
     unsafe fn check(arg: *const Arg) -> Result<Self, RequestFlaw> {
         if arg.is_null() || !arg.is_aligned() {
             return Err(RequestFlaw::Record);
@@ -60,8 +69,7 @@ impl<'a> TaskRequest<'a> {
         // SAFETY: non-null, aligned, and an `Arg` by the contract.
         let arg = unsafe { &*arg };
         if arg.has_error != 0 {
-            // SAFETY: the text is null or a string by the contract.
-            return Err(RequestFlaw::Own(unsafe { error_text(arg.error_msg) }));
+            return Err(RequestFlaw::Own(arg.error_msg));
         }
         let deps = i32::try_from(arg.explicit_deps.count).unwrap_or(i32::MAX);
         let mut request = Self {
@@ -86,9 +94,11 @@ impl<'a> TaskRequest<'a> {
     }
 
     /// Tags and addresses of the tensors.
+    #[inline]
     pub(super) fn tensors(&self) -> impl ExactSizeIterator<Item = (i32, u64)> + use<'a> {
-        let addresses = self.arg.tensors.iter().copied();
-        self.arg.tags.iter().copied().zip(addresses).take(self.tensor_count)
+        let tags = self.arg.tags.get(..self.tensor_count).unwrap_or_default();
+        let addresses = self.arg.tensors.get(..self.tensor_count).unwrap_or_default();
+        tags.iter().copied().zip(addresses.iter().copied())
     }
 
     /// The scalars.
@@ -112,12 +122,27 @@ impl<'a> TaskRequest<'a> {
     }
 }
 
+/// Reports what is wrong with an argument record.
+///
+/// # Safety
+///
+/// If the flaw names a text, that is null or a NUL-terminated string.
+#[cold]
+unsafe fn refuse<C: Chip, P: Platform>(services: &Services<'_, C, P>, flaw: RequestFlaw) -> Fatal {
+    let text = match flaw {
+        // SAFETY: by the contract.
+        RequestFlaw::Own(address) => unsafe { error_text(address) },
+        _ => heapless::String::new(),
+    };
+    services.fatal(StatusCode::InvalidArgs, format_args!("{flaw}{text}"))
+}
+
 /// What is wrong with an argument record.
 #[derive(Debug)]
 enum RequestFlaw {
     Record,
-    /// What the orchestration says itself.
-    Own(heapless::String<128>),
+    /// What the orchestration says itself: address of a text that belongs behind this one.
+    Own(u64),
     Count(BadCount),
     Tensor(usize, ArgFlaw),
     Outputs,
@@ -127,7 +152,7 @@ impl core::fmt::Display for RequestFlaw {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Record => f.write_str("the argument record is null or misaligned"),
-            Self::Own(text) => write!(f, "the arguments of a task are invalid: {text}"),
+            Self::Own(_) => f.write_str("the arguments of a task are invalid: "),
             Self::Count(BadCount { what, count, limit }) => {
                 write!(f, "a task has {count} {what}; it may have 0 to {limit}")
             }
@@ -145,6 +170,7 @@ struct BadCount {
     limit: usize,
 }
 
+#[inline(always)]
 fn bounded(what: &'static str, count: i32, limit: usize) -> Result<usize, RequestFlaw> {
     match usize::try_from(count) {
         Ok(value) if value <= limit => Ok(value),
@@ -178,27 +204,18 @@ impl core::fmt::Display for ArgFlaw {
 /// # Safety
 ///
 /// `address` is null or points at what `tag` says.
-#[inline]
+#[inline(always)]
 unsafe fn check_tensor(tag: i32, address: u64) -> Result<u64, ArgFlaw> {
-    const EXISTING: [i32; 4] = [
-        ArgTag::Input as i32,
-        ArgTag::InOut as i32,
-        ArgTag::OutputExisting as i32,
-        ArgTag::NoDep as i32,
-    ];
-    let is_pointer = address != 0 && address.is_multiple_of(RECORD_ALIGN);
-    if tag == ArgTag::Output as i32 {
-        if !is_pointer {
-            return Err(ArgFlaw::Address(address));
-        }
-        // SAFETY: not null, and by the contract.
-        return output_bytes(&unsafe { read_create_info(address) });
-    }
-    if !EXISTING.contains(&tag) {
+    // The tags are the numbers from 0.
+    if tag < 0 || tag >= ArgTag::ALL.len() as i32 {
         return Err(ArgFlaw::Tag(tag));
     }
-    if !is_pointer {
+    if address == 0 || !address.is_multiple_of(RECORD_ALIGN) {
         return Err(ArgFlaw::Address(address));
+    }
+    if tag == ArgTag::Output as i32 {
+        // SAFETY: not null, and by the contract.
+        return output_bytes(&unsafe { read_create_info(address) });
     }
     let tensor = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
     // SAFETY: non-null, and a tensor by the contract but for its alignment.

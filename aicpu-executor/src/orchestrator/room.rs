@@ -29,6 +29,7 @@ const EASING_POLLS: u32 = 64;
 
 impl Orchestrator {
     /// Takes a slot with `bytes` of output memory, waiting for it if need be.
+    #[inline(always)]
     pub(super) fn take_slot<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -37,9 +38,24 @@ impl Orchestrator {
         submission: Submission,
     ) -> Result<TakenSlot<'static>, Fatal> {
         services.platform.interleave();
-        if !self.rings.has_at_once(ring, bytes) {
-            self.rings.retire(&self.region, &mut self.map, ring);
+        if self.rings.has_at_once(ring, bytes)
+            && let Ok(taken) = self.rings.take_slot(&self.region, ring, bytes)
+        {
+            return Ok(taken);
         }
+        self.find_slot(services, ring, bytes, submission)
+    }
+
+    /// Takes a slot when there is none at once.
+    #[cold]
+    fn find_slot<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        ring: u8,
+        bytes: u64,
+        submission: Submission,
+    ) -> Result<TakenSlot<'static>, Fatal> {
+        self.rings.retire(&self.region, &mut self.map, ring);
         loop {
             match self.rings.take_slot(&self.region, ring, bytes) {
                 Ok(taken) => return Ok(taken),

@@ -1,10 +1,14 @@
 //! Submission of one task (spec trb §4.4).
+//!
+//! The steps are parts of one function for the machine, by `inline(always)`: what a step returns would
+//! otherwise go through memory, written field by field and read in wider pieces. A processor does not
+//! forward such a store to the load, and each step would begin with a wait for the one before.
 
 use core::sync::atomic::Ordering;
 
 use protocol::{
-    ActiveMask, Arg, Chip, INVALID_KERNEL_ID, MixedKernels, ResourceShape, StatusCode,
-    TaskOutputTensors,
+    ActiveMask, Arg, Chip, INVALID_KERNEL_ID, MAX_TENSOR_ARGS, MixedKernels, ResourceShape,
+    StatusCode, TaskId, TaskOutputTensors,
 };
 
 use super::request::TaskRequest;
@@ -36,7 +40,13 @@ impl Orchestrator {
         kernels: *const MixedKernels,
         arg: *const Arg,
     ) -> TaskOutputTensors {
-        let mut result = TaskOutputTensors::EMPTY;
+        // Field by field: a copy of the constant would be a call.
+        let mut result = TaskOutputTensors {
+            task_id: TaskId::INVALID,
+            output_count: 0,
+            reserved: 0,
+            tensors: [0; MAX_TENSOR_ARGS],
+        };
         // SAFETY: by the contract.
         if unsafe { self.try_submit(services, kernels, arg, &mut result) }.is_err() {
             result = TaskOutputTensors::EMPTY;
@@ -47,7 +57,7 @@ impl Orchestrator {
     /// # Safety
     ///
     /// As for [`submit`](Self::submit).
-    #[inline]
+    #[inline(always)]
     unsafe fn try_submit<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -66,21 +76,21 @@ impl Orchestrator {
         }
         // SAFETY: non-null, aligned, and a `MixedKernels` by the contract.
         let launch = check_launch(services, unsafe { *kernels }, &request)?;
-        let (taken, mut note, submission) = self.begin_task(services, &request)?;
+        let (taken, note, submission) = self.begin_task(services, &request)?;
         services.platform.interleave();
         // CAST: at most 32767 blocks on three lanes.
         taken.slot.open(launch.block_count * launch.mask.lane_count());
         let ring = taken.id.ring();
         let (edge_first, edges_before) = self.rings.edge_position(ring);
         payload::write(services.platform, &request, &taken, result);
-        let mut waits = 0;
+        let (mut waits, mut map_first) = (0, note.map_first);
         self.add_explicit(services, &request, &taken, submission, &mut waits)?;
         if !self.scopes.is_manual() {
             self.infer(services, &request, &taken, submission, &mut waits)?;
-            self.register_writes(services, &taken, &mut note, submission)?;
+            self.register_writes(services, &taken, &mut map_first, submission)?;
         }
         let (_, edges_after) = self.rings.edge_position(ring);
-        note.edge_end = edges_after;
+        let note = OrchestratorNote { edge_end: edges_after, map_first, ..note };
         let record = TaskRecord {
             kernel_addresses: launch.kernel_addresses,
             kernel_ids: launch.kernel_ids,
@@ -103,6 +113,7 @@ impl Orchestrator {
     }
 
     /// Takes slot and memory for a request, and starts the orchestrator's note on it.
+    #[inline(always)]
     pub(super) fn begin_task<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -132,6 +143,7 @@ impl Orchestrator {
 
     /// Puts a task into its scope and hands it to the scheduler threads; `waits` is the number of
     /// producers that were not complete when their edges were made.
+    #[inline(always)]
     fn publish<C: Chip, P: Platform>(
         &mut self,
         services: &Services<'_, C, P>,
@@ -172,6 +184,7 @@ impl Orchestrator {
 }
 
 /// Checks kernels and block count of a task.
+#[inline(always)]
 fn check_launch<C: Chip, P: Platform>(
     services: &Services<'_, C, P>,
     kernels: MixedKernels,
@@ -185,10 +198,13 @@ fn check_launch<C: Chip, P: Platform>(
     let mut mask = ActiveMask::empty();
     let mut kernel_addresses = [0; 3];
     let lanes = [ActiveMask::AIC, ActiveMask::AIV0, ActiveMask::AIV1];
-    for ((id, address), lane) in kernel_ids.iter().zip(&mut kernel_addresses).zip(lanes) {
-        if *id != INVALID_KERNEL_ID {
+    for lane in 0..3 {
+        // Always `Some`: the arrays have one entry for each lane.
+        if let (Some(id), Some(address)) = (kernel_ids.get(lane), kernel_addresses.get_mut(lane))
+            && *id != INVALID_KERNEL_ID
+        {
             *address = services.kernel_address(*id)?;
-            mask |= lane;
+            mask |= lanes.get(lane).copied().unwrap_or_default();
         }
     }
     let shape = mask.shape().ok_or_else(|| {

@@ -88,25 +88,21 @@ pub(crate) struct TaskRings {
 
 impl TaskRings {
     /// Empty rings over output memory that starts at `heap_base`, one piece a ring.
+    #[inline]
     pub(crate) fn new(sizes: RingSizes, heap_base: u64) -> Self {
         // CAST: at most 2^26.
         let slots = SoftWindow::new(sizes.window as u32, FIRST_SLOTS);
-        let mut base = heap_base;
-        let rings = [(); RING_COUNT].map(|()| {
-            let heap = HeapRing::new(base, sizes.heap_bytes);
-            base += sizes.heap_bytes;
-            TaskRing {
-                next: 0,
-                oldest: 0,
-                held_from: NOT_HELD,
-                edge_next: 0,
-                edges_taken: 0,
-                edges_returned: 0,
-                heap,
-                slots,
-            }
-        });
-        Self { rings, sizes }
+        let ring = |index: u64| TaskRing {
+            next: 0,
+            oldest: 0,
+            held_from: NOT_HELD,
+            edge_next: 0,
+            edges_taken: 0,
+            edges_returned: 0,
+            heap: HeapRing::new(heap_base + index * sizes.heap_bytes, sizes.heap_bytes),
+            slots,
+        };
+        Self { rings: [ring(0), ring(1), ring(2), ring(3)], sizes }
     }
 
     /// Sizes of each ring.
@@ -194,7 +190,7 @@ impl TaskRings {
     }
 
     /// Takes a slot and `bytes` of output memory, or nothing at all.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_slot<'r>(
         &mut self,
         region: &Region<'r>,

@@ -126,6 +126,13 @@ impl TensorMap {
         Ok(())
     }
 
+    /// Whether anything may be written at an address: no look-up there finds anything otherwise.
+    #[inline]
+    pub(crate) fn has_writers(&self, region: &Region<'_>, address: u64) -> bool {
+        let bucket = region.map_buckets.get(bucket_of(region, address));
+        bucket.is_some_and(|bucket| bucket.few_count.get() + bucket.many_count.get() > 0)
+    }
+
     /// Calls `visit` for each earlier write that overlaps `access`; for some of them twice.
     ///
     /// `visit` may unlink the entry it is given. It ends the walk by returning `Err`.
@@ -140,7 +147,9 @@ impl TensorMap {
             return Ok(());
         };
         let next = |entry: &MapEntry| entry.next.get();
-        walk(region, access, bucket.few.get(), next, &mut visit)?;
+        if bucket.few_count.get() > 0 {
+            walk(region, access, bucket.few.get(), next, &mut visit)?;
+        }
         let many = u64::from(bucket.many_count.get());
         let Bytes { begin, end, version, .. } = access.bytes;
         if many == 0 || begin == end {

@@ -1,14 +1,15 @@
 //! The rings as a place for tasks: what the scheduler asks of a slot (see `scheduler::task_store`).
 //!
-//! To complete a task is to notify the consumers, to let go of the producers and to mark the slot, in
-//! this order (see `slot`): with the last access its memory may be another task's.
+//! To complete a task is to let go of its producers, to close the list of its consumers, which marks it
+//! complete, and to notify them, in this order (see `slot`). With the closing the slot may be another
+//! task's; the edges in the list are the consumers', which wait until they are notified.
 
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use protocol::{DispatchPayload, LOCAL_CONTEXT_ARG};
 
-use super::consumer_list::EMPTY;
+use super::consumers::EMPTY;
 use super::{EdgeHandle, Region, SlotHandle, TaskRecord, TaskSlot};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
@@ -56,7 +57,7 @@ impl<'r> TaskStore for Region<'r> {
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
         let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
-        let Some(arguments) = self.arguments(handle, slot) else { return None };
+        let arguments = self.arguments(handle, slot)?;
         for (index, arg) in tensor_args.iter_mut().enumerate() {
             *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
         }
@@ -83,6 +84,10 @@ impl<'r> TaskStore for Region<'r> {
         slot: &'r TaskSlot,
         mut ready: impl FnMut(SlotHandle, u8),
     ) {
+        // SAFETY: the task is published, and cannot be retired before the list is closed below.
+        let record = unsafe { slot.record() };
+        release_producers(platform, self, handle, record);
+        platform.interleave();
         let mut raw = slot.consumers.close();
         while raw != EMPTY {
             let Some(edge) = self.edge(EdgeHandle::from_raw(raw)) else { break };
@@ -104,12 +109,6 @@ impl<'r> TaskStore for Region<'r> {
                 ready(consumer, unsafe { consumer_slot.record() }.shape);
             }
         }
-        platform.interleave();
-        // SAFETY: the task is published, and cannot be retired before `mark_completed` below.
-        let record = unsafe { slot.record() };
-        release_producers(platform, self, handle, record);
-        platform.interleave();
-        slot.mark_completed();
     }
 
     unsafe fn name(&self, handle: SlotHandle, slot: &'r TaskSlot) -> TaskName {

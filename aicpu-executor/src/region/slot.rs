@@ -13,8 +13,8 @@
 //!
 //! 1. `TaskRings::take`; the slot is the orchestrator's alone.
 //! 2. `Orchestrator::submit`; from here the record, tensors and scalars are read-only.
-//! 3. `Scheduler::complete`: notifies the consumers, lets go of the producers, then sets
-//!    the mark of completion as the very last access of a scheduler to the slot.
+//! 3. `TaskStore::complete`: lets go of the producers, then closes the list of consumers, which marks
+//!    the task complete and is the very last access of a scheduler to the slot.
 //! 4. `TaskRings::retire`: only the orchestrator retires, in ring order, and only a slot that is
 //!    completed and unreferenced. So a slot that it has not retired yet cannot be reused under
 //!    it, and it may take new references without a compare-and-swap (the reference's race on
@@ -42,9 +42,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
 
 use super::block_cursor::BlockCursor;
-use super::consumer_list::ConsumerList;
+use super::consumers::Consumers;
 use super::handle::SlotHandle;
-use super::references::References;
 
 /// What schedulers need to know of a task. Read-only once the task is published.
 #[derive(Debug, Clone, Copy)]
@@ -120,10 +119,9 @@ struct Line<T>(T);
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct TaskSlot {
-    /// References and completion. Written by the orchestrator and by every consumer's scheduler.
-    references: References,
-    /// Edges that wait for this task.
-    pub(crate) consumers: ConsumerList,
+    /// Who waits for this task, who keeps it, and whether it is complete. Written by the orchestrator
+    /// and by every consumer's scheduler.
+    pub(crate) consumers: Consumers,
     /// Producers not yet complete, plus [`WIRING`] while the orchestrator adds edges.
     pub(crate) pending: AtomicU32,
     /// Sub-tasks (blocks × lanes) not yet finished.
@@ -194,9 +192,9 @@ impl TaskSlot {
     /// Prepares the shared words for a task that waits for its edges.
     ///
     /// The orchestrator calls it on a slot it has just taken.
+    #[inline]
     pub(crate) fn open(&self, subtasks: u32) {
-        self.references.open(false);
-        self.consumers.reset(true);
+        self.consumers.reset(false);
         // ORDERING: Relaxed (both): the slot belongs to the orchestrator alone until `publish`.
         self.pending.store(WIRING, Ordering::Relaxed);
         self.subtasks_left.store(subtasks, Ordering::Relaxed);
@@ -205,8 +203,7 @@ impl TaskSlot {
 
     /// Prepares the shared words for a task that is complete from the start (`alloc_tensors`).
     pub(crate) fn open_completed(&self) {
-        self.references.open(true);
-        self.consumers.reset(false);
+        self.consumers.reset(true);
         // ORDERING: Relaxed (both): as in `open`; consumers' schedulers see the task through its edges.
         self.pending.store(0, Ordering::Relaxed);
         self.subtasks_left.store(0, Ordering::Relaxed);
@@ -215,32 +212,27 @@ impl TaskSlot {
 
     /// Takes a reference. Only the orchestrator may, and only on a slot it has not retired.
     pub(crate) fn retain(&self) {
-        self.references.retain();
+        self.consumers.retain();
     }
 
     /// Gives a reference back.
     pub(crate) fn release(&self) {
-        self.references.release();
-    }
-
-    /// Marks the task complete: the last access of a scheduler to this slot as its runner.
-    pub(crate) fn mark_completed(&self) {
-        self.references.mark_completed();
+        self.consumers.release();
     }
 
     /// Whether the task is complete; if so its outputs are visible to the caller.
     pub(crate) fn is_completed(&self) -> bool {
-        self.references.is_completed()
+        self.consumers.is_completed()
     }
 
     /// References held now; meaningful to the orchestrator, which alone can add to them.
     pub(crate) fn reference_count(&self) -> u32 {
-        self.references.count()
+        self.consumers.count()
     }
 
     /// Whether the task is complete and no consumer holds a reference.
     pub(crate) fn is_retirable(&self) -> bool {
-        self.references.is_retirable()
+        self.consumers.is_retirable()
     }
 
     /// The task's record.
@@ -260,6 +252,7 @@ impl TaskSlot {
     ///
     /// The caller is the orchestrator, the slot is taken and not yet published, and no reference
     /// from [`record`](Self::record) is in use.
+    #[inline]
     pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
         // SAFETY: exclusive by the contract.
         unsafe { self.record.0.get().write(record) };
@@ -270,6 +263,7 @@ impl TaskSlot {
     /// # Safety
     ///
     /// The caller is the orchestrator's thread.
+    #[inline]
     pub(crate) unsafe fn note(&self) -> OrchestratorNote {
         // SAFETY: no other thread uses the note, and no reference to it is ever made.
         unsafe { self.note.0.get().read() }
@@ -280,6 +274,7 @@ impl TaskSlot {
     /// # Safety
     ///
     /// The caller is the orchestrator's thread.
+    #[inline]
     pub(crate) unsafe fn set_note(&self, note: OrchestratorNote) {
         // SAFETY: as for `note`.
         unsafe { self.note.0.get().write(note) };
@@ -301,7 +296,7 @@ mod tests {
         slot.open(1);
         slot.retain();
         assert!(!slot.is_completed() && !slot.is_retirable());
-        slot.mark_completed();
+        slot.consumers.close();
         assert!(slot.is_completed() && !slot.is_retirable());
         assert_eq!(slot.reference_count(), 1);
         slot.release();
@@ -313,6 +308,6 @@ mod tests {
         let slot = slot();
         slot.open_completed();
         assert!(slot.is_completed() && slot.is_retirable());
-        assert!(!slot.consumers.push(0, &AtomicU32::new(0)));
+        assert!(!slot.consumers.push(0, &AtomicU32::new(0), false));
     }
 }

@@ -216,7 +216,7 @@ mod loom_tests {
     /// the same handle and as many blocks: every block is served once, for its own task, and nobody
     /// reads a record that is being written.
     ///
-    /// Seen to fail with `put_up` or `claim` Relaxed, with a record that is read before the claim, and with a
+    /// There to catch: `put_up` or `claim` Relaxed, a record that is read before the claim, and a
     /// claim that loads and then stores.
     #[test]
     fn each_block_is_served_once_and_for_its_own_task() {

@@ -1,9 +1,10 @@
 //! What a task costs the scheduler, on a machine whose cores take no time: one thread, kernels that
-//! are never called. `cargo test --release -p aicpu-executor --lib cost -- --ignored --nocapture`.
+//! are never called. To measure, and not only to see that all tasks come to an end:
+//! `COST_ROUNDS=60 cargo test --release -p aicpu-executor --lib scheduler::cost -- --nocapture`.
 //!
 //! The tasks are submitted first, so that the time from then on is the scheduler's alone.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use std::boxed::Box;
 use std::time::Instant;
 use std::vec::Vec;
@@ -16,7 +17,8 @@ use spin::Mutex;
 use super::Scheduler;
 use super::core_table::{Cluster, CoreLocation, Payloads};
 use super::deferred::waiting_list::WaitingLists;
-use super::thread::{SchedulerThread, StepContext};
+use super::partitions::{Driver, Partitions};
+use super::thread::StepContext;
 use crate::fault::FaultLatch;
 use crate::graph::open;
 use crate::loader::SymbolResolver;
@@ -27,13 +29,32 @@ use crate::region::{Region, RegionLayout, RegionSizes};
 use crate::testing::graph::{TestGraph, Uploaded};
 use crate::testing::submission::Submission;
 use crate::testing::{NoCodeMemory, zeroed};
+use crate::wait::{Polled, work_until};
 
 /// Clusters of the default configuration.
 const CLUSTERS: u16 = 24;
 
-/// Cores that have finished as soon as they are given something.
+/// Cores that take no time: they have finished as soon as they are given something, or when the thread
+/// that has given it to them lets them.
 #[derive(Debug)]
-struct InstantCores(UnsafeCell<Vec<u32>>);
+struct InstantCores {
+    conditions: UnsafeCell<Vec<u32>>,
+    /// Cores that have not finished, and what they will say then.
+    waiting: UnsafeCell<Vec<(usize, u32)>>,
+    is_lazy: Cell<bool>,
+    begin: Instant,
+}
+
+impl InstantCores {
+    fn new(cores: usize) -> Self {
+        Self {
+            conditions: UnsafeCell::new(std::vec![ConditionWord::IDLE.raw(); cores]),
+            waiting: UnsafeCell::default(),
+            is_lazy: Cell::new(false),
+            begin: Instant::now(),
+        }
+    }
+}
 
 // SAFETY: one thread uses it.
 unsafe impl Sync for InstantCores {}
@@ -42,10 +63,10 @@ impl Platform for InstantCores {
     type CodeMemory = NoCodeMemory;
 
     fn ticks(&self) -> u64 {
-        0
+        self.begin.elapsed().as_nanos() as u64
     }
     fn ticks_per_second(&self) -> u64 {
-        1_000_000
+        1_000_000_000
     }
     fn register_block(&self, physical_core: u32) -> Option<RegisterBlock> {
         Some(RegisterBlock(u64::from(physical_core)))
@@ -53,18 +74,36 @@ impl Platform for InstantCores {
     #[inline]
     fn read_register(&self, block: RegisterBlock, _: usize) -> u32 {
         // SAFETY: one thread.
-        unsafe { (&*self.0.get())[block.0 as usize] }
+        unsafe { (&*self.conditions.get())[block.0 as usize] }
     }
     #[inline]
     fn write_register(&self, block: RegisterBlock, _: usize, value: u32) {
-        if value != DispatchWord::EXIT.raw() && value != DispatchWord::IDLE.raw() {
-            let fin = DispatchId::new(value).map_or(0, |id| ConditionWord::fin(id).raw());
-            // SAFETY: one thread.
-            unsafe { (&mut *self.0.get())[block.0 as usize] = fin };
+        if value == DispatchWord::EXIT.raw() || value == DispatchWord::IDLE.raw() {
+            return;
+        }
+        let (core, id) = (block.0 as usize, DispatchId::new(value).unwrap_or(DispatchId::FIRST));
+        let fin = ConditionWord::fin(id).raw();
+        // SAFETY: one thread.
+        let (conditions, waiting) =
+            unsafe { (&mut *self.conditions.get(), &mut *self.waiting.get()) };
+        if self.is_lazy.get() {
+            waiting.push((core, fin));
+        } else {
+            conditions[core] = fin;
+        }
+    }
+    fn run_dispatched(&self) {
+        // SAFETY: one thread.
+        let (conditions, waiting) =
+            unsafe { (&mut *self.conditions.get(), &mut *self.waiting.get()) };
+        for (core, fin) in waiting.drain(..) {
+            conditions[core] = fin;
         }
     }
     fn notify_core(&self, _worker: usize) {}
-    fn relax(&self, _rounds: u32) {}
+    fn relax(&self, _rounds: u32) {
+        self.run_dispatched();
+    }
     fn invalidate_cache(&self, _address: u64, _bytes: usize) {}
     fn clean_cache(&self, _address: u64, _bytes: usize) {}
     fn code_memory(&self, _id: CallableId) -> &Mutex<NoCodeMemory> {
@@ -109,7 +148,7 @@ impl Bench {
         let address = core::ptr::from_ref(&*record).expose_provenance() as u64;
         let cores = usize::from(CLUSTERS) * 3;
         Self {
-            platform: InstantCores(UnsafeCell::new(std::vec![ConditionWord::IDLE.raw(); cores])),
+            platform: InstantCores::new(cores),
             faults: FaultLatch::new(),
             scheduler: Scheduler::default(),
             payloads: zeroed(),
@@ -118,13 +157,13 @@ impl Bench {
         }
     }
 
-    /// Schedules all tasks with this many partitions, one after the other; nanoseconds.
+    /// Schedules all tasks with this many partitions, all of them this thread's; nanoseconds. Cores wait
+    /// for the thread if there are several.
     fn schedule<T: super::task_store::TaskStore>(&self, tasks: &T, partitions: usize) -> u64 {
-        let mut threads: Vec<_> = (0..partitions)
-            .map(|index| {
-                SchedulerThread::<A2a3>::new(index, partitions, &clusters(), |_| DispatchId::FIRST)
-            })
-            .collect();
+        let cores = zeroed::<Partitions<A2a3>>();
+        // SAFETY: one thread.
+        unsafe { cores.form(&clusters(), partitions, |_| DispatchId::FIRST) };
+        let mut driver = Driver::new(&cores, 0);
         let context = StepContext {
             platform: &self.platform,
             faults: &self.faults,
@@ -133,12 +172,20 @@ impl Bench {
             payloads: &self.payloads,
             waiting: &self.waiting,
         };
+        self.platform.is_lazy.set(partitions > 1);
         let begin = Instant::now();
-        while !(threads.iter().all(SchedulerThread::is_idle) && self.scheduler.is_finished()) {
-            for thread in &mut threads {
-                thread.step(context);
-            }
-        }
+        let end = work_until(
+            &self.platform,
+            &self.faults,
+            1_000_000,
+            || self.scheduler.progress::<A2a3, _>(&self.platform),
+            || match driver.step(context) {
+                true => Polled::Progress,
+                false if self.scheduler.is_finished() => Polled::Done(()),
+                false => Polled::Idle,
+            },
+        );
+        assert_eq!(end, Ok(()));
         let ns = begin.elapsed().as_nanos() as u64;
         assert_eq!(self.faults.take(), None);
         ns
@@ -147,7 +194,8 @@ impl Bench {
 
 /// Prints the best and the median of several rounds, per unit.
 fn report(name: &str, units: u64, mut round: impl FnMut() -> u64) {
-    let mut times: Vec<u64> = (0..60).map(|_| round()).collect();
+    let rounds = std::env::var("COST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let mut times: Vec<u64> = (0..rounds.unwrap_or(1_u32).max(1)).map(|_| round()).collect();
     times.sort_unstable();
     let per = |ns: u64| ns as f64 / units as f64;
     std::println!(
@@ -167,6 +215,7 @@ fn rings(
     submit: impl Fn(&mut Submitter<'_, '_>),
 ) {
     let bench = Bench::new();
+    let none = zeroed::<Partitions<A2a3>>();
     let sizes = RegionSizes::wanted(window, 0);
     let layout = RegionLayout::new(sizes).expect("valid sizes");
     let memory = std::vec![0_u128; layout.total() as usize / 16 + 8];
@@ -185,7 +234,7 @@ fn rings(
             payloads: &bench.payloads,
             waiting: &bench.waiting,
             kernels: bench.table,
-            own_thread: None,
+            driver: Driver::new(&none, 0),
             stall_us: 1_000_000,
             cluster_count: u32::from(CLUSTERS),
         };
@@ -229,7 +278,6 @@ fn task() -> Submission {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_independent_tasks() {
     for partitions in [1, 3] {
         rings(
@@ -247,7 +295,6 @@ fn cost_of_independent_tasks() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_a_chain() {
     for partitions in [1, 3] {
         rings(&std::format!("chain/{partitions}"), partitions, 1024, u64::from(TASKS), |to| {
@@ -260,7 +307,6 @@ fn cost_of_a_chain() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_fork_and_join() {
     for partitions in [1, 3] {
         rings(&std::format!("fork-join/{partitions}"), partitions, 1024, 1000, |to| {
@@ -274,7 +320,6 @@ fn cost_of_fork_and_join() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_a_block() {
     for partitions in [1, 3] {
         rings(&std::format!("block/{partitions}"), partitions, 1024, 10_000, |to| {
@@ -289,7 +334,6 @@ fn cost_of_a_block() {
 }
 
 #[test]
-#[ignore = "a measurement"]
 fn cost_of_a_replayed_task() {
     let chain: Vec<_> = (1..TASKS).map(|task| (task - 1, task)).collect();
     let wide: Vec<_> = (0..TASKS - 9)

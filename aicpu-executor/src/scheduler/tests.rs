@@ -8,7 +8,7 @@ use protocol::ResourceShape;
 use super::Scheduler;
 use super::task_store::TaskStore;
 use crate::fault::FaultLatch;
-use crate::region::consumer_list::EMPTY;
+use crate::region::consumers::EMPTY;
 use crate::region::{EdgeHandle, Region, RegionLayout, RegionSizes, SlotHandle, TaskRecord};
 use crate::testing::TestPlatform;
 
@@ -75,7 +75,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
         let edge_handle = EdgeHandle::new(0, edge);
         let edge = region.edge(edge_handle).unwrap();
         edge.set(handle(0), handle(consumer));
-        assert!(producer.consumers.push(edge_handle.raw(), &edge.next));
+        assert!(producer.consumers.push(edge_handle.raw(), &edge.next, true));
     }
     let platform = TestPlatform::without_cores();
     let ready =

@@ -1,7 +1,7 @@
-//! One scheduler thread: its clusters, what runs on them, and the step it repeats.
+//! One scheduler thread: a partition of the clusters, what runs on them, and the step that is repeated.
 //!
-//! A thread is driven by whoever has it: an AICPU thread in a loop, or the orchestrator in its
-//! waits when the run has a single AICPU thread. A step never waits.
+//! What the reference has an AICPU thread for is here a state that any thread may drive
+//! ([`partitions`](super::partitions)): it is stepped by one at a time, and a step never waits.
 
 use core::marker::PhantomData;
 
@@ -87,7 +87,7 @@ impl OwnedCore {
 /// One scheduler thread.
 #[derive(Debug)]
 pub(crate) struct SchedulerThread<C: Chip> {
-    /// Index among the run's scheduler threads.
+    /// Index among the run's partitions.
     pub(crate) index: usize,
     /// Three for each cluster, in the order of their bits.
     cores: heapless::Vec<OwnedCore, CORE_LIMIT>,
@@ -105,32 +105,34 @@ pub(crate) struct SchedulerThread<C: Chip> {
 }
 
 impl<C: Chip> SchedulerThread<C> {
-    /// Thread `index` of `count`: it owns every `count`-th cluster. `next_id` says where the
-    /// dispatches of a core go on.
-    pub(crate) fn new(
+    /// Makes this partition `index` of `count`, with every `count`-th cluster, all of whose cores are idle.
+    /// `next_id` says where the dispatches of a core go on.
+    pub(crate) fn form(
+        &mut self,
         index: usize,
         count: usize,
         clusters: &[Cluster],
         next_id: impl Fn(CoreLocation) -> DispatchId,
-    ) -> Self {
+    ) {
         const { assert!(C::MAX_AICPU_THREADS <= SCHEDULER_LIMIT && SCHEDULER_LIMIT <= ORCHESTRATOR) };
-        let mut cores = heapless::Vec::new();
+        self.cores.clear();
         for location in clusters.iter().skip(index).step_by(count.max(1)).flatten() {
             // There are no more clusters than the vector holds: `form_clusters` has the same limit.
-            let _fits = cores.push(OwnedCore::new(*location, next_id(*location)));
+            let _fits = self.cores.push(OwnedCore::new(*location, next_id(*location)));
         }
-        let all = (1 << cores.len()) - 1;
-        Self {
-            index,
-            cores,
-            busy: 0,
-            all,
-            released: ReleasedTasks::default(),
-            offer: Offer::default(),
-            deferred: 0,
-            held_back: 0,
-            chip: PhantomData,
-        }
+        self.index = index;
+        self.all = (1 << self.cores.len()) - 1;
+        self.busy = 0;
+        self.released = ReleasedTasks::default();
+        self.offer = Offer::default();
+        self.deferred = 0;
+        self.held_back = 0;
+    }
+
+    /// Begins a run where the last one has ended, well: no core has anything left.
+    pub(crate) fn go_on(&mut self) {
+        // Meetings are numbered within a run.
+        self.offer = Offer::default();
     }
 
     /// Cores with nothing to do.

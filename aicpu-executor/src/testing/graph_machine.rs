@@ -11,7 +11,8 @@ use crate::graph::open;
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
-use crate::scheduler::thread::{SchedulerThread, StepContext};
+use crate::scheduler::partitions::{Driver, Partitions};
+use crate::scheduler::thread::StepContext;
 use crate::wait::{Polled, work_until};
 
 impl Machine {
@@ -32,7 +33,10 @@ impl Machine {
         // SAFETY: what the run names outlives it, and this is its only thread.
         let opened = unsafe { open(&platform, scheduler, &faults, uploaded.run, kernels) };
         let Ok(opened) = opened else { return faults.take() };
-        let mut thread = SchedulerThread::<A2a3>::new(0, 1, &clusters, |_| DispatchId::FIRST);
+        let partitions = zeroed::<Partitions<A2a3>>();
+        // SAFETY: this is the run's only thread.
+        unsafe { partitions.form(&clusters, 1, |_| DispatchId::FIRST) };
+        let mut driver = Driver::new(&partitions, 0);
         scheduler.set_total(opened.graph.task_count());
         scheduler.make_roots_ready(&platform, &opened.graph, &faults, opened.graph.roots());
         let context = StepContext {
@@ -48,9 +52,9 @@ impl Machine {
             &faults,
             200,
             || scheduler.progress::<A2a3, _>(&platform),
-            || match thread.is_idle() && scheduler.is_finished() {
+            || match scheduler.is_finished() && partitions.are_idle() {
                 true => Polled::Done(()),
-                false if thread.step(context) => Polled::Progress,
+                false if driver.step(context) => Polled::Progress,
                 false => Polled::Idle,
             },
         );

@@ -28,7 +28,10 @@
  *   this library; what orchestrations need is in the runtime that they are passed.
  * - Every function may be called from any thread at any time. Calls on one context share its device: runs
  *   and copies take turns, the others do not wait for them. simpler_init, finalize_device and
- *   destroy_device_context wait for calls in flight, and calls that come meanwhile wait for them.
+ *   destroy_device_context wait for calls in flight, and calls that come meanwhile wait for them. Runs have a
+ *   time limit, so this ends; but nothing breaks off an hbg entry, which works on the client's memory: while
+ *   one does not return, finalize_device and destroy_device_context wait, and so does unregister_callable of
+ *   its callable.
  * - Nothing is thrown, and nothing ends the process: not even a defect in the library, which is -1 with
  *   a text. User code is different: on a simulator, kernels and orchestrations run in this process, so one
  *   that follows a null pointer still ends it.

@@ -8,7 +8,8 @@
 //!
 //! Any thread may call anything at any time (spec callable §7.3, R13). Calls that need the device share
 //! it; init and finalize have it alone, so finalize waits for the runs in flight, and those end because
-//! every run has a time limit.
+//! every run has a time limit. Only an entry that runs in the client's process (hbg) is not broken off by it:
+//! one that does not return is waited for, here and by an unregistration of its callable.
 
 use std::collections::HashMap;
 use std::ffi::c_int;

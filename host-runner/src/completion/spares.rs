@@ -69,8 +69,8 @@ impl<T> Shared<T> {
     /// One of the two ends goes. The second one puts it back into its first state, so that the next
     /// use finds nothing of this one. The end that went first may still be about to notify those who
     /// wait: a wake-up without a cause, which waiting allows for.
-    pub(super) fn leave(self: &Arc<Self>) {
-        let mut state = self.lock();
+    pub(super) fn leave(shared: &Arc<Self>) {
+        let mut state = shared.lock();
         state.ends = state.ends.saturating_sub(1);
         if state.ends > 0 {
             return;
@@ -79,8 +79,8 @@ impl<T> Shared<T> {
         drop(state);
         // The result may own anything: it goes without the lock.
         drop(over);
-        if let Some(home) = self.home.upgrade() {
-            home.keep(self);
+        if let Some(home) = shared.home.upgrade() {
+            home.keep(shared);
         }
     }
 }

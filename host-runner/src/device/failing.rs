@@ -130,6 +130,10 @@ impl<D: Device> Device for FailingDevice<D> {
         self.counted(failure, |device| device.allocate(bytes, holder))
     }
 
+    fn restart_high_water(&self, holder: Holder) {
+        self.inner.restart_high_water(holder);
+    }
+
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         self.inner.free(address)
     }

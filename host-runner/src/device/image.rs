@@ -82,9 +82,26 @@ pub enum ImageError {
 ///
 /// The first reason why it is not.
 pub fn check(image: &[u8], symbol: &str) -> Result<(), ImageError> {
+    check_tables(image)?;
+    let elf = Elf::parse(image).map_err(malformed)?;
+    for segment in elf.program_headers.iter().filter(|segment| segment.p_type == PT_LOAD) {
+        within(image, "loadable segment", segment.p_offset, segment.p_filesz)?;
+    }
+    let exported = elf.dynsyms.iter().any(|each| {
+        !each.is_import()
+            && each.is_function()
+            && elf.dynstrtab.get_at(each.st_name) == Some(symbol)
+    });
+    if exported { Ok(()) } else { Err(ImageError::MissingSymbol { symbol: symbol.to_owned() }) }
+}
+
+/// Checks that `image` is a shared object for this machine and holds the tables that its header names.
+///
+/// # Errors
+///
+/// The first reason why not.
+pub fn check_tables(image: &[u8]) -> Result<(), ImageError> {
     check_header(image)?;
-    let malformed =
-        |error: goblin::error::Error| ImageError::Malformed { reason: error.to_string() };
     let header = Elf::parse_header(image).map_err(malformed)?;
     if header.e_machine != NATIVE_MACHINE {
         return Err(ImageError::WrongMachine { found: header.e_machine, want: NATIVE_MACHINE });
@@ -96,18 +113,11 @@ pub fn check(image: &[u8], symbol: &str) -> Result<(), ImageError> {
     let programs = table(header.e_phnum, SIZEOF_PHDR);
     within(image, "program header table", header.e_phoff, programs)?;
     let sections = table(header.e_shnum, SIZEOF_SHDR);
-    within(image, "section header table", header.e_shoff, sections)?;
+    within(image, "section header table", header.e_shoff, sections)
+}
 
-    let elf = Elf::parse(image).map_err(malformed)?;
-    for segment in elf.program_headers.iter().filter(|segment| segment.p_type == PT_LOAD) {
-        within(image, "loadable segment", segment.p_offset, segment.p_filesz)?;
-    }
-    let exported = elf.dynsyms.iter().any(|each| {
-        !each.is_import()
-            && each.is_function()
-            && elf.dynstrtab.get_at(each.st_name) == Some(symbol)
-    });
-    if exported { Ok(()) } else { Err(ImageError::MissingSymbol { symbol: symbol.to_owned() }) }
+fn malformed(error: goblin::error::Error) -> ImageError {
+    ImageError::Malformed { reason: error.to_string() }
 }
 
 /// Checks what stands before the fields that depend on class and byte order.

@@ -4,7 +4,9 @@
 //! depends on its bytes, and can be kept for the next process ([`crate::image_cache`]); which names
 //! are offered depends on the libraries of this process.
 
-use aicpu_executor::loader::{Import, Machine, PlanLimits, SymbolResolver, SymbolVersion, plan};
+use aicpu_executor::loader::{
+    Export, Import, Machine, Plan, PlanLimits, SymbolResolver, SymbolVersion, plan,
+};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{OrchestrationError, image};
@@ -32,8 +34,11 @@ pub fn check(
     cache: Option<&ImageCache>,
 ) -> Result<(), OrchestrationError> {
     match cache {
-        Some(cache) => check_imports(&*cache.planned(image, entry, || planned(image, entry))?),
-        None => check_imports(&planned(image, entry)?),
+        Some(cache) => {
+            let planned = cache.planned(image, entry, || planned(image, entry))?;
+            check_imports(planned.imports.iter().map(as_import))
+        }
+        None => check_imports(checked(image, entry)?.0.imports()),
     }
 }
 
@@ -43,12 +48,7 @@ pub fn check(
 ///
 /// [`OrchestrationError`], but for missing names.
 pub fn planned(image: &[u8], entry: &str) -> Result<PlannedImage, OrchestrationError> {
-    image::check(image, entry)?;
-    let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
-    let plan = plan(image, Machine::native(), &limits).map_err(OrchestrationError::Plan)?;
-    let function = plan
-        .exported_function(entry.as_bytes())
-        .map_err(|reason| OrchestrationError::Entry { symbol: entry.to_owned(), reason })?;
+    let (plan, function) = checked(image, entry)?;
     let owned = |import: Import<'_>| PlannedImport {
         name: import.name.to_vec(),
         weak: import.weak,
@@ -63,17 +63,31 @@ pub fn planned(image: &[u8], entry: &str) -> Result<PlannedImage, OrchestrationE
     })
 }
 
-/// Checks that this process offers the names that the image cannot do without.
-fn check_imports(planned: &PlannedImage) -> Result<(), OrchestrationError> {
+/// Plans the image, and looks its entry up.
+///
+/// Planning checks all that loading relies on. Only what it refuses is read a second time, so that a wrong
+/// file is called what it is.
+fn checked<'i>(image: &'i [u8], entry: &str) -> Result<(Plan<'i>, Export), OrchestrationError> {
+    image::check_tables(image)?;
+    let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
+    let plan = plan(image, Machine::native(), &limits)
+        .map_err(|refusal| named(image, entry, OrchestrationError::Plan(refusal)))?;
+    let function = plan.exported_function(entry.as_bytes()).map_err(|reason| {
+        named(image, entry, OrchestrationError::Entry { symbol: entry.to_owned(), reason })
+    })?;
+    Ok((plan, function))
+}
+
+/// What is wrong with an image that was refused: what can be said of any shared object comes first.
+fn named(image: &[u8], entry: &str, refusal: OrchestrationError) -> OrchestrationError {
+    image::check(image, entry).map_or_else(OrchestrationError::from, |()| refusal)
+}
+
+/// Checks that this process offers the names that an image cannot do without.
+fn check_imports<'i>(imports: impl Iterator<Item = Import<'i>>) -> Result<(), OrchestrationError> {
     let symbols = ResidentSymbols::open();
     let missing = |import: &Import<'_>| !import.weak && symbols.resolve(import).is_none();
-    let names: Vec<String> = planned
-        .imports
-        .iter()
-        .map(as_import)
-        .filter(missing)
-        .map(|import| import.to_string())
-        .collect();
+    let names: Vec<String> = imports.filter(missing).map(|import| import.to_string()).collect();
     if names.is_empty() { Ok(()) } else { Err(OrchestrationError::Unresolved { names }) }
 }
 

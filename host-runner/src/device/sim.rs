@@ -39,48 +39,54 @@ use std::time::Duration;
 use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
-use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody, RuntimeRecord};
+use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody};
 
 use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
-    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, SharedMemory, Side,
-    Uploaded, orchestration_check,
+    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, PinnedMemory,
+    SharedMemory, Side, Uploaded, orchestration_check,
 };
 
 use crate::code_listing::CodeLister;
+use crate::foreign_code::relay::Relay;
 use crate::image_cache::ImageCache;
 use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
+pub mod attendance;
+pub mod brief_kernels;
 pub mod clock;
 pub mod core;
 pub mod core_pool;
 pub mod engine;
 pub mod event;
 pub mod image_instances;
+pub mod inline_queue;
 pub mod kernel_hooks;
 pub mod kernels;
 pub mod load_trace;
 mod loading;
 pub mod memory;
 pub mod order;
+pub mod parking;
 pub mod platform;
 pub mod registers;
 mod resident_executor;
 pub mod run_site;
 pub mod run_state;
+mod running;
 #[cfg(test)]
 pub(crate) mod test_objects;
 pub mod turns;
 mod watch;
 
-use aicpu_threads::{AicpuThreads, Program};
+use aicpu_threads::{AicpuThreads, Prepare, Program};
 use engine::Engine;
 use image_instances::ImageInstances;
 use kernels::Kernels;
 use memory::DeviceMemory;
-use order::{Order, Pointer};
+use order::Order;
 use run_site::RunSite;
 use turns::{Interleaving, Turns};
 
@@ -95,6 +101,8 @@ pub struct SimDevice<C: Chip> {
     lost: AtomicBool,
     /// How long loading or unloading may take before the device is given up.
     unload_limit: Duration,
+    /// How many processors the threads of runs may use at a time.
+    cores_used: usize,
     /// Where verdicts on orchestrations are kept for later processes.
     images: Option<Arc<ImageCache>>,
 }
@@ -104,7 +112,7 @@ struct Parts<C: Chip> {
     /// The threads of runs. Used with `site` locked.
     aicpu: AicpuThreads<Order<C>>,
     /// The thread that loads and unloads.
-    loader: Mutex<AicpuThreads<Order<C>>>,
+    loader: Mutex<Relay>,
     engine: Arc<Engine<C>>,
     kernels: Kernels,
     /// What ids with equal bytes share. Instances that are in use are in the engine's slots.
@@ -137,20 +145,27 @@ impl<C: Chip> SimDevice<C> {
         let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))?;
         let program: Program<Order<C>> = {
             let engine = Arc::clone(&engine);
-            Arc::new(move |order| engine.carry_out(order))
+            Arc::new(move |order, part| engine.carry_out(order, part))
+        };
+        let prepare: Prepare = {
+            let pool = Arc::clone(engine.pool());
+            Arc::new(move || pool.attach_thread())
         };
         let threads = |name, count| {
-            AicpuThreads::start(name, count, &program)
+            AicpuThreads::start(name, count, &prepare, &program)
                 .inspect_err(|_refused| engine.pool().stop())
                 .map_err(system("AICPU threads"))
         };
-        let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS)?;
-        let loader = Mutex::new(threads("sim-loader", 1)?);
+        // One more than take part in runs as a rule: see `watch`.
+        let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
+        let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
+        let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
         let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
-        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, images: None })
+        let cores_used = parking::parallelism();
+        Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, cores_used, images: None })
     }
 
     /// The same with another limit for loading and unloading, at most [`TIMEOUT_MAX`]; zero is
@@ -161,6 +176,14 @@ impl<C: Chip> SimDevice<C> {
         let limit = limit.min(TIMEOUT_MAX);
         self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
         self.parts.kernels.set_limit(self.unload_limit);
+        self
+    }
+
+    /// The same with another number of processors that the threads of a run use at a time; zero is as many as
+    /// the machine has. Kernels that take long have threads of their own, which are not among these.
+    #[must_use]
+    pub fn with_cores_used(mut self, cores: usize) -> Self {
+        self.cores_used = if cores == 0 { parking::parallelism() } else { cores };
         self
     }
 
@@ -242,12 +265,17 @@ impl<C: Chip> Device for SimDevice<C> {
         self.parts.memory.allocate(bytes, holder)
     }
 
+    fn restart_high_water(&self, holder: Holder) {
+        self.parts.memory.ledger().restart(holder);
+    }
+
     fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        self.parts.images.forget(address);
+        self.parts.images.forget(address, 0);
         self.parts.memory.free(address)
     }
 
     fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
+        self.parts.images.forget(to, from.len());
         self.parts.memory.copy_in(to, from)
     }
 
@@ -261,6 +289,14 @@ impl<C: Chip> Device for SimDevice<C> {
 
     fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         self.parts.memory.copy_out(to, from)
+    }
+
+    fn memory_epoch(&self) -> Option<u64> {
+        Some(self.parts.memory.epoch())
+    }
+
+    fn pin(&self, address: DeviceAddr) -> Option<Arc<dyn PinnedMemory>> {
+        self.parts.memory.pin(address)
     }
 
     fn attach(&self, memory: Arc<SharedMemory>, side: Side) {
@@ -320,39 +356,7 @@ impl<C: Chip> Device for SimDevice<C> {
         launch: &Launch,
         fill: &mut dyn FnMut(&mut RuntimeBody),
     ) -> Result<RunOutcome, DeviceError> {
-        let mut site = self.site();
-        if self.is_lost() {
-            return Err(DeviceError::Gone);
-        }
-        fill(site.record.body_mut());
-        self.check(launch)?;
-        site.prepare(launch)?;
-        let Parts { aicpu, engine, .. } = &*self.parts;
-        let _of_an_earlier_run = engine.executor().platform().take_thrown();
-        let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);
-        let record = &*site.record;
-        // SAFETY: (all three) the record stays in its box and is not written until `finish` has
-        // seen everybody back, as the site is locked; otherwise the device is lost, and then it
-        // stays for good.
-        let run = unsafe {
-            engine.set_record(&raw const *record);
-            engine.pool().begin_run(record, clusters);
-            Order::Run(Pointer::new(&raw const *record))
-        };
-        if let Some(turns) = engine.pool().turns() {
-            turns.begin(threads);
-        }
-        aicpu.begin(run, threads);
-        let outcome = match self.finish(launch) {
-            Ok(outcome) => outcome,
-            Err(lost) => {
-                self.lose(&mut site);
-                return Err(lost.into());
-            }
-        };
-        // SAFETY: null names no record.
-        unsafe { engine.set_record(std::ptr::null()) };
-        Ok(outcome)
+        self.carry_out_run(launch, fill)
     }
 }
 

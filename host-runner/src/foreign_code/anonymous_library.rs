@@ -56,7 +56,20 @@ pub fn reason_of(error: &libloading::Error) -> String {
 /// Constructors of the object run, and later its destructors: the image must be one that the user
 /// wants to run in this process, and must have passed [`image::check`](crate::device::image::check).
 pub unsafe fn open(name: &str, image: &[u8]) -> Result<(Library, File), OpenError> {
-    let mut image = image.to_vec();
+    // SAFETY: the caller's promise.
+    unsafe { open_owned(name, image.to_vec()) }
+}
+
+/// As [`open`], for bytes that nobody else needs.
+///
+/// # Errors
+///
+/// [`OpenError`].
+///
+/// # Safety
+///
+/// As for [`open`].
+pub unsafe fn open_owned(name: &str, mut image: Vec<u8>) -> Result<(Library, File), OpenError> {
     let constructors = constructors::detach(&mut image);
     let io = |error: rustix::io::Errno| OpenError::File(error.into());
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

@@ -5,20 +5,11 @@
 //! A thread that came back is kept for the next object: starting one costs as much as opening a
 //! kernel.
 
-use std::sync::mpsc::{self, Sender};
+use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What a thread is to do.
-type Job = Box<dyn FnOnce() + Send>;
-
-/// A thread that waits for jobs.
-#[derive(Debug)]
-struct Runner {
-    jobs: Sender<Job>,
-    thread: JoinHandle<()>,
-}
+use super::relay::Relay;
 
 /// Why code of the user has not done what it was to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,24 +35,16 @@ pub enum NotDone {
 }
 
 /// Where code of the user runs. Dropping it ends its thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct UserThread {
     /// The thread that came back last; `None` while it is used, and before the first.
-    idle: Mutex<Option<Runner>>,
+    idle: Mutex<Option<Relay>>,
+    start: fn() -> std::io::Result<Relay>,
 }
 
-impl Runner {
-    fn start() -> std::io::Result<Self> {
-        let (jobs, orders) = mpsc::channel::<Job>();
-        let body = move || orders.into_iter().for_each(|job| job());
-        let thread = thread::Builder::new().name("user-code".to_owned()).spawn(body)?;
-        Ok(Self { jobs, thread })
-    }
-
-    fn stop(self) {
-        drop(self.jobs);
-        // It has nothing to do, so it ends now. A job that panicked has been told of before.
-        let _ended = self.thread.join();
+impl Default for UserThread {
+    fn default() -> Self {
+        Self { idle: Mutex::default(), start: || Relay::start("user-code") }
     }
 }
 
@@ -78,33 +61,40 @@ impl UserThread {
         function: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotDone> {
-        let lost = || NotDone::NotReturned { function, limit };
+        let deadline = Instant::now() + limit;
         let idle = self.idle().take();
-        let no_thread = |source| NotDone::NoThread { function, source };
-        let runner = idle.map_or_else(Runner::start, Ok).map_err(no_thread)?;
-        let (give, take) = mpsc::sync_channel(1);
-        let job = move || {
-            // Nobody takes it where the limit is over.
-            let _late = give.send(work());
+        let relay = idle.map_or_else(self.start, Ok);
+        let relay = relay.map_err(|source| NotDone::NoThread { function, source })?;
+        let pending = relay.begin(work);
+        // It may come at the last moment.
+        let Some(result) = pending.wait(deadline).ok().or_else(|| pending.give_up()) else {
+            relay.leave();
+            return Err(NotDone::NotReturned { function, limit });
         };
-        runner.jobs.send(Box::new(job)).map_err(|_ended| lost())?;
-        // Where the limit is over, or the job panicked, the thread is left behind.
-        let result = take.recv_timeout(limit).map_err(|_| lost())?;
-        let surplus = self.idle().replace(runner);
-        surplus.into_iter().for_each(Runner::stop);
+        let surplus = self.idle().replace(relay);
+        drop(surplus);
         Ok(result)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<Runner>> {
+    /// Drops what code of the user runs for, as [`within`](Self::within) does work. It is dropped nowhere
+    /// else: where there is no thread, it stays for good, as on this one nothing could end the wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`within`](Self::within).
+    pub fn drop_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        function: &'static str,
+        owned: T,
+    ) -> Result<(), NotDone> {
+        let owned = ManuallyDrop::new(owned);
+        self.within(limit, function, move || drop(ManuallyDrop::into_inner(owned)))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Relay>> {
         // Nothing panics while it is held.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for UserThread {
-    fn drop(&mut self) {
-        let idle = self.idle().take();
-        idle.into_iter().for_each(Runner::stop);
     }
 }
 
@@ -112,7 +102,8 @@ impl Drop for UserThread {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::Instant;
+    use std::sync::mpsc;
+    use std::thread;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -156,5 +147,26 @@ mod tests {
         assert!(matches!(gone, Err(NotDone::NotReturned { .. })), "{gone:?}");
         assert!(start.elapsed() < LONG / 2);
         assert_eq!(code.within(LONG, "hooks", || 7).unwrap(), 7);
+    }
+
+    /// Says on which thread it was dropped.
+    struct Dropped(mpsc::Sender<thread::ThreadId>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.send(here()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_dropped_there_or_not_at_all() {
+        let (tell, told) = mpsc::channel();
+        UserThread::default().drop_within(LONG, "destructors", Dropped(tell.clone())).unwrap();
+        assert_ne!(told.recv().unwrap(), here());
+        let start = || Err(std::io::ErrorKind::WouldBlock.into());
+        let code = UserThread { start, idle: Mutex::default() };
+        let refused = code.drop_within(LONG, "destructors", Dropped(tell));
+        assert!(matches!(refused, Err(NotDone::NoThread { function: "destructors", .. })));
+        assert!(told.try_recv().is_err(), "a destructor that hangs would hang this thread");
     }
 }

@@ -114,6 +114,17 @@ impl GraphBuilder {
         func_id: i32,
         core_type: i32,
     ) -> Result<u32, GraphError> {
+        self.add_task_of(args.iter().copied(), func_id, core_type)
+    }
+
+    /// [`add_task`](Self::add_task), with arguments from wherever they are to where they stay.
+    #[inline]
+    pub(crate) fn add_task_of(
+        &mut self,
+        args: impl ExactSizeIterator<Item = u64>,
+        func_id: i32,
+        core_type: i32,
+    ) -> Result<u32, GraphError> {
         let full = |what, limit| GraphError::Full { what, limit };
         // CAST: at most `GRAPH_TASKS_MAX`.
         let task = self.tasks.len() as u32;
@@ -131,11 +142,12 @@ impl GraphBuilder {
         let kernel = kernel.ok_or(GraphError::UnknownKernel { task, func_id })?;
         let core = CoreType::try_from(core_type)
             .map_err(|_| GraphError::UnknownCoreType { task, value: core_type })?;
-        self.args.extend_from_slice(args);
+        // CAST: (all) at most 16, below 1024, 0 or 1.
+        let arg_count = args.len() as u8;
+        self.args.extend(args);
         self.tasks.push(TaskKind {
-            // CAST: (all) below 1024, at most 16, 0 or 1.
             func_id: kernel.index() as u16,
-            arg_count: args.len() as u8,
+            arg_count,
             core_type: core as u8,
         });
         Ok(task)

@@ -22,7 +22,7 @@ const NONE: u32 = u32::MAX;
 /// [`GraphError::Cycle`] with tasks that do wait for each other.
 pub(super) fn refuse(
     graph: &Parts<'_>,
-    predecessors: Vec<u32>,
+    predecessors: &[u32],
     edges: &[Edge],
 ) -> Result<(), GraphError> {
     let is_order = edges.iter().all(|edge| edge.from < edge.to);
@@ -36,7 +36,8 @@ pub(super) fn refuse(
 }
 
 /// Runs the graph without its tasks, and returns each one's predecessors that never complete.
-fn waiting_for_ever(graph: &Parts<'_>, mut waiting: Vec<u32>) -> Vec<u32> {
+fn waiting_for_ever(graph: &Parts<'_>, predecessors: &[u32]) -> Vec<u32> {
+    let mut waiting = predecessors.to_vec();
     let Parts { tasks, successors } = *graph;
     let mut complete: Vec<u32> = Vec::with_capacity(tasks.len());
     complete.extend((0..).zip(&waiting).filter(|(_, count)| **count == 0).map(|(task, _)| task));

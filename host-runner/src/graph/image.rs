@@ -24,6 +24,16 @@ pub(super) struct Image {
     words: Vec<u64>,
 }
 
+/// What an image is put together with; its memory is kept from one graph to the next.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// How many edges lead from each task, and then where its successors are.
+    places: Vec<u32>,
+    /// How many edges lead to each task.
+    pub(super) predecessors: Vec<u32>,
+    roots: Vec<u32>,
+}
+
 /// The parts of an image that hold tasks and edges.
 pub(super) struct Parts<'a> {
     pub(super) tasks: &'a [GraphTask],
@@ -31,34 +41,44 @@ pub(super) struct Parts<'a> {
 }
 
 impl Image {
-    /// The image of what `builder` has, with number 0, and how many edges lead to each task.
+    /// The image of what `builder` has, with number 0, in the memory of `words`; and how many edges lead
+    /// to each task.
     pub(super) fn of(
         builder: &GraphBuilder,
         structure: StructureHash,
-    ) -> Result<(Self, Vec<u32>), GraphError> {
+        mut words: Vec<u64>,
+        counts: &mut Counts,
+    ) -> Result<Self, GraphError> {
         let GraphBuilder { tasks, args, edges, .. } = builder;
-        let (mut places, mut predecessors) = (vec![0; tasks.len()], vec![0; tasks.len()]);
+        let Counts { places, predecessors, roots } = counts;
+        for counts in [&mut *places, &mut *predecessors] {
+            counts.clear();
+            counts.resize(tasks.len(), 0);
+        }
         for edge in edges {
             // CAST: (both) at least 32 bits.
             places[edge.from as usize] += 1;
             predecessors[edge.to as usize] += 1;
         }
         let is_root = |(_, count): &(u32, &u32)| **count == 0;
-        let roots: Vec<u32> =
-            (0..).zip(&predecessors).filter(is_root).map(|(task, _)| task).collect();
+        roots.clear();
+        roots.extend((0..).zip(&*predecessors).filter(is_root).map(|(task, _)| task));
         let header = GraphHeader::new(tasks.len(), edges.len(), args.len(), roots.len());
         // The builder keeps the other limits.
         let mut header = header.map_err(|_| GraphError::Empty)?;
         header.structure_prefix = structure.prefix();
         let layout = header.layout();
-        let mut words = vec![0; layout.roots.end.div_ceil(size_of::<u64>())];
-        sort(edges, &mut places, part_mut(&mut words, layout.successors));
-        write_records(part_mut(&mut words, layout.tasks), tasks, &places, &predecessors);
+        let length = layout.roots.end.div_ceil(size_of::<u64>());
+        // Every part is written below; what is beyond them is zero.
+        words.resize(length, 0);
+        words[length - 1] = 0;
+        sort(edges, places, part_mut(&mut words, layout.successors));
+        write_records(part_mut(&mut words, layout.tasks), tasks, places, predecessors);
         part_mut(&mut words, layout.args).copy_from_slice(args);
-        part_mut(&mut words, layout.roots).copy_from_slice(&roots);
+        part_mut(&mut words, layout.roots).copy_from_slice(roots);
         let mut image = Self { header, words };
         image.set_number(0);
-        Ok((image, predecessors))
+        Ok(image)
     }
 
     /// Says which upload it is.
@@ -92,6 +112,11 @@ impl Image {
     pub(super) fn args_mut(&mut self) -> &mut [u64] {
         let args = self.layout().args;
         part_mut(&mut self.words, args)
+    }
+
+    /// Its memory, for the next one.
+    pub(super) fn into_words(self) -> Vec<u64> {
+        self.words
     }
 
     /// Bytes of host memory that it takes.

@@ -9,15 +9,20 @@
 //! It keeps 20 bytes for a task, 8 for an argument and 12 for an edge: the image, and tasks and edges as
 //! the builder had them, so that comparing is reading memory once.
 
+use std::mem;
+
 use protocol::{GraphHeader, GraphLayout, GraphPatch};
 use zerocopy::IntoBytes;
 
 use super::builder::{Edge, TaskKind};
-use super::image::Image;
+use super::image::{Counts, Image};
 use super::{GraphBuilder, GraphDifference, GraphError, StructureHash, cycle};
 
 /// Words that are compared at once while there are few differences.
 const COMPARED_WORDS: usize = 256;
+
+/// Most bytes of host memory that are kept for the next graph.
+const RECYCLED_BYTES_MAX: usize = 32 << 20;
 
 /// A graph without cycles, with the values that its arguments had last.
 #[derive(Debug)]
@@ -29,6 +34,25 @@ pub struct KnownGraph {
     image: Image,
 }
 
+/// Memory in which graphs are finished: that of graphs that are not needed any more.
+#[derive(Debug, Default)]
+pub(crate) struct Recycled {
+    counts: Counts,
+    kinds: Vec<TaskKind>,
+    edges: Vec<Edge>,
+    words: Vec<u64>,
+}
+
+impl Recycled {
+    /// Takes the memory of a graph, if that is not too much to be kept for nothing.
+    pub(crate) fn take(&mut self, graph: KnownGraph) {
+        if graph.host_bytes() <= RECYCLED_BYTES_MAX {
+            (self.kinds, self.edges, self.words) =
+                (graph.kinds, graph.edges, graph.image.into_words());
+        }
+    }
+}
+
 impl KnownGraph {
     /// Takes over what `builder` has, which stays as it is. Takes time in proportion to tasks, edges
     /// and arguments.
@@ -37,10 +61,19 @@ impl KnownGraph {
     ///
     /// [`GraphError::Cycle`], and [`GraphError::Empty`] where there is no task, and so nothing to run.
     pub fn of(builder: &GraphBuilder) -> Result<Self, GraphError> {
+        Self::of_in(builder, &mut Recycled::default())
+    }
+
+    /// The same, in memory that others have left.
+    pub(crate) fn of_in(builder: &GraphBuilder, memory: &mut Recycled) -> Result<Self, GraphError> {
         let structure = builder.structure();
-        let (image, predecessors) = Image::of(builder, structure)?;
-        cycle::refuse(&image.parts(), predecessors, &builder.edges)?;
-        Ok(Self { structure, kinds: builder.tasks.clone(), edges: builder.edges.clone(), image })
+        let words = mem::take(&mut memory.words);
+        let image = Image::of(builder, structure, words, &mut memory.counts)?;
+        cycle::refuse(&image.parts(), &memory.counts.predecessors, &builder.edges)?;
+        let (mut kinds, mut edges) = (mem::take(&mut memory.kinds), mem::take(&mut memory.edges));
+        kinds.clone_from(&builder.tasks);
+        edges.clone_from(&builder.edges);
+        Ok(Self { structure, kinds, edges, image })
     }
 
     /// The image, with `number` as that of the upload: what

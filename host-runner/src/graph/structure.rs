@@ -7,8 +7,12 @@
 //! at the speed of memory.
 //!
 //! ```text
-//!  builder ──▶ StructureHash ──▶ graphs with the same hash ──▶ compare in full ──▶ same, or another
+//!  builder ──▶ known graphs, the few that a callable has ──▶ compare in full ──▶ same, or another
+//!  known graph ──▶ StructureHash ──▶ in its image, by which logs name it
 //! ```
+//!
+//! The comparison ends at the first number that differs, mostly that of the tasks, so that a hash of the
+//! new graph would cost more than it saves.
 
 use std::fmt;
 
@@ -18,7 +22,7 @@ use zerocopy::IntoBytes;
 use super::GraphBuilder;
 use super::builder::{Edge, TaskKind};
 
-/// Under what a structure is looked for: XXH3-128. Equal hashes do not prove equal structures, which
+/// What a structure is called: XXH3-128. Equal hashes do not prove equal structures, which
 /// [`KnownGraph::has_structure_of`](super::KnownGraph::has_structure_of) does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StructureHash(pub u128);
@@ -48,8 +52,7 @@ impl fmt::Display for StructureHash {
 }
 
 impl GraphBuilder {
-    /// Under what the structure of the graph as it is now is looked for. Reads 4 bytes for a task and 8
-    /// for an edge.
+    /// What the structure of the graph as it is now is called. Reads 4 bytes for a task and 8 for an edge.
     #[must_use]
     pub fn structure(&self) -> StructureHash {
         StructureHash::of(&self.tasks, &self.edges)

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::slice;
 
 use protocol::{
     DeviceAddr, GRAPH_TASK_ARGS, OrchestrationRuntime, OrchestrationRuntimeOps, TensorInfo,
@@ -123,12 +124,17 @@ unsafe extern "C" fn add_task(
     core_type: i32,
 ) -> i32 {
     operate(runtime, "add_task", -1, |session| {
-        let mut words = [0; GRAPH_TASK_ARGS];
-        let used = usize::try_from(count).ok().and_then(|count| words.get_mut(..count));
+        let used = usize::try_from(count).ok().filter(|count| *count <= GRAPH_TASK_ARGS);
         let used = used.ok_or_else(|| session.argument_count(count))?;
-        // SAFETY: the caller's promise.
-        unsafe { fill("the argument array", args.cast_const(), used) }?;
-        session.add_task(used, func_id, core_type)
+        let args = args.cast_const().cast::<[u8; size_of::<u64>()]>();
+        let bytes = used * size_of::<u64>();
+        if args.is_null() && bytes > 0 {
+            return Err(CallFault::Null { what: "the argument array", bytes });
+        }
+        let args = if args.is_null() { ptr::dangling() } else { args };
+        // SAFETY: the caller's promise; as bytes, since nobody has said that the array is aligned.
+        let args = unsafe { slice::from_raw_parts(args, used) };
+        session.add_task(args, func_id, core_type)
     })
 }
 

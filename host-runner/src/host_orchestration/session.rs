@@ -86,15 +86,16 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Adds a task with at most [`GRAPH_TASK_ARGS`] arguments.
+    /// Adds a task with at most [`GRAPH_TASK_ARGS`] arguments, which may be anywhere.
     pub(super) fn add_task(
         &mut self,
-        args: &[u64],
+        args: &[[u8; size_of::<u64>()]],
         func_id: i32,
         core_type: i32,
     ) -> Result<i32, CallFault> {
+        let args = args.iter().map(|word| u64::from_ne_bytes(*word));
         // CAST: a graph has at most 2^31 - 1 tasks.
-        Ok(self.builder.add_task(args, func_id, core_type)? as i32)
+        Ok(self.builder.add_task_of(args, func_id, core_type)? as i32)
     }
 
     /// Why a task cannot have this number of arguments.

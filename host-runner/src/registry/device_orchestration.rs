@@ -9,16 +9,8 @@ use protocol::{DeviceAddr, RuntimeBody, SYMBOL_NAME_BYTES};
 use super::content::SharedBytes;
 use super::open_device::OpenDevice;
 use super::placement::Identity;
+use super::tensor_buffers::TensorBuffers;
 use crate::device::{DeviceError, DeviceLost, MemoryError, OrchestrationLoad};
-
-/// A buffer on the device for one tensor of a callable's runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Buffer {
-    /// Where it is; null before the first use.
-    pub address: DeviceAddr,
-    /// How many bytes fit.
-    pub capacity: usize,
-}
 
 /// An orchestration on a device. What it has there is given back by [`give_back`](Self::give_back).
 #[derive(Debug)]
@@ -29,8 +21,8 @@ pub(crate) struct DeviceOrchestration {
     config_symbol: [u8; SYMBOL_NAME_BYTES],
     /// Whether the executor has it.
     is_loaded: bool,
-    /// One for each tensor that a run has staged; kept from run to run.
-    pub(crate) buffers: Mutex<Vec<Buffer>>,
+    /// For the tensors of its runs, which have them in turn.
+    pub(crate) buffers: Mutex<TensorBuffers>,
 }
 
 impl DeviceOrchestration {
@@ -106,9 +98,7 @@ impl DeviceOrchestration {
 
     /// Frees buffers and image. It is unloaded.
     pub(super) fn give_back(&mut self, on: &OpenDevice) {
-        for buffer in self.buffers.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            on.free(buffer.address);
-        }
+        self.buffers.get_mut().unwrap_or_else(PoisonError::into_inner).give_back(on);
         if !self.image.is_null() {
             on.give_back(self.image);
         }

@@ -21,7 +21,7 @@ use zerocopy::IntoBytes as _;
 
 use super::open_device::OpenDevice;
 use crate::device::{Holder, MemoryError};
-use crate::graph::{GraphBuilder, GraphError, KernelSet, KnownGraph};
+use crate::graph::{GraphBuilder, GraphError, KernelSet, KnownGraph, Recycled};
 use crate::host_orchestration::RunMemory;
 
 mod device_buffer;
@@ -101,6 +101,8 @@ pub(crate) struct KeptGraphs {
     uses: u64,
     patches: Vec<GraphPatch>,
     patch_buffer: DeviceBuffer,
+    /// Host memory of the graph that was given up last.
+    recycled: Recycled,
 }
 
 /// A graph that the device has.
@@ -118,10 +120,18 @@ struct KeptGraph {
 impl GraphSpace {
     /// For a callable with these kernels; nothing is on the device yet.
     pub(super) fn new(id: CallableId, kernels: KernelSet) -> Self {
-        let (kept, patches, patch_buffer) = Default::default();
-        let graphs = KeptGraphs { id, kept, bytes_max: BYTES_KEPT, uses: 0, patches, patch_buffer };
+        let (kept, patches, patch_buffer, recycled) = Default::default();
+        let bytes_max = BYTES_KEPT;
+        let graphs = KeptGraphs { id, kept, bytes_max, uses: 0, patches, patch_buffer, recycled };
         let (builder, memory) = (GraphBuilder::new(kernels), RunMemory::new(id));
         Self { number: next_number(), builder, memory, graphs }
+    }
+
+    /// Nobody before it counts: others may have had the id.
+    pub(super) fn begin_accounts(&self, on: &OpenDevice) {
+        for holder in [Holder::Tensors(self.graphs.id), Holder::Graphs(self.graphs.id)] {
+            on.device().restart_high_water(holder);
+        }
     }
 
     /// Frees everything on the device.
@@ -234,15 +244,17 @@ impl KeptGraphs {
         Ok((image.len(), 0))
     }
 
-    /// Uploads a graph whose structure is not known; where it is in the list. Others are given up once
-    /// it is there, or before where the device has no room otherwise.
+    /// Uploads a graph whose structure is not known; where it is in the list. Others are given up where
+    /// there are enough, and where the device has no room otherwise; the new one takes the memory of the
+    /// first that is.
     fn add(
         &mut self,
         on: &OpenDevice,
         graph: &GraphBuilder,
         mut spare: Option<&mut RunMemory>,
     ) -> Result<usize, GraphRefusal> {
-        let known = KnownGraph::of(graph).map_err(GraphRefusal::Graph)?;
+        let known = KnownGraph::of_in(graph, &mut self.recycled).map_err(GraphRefusal::Graph)?;
+        let bytes = known.image_bytes() + workspace_bytes(&known);
         let mut new = KeptGraph {
             known,
             number: next_number(),
@@ -251,7 +263,12 @@ impl KeptGraphs {
             workspace: DeviceBuffer::default(),
             last_used: 0,
         };
-        let bytes = new.known.image_bytes() + workspace_bytes(&new.known);
+        let held = |kept: &[KeptGraph]| kept.iter().map(KeptGraph::bytes).sum::<usize>();
+        while self.kept.len() >= GRAPHS_KEPT || held(&self.kept) + bytes > self.bytes_max {
+            let Some(oldest) = self.oldest() else { break };
+            let old = self.kept.swap_remove(oldest);
+            self.reuse(on, old, &mut new);
+        }
         let holder = Holder::Graphs(self.id);
         while let Err(error) = new.place(on, holder) {
             new.give_back(on);
@@ -266,20 +283,33 @@ impl KeptGraphs {
                 error => return Err(GraphRefusal::Memory(error)),
             }
         }
-        let held = |kept: &[KeptGraph]| kept.iter().map(KeptGraph::bytes).sum::<usize>();
-        while self.kept.len() >= GRAPHS_KEPT || held(&self.kept) + new.bytes() > self.bytes_max {
-            if !self.forget_oldest(on) {
-                break;
-            }
-        }
         self.kept.push(new);
         Ok(self.kept.len() - 1)
     }
 
+    /// Gives a graph up whose memory a new one may take.
+    fn reuse(&mut self, on: &OpenDevice, mut old: KeptGraph, new: &mut KeptGraph) {
+        for (new, old, need) in [
+            (&mut new.image, &mut old.image, new.known.image_bytes()),
+            (&mut new.workspace, &mut old.workspace, workspace_bytes(&new.known)),
+        ] {
+            // Not what is much too large: a small graph would keep it for long.
+            let fits = (need..=need.saturating_mul(2)).contains(&old.capacity());
+            if new.address().is_null() && fits {
+                std::mem::swap(new, old);
+            }
+        }
+        old.give_back(on);
+        self.recycled.take(old.known);
+    }
+
+    fn oldest(&self) -> Option<usize> {
+        (0..self.kept.len()).min_by_key(|index| self.kept[*index].last_used)
+    }
+
     /// Forgets the graph that was used least recently, if there is one.
     fn forget_oldest(&mut self, on: &OpenDevice) -> bool {
-        let oldest = (0..self.kept.len()).min_by_key(|index| self.kept[*index].last_used);
-        oldest.inspect(|index| self.forget(on, *index)).is_some()
+        self.oldest().inspect(|index| self.forget(on, *index)).is_some()
     }
 
     /// Forgets the graph of a run that did not succeed: nobody knows in what state the device has left it.
@@ -299,6 +329,7 @@ impl KeptGraphs {
             kept.give_back(on);
         }
         self.patch_buffer.give_back(on);
+        self.recycled = Recycled::default();
     }
 }
 

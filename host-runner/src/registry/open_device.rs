@@ -3,10 +3,10 @@
 //! A worker replaces a device that it has lost. What was placed on the lost one belongs to it and
 //! goes with it, so each placement holds the device that it is on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use protocol::DeviceAddr;
+use protocol::{DeviceAddr, FuncId, RuntimeBody};
 
 use super::content::SharedBytes;
 use super::orchestrations::Orchestrations;
@@ -19,7 +19,11 @@ pub struct OpenDevice {
     orchestrations: Mutex<Orchestrations>,
     /// What the run record names, so that a run of the same callable need not write it again.
     bound: Mutex<Option<Identity>>,
+    /// The func ids that the run record has kernels for.
+    kernels_bound: Mutex<Vec<FuncId>>,
     is_lost: AtomicBool,
+    /// How often memory of the user has ended: freed, or detached.
+    user_memory_ends: AtomicU64,
 }
 
 impl OpenDevice {
@@ -29,7 +33,9 @@ impl OpenDevice {
             device,
             orchestrations: Mutex::default(),
             bound: Mutex::default(),
+            kernels_bound: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            user_memory_ends: AtomicU64::new(0),
         }
     }
 
@@ -110,6 +116,19 @@ impl OpenDevice {
         locked(&self.bound).replace(identity) != Some(identity)
     }
 
+    /// Puts the kernels of a callable into the run record, in place of those that were there: a table
+    /// of a thousand kernels is not written anew for each callable of a few.
+    pub(super) fn bind_kernels(&self, body: &mut RuntimeBody, kernels: &[(FuncId, DeviceAddr)]) {
+        let mut bound = locked(&self.kernels_bound);
+        for func_id in bound.drain(..) {
+            body.func_id_to_addr[func_id.index()] = 0;
+        }
+        for (func_id, record) in kernels {
+            body.func_id_to_addr[func_id.index()] = record.raw();
+            bound.push(*func_id);
+        }
+    }
+
     /// Notes that what the run record may name is not there any more, so that it is written again
     /// even where the same callable comes back to another place.
     pub(super) fn unbind(&self, identity: Identity) {
@@ -119,7 +138,7 @@ impl OpenDevice {
         }
     }
 
-    /// Frees memory of the user, and no other.
+    /// Frees memory of the user, and no other. In turn with runs.
     ///
     /// # Errors
     ///
@@ -127,8 +146,29 @@ impl OpenDevice {
     pub(crate) fn free_of_user(&self, address: DeviceAddr) -> Result<(), MemoryError> {
         match self.device.check_user_range(address, 0) {
             Err(MemoryError::OutOfRange { .. }) => Err(MemoryError::UnknownAddress { address }),
-            checked => checked.and_then(|()| self.device.free(address)),
+            checked => {
+                self.note_end_of_user_memory();
+                checked.and_then(|()| self.device.free(address))
+            }
         }
+    }
+
+    /// Ends the use of memory that others use too. In turn with runs.
+    pub(crate) fn detach(&self, address: DeviceAddr) {
+        self.note_end_of_user_memory();
+        self.device.detach(address);
+    }
+
+    /// How often memory of the user has ended so far: as long as it is the same, an address of it means
+    /// the same memory. To be asked in turn with runs.
+    pub(crate) fn user_memory_ends(&self) -> u64 {
+        // ORDERING: Relaxed: turns order it.
+        self.user_memory_ends.load(Ordering::Relaxed)
+    }
+
+    fn note_end_of_user_memory(&self) {
+        // ORDERING: Relaxed: see `user_memory_ends`.
+        self.user_memory_ends.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Number of distinct orchestration images on it.

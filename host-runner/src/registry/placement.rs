@@ -79,7 +79,9 @@ impl Placement {
             RuntimeName::Trb => PlacedWork::Orchestration(DeviceOrchestration::of(callable)),
             RuntimeName::Hbg => {
                 let kernels = callable.children().map(|(func_id, _)| func_id).collect();
-                PlacedWork::Graphs(Box::new(Mutex::new(GraphSpace::new(identity.id, kernels))))
+                let space = GraphSpace::new(identity.id, kernels);
+                space.begin_accounts(on);
+                PlacedWork::Graphs(Box::new(Mutex::new(space)))
             }
         };
         let image = blob.part(callable.orchestration());
@@ -174,10 +176,7 @@ impl Placement {
 
     /// Writes into a run record what names this callable. Other fields stay.
     pub fn bind(&self, body: &mut RuntimeBody) {
-        body.func_id_to_addr.fill(0);
-        for (func_id, record) in &self.kernels {
-            body.func_id_to_addr[func_id.index()] = record.raw();
-        }
+        self.on.bind_kernels(body, &self.kernels);
         if let PlacedWork::Orchestration(orchestration) = &self.work {
             orchestration.bind(body);
         }

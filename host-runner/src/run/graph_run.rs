@@ -89,14 +89,14 @@ impl GraphRunOf<'_> {
         arguments: &mut dyn TensorSet,
         known: Option<&GraphBuilder>,
     ) -> Result<(GraphReport, u64, Transfers), RunError> {
-        let passed = Box::new(*arguments.record());
+        let (on, passed) = (self.call.placement.on(), Box::new(*arguments.record()));
         let (mut built, lent) = self.build(arguments, BuildMode::Record)?;
         if let Some(known) = known
             && let Some(difference) = known.first_difference(&self.space.builder)
         {
             return Err(Box::new(ReplayError::Graph(difference)).into());
         }
-        let transfers = Transfers::of(&mut built, self.space, passed, lent.record())?;
+        let transfers = Transfers::of(&mut built, on, self.space, passed, lent.record())?;
         let left = self.time_left()?;
         let GraphSpace { graphs, builder, memory, .. } = &mut *self.space;
         let (graph, version) = run(self.call, (graphs, Some(memory)), builder, 0, left)?;
@@ -127,7 +127,7 @@ impl GraphRunOf<'_> {
     ) -> Result<GraphReport, RunError> {
         let RecordedRun { graph, transfers, version } = recorded;
         check_arguments(&transfers.arguments, arguments.record()).map_err(Box::new)?;
-        if !transfers.are_in(self.space) {
+        if !transfers.are_in(self.space, self.call.placement.on()) {
             return self.rebuild(recorded, arguments);
         }
         transfers.check(self.call, arguments)?;

@@ -5,11 +5,12 @@
 //! ```
 //!
 //! A replay copies to the addresses that the recorded run had. They are memory of the callable's runs as
-//! long as that has the chunks that the run used, whatever other runs have done with them since.
+//! long as that has the chunks that the run used, whatever other runs have done with them since. Memory of
+//! the user at an address that no argument names may be somebody else's once the user has freed any.
 
 use std::sync::Mutex;
 
-use protocol::{ArgDirection, ChipStorageTaskArgs, DeviceAddr};
+use protocol::{ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DeviceAddr};
 
 use super::host_arguments::check_device_tensor;
 use super::{Call, RecordError, RunError};
@@ -19,7 +20,7 @@ use crate::graph::GraphBuilder;
 use crate::host_orchestration::{
     Built, CopySource, OutputTarget, RecordedCopy, Recording, host_range,
 };
-use crate::registry::GraphSpace;
+use crate::registry::{GraphSpace, OpenDevice};
 
 /// Where the graph of a run comes from (hbg). Runs of trb know the first only.
 #[derive(Debug)]
@@ -56,6 +57,9 @@ pub(super) struct Transfers {
     outputs: Vec<RecordedOutput>,
     /// What of copies and outputs is in the user's device memory.
     user_ranges: Vec<(DeviceAddr, usize)>,
+    /// Where some of that is named by no argument: how often memory of the user had ended by then.
+    /// Afterwards, what is at such an address may be somebody else's.
+    unnamed_at: Option<u64>,
 }
 
 /// An output to a tensor argument.
@@ -76,6 +80,7 @@ impl Transfers {
     /// [`RecordError`].
     pub(super) fn of(
         built: &mut Built,
+        on: &OpenDevice,
         space: &GraphSpace,
         arguments: Box<ChipStorageTaskArgs>,
         lent: &ChipStorageTaskArgs,
@@ -104,14 +109,18 @@ impl Transfers {
         let ranges = copies.iter().map(|copy| (copy.device, copy.bytes));
         let ranges = ranges.chain(outputs.iter().map(|output| (output.device, output.bytes)));
         let of_user = |(at, bytes): &(DeviceAddr, usize)| !space.memory.is_in_chunk(*at, *bytes);
-        let user_ranges = ranges.filter(of_user).collect();
+        let user_ranges: Vec<_> = ranges.filter(of_user).collect();
+        let are_named = user_ranges.iter().all(|range| is_named(lent, *range));
+        let unnamed_at = (!are_named).then(|| on.user_memory_ends());
         let (space, chunks) = (space.number, space.memory.open_chunks());
-        Ok(Self { arguments, space, chunks, copies, outputs, user_ranges })
+        Ok(Self { arguments, space, chunks, copies, outputs, user_ranges, unnamed_at })
     }
 
-    /// Whether its addresses still are memory of the runs in `space`.
-    pub(super) fn are_in(&self, space: &GraphSpace) -> bool {
-        self.space == space.number && space.memory.has_chunks(&self.chunks)
+    /// Whether its addresses still are memory of the runs in `space`, and the user's as it was.
+    pub(super) fn are_in(&self, space: &GraphSpace, on: &OpenDevice) -> bool {
+        self.space == space.number
+            && space.memory.has_chunks(&self.chunks)
+            && self.unnamed_at.is_none_or(|ends| ends == on.user_memory_ends())
     }
 
     /// Checks what the run may use: the user's device memory, and tensors to write to.
@@ -185,6 +194,20 @@ impl Transfers {
     }
 }
 
+/// Whether an argument says that the run uses this range of the user's memory, so that whoever passes the
+/// same argument again says so again: a device tensor that has all of it, or a scalar that is its address.
+fn is_named(lent: &ChipStorageTaskArgs, (address, bytes): (DeviceAddr, usize)) -> bool {
+    let has_all = |tensor: &ContinuousTensor| {
+        let Some(offset) = address.raw().checked_sub(tensor.data) else { return false };
+        // CAST: usize is 64 bits on the supported targets.
+        let end = offset.checked_add(bytes as u64);
+        let length = tensor.byte_len().ok();
+        tensor.is_child_memory() && end.zip(length).is_some_and(|(end, length)| end <= length)
+    };
+    lent.tensors().unwrap_or_default().iter().any(has_all)
+        || lent.scalars().unwrap_or_default().contains(&address.raw())
+}
+
 /// Checks that a range of a tensor is in no other one.
 fn check_owner(
     lent: &ChipStorageTaskArgs,
@@ -221,7 +244,7 @@ fn range(offset: u64, bytes: usize) -> Option<std::ops::Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{ContinuousTensor, DataType};
+    use protocol::DataType;
 
     /// Tensors of bytes at these addresses, on the host but for the last.
     fn lent(tensors: &[(u64, u32)]) -> ChipStorageTaskArgs {
@@ -260,6 +283,16 @@ mod tests {
         assert_eq!(owner(0, 60, 40), Ok(()));
         assert_eq!(owner(1, 0, 20), Err((1, 0)));
         assert_eq!(owner(2, 0, 50), Ok(()));
+    }
+
+    #[test]
+    fn what_arguments_name_of_the_users_memory_is_within_a_device_tensor_or_at_a_scalar() {
+        let mut lent = lent(&[(1000, 100), (5000, 64)]);
+        lent.push_scalar(9000).unwrap();
+        let named = |address, bytes| is_named(&lent, (DeviceAddr::new(address), bytes));
+        assert!(named(5000, 64) && named(5063, 1) && named(9000, 1 << 20));
+        assert!(!named(5000, 65) && !named(4999, 1) && !named(5064, 1), "beyond the tensor");
+        assert!(!named(1000, 4) && !named(9001, 1), "on the host, and behind the address");
     }
 
     #[test]

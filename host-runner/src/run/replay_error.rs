@@ -59,8 +59,10 @@ pub enum ReplayError {
         given: u64,
     },
     /// The orchestration was called again and built a graph of another structure. Nothing ran.
-    #[error("the orchestration builds another graph than the recorded one, which is the known one")]
-    Graph(#[source] GraphDifference),
+    #[error(
+        "the orchestration builds another graph than the recorded one, which is the known one: {0}"
+    )]
+    Graph(GraphDifference),
     /// The run did not succeed.
     #[error(transparent)]
     Run(RunError),

@@ -5,16 +5,15 @@
 //! is kept for the next run and replaced only if it is too small.
 
 use protocol::{ArgDirection, ChipStorageTaskArgs};
+use zerocopy::FromZeros;
 
 use crate::arguments::{Place, TensorSet};
-use crate::device::{Holder, MemoryError};
-use crate::registry::{Buffer, OpenDevice, Registration};
+use crate::device::MemoryError;
+use crate::registry::{OpenDevice, Registration, TensorBuffers};
 
 use super::RunError;
 
-/// Copies in what the callable reads, and writes into `record` where each tensor is.
-///
-/// `record` is a copy of the arguments' own.
+/// Copies in what the callable reads.
 ///
 /// # Errors
 ///
@@ -23,32 +22,63 @@ use super::RunError;
 pub(super) fn stage(
     on: &OpenDevice,
     callable: &Registration,
-    buffers: &mut Vec<Buffer>,
+    buffers: &mut TensorBuffers,
     arguments: &dyn TensorSet,
-    record: &mut ChipStorageTaskArgs,
 ) -> Result<(), RunError> {
-    for (index, tensor) in record.tensors.iter_mut().enumerate() {
+    buffers.begin_run(on.device());
+    for (index, tensor) in arguments.record().tensors.iter().enumerate() {
         let Some(place) = arguments.place(index) else { break };
+        let buffer = buffers.at(index);
         match place {
             Place::Device(address) => {
                 // The arguments have checked the shape; a size beyond 64 bits is in no allocation.
                 let bytes = tensor.byte_len().ok().and_then(|bytes| usize::try_from(bytes).ok());
-                on.device().check_user_range(address, bytes.unwrap_or(usize::MAX))?;
+                buffer.check_user_range(on.device(), address, bytes.unwrap_or(usize::MAX))?;
             }
             Place::Host(bytes, direction) => {
-                if buffers.len() <= index {
-                    buffers.resize(index + 1, Buffer::default());
-                }
-                let buffer = &mut buffers[index];
-                fit(on, callable, buffer, bytes.len())?;
+                buffer.fit(on, callable.id(), bytes.len())?;
                 if direction.unwrap_or_else(|| callable.direction(index)) != ArgDirection::Out {
-                    on.device().copy_in(buffer.address, bytes)?;
+                    buffer.copy_in(on.device(), bytes)?;
                 }
-                tensor.data = buffer.address.raw();
             }
         }
     }
     Ok(())
+}
+
+/// Writes the arguments into the run record, each tensor with its address on the device. Of what an
+/// earlier run has passed, nothing stays.
+pub(super) fn write_arguments(
+    to: &mut ChipStorageTaskArgs,
+    arguments: &dyn TensorSet,
+    buffers: &mut TensorBuffers,
+) {
+    let from = arguments.record();
+    let (tensors, scalars) = (from.tensor_count, from.scalar_count);
+    replace(&mut to.tensors, to.tensor_count, &from.tensors, tensors);
+    replace(&mut to.scalars, to.scalar_count, &from.scalars, scalars);
+    (to.tensor_count, to.scalar_count) = (tensors, scalars);
+    for (index, (tensor, buffer)) in to.tensors.iter_mut().zip(buffers.all()).enumerate() {
+        match arguments.place(index) {
+            Some(Place::Host(..)) => tensor.data = buffer.address().raw(),
+            Some(Place::Device(_)) => {}
+            None => break,
+        }
+    }
+}
+
+/// Replaces the first `before` elements, all that are not zero, by the first `count` of another array.
+fn replace<T: Copy + FromZeros, const N: usize>(
+    to: &mut [T; N],
+    before: i32,
+    from: &[T; N],
+    count: i32,
+) {
+    // A count that makes no sense may have left anything anywhere.
+    let in_use = |count| usize::try_from(count).unwrap_or(N).min(N);
+    let (before, count) = (in_use(before), in_use(count));
+    to[..count].copy_from_slice(&from[..count]);
+    to[count..before.max(count)].fill_with(T::new_zeroed);
 }
 
 /// Copies back what the callable wrote, after a run that succeeded.
@@ -59,33 +89,21 @@ pub(super) fn stage(
 pub(super) fn collect(
     on: &OpenDevice,
     callable: &Registration,
-    buffers: &[Buffer],
+    buffers: &mut TensorBuffers,
     arguments: &mut dyn TensorSet,
 ) -> Result<(), MemoryError> {
-    for (index, buffer) in buffers.iter().enumerate() {
-        let Some(Place::Host(_, direction)) = arguments.place(index) else { continue };
+    for (index, buffer) in buffers.all().iter_mut().enumerate() {
+        let direction = match arguments.place(index) {
+            Some(Place::Host(_, direction)) => direction,
+            Some(Place::Device(_)) => continue,
+            None => break,
+        };
         if direction.unwrap_or_else(|| callable.direction(index)) == ArgDirection::In {
             continue;
         }
         if let Some(bytes) = arguments.writable(index) {
-            on.device().copy_out(bytes, buffer.address)?;
+            buffer.copy_out(on.device(), bytes)?;
         }
     }
-    Ok(())
-}
-
-/// Makes the buffer large enough.
-fn fit(
-    on: &OpenDevice,
-    callable: &Registration,
-    buffer: &mut Buffer,
-    bytes: usize,
-) -> Result<(), MemoryError> {
-    if !buffer.address.is_null() && buffer.capacity >= bytes {
-        return Ok(());
-    }
-    on.free(core::mem::take(buffer).address);
-    let address = on.device().allocate(bytes, Holder::Tensors(callable.id()))?;
-    *buffer = Buffer { address, capacity: bytes };
     Ok(())
 }

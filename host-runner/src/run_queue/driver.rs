@@ -2,7 +2,6 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 #[cfg(loom)]
@@ -18,6 +17,7 @@ use std::sync::atomic::Ordering;
 #[cfg(not(loom))]
 use std::thread;
 
+use super::quick_turn::ThreadNumber;
 use super::{Job, Shared, Turn};
 use crate::brief_wait;
 
@@ -35,12 +35,14 @@ pub(super) fn start<J: Job>(shared: Arc<Shared<J>>) -> io::Result<thread::JoinHa
 
 /// Carries out each job whose turn comes, until the queue is closed.
 fn drive<J: Job>(shared: &Shared<J>) {
-    let thread = thread::current().id();
+    let thread = ThreadNumber::own();
+    // ORDERING: Relaxed: for this thread only.
+    shared.driver_thread.store(thread.value(), Ordering::Relaxed);
     loop {
         let Some(job) = next_job(shared, thread) else { return };
         // A panic unwinds through the job, whose turn and completer end by it: that is how the
         // waiter learns of it. Nothing of it is looked at afterwards, so nothing half done is seen.
-        let turn = Turn::of(shared);
+        let turn = Turn::of(shared, thread);
         let end = catch_unwind(AssertUnwindSafe(|| job.carry_out(turn)));
         // The payload of a panic may panic where it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(end)));
@@ -48,7 +50,7 @@ fn drive<J: Job>(shared: &Shared<J>) {
 }
 
 /// Waits for a job whose turn has come, and begins its turn; none once the queue is closed.
-fn next_job<J: Job>(shared: &Shared<J>, thread: thread::ThreadId) -> Option<J> {
+fn next_job<J: Job>(shared: &Shared<J>, thread: ThreadNumber) -> Option<J> {
     let mut has_looked = false;
     let mut line = shared.lock();
     loop {
@@ -60,7 +62,7 @@ fn next_job<J: Job>(shared: &Shared<J>, thread: thread::ThreadId) -> Option<J> {
         }
         if has_looked {
             line.driver_parks();
-            line = shared.driver.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line = shared.wait(&shared.driver, line);
         } else {
             // ORDERING: Relaxed: written under the lock, as all calls are; a call that comes after
             // it is seen without the lock, and whoever sees it takes the lock.

@@ -14,12 +14,13 @@ use std::mem;
 #[cfg(loom)]
 use loom::sync::{Arc, Condvar};
 #[cfg(loom)]
-use loom::thread::{JoinHandle, ThreadId};
+use loom::thread::JoinHandle;
 #[cfg(not(loom))]
 use std::sync::{Arc, Condvar};
 #[cfg(not(loom))]
-use std::thread::{JoinHandle, ThreadId};
+use std::thread::JoinHandle;
 
+use super::quick_turn::ThreadNumber;
 use super::{Refusal, Refused};
 
 /// A call's place in the order of calls.
@@ -63,7 +64,7 @@ pub(super) struct Line<J> {
     room_queue: VecDeque<Submission<J>>,
     usage: QueueUsage,
     driver: Option<JoinHandle<()>>,
-    driver_thread: Option<ThreadId>,
+    has_driver: bool,
     is_driver_parked: bool,
     /// There is something for the driver to do, and it has not been told.
     calls_driver: bool,
@@ -84,7 +85,7 @@ pub(super) enum DriverCall {
 /// The turn in progress.
 struct InProgress {
     ticket: Ticket,
-    thread: ThreadId,
+    thread: ThreadNumber,
     /// What its job holds; none for a caller.
     bytes: u64,
 }
@@ -95,7 +96,7 @@ struct Place<J> {
 }
 
 enum Waiting<J> {
-    Caller { thread: ThreadId, called: Arc<Condvar> },
+    Caller { thread: ThreadNumber, called: Arc<Condvar> },
     Job { bytes: u64, job: J },
 }
 
@@ -122,7 +123,7 @@ impl<J> Line<J> {
                 limit_bytes,
             },
             driver: None,
-            driver_thread: None,
+            has_driver: false,
             is_driver_parked: false,
             calls_driver: false,
             is_closed: false,
@@ -130,7 +131,7 @@ impl<J> Line<J> {
     }
 
     /// Begins a turn where nobody is before it.
-    pub(super) fn begin_if_free(&mut self, thread: ThreadId) -> bool {
+    pub(super) fn begin_if_free(&mut self, thread: ThreadNumber) -> bool {
         let is_free = self.turn.is_none() && self.places.is_empty();
         if is_free {
             let ticket = self.draw();
@@ -141,7 +142,7 @@ impl<J> Line<J> {
     }
 
     /// Lines up a thread that waits on `called` until it has the turn.
-    pub(super) fn enter_caller(&mut self, thread: ThreadId, called: Arc<Condvar>) -> Ticket {
+    pub(super) fn enter_caller(&mut self, thread: ThreadNumber, called: Arc<Condvar>) -> Ticket {
         let ticket = self.draw();
         self.places.push_back(Place { ticket, who: Waiting::Caller { thread, called } });
         self.count();
@@ -206,7 +207,7 @@ impl<J> Line<J> {
     }
 
     /// Takes the job at the head of the line for the driver, which has the turn then.
-    pub(super) fn begin_job(&mut self, thread: ThreadId) -> Option<J> {
+    pub(super) fn begin_job(&mut self, thread: ThreadNumber) -> Option<J> {
         self.is_driver_parked = false;
         if self.turn.is_some() {
             return None;
@@ -264,6 +265,12 @@ impl<J> Line<J> {
         self.is_closed
     }
 
+    /// Whether nobody has the turn and nobody waits for one or for room, and somebody may yet.
+    pub(super) fn is_idle(&self) -> bool {
+        let nobody = self.turn.is_none() && self.places.is_empty() && self.room_queue.is_empty();
+        nobody && !self.is_closed
+    }
+
     pub(super) fn has_turn_in_progress(&self) -> bool {
         self.turn.is_some()
     }
@@ -272,26 +279,17 @@ impl<J> Line<J> {
         self.turn.as_ref().is_some_and(|turn| turn.ticket == ticket)
     }
 
-    /// Whether a thread that waits for a turn would wait for itself.
-    pub(super) fn is_inside(&self, thread: ThreadId) -> bool {
-        self.is_driver(thread) || self.is_turn_of_thread(thread)
-    }
-
     /// Whether the turn in progress is a thread's own.
-    pub(super) fn is_turn_of_thread(&self, thread: ThreadId) -> bool {
+    pub(super) fn is_turn_of_thread(&self, thread: ThreadNumber) -> bool {
         self.turn.as_ref().is_some_and(|turn| turn.thread == thread)
     }
 
-    pub(super) fn is_driver(&self, thread: ThreadId) -> bool {
-        self.driver_thread == Some(thread)
-    }
-
     pub(super) fn has_driver(&self) -> bool {
-        self.driver_thread.is_some()
+        self.has_driver
     }
 
     pub(super) fn set_driver(&mut self, driver: JoinHandle<()>) {
-        self.driver_thread = Some(driver.thread().id());
+        self.has_driver = true;
         self.driver = Some(driver);
     }
 

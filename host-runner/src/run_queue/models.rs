@@ -6,6 +6,7 @@
 
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
 
 use super::*;
 use crate::completion::{Completion, OnCancel, Unfinished};

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 
 use super::*;
 use crate::completion::{Completion, Unfinished};

@@ -62,7 +62,8 @@ impl BoundCall {
     }
 
     /// Runs once and waits; outputs are in [`arguments`](Self::arguments). Allocates nothing on the
-    /// host.
+    /// host, where the orchestration runs on the device (trb); for one that runs on the host, a graph is
+    /// built there (hbg).
     ///
     /// # Errors
     ///

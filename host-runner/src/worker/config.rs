@@ -25,6 +25,9 @@ pub struct WorkerConfig {
     pub code_listing: CodeListing,
     /// Which interleaving the simulator's threads go through; the default is what the machine makes of it.
     pub interleaving_seed: Option<u64>,
+    /// How many processors the threads of a simulated device use at a time in a run; zero is as many as the
+    /// machine has. Kernels that take long have threads of their own, which are not among these.
+    pub cores_used: usize,
     /// How many bytes of arguments runs in flight may hold together; zero is
     /// [`IN_FLIGHT_BYTES_DEFAULT`]. Runs that their caller waits for hold nothing; an input that
     /// several runs share counts for each of them, though it is there once.
@@ -93,6 +96,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_interleaving_seed(self, interleaving_seed: Option<u64>) -> Self {
         Self { interleaving_seed, ..self }
+    }
+
+    /// The same with another number of processors that a simulated device uses ([`cores_used`](Self::cores_used)).
+    #[must_use]
+    pub fn with_cores_used(self, cores_used: usize) -> Self {
+        Self { cores_used, ..self }
     }
 
     /// The same with another limit for what runs in flight hold.

@@ -105,6 +105,6 @@ pub(super) fn opener(config: &WorkerConfig, lister: Option<Arc<CodeLister>>) -> 
 /// The simulator of a chip.
 fn simulator<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
     let device = SimDevice::<C>::open_with_seed(config.interleaving_seed)?;
-    let device = device.with_unload_limit(config.unload_limit);
+    let device = device.with_unload_limit(config.unload_limit).with_cores_used(config.cores_used);
     Ok(Box::new(device.with_image_cache(config.image_cache.clone())))
 }

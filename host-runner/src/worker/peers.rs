@@ -42,7 +42,7 @@ impl Worker {
         let _turn = self.shared.queue.turn();
         if let Some(on) = self.shared.devices.current() {
             for (memory, _) in memory.all() {
-                on.device().detach(memory.address());
+                on.detach(memory.address());
             }
         }
     }

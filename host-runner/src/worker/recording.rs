@@ -1,4 +1,35 @@
 //! Recordings: runs of hbg that are done again without their orchestration.
+//!
+//! ```no_run
+//! use host_runner::arguments::Arguments;
+//! use host_runner::run::RunConfig;
+//! use host_runner::worker::{CallableHandle, ReplayError, Worker};
+//!
+//! fn both(
+//!     worker: &Worker,
+//!     attention: &CallableHandle,
+//!     batches: [&[f32; 64]; 2],
+//!     outputs: [&mut [f32; 64]; 2],
+//! ) -> Result<(), Box<dyn std::error::Error>> {
+//!     let (config, [first, second]) = (RunConfig::default(), outputs);
+//!     let mut arguments = Arguments::new();
+//!     arguments.push_input(batches[0], &[64])?;
+//!     arguments.push_output(first, &[64])?;
+//!     let (recording, _report) = worker.record(attention, &mut arguments, &config)?;
+//!
+//!     let mut arguments = Arguments::new();
+//!     arguments.push_input(batches[1], &[64])?;
+//!     arguments.push_output(second, &[64])?;
+//!     // The orchestration is not called: what it read of the first batch is as it was.
+//!     recording.replay(&mut arguments, &config)?;
+//!     // It is called, as its graph depends on the batch, and must build the recorded one.
+//!     match recording.rebuild(&mut arguments, &config) {
+//!         Err(ReplayError::Graph(difference)) => println!("another graph: {difference}"),
+//!         ended => drop(ended?),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 use std::fmt;
 use std::sync::Mutex;
@@ -58,7 +89,10 @@ impl Recording {
     ///
     /// Where the device memory of the recorded run is not there any more (the device was lost, or later
     /// runs of the callable have given it back to grow), the orchestration is called as
-    /// [`rebuild`](Self::rebuild) does. Where nothing else happens between replays, they do not
+    /// [`rebuild`](Self::rebuild) does. So it is where the run has copied to, or has outputs in, memory of
+    /// the user that neither a device tensor nor a scalar names, and the user has freed any since: what is
+    /// there may be something else. Of addresses that the orchestration has put into tasks, and knows from
+    /// elsewhere, nobody knows that they are addresses: who frees that memory records anew. Where nothing else happens between replays, they do not
     /// allocate, and copy nothing of the graph.
     ///
     /// # Errors

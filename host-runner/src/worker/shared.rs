@@ -9,7 +9,8 @@
 //! it, and refuses what comes after it. Lock order: end of a registration, its placement, the
 //! device's own; none of them is held while a turn is waited for.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, MutexGuard};
 
 use protocol::{CallableId, StatusCode};
 
@@ -23,7 +24,7 @@ use crate::code_listing::CodeLister;
 use crate::completion::{Completer, Completion, Spares};
 use crate::device::{DeviceError, MemoryError};
 use crate::registry::lease_gate::Retired;
-use crate::registry::{OpenDevice, RegisterError, Registration, Registry, Unregistered};
+use crate::registry::{OpenDevice, Placement, RegisterError, Registration, Registry, Unregistered};
 use crate::run::{Call, GraphSource, RunConfig, RunError, RunReport};
 use crate::run_queue::{RunQueue, Turn};
 
@@ -44,12 +45,16 @@ pub(super) struct Shared {
     pub(super) counting: Counting,
 }
 
-/// The right to run a callable, which stays where it is meanwhile.
-pub(super) struct Lease {
-    shared: Arc<Shared>,
-    callable: Arc<Registration>,
+/// The right to run a callable, which stays where it is meanwhile. It holds worker and callable by
+/// whatever points to them: the one of a caller who waits borrows them.
+pub(super) struct Lease<S: Deref<Target = Shared>, C: Deref<Target = Registration>> {
+    shared: S,
+    callable: C,
     is_over: bool,
 }
+
+/// The lease of a run that nobody waits for.
+pub(super) type OwnedLease = Lease<Arc<Shared>, Arc<Registration>>;
 
 /// A callable that has been given back, and who waits to learn of it.
 #[must_use = "somebody waits for it"]
@@ -103,11 +108,14 @@ impl Shared {
     }
 
     /// Takes a lease of a callable for a run.
-    pub(super) fn lease(self: &Arc<Self>, callable: &Arc<Registration>) -> Result<Lease, RunError> {
+    pub(super) fn lease<S: Deref<Target = Self>, C: Deref<Target = Registration>>(
+        shared: S,
+        callable: C,
+    ) -> Result<Lease<S, C>, RunError> {
         if !callable.gate().enter() {
             return Err(callable.stale().into());
         }
-        Ok(Lease { shared: Arc::clone(self), callable: Arc::clone(callable), is_over: false })
+        Ok(Lease { shared, callable, is_over: false })
     }
 
     /// Lets nobody run a callable any more, and has it given back once the last run has ended: now,
@@ -164,13 +172,13 @@ impl Shared {
 
     /// Runs a callable on this thread, when its turn has come.
     pub(super) fn run(
-        self: &Arc<Self>,
-        callable: &Arc<Registration>,
+        &self,
+        callable: &Registration,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
         source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        let lease = self.lease(callable)?;
+        let lease = Self::lease(self, callable)?;
         let turn = self.queue.turn()?;
         let end = self.carry_out(&turn, &lease, arguments, config, source);
         // Before the lease, whose end may mean work that others need not wait for.
@@ -179,10 +187,10 @@ impl Shared {
     }
 
     /// Carries out a run in its turn.
-    pub(super) fn carry_out(
+    pub(super) fn carry_out<S: Deref<Target = Self>, C: Deref<Target = Registration>>(
         &self,
         _turn: &Turn<'_>,
-        lease: &Lease,
+        lease: &Lease<S, C>,
         arguments: &mut dyn TensorSet,
         config: &RunConfig,
         source: &mut GraphSource<'_>,
@@ -213,18 +221,14 @@ impl Shared {
         config: &RunConfig,
         source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        let on = self.devices.ensure().map_err(RunError::from)?;
-        config.check(&on.device().facts())?;
-        let (mut placement, placed) = callable.place_on(&on).map_err(|error| {
-            if error.is_lost() || error.is_gone() {
-                self.devices.forget(&on);
-            }
-            RunError::Replacement(Box::new(error))
-        })?;
-        if let Some(traffic) = placed {
-            self.counting.placed(traffic);
+        let mut placement = callable.placement();
+        // Where it is on a device that was not lost, that is the worker's.
+        if placement.as_ref().is_none_or(|place| place.on().is_lost()) {
+            drop(placement);
+            placement = self.place(callable, config)?;
         }
         let Some(place) = placement.as_ref() else { return Err(callable.stale().into()) };
+        config.check(&place.on().device().facts())?;
         if !callable.is_on_host() && callable.note_run() {
             Counting::count(&self.counting.first_runs);
         }
@@ -234,6 +238,7 @@ impl Shared {
             self.counting.graph(*graph);
         }
         if let Err(error) = &mut end {
+            let on = Arc::clone(place.on());
             throw_site::name(error, &on, &self.registry);
             match error {
                 RunError::DeviceLost(_) | RunError::Memory(MemoryError::Gone) => {
@@ -253,6 +258,26 @@ impl Shared {
             }
         }
         end
+    }
+
+    /// Puts a callable on the device, which is another one than it was on.
+    fn place<'r>(
+        &self,
+        callable: &'r Registration,
+        config: &RunConfig,
+    ) -> Result<MutexGuard<'r, Option<Placement>>, RunError> {
+        let on = self.devices.ensure().map_err(RunError::from)?;
+        config.check(&on.device().facts())?;
+        let (placement, placed) = callable.place_on(&on).map_err(|error| {
+            if error.is_lost() || error.is_gone() {
+                self.devices.forget(&on);
+            }
+            RunError::Replacement(Box::new(error))
+        })?;
+        if let Some(traffic) = placed {
+            self.counting.placed(traffic);
+        }
+        Ok(placement)
     }
 
     /// Ends everything: what waits is refused, what runs ends first, and then everything is given
@@ -297,7 +322,7 @@ fn again_where_gone<T, E>(
     attempt()
 }
 
-impl Lease {
+impl<S: Deref<Target = Shared>, C: Deref<Target = Registration>> Lease<S, C> {
     /// What it is a lease of a callable of.
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
@@ -315,7 +340,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl<S: Deref<Target = Shared>, C: Deref<Target = Registration>> Drop for Lease<S, C> {
     fn drop(&mut self) {
         GivenBack::tell(self.leave());
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::counters::Counting;
 use super::handle::CallableHandle;
-use super::shared::{GivenBack, Lease, Shared};
+use super::shared::{GivenBack, OwnedLease, Shared};
 use crate::arguments::OwnedArguments;
 use crate::completion::{Completer, Completion, OnCancel, Unfinished};
 use crate::run::{GraphSource, RunConfig, RunError, RunReport};
@@ -87,7 +87,7 @@ pub(super) fn submit(
     let shared = handle.shared();
     let refused =
         |why: SubmitRefusal, arguments| SubmitError { why, arguments: Box::new(arguments) };
-    let lease = match shared.lease(handle.callable()) {
+    let lease = match Shared::lease(Arc::clone(shared), Arc::clone(handle.callable())) {
         Ok(lease) => lease,
         Err(error) => return Err(refused(error.into(), arguments)),
     };
@@ -121,7 +121,7 @@ pub(super) fn unfinished(why: Unfinished) -> Result<RunOutput, RunError> {
 pub(super) struct SubmittedRun {
     /// Goes before the lease: who learns that the callable is gone finds its last run ended.
     completer: Completer<Result<RunOutput, RunError>>,
-    lease: Lease,
+    lease: OwnedLease,
     arguments: OwnedArguments,
     config: RunConfig,
 }

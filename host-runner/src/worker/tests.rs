@@ -146,7 +146,19 @@ fn inout_tensors_go_both_ways_and_device_tensors_stay() {
         worker.copy_out(&mut back, address).unwrap();
         assert_eq!(i32::from_le_bytes(back), expected);
     }
+    // Known from the last run, and not there any more.
+    let mut arguments = crate::arguments::OwnedArguments::new();
+    arguments.push_device(address, protocol::DataType::Int32, &[1]).unwrap();
+    arguments.push_scalar(5).unwrap();
+    let mut call = worker.bind(&handle, arguments, &RunConfig::default()).unwrap();
+    call.run().unwrap();
+    call.run().unwrap();
     worker.free(address).unwrap();
+    let refused = call.run();
+    assert!(
+        matches!(refused, Err(RunError::Memory(crate::device::MemoryError::OutOfRange { .. }))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -237,5 +249,6 @@ fn handles_of_other_workers_and_of_earlier_registrations_are_refused() {
     assert!(matches!(stale, Err(RunError::StaleCallable(_))));
 }
 
+mod equal_bytes;
 mod failed_steps;
 mod records;

@@ -5,10 +5,10 @@ use host_runner::device::{DeviceUsage, MemoryError};
 use host_runner::host_orchestration::CallFault;
 use host_runner::run::RunError;
 use protocol::DeviceAddr;
-use tests::script::{At, CELLS, Script};
+use tests::script::{At, CELLS, Script, player_for};
 use tests::workers::SENTINEL;
 
-use super::setting::{BYTES, COUNT, HOST, Stand, after_diamond, diamond};
+use super::setting::{BYTES, COUNT, HOST, Stand, after_diamond, config, diamond};
 
 /// The calls of a right graph, and 64 bytes more, as memory 5.
 fn with_memory() -> Script {
@@ -142,13 +142,46 @@ fn memory_of_the_user_may_be_copied_to_and_recorded() {
 #[test]
 fn memory_of_another_callable_is_nobody_elses() {
     let stand = Stand::open();
-    let other = Stand::open();
-    let played = other.play(&with_memory(), &mut [0; COUNT as usize]);
-    let foreign = played.answers.last().unwrap().unwrap();
-    let foreign = DeviceAddr::new(foreign.cast_unsigned());
-    let script = with_memory().copy(At::Word(foreign.raw()), HOST, 8);
-    let cause = fault(&stand, "copy_to_device", &script);
-    assert_eq!(cause, CallFault::DeviceRange { address: foreign, bytes: 8 });
+    // On the same device, and on another one.
+    let elsewhere = Stand::open();
+    let beside = stand.worker.register(&player_for(stand.worker.platform().chip())).unwrap();
+    for (worker, handle) in [(&stand.worker, &beside), (&elsewhere.worker, &elsewhere.handle)] {
+        let played = with_memory().run(worker, handle, &config(), &mut [0; COUNT as usize]);
+        let foreign = played.answers.last().unwrap().unwrap();
+        let foreign = DeviceAddr::new(foreign.cast_unsigned());
+        let at = At::Word(foreign.raw());
+        let cause = fault(&stand, "copy_to_device", &with_memory().copy(at, HOST, 8));
+        assert_eq!(cause, CallFault::DeviceRange { address: foreign, bytes: 8 });
+        let cause = fault(&stand, "record_tensor_pair", &with_memory().record(HOST, at, 8));
+        assert_eq!(cause, CallFault::DeviceRange { address: foreign, bytes: 8 });
+        let cause = fault(&stand, "device_free", &with_memory().free(at));
+        assert_eq!(cause, CallFault::Memory(MemoryError::UnknownAddress { address: foreign }));
+    }
+}
+
+#[test]
+fn the_most_memory_of_a_callable_is_its_own_not_that_of_who_had_the_id_before() {
+    let stand = Stand::open();
+    let most = |stand: &Stand| {
+        let id = Some(stand.handle.id().raw());
+        let holders = stand.worker.memory_report().holders;
+        let of = |holder| holders.iter().find(|it| it.callable_id == id && it.holder == holder);
+        ["tensors", "graphs"].map(|holder| of(holder).map_or(0, |it| it.high_water_bytes))
+    };
+    let many = (0..500).fold(diamond(3), |script, _| {
+        script.mix(At::Memory(0, 0), At::Memory(0, 0), At::Memory(1, 0), 0, 1).edge(1, 2)
+    });
+    let large = many.malloc(7, 40 << 20);
+    stand.play(&large, &mut [0; COUNT as usize]).result.unwrap();
+    let [tensors, graphs] = most(&stand);
+    assert!(tensors > 40 << 20 && graphs > 20_000, "{tensors} {graphs}");
+    stand.worker.unregister(&stand.handle).unwrap();
+    let id = stand.handle.id();
+    let stand = Stand::of(stand.worker);
+    assert_eq!(stand.handle.id(), id);
+    stand.assert_works(1);
+    let [tensors, graphs] = most(&stand);
+    assert!(tensors < 3 << 20 && graphs < 10_000, "{tensors} {graphs}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! What a replay finds where runs have failed, memory has moved, or the device is another one.
 
 use host_runner::arguments::{Arguments, TensorArgument, TensorData};
-use host_runner::worker::{ReplayError, RunError};
+use host_runner::worker::{ReplayError, RunError, Worker};
 use protocol::{DataType, DeviceAddr};
+use tests::script::{At, Script, player_for};
 use tests::spied_device::open_worker;
 use tests::workers::{SENTINEL, open};
 
@@ -198,4 +199,60 @@ fn memory_of_the_users_that_is_no_tensor_is_checked_before_each_replay() {
         (0, 0),
         "nothing was copied to where somebody else may be now"
     );
+}
+
+/// Calls of a graph that copies its cells to memory of the user at an address that only the contents of a
+/// tensor say, and makes 4 x + 5 of them.
+fn through_contents(at: DeviceAddr) -> Script {
+    let (at, cells) = (At::Word(at.raw()), At::Tensor(1, 0));
+    Script::new().copy(at, cells, 32).mix(at, at, at, 5, 4).record(cells, at, 32)
+}
+
+/// Memory of the user at the address of memory that was just freed, if the system gives it out again.
+fn allocate_at(worker: &Worker, freed: DeviceAddr) -> DeviceAddr {
+    let tries: Vec<_> = (0..64).map(|_| worker.allocate(32).unwrap()).collect();
+    tries.iter().copied().find(|at| *at == freed).unwrap_or(tries[0])
+}
+
+#[test]
+fn memory_of_the_user_that_no_argument_names_is_asked_for_anew_once_the_user_has_freed_any() {
+    let worker = open();
+    let handle = worker.register(&player_for(worker.platform().chip())).unwrap();
+    let freed = worker.allocate(32).unwrap();
+    let pass = |at, run: &mut dyn FnMut(&mut Arguments<'_>)| {
+        let (words, mut cells) = (through_contents(at).encoded(), [1u64, 2, 3, 4]);
+        let length = [u32::try_from(words.len()).unwrap()];
+        let mut arguments = Arguments::new();
+        arguments.push_input(&words, &length).unwrap();
+        arguments.push_inout(&mut cells, &[4]).unwrap();
+        arguments.push_scalar(0).unwrap();
+        run(&mut arguments);
+        drop(arguments);
+        assert_eq!(cells, [9, 13, 17, 21]);
+    };
+    let mut recording = None;
+    pass(freed, &mut |arguments| {
+        recording = Some(worker.record(&handle, arguments, &config()).unwrap().0);
+    });
+    let recording = recording.unwrap();
+    let replay = |at| {
+        pass(at, &mut |arguments| {
+            recording.replay(arguments, &config()).unwrap();
+        });
+    };
+    replay(freed);
+    worker.free(freed).unwrap();
+    let (others, own) = (allocate_at(&worker, freed), worker.allocate(32).unwrap());
+    worker.copy_in(others, &[0xAB; 32]).unwrap();
+    // The contents say another address: the orchestration is called, and works there.
+    replay(own);
+    let mut found = [0; 32];
+    worker.copy_out(&mut found, others).unwrap();
+    assert_eq!(found, [0xAB; 32]);
+    worker.copy_out(&mut found, own).unwrap();
+    assert_eq!(found[..8], 9u64.to_le_bytes());
+    // As long as nothing is freed, it is not called again.
+    let before = worker.counters().graph_bytes_uploaded;
+    replay(own);
+    assert_eq!(worker.counters().graph_bytes_uploaded, before);
 }

@@ -1,11 +1,12 @@
 //! What cannot be recorded, and arguments that are not those that were.
 
 use host_runner::arguments::{Arguments, ArgumentsError, TensorArgument, TensorData};
+use host_runner::host_orchestration::BuildError;
 use host_runner::run::RunConfig;
-use host_runner::worker::{RecordError, Recording, ReplayError, RunError, Worker};
+use host_runner::worker::{PlatformName, RecordError, Recording, ReplayError, RunError, Worker};
 use protocol::DataType;
 use tests::sources;
-use tests::workers::{SENTINEL, open, with_causes};
+use tests::workers::{SENTINEL, open, open_on, with_causes};
 
 use super::setting::{Chain, config, register};
 
@@ -53,6 +54,35 @@ fn what_belongs_to_no_tensor_or_to_two_cannot_be_recorded() {
     assert_eq!(output, [SENTINEL; 4]);
     let counters = worker.counters();
     assert_eq!((counters.runs, counters.failed_runs), (1, 3));
+}
+
+#[test]
+fn a_run_that_fails_is_not_recorded_and_the_next_one_is() {
+    for platform in PlatformName::ALL {
+        let worker = open_on(*platform);
+        let handle = register(&worker, "chain");
+        // A kernel throws.
+        let fault = Chain::of(0xBAD..0xBBD).record(&worker, &handle);
+        assert!(matches!(fault, Err(RunError::Fault(_))), "{:?}", fault.map(drop));
+        // The entry gets no memory, and returns 1.
+        let mut large = Chain { unused: 1 << 50, ..Chain::of(0..16) };
+        match large.record(&worker, &handle).map(drop) {
+            Err(RunError::Build(BuildError::Returned { status: 1, mentioned: Some(call) })) => {
+                assert_eq!(call.call, "device_malloc");
+            }
+            other => panic!("{other:?}"),
+        }
+        let mut chain = Chain::of(0..16);
+        let recording = chain.assert_record(&worker, &handle, 3);
+        // What fails later leaves what was recorded.
+        let refused = large.rebuild(&recording);
+        assert!(matches!(refused, Err(ReplayError::Run(RunError::Build(_)))), "{refused:?}");
+        let refused = Chain::of(0xBAD..0xBBD).rebuild(&recording);
+        assert!(matches!(refused, Err(ReplayError::Run(RunError::Fault(_)))), "{refused:?}");
+        chain.assert_replay(&recording, 3);
+        let counters = worker.counters();
+        assert_eq!((counters.runs, counters.failed_runs), (2, 4));
+    }
 }
 
 #[test]

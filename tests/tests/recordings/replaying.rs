@@ -3,44 +3,57 @@
 use std::thread;
 
 use host_runner::arguments::Arguments;
+use host_runner::worker::PlatformName;
 use tests::spied_device::open_worker;
-use tests::workers::{AICPU_THREADS, SENTINEL, open, threads};
+use tests::workers::{SENTINEL, open, open_on, threads};
 
 use super::setting::{Chain, config, register, uploaded};
 
 #[test]
 fn a_replay_computes_from_the_contents_that_it_is_given_without_the_orchestration() {
-    let worker = open();
-    let handle = register(&worker, "chain");
-    let mut chain = Chain::of(0..64);
-    let recording = chain.assert_record(&worker, &handle, 1);
-    for round in 0..20 {
-        let mut given = Chain::of((0..64).map(|cell| cell * cell + 2000 * (1 + round)));
-        let report = given.assert_replay(&recording, 1);
-        assert_eq!((report.tasks, report.graph.unwrap().edges), (5, 4));
-        assert_eq!(uploaded(&report), (0, true));
+    for platform in PlatformName::ALL {
+        let worker = open_on(*platform);
+        let handle = register(&worker, "chain");
+        let mut chain = Chain::of(0..64);
+        let recording = chain.assert_record(&worker, &handle, 1);
+        for round in 0..20 {
+            let mut given = Chain::of((0..64).map(|cell| cell * cell + 2000 * (1 + round)));
+            let report = given.assert_replay(&recording, 1);
+            assert_eq!((report.tasks, report.graph.unwrap().edges), (5, 4));
+            assert_eq!(uploaded(&report), (0, true));
+        }
+        // That of a run is the second call.
+        chain.assert_run(&worker, &handle, 2);
+        let counters = worker.counters();
+        assert_eq!((counters.runs, counters.failed_runs), (22, 0));
+        assert_eq!((counters.graph_uploads, counters.graph_replays), (1, 21));
+        // With other scalars it is called; from then on that is the recorded run.
+        let mut other = Chain { constant: 9, ..Chain::of(50..100) };
+        other.assert_rebuild(&recording, 3);
+        other.assert_replay(&recording, 3);
     }
-    // That of a run is the second call.
-    chain.assert_run(&worker, &handle, 2);
-    let counters = worker.counters();
-    assert_eq!((counters.runs, counters.failed_runs), (22, 0));
-    assert_eq!((counters.graph_uploads, counters.graph_replays), (1, 21));
 }
 
 #[test]
 fn each_number_of_threads_replays_what_any_other_has_recorded() {
-    let worker = open();
-    let handle = register(&worker, "chain");
-    for (calls, recorded_on) in (1..).zip(AICPU_THREADS) {
-        let mut chain = Chain::of(5..21);
-        let on = |count| threads(count);
-        let record = |arguments: &mut Arguments<'_>| {
-            worker.record(&handle, arguments, &on(recorded_on)).map(|(recording, _)| recording)
-        };
-        let recording = chain.lend(record).unwrap();
-        for replayed_on in AICPU_THREADS {
-            chain.lend(|arguments| recording.replay(arguments, &on(replayed_on))).unwrap();
-            assert_eq!(chain.output, chain.expected(calls), "{recorded_on}, {replayed_on}");
+    for platform in PlatformName::ALL {
+        let worker = open_on(*platform);
+        let handle = register(&worker, "chain");
+        let counts = 1..=worker.facts().unwrap().aicpu_threads_max;
+        for (calls, recorded_on) in (1..).zip(counts.clone()) {
+            let mut chain = Chain::of(5..21);
+            let record = |arguments: &mut Arguments<'_>| {
+                let recorded = worker.record(&handle, arguments, &threads(recorded_on));
+                recorded.map(|(recording, _)| recording)
+            };
+            let recording = chain.lend(record).unwrap();
+            for replayed_on in counts.clone() {
+                let replay = |arguments: &mut Arguments<'_>| {
+                    recording.replay(arguments, &threads(replayed_on))
+                };
+                chain.lend(replay).unwrap();
+                assert_eq!(chain.output, chain.expected(calls), "{recorded_on}, {replayed_on}");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use host_runner::arguments::Arguments;
 use host_runner::run::RunConfig;
 use host_runner::worker::{CallableHandle, Recording, ReplayError, RunError, RunReport, Worker};
-use protocol::{ChipName, CoreType};
+use protocol::CoreType;
 use tests::sources;
 use tests::workers::{SENTINEL, threads};
 
@@ -14,8 +14,9 @@ pub(crate) fn config() -> RunConfig {
 
 /// Registers an entry of `recorded.cpp`.
 pub(crate) fn register(worker: &Worker, entry: &str) -> CallableHandle {
-    let kernel = sources::kernel_for(ChipName::A2a3, 0, CoreType::Aiv, "graph/mix_unless_spoiled");
-    let callable = sources::host_callable_for(ChipName::A2a3, "recorded", entry, vec![kernel]);
+    let chip = worker.platform().chip();
+    let kernel = sources::kernel_for(chip, 0, CoreType::Aiv, "graph/mix_unless_spoiled");
+    let callable = sources::host_callable_for(chip, "recorded", entry, vec![kernel]);
     worker.register(&callable).unwrap()
 }
 

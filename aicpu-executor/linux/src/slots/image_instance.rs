@@ -9,8 +9,11 @@
 //!  SealedImage ── instance() ──▶ ImageInstance ── offer ──▶ Slot ── take_returned ──▶ kept, or dropped
 //!
 //!  first load     map segments ─▶ relocate ─▶ seal
-//!  later ones     data: writable, as in the file, zeros ─▶ relocate ─▶ seal
+//!  later ones     draft of the data ─▶ relocate ─▶ seal: copy it to where the image is
 //! ```
+//!
+//! A later load at the same address makes the same of what is sealed after relocation, so that this is compared
+//! and not written: no rights change, and the load is without any system call.
 
 use core::ops::Range;
 
@@ -18,15 +21,17 @@ use aicpu_executor::loader::{MemoryError, MemoryOperation, Plan, Protection, Seg
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
+use super::draft::Draft;
 use super::failure::{failed, report};
 use super::publish;
+use super::reservation;
 use super::rights::Rights;
 use super::segment_mapping::{MapPages, map_segments};
 use super::view::{Refusal, View};
 
 /// Bytes of writable pages up to which they are written again; more are mapped anew, which is cheaper
 /// than to write zeros over what was never touched.
-const REFILLED_MAX: usize = 64 << 10;
+const DRAFTED_MAX: usize = 64 << 10;
 
 /// Address space, and what it holds of one sealed image.
 #[derive(Debug)]
@@ -37,9 +42,13 @@ pub struct ImageInstance {
     planned: Range<usize>,
     /// Whether the segments are mapped.
     is_mapped: bool,
+    /// Where data is made of loads after the first; `None` before the second.
+    draft: Option<Draft>,
+    /// Whether this load is one of them.
+    is_drafted: bool,
 }
 
-/// The file, open until its segments are mapped for good.
+/// The file.
 #[derive(Debug)]
 struct ImageFile(OwnedFd);
 
@@ -58,7 +67,8 @@ impl MapPages for ImageFile {
 impl ImageInstance {
     /// Nothing is mapped yet. Plans are made of the bytes at `planned`, which are those of the file.
     pub(super) const fn new(view: View, file: OwnedFd, planned: Range<usize>) -> Self {
-        Self { view, file: ImageFile(file), planned, is_mapped: false }
+        let file = ImageFile(file);
+        Self { view, file, planned, is_mapped: false, draft: None, is_drafted: false }
     }
 
     /// Tells whether a plan is one of this image.
@@ -69,28 +79,66 @@ impl ImageInstance {
 
     /// Puts the segments in place, with the data of the file; returns the address of the image.
     pub(super) fn place(&mut self, plan: &Plan<'_>) -> Result<u64, MemoryError> {
-        let failed = failed(MemoryOperation::MapFile);
-        if !(self.is_mapped && refill(&mut self.view, plan).map_err(&failed)?) {
-            if core::mem::take(&mut self.is_mapped) {
-                self.view.blank(0..self.view.bytes()).map_err(&failed)?;
-            }
-            map_segments(&mut self.view, plan, Some(&self.file)).map_err(&failed)?;
-            self.is_mapped = true;
+        self.is_drafted = self.is_mapped && writable_bytes(plan) <= DRAFTED_MAX;
+        if self.is_drafted {
+            let draft = match &mut self.draft {
+                Some(draft) => draft,
+                none => none.insert(Draft::new(reservation::draft_view(self.view.bytes())?)),
+            };
+            draft.fill(plan).map_err(failed(MemoryOperation::Place))?;
+            return Ok(self.view.address());
         }
+        let failed = failed(MemoryOperation::MapFile);
+        if core::mem::take(&mut self.is_mapped) {
+            self.view.blank(0..self.view.bytes()).map_err(&failed)?;
+        }
+        map_segments(&mut self.view, plan, Some(&self.file)).map_err(&failed)?;
+        self.is_mapped = true;
         Ok(self.view.address())
     }
 
     /// Lends bytes of the image, between placing and sealing.
     pub(super) fn lend(&mut self, bytes: Range<usize>) -> Option<&mut [u8]> {
+        if self.is_drafted {
+            return self.draft.as_mut()?.lend(bytes);
+        }
         // SAFETY: the view is lent here alone, and no code of it runs while an image is being loaded
         // into it. Writable pages are private.
         unsafe { self.view.bytes_mut(bytes) }
     }
 
     /// Gives the pages the rights of the image and publishes its code.
-    pub(super) fn seal(&mut self, rights: &Rights) -> Result<(), MemoryError> {
+    pub(super) fn seal(&mut self, plan: &Plan<'_>, rights: &Rights) -> Result<(), MemoryError> {
+        if self.is_drafted {
+            self.copy_draft(plan, rights).map_err(failed(MemoryOperation::Write))?;
+        }
         self.view.change(rights).map_err(failed(MemoryOperation::Protect))?;
         publish(rights, self.view.address(), self.view.address());
+        Ok(())
+    }
+
+    /// Makes the writable segments what the draft is.
+    fn copy_draft(&mut self, plan: &Plan<'_>, rights: &Rights) -> Result<(), Refusal> {
+        let refusal = Refusal { offset: 0, bytes: plan.span(), error: Errno::INVAL };
+        let draft = self.draft.as_ref().filter(|draft| draft.is_of(plan)).ok_or(refusal)?;
+        for (_, pages) in writable(plan) {
+            for run in rights.accessible() {
+                let part = pages.start.max(run.offset)..pages.end.min(run.offset + run.bytes);
+                if part.is_empty() {
+                    continue;
+                }
+                let wanted = draft.read(part.clone()).ok_or(refusal)?;
+                if self.view.constant_bytes(part.clone()) == Some(wanted) {
+                    continue;
+                }
+                let access = Protection::READ | Protection::WRITE;
+                let opened = self.view.rights().and_then(|now| now.with(&part, access));
+                self.view.change(&opened.ok_or(refusal)?)?;
+                // SAFETY: the view is being loaded into: no code of it runs, and nothing else lends it.
+                let memory = unsafe { self.view.bytes_mut(part) }.ok_or(refusal)?;
+                memory.copy_from_slice(wanted);
+            }
+        }
         Ok(())
     }
 
@@ -105,37 +153,15 @@ impl ImageInstance {
     }
 }
 
-/// Makes the writable segments of an image that was loaded what they are in its file. False, and nothing
-/// is done, where that is more work than mapping them again.
-fn refill(view: &mut View, plan: &Plan<'_>) -> Result<bool, Refusal> {
-    let refusal = Refusal { offset: 0, bytes: plan.span(), error: Errno::INVAL };
-    let bytes: usize = writable(plan).map(|(_, _, pages)| pages.len()).sum();
-    let Some(mut rights) = view.rights().cloned().filter(|_| bytes <= REFILLED_MAX) else {
-        return Ok(false);
-    };
-    for (_, _, pages) in writable(plan) {
-        let access = Protection::READ | Protection::WRITE;
-        rights = rights.with(&pages, access).ok_or(refusal)?;
-    }
-    view.change(&rights)?;
-    for (segment, lead, pages) in writable(plan) {
-        let file = plan.file_bytes(segment);
-        // SAFETY: the view is being loaded into: no code of it runs, and nothing else lends it.
-        let memory = unsafe { view.bytes_mut(pages) }.ok_or(refusal)?;
-        let (front, rest) = memory.split_at_mut_checked(lead).ok_or(refusal)?;
-        let (body, back) = rest.split_at_mut_checked(file.len()).ok_or(refusal)?;
-        front.fill(0);
-        body.copy_from_slice(file);
-        back.fill(0);
-    }
-    Ok(true)
+/// The writable segments of an image, and their pages.
+fn writable<'p>(plan: &'p Plan<'_>) -> impl Iterator<Item = (&'p Segment, Range<usize>)> {
+    let segments = plan.segments().iter();
+    segments
+        .filter(|segment| segment.protection.contains(Protection::WRITE))
+        .map(|segment| (segment, plan.pages_of(segment).1))
 }
 
-/// The writable segments of an image, with the bytes in front of them in their first page, and their pages.
-fn writable<'p>(plan: &'p Plan<'_>) -> impl Iterator<Item = (&'p Segment, usize, Range<usize>)> {
-    let segments = plan.segments().iter();
-    segments.filter(|segment| segment.protection.contains(Protection::WRITE)).map(|segment| {
-        let (lead, pages) = plan.pages_of(segment);
-        (segment, lead, pages)
-    })
+/// Bytes of the pages of writable segments.
+fn writable_bytes(plan: &Plan<'_>) -> usize {
+    writable(plan).map(|(_, pages)| pages.len()).sum()
 }

@@ -132,6 +132,18 @@ pub(super) fn mapped_view(config: &SlotConfig) -> Result<View, MemoryError> {
     private(config, 1)?.next().ok_or(refusal)
 }
 
+/// Reserves address space for the drafts of images that are in a view of [`mapped_view`].
+///
+/// # Errors
+///
+/// The system does not give it.
+pub(super) fn draft_view(slot_bytes: usize) -> Result<View, MemoryError> {
+    let bytes = Pieces::region_bytes(1, slot_bytes);
+    let region = Region::drafts(bytes).map_err(failed(bytes))?;
+    let refusal = refused(MemoryOperation::Reserve, 0, slot_bytes);
+    Pieces::new(region, 1, slot_bytes).next().ok_or(refusal)
+}
+
 /// Tries counts in order until one works; the error is that of the last.
 fn most<T>(
     counts: &[usize],

@@ -106,6 +106,15 @@ impl Rights {
         run.protection.contains(both) && bytes.start <= bytes.end && bytes.end <= run.end as usize
     }
 
+    /// Tells whether bytes of the slot can be read and not written.
+    pub(super) fn are_constant(&self, bytes: &Range<usize>) -> bool {
+        let Ok(start) = u32::try_from(bytes.start) else { return false };
+        let run = self.run_at(start);
+        run.protection == Protection::READ
+            && bytes.start <= bytes.end
+            && bytes.end <= run.end as usize
+    }
+
     /// Returns the runs that have any rights, with their places.
     pub(super) fn accessible(&self) -> impl Iterator<Item = PageRun> {
         let mut start = 0;

@@ -39,7 +39,6 @@ pub struct Slot {
 
 /// An image in memory of its own, lent to the slot.
 #[derive(Debug, Default)]
-#[expect(clippy::large_enum_variant, reason = "nothing allocates")]
 enum Lent {
     #[default]
     Nothing,
@@ -305,7 +304,7 @@ impl CodeMemory for Slot {
         }
         let rights = Rights::of(&plan.pages(), page_size()).ok_or(refusal)?;
         match (&mut self.lent, &mut self.backing) {
-            (Lent::Used(instance), _) => instance.seal(&rights),
+            (Lent::Used(instance), _) => instance.seal(plan, &rights),
             (_, backing) => backing.seal(plan, &rights),
         }?;
         self.phase = Phase::Sealed;

@@ -3,6 +3,7 @@
 mod faulty_code_files;
 mod faulty_files;
 mod image;
+mod instances;
 mod layouts;
 mod life;
 mod maps;

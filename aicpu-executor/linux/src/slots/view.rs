@@ -136,6 +136,16 @@ impl View {
         Some(unsafe { slice::from_raw_parts(self.at(bytes.start).as_ptr(), bytes.len()) })
     }
 
+    /// Lends bytes of the slot that nothing can write to, if they are readable.
+    pub(super) fn constant_bytes(&self, bytes: Range<usize>) -> Option<&[u8]> {
+        if bytes.end > self.bytes || !self.rights.as_ref()?.are_constant(&bytes) {
+            return None;
+        }
+        // SAFETY: mapped readable and not writable, by the check above and the invariant; rights change
+        // through this value alone, which the borrow holds.
+        Some(unsafe { slice::from_raw_parts(self.at(bytes.start).as_ptr(), bytes.len()) })
+    }
+
     /// Brings writable pages into memory at once instead of one fault each.
     pub(super) fn populate(&mut self, pages: Range<usize>) -> Result<(), Refusal> {
         match self.advise(&pages, Advice::LinuxPopulateWrite) {

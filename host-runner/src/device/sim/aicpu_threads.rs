@@ -1,46 +1,109 @@
 //! The AICPU threads of a device: resident, asleep between orders.
 //!
-//! An order (a run, a load, or unloading) is a generation: the caller publishes it with the number of threads
-//! that take part, each of them carries it out once and reports back. The caller waits with a
-//! deadline; a thread that does not come back stays where it is, and the device around it is given
-//! up.
+//! An order (a run, a load, or unloading) has members, which carry it out as soon as it begins, and
+//! others may be called to help while it lasts. Each thread has a mailbox that only it looks
+//! at, so that nobody is woken who is not needed. Whoever waits looks for a while before it sleeps,
+//! but not where the other side needs the processor it is on. The caller waits with a deadline; a thread that
+//! does not come back stays where it is, and the device around it is given up.
 
+use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::attendance::Attendance;
+use super::parking::{self, Parking, RESIDENT_SPIN, processor};
+
+/// How long the caller looks before it sleeps, where nobody says otherwise.
+const CALLER_SPIN: Duration = Duration::from_micros(50);
+/// How long a thread looks that was only called to help.
+const HELPER_SPIN: Duration = Duration::from_micros(20);
+
+/// Stack of a thread: for code of an orchestration, and for a kernel above it.
+const STACK_BYTES: usize = 8 << 20;
+
+/// What a thread is to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its `index`-th thread.
+    Member {
+        /// From 0.
+        index: usize,
+    },
+    /// One that was called later.
+    Helper {
+        /// Its index among all threads.
+        index: usize,
+    },
+}
 
 /// What every participating thread does with an order.
 ///
 /// Returns 0 or a negative status.
-pub type Program<O> = Arc<dyn Fn(O) -> i32 + Send + Sync>;
+pub type Program<O> = Arc<dyn Fn(O, Part) -> i32 + Send + Sync>;
 
-/// One order at a time.
-struct State<O> {
-    generation: u64,
-    /// `None` before the first one.
-    order: Option<O>,
-    participants: usize,
-    running: usize,
+/// What every thread does first.
+pub type Prepare = Arc<dyn Fn() + Send + Sync>;
+
+/// What a mailbox holds beside the number of an order: which duty.
+const MEMBER: u64 = 1;
+const HELPER: u64 = 2;
+const STOP: u64 = 3;
+
+/// Where one thread is told what to do; on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Mailbox {
+    /// The number of an order and a duty in it.
+    duty: AtomicU64,
+    /// The processor of who has put it there.
+    processor: AtomicUsize,
+    parking: Parking,
+}
+
+impl Mailbox {
+    fn put(&self, order: u32, duty: u64) {
+        // ORDERING: Relaxed: a guess to go by.
+        self.processor.store(processor(), Ordering::Relaxed);
+        // ORDERING: Release: a member sees the order.
+        self.duty.store(u64::from(order) << 2 | duty, Ordering::Release);
+        self.parking.unpark();
+    }
+
+    fn look(&self) -> u64 {
+        // ORDERING: Acquire: see `put`.
+        self.duty.load(Ordering::Acquire)
+    }
+}
+
+/// What the threads report to, and where the caller waits.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Outcome {
+    attendance: Attendance,
+    caller: Parking,
+    /// The processor on which the first thread has ended its last order.
+    processor: AtomicUsize,
     /// First status that was not 0.
-    status: i32,
-    panicked: bool,
-    stopping: bool,
+    status: AtomicI32,
+    panicked: AtomicBool,
 }
 
 /// What caller and threads share.
 struct Shared<O> {
-    state: Mutex<State<O>>,
-    started: Condvar,
-    ended: Condvar,
+    outcome: Outcome,
+    /// `None` before the first one.
+    order: UnsafeCell<Option<O>>,
+    /// Number of the order, for the caller.
+    number: AtomicU32,
+    mailboxes: Box<[Mailbox]>,
 }
 
-impl<O> Shared<O> {
-    fn lock(&self) -> MutexGuard<'_, State<O>> {
-        // The state is valid at every step; a panic elsewhere does not change that.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+// SAFETY: `order` is written by the caller when nobody is inside, and read by those who are;
+// `outcome.attendance` and the mailboxes order the two.
+unsafe impl<O: Send> Sync for Shared<O> {}
 
 /// The threads of one device.
 pub struct AicpuThreads<O> {
@@ -65,52 +128,73 @@ pub struct Ended {
 }
 
 impl<O: Copy + Send + 'static> AicpuThreads<O> {
-    /// Starts `count` threads, which wait for the first order. The system shows them as `name`, with
-    /// a number.
+    /// Starts `count` threads, which are prepared when this returns, and wait for the first order. The
+    /// system shows them as `name`, with a number.
     ///
     /// # Errors
     ///
     /// The system's error where it refuses a thread.
-    pub fn start(name: &str, count: usize, program: &Program<O>) -> std::io::Result<Self> {
-        let state = State {
-            generation: 0,
-            order: None,
-            participants: 0,
-            running: 0,
-            status: 0,
-            panicked: false,
-            stopping: false,
-        };
+    pub fn start(
+        name: &str,
+        count: usize,
+        prepare: &Prepare,
+        program: &Program<O>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            started: Condvar::new(),
-            ended: Condvar::new(),
+            outcome: Outcome::default(),
+            order: UnsafeCell::new(None),
+            number: AtomicU32::new(0),
+            mailboxes: (0..count).map(|_| Mailbox::default()).collect(),
         });
         let mut threads = Self { shared, threads: Vec::with_capacity(count) };
+        let (prepared, all_prepared) = mpsc::channel();
         for index in 0..count {
             let shared = Arc::clone(&threads.shared);
-            let program = Arc::clone(program);
-            let body = move || serve(index, &shared, &program);
-            let builder = std::thread::Builder::new().name(format!("{name}-{index}"));
+            let (prepare, program) = (Arc::clone(prepare), Arc::clone(program));
+            let prepared = prepared.clone();
+            let body = move || {
+                prepare();
+                // `start` waits for it, or has failed.
+                let _told = prepared.send(());
+                drop(prepared);
+                serve(index, &shared, &program);
+            };
+            let name = format!("{name}-{index}");
+            let builder = std::thread::Builder::new().name(name).stack_size(STACK_BYTES);
             // On failure, dropping `threads` stops those that are there.
             threads.threads.push(builder.spawn(body)?);
         }
+        drop(prepared);
+        // Ends when each thread has sent, or died.
+        all_prepared.iter().take(count).for_each(drop);
         Ok(threads)
     }
 
-    /// Has the first `participants` threads carry out an order. The last one must have ended.
-    pub fn begin(&self, order: O, participants: usize) {
-        let mut state = self.shared.lock();
-        debug_assert_eq!(state.running, 0);
-        let participants = participants.min(self.threads.len());
-        state.generation += 1;
-        state.order = Some(order);
-        state.participants = participants;
-        state.running = participants;
-        state.status = 0;
-        state.panicked = false;
-        drop(state);
-        self.shared.started.notify_all();
+    /// Has the first `members` threads carry out an order. The last one must have ended.
+    pub fn begin(&self, order: O, members: usize) {
+        let Shared { outcome, mailboxes, .. } = &*self.shared;
+        debug_assert_eq!(outcome.attendance.inside(), 0);
+        // SAFETY: nobody is inside an order, and who is called for the last one is turned away.
+        unsafe { *self.shared.order.get() = Some(order) };
+        // ORDERING: Relaxed (all): what `begin` and `put` release comes later.
+        outcome.status.store(0, Ordering::Relaxed);
+        outcome.panicked.store(false, Ordering::Relaxed);
+        let members = members.min(mailboxes.len());
+        // CAST: a handful of threads.
+        let number = outcome.attendance.begin(members as u32);
+        self.shared.number.store(number, Ordering::Relaxed);
+        for mailbox in mailboxes.iter().take(members) {
+            mailbox.put(number, MEMBER);
+        }
+    }
+
+    /// Calls one more thread to help with the order that is under way, of those with an index of
+    /// `among`; false if all of them are called already.
+    pub fn call(&self, among: std::ops::Range<usize>) -> bool {
+        let number = self.shared.number.load(Ordering::Relaxed);
+        let is_free = |mailbox: &&Mailbox| mailbox.look() >> 2 != u64::from(number);
+        let free = self.shared.mailboxes.get(among).unwrap_or_default().iter().find(is_free);
+        free.map(|mailbox| mailbox.put(number, HELPER)).is_some()
     }
 
     /// Waits until all threads of the order have come back, at most until `deadline`.
@@ -119,23 +203,60 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
     ///
     /// [`Stuck`] where they have not; they may still come back later.
     pub fn wait(&self, deadline: Instant) -> Result<Ended, Stuck> {
-        let mut state = self.shared.lock();
-        while state.running != 0 {
+        self.look_for(CALLER_SPIN).or_else(|_| self.sleep_until(deadline))
+    }
+
+    /// The same, for `time` that is short: looks all the time. Comes back at once where the first thread needs
+    /// the processor for itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn look_for(&self, time: Duration) -> Result<Ended, Stuck> {
+        let Outcome { attendance, processor: of_first, .. } = &self.shared.outcome;
+        // ORDERING: Relaxed: a guess to go by.
+        if of_first.load(Ordering::Relaxed) != processor() {
+            parking::spin(|| attendance.inside() == 0, time);
+        }
+        self.ended()
+    }
+
+    /// The same, without a look that lasts.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn sleep_until(&self, deadline: Instant) -> Result<Ended, Stuck> {
+        let Outcome { attendance, caller, .. } = &self.shared.outcome;
+        while attendance.inside() != 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Stuck { threads: state.running });
+                break;
             }
-            let woken = self.shared.ended.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            caller.park(|| attendance.inside() == 0, Some(left));
         }
-        Ok(Ended { status: state.status, panicked: state.panicked })
+        self.ended()
+    }
+
+    fn ended(&self) -> Result<Ended, Stuck> {
+        let Outcome { attendance, status, panicked, .. } = &self.shared.outcome;
+        match attendance.inside() {
+            // ORDERING: Relaxed (both): `inside` has acquired what the threads wrote.
+            0 => Ok(Ended {
+                status: status.load(Ordering::Relaxed),
+                panicked: panicked.load(Ordering::Relaxed),
+            }),
+            // CAST: a handful of threads.
+            threads => Err(Stuck { threads: threads as usize }),
+        }
     }
 }
 
 impl<O> Drop for AicpuThreads<O> {
     fn drop(&mut self) {
-        self.shared.lock().stopping = true;
-        self.shared.started.notify_all();
+        for mailbox in &self.shared.mailboxes {
+            mailbox.put(0, STOP);
+        }
         for thread in self.threads.drain(..) {
             // Panics inside an order are caught there, so there is no other to report.
             let _never_panics = thread.join();
@@ -145,91 +266,61 @@ impl<O> Drop for AicpuThreads<O> {
 
 /// What a thread does from start to end.
 fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
+    let Shared { outcome, mailboxes, .. } = shared;
     let mut seen = 0;
+    let mut patience = Duration::ZERO;
     loop {
-        let order = {
-            let mut state = shared.lock();
-            while state.generation == seen && !state.stopping {
-                state = shared.started.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            if state.stopping {
-                return;
-            }
-            seen = state.generation;
-            match state.order {
-                Some(order) if index < state.participants => order,
-                _ => continue,
-            }
-        };
-        let outcome = catch_unwind(AssertUnwindSafe(|| program(order)));
-        let mut state = shared.lock();
-        match outcome {
-            Ok(status) if state.status == 0 => state.status = status,
-            Ok(_) => {}
-            Err(_) => state.panicked = true,
+        let has_come = || mailboxes[index].look() != seen;
+        // ORDERING: Relaxed: a guess to go by.
+        if mailboxes[index].processor.load(Ordering::Relaxed) == processor() {
+            patience = Duration::ZERO;
         }
-        state.running -= 1;
-        if state.running == 0 {
-            shared.ended.notify_all();
+        if !parking::spin(has_come, patience) {
+            mailboxes[index].parking.park(has_come, None);
+        }
+        let mail = mailboxes[index].look();
+        if mail == seen {
+            patience = Duration::ZERO;
+            continue;
+        }
+        seen = mail;
+        // CAST: the number is above the duty.
+        let (number, duty) = ((mail >> 2) as u32, mail & 3);
+        let part = match duty {
+            MEMBER => Part::Member { index },
+            HELPER if outcome.attendance.join(number) => Part::Helper { index },
+            HELPER => continue,
+            _ => return,
+        };
+        // SAFETY: inside the order: nobody writes it.
+        let order = unsafe { *shared.order.get() };
+        let result =
+            catch_unwind(AssertUnwindSafe(|| order.map_or(0, |order| program(order, part))));
+        // ORDERING: Relaxed (all): `leave` releases them.
+        match result {
+            Ok(0) => {}
+            Ok(status) => {
+                let first = outcome.status.compare_exchange(
+                    0,
+                    status,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                // An earlier one stays.
+                let _kept = first;
+            }
+            Err(_) => outcome.panicked.store(true, Ordering::Relaxed),
+        }
+        patience = HELPER_SPIN;
+        if part == (Part::Member { index: 0 }) {
+            patience = RESIDENT_SPIN;
+            outcome.processor.store(processor(), Ordering::Relaxed);
+        }
+        if outcome.attendance.leave() {
+            outcome.caller.unpark();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
-    }
-
-    #[test]
-    fn each_order_is_carried_out_by_as_many_threads_as_asked_for() {
-        let program: Program<&AtomicUsize> = Arc::new(|runs| {
-            runs.fetch_add(1, Ordering::SeqCst);
-            0
-        });
-        let threads = AicpuThreads::start("test", 4, &program).unwrap();
-        static RUNS: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
-        for (participants, runs) in [1, 4, 2, 3, 1].into_iter().zip(&RUNS) {
-            threads.begin(runs, participants);
-            assert_eq!(threads.wait(soon()), Ok(Ended { status: 0, panicked: false }));
-            assert_eq!(runs.load(Ordering::SeqCst), participants);
-        }
-    }
-
-    #[test]
-    fn a_status_and_a_panic_reach_the_caller_and_the_next_order_works() {
-        let program: Program<i32> = Arc::new(|order| {
-            assert!(order != 1, "ordered to panic");
-            order
-        });
-        let threads = AicpuThreads::start("test", 2, &program).unwrap();
-        for (order, status, panicked) in [(-9, -9, false), (1, 0, true), (0, 0, false)] {
-            threads.begin(order, 2);
-            assert_eq!(threads.wait(soon()), Ok(Ended { status, panicked }));
-        }
-    }
-
-    #[test]
-    fn an_order_that_does_not_end_is_told_with_the_number_of_threads() {
-        static ARRIVED: AtomicUsize = AtomicUsize::new(0);
-        static RELEASED: AtomicUsize = AtomicUsize::new(0);
-        let program: Program<()> = Arc::new(|()| {
-            if ARRIVED.fetch_add(1, Ordering::SeqCst) > 0 {
-                while RELEASED.load(Ordering::SeqCst) == 0 {
-                    std::thread::yield_now();
-                }
-            }
-            0
-        });
-        let threads = AicpuThreads::start("test", 3, &program).unwrap();
-        threads.begin((), 3);
-        let stuck = threads.wait(Instant::now() + Duration::from_millis(50));
-        assert_eq!(stuck, Err(Stuck { threads: 2 }));
-        RELEASED.store(1, Ordering::SeqCst);
-        assert!(threads.wait(soon()).is_ok());
-    }
-}
+mod tests;

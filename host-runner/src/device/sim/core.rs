@@ -8,13 +8,14 @@
 //!
 //! A core has no thread. Whoever has claimed it (see [`RunState`]) steps it as far as it gets;
 //! bring-up and exit never block, so the AICPU thread that rings may step through them itself,
-//! while kernels run on the pool only. Sources: spec trb §6.1-6.4.
+//! and through kernels that are known to be brief; the others run on the pool only. Sources: spec trb §6.1-6.4.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::{ConditionWord, CoreType, Dispatch, DispatchId, DispatchPayload, HandshakeRecord};
 
+use super::brief_kernels::BriefKernels;
 use super::clock;
 use super::event::Event;
 use super::kernel_hooks::{self, CoreIdentity};
@@ -29,6 +30,11 @@ pub enum Reach {
     UpToKernel,
     /// Kernel calls included.
     ThroughKernels,
+    /// Calls of brief kernels included; nobody sleeps until their end.
+    ThroughBriefKernels {
+        /// About when, in nanoseconds of the clock.
+        entered: u64,
+    },
     /// One transition, whatever it is; a kernel call is one.
     OneTransition,
 }
@@ -118,6 +124,8 @@ pub struct Surroundings<'a> {
     pub event: &'a Event,
     /// Told when the core cannot do its task.
     pub faults: &'a dyn FaultReceiver,
+    /// Learns which kernels are brief.
+    pub brief: &'a BriefKernels,
 }
 
 /// One simulated core.
@@ -201,7 +209,13 @@ impl SimCore {
                             Some(Stage::Exited)
                         }
                         Ok(Dispatch::Task(id)) if Some(id) != last => {
-                            if reach == Reach::UpToKernel {
+                            let within_reach = match reach {
+                                Reach::UpToKernel => false,
+                                Reach::ThroughBriefKernels { .. } => entry(assignment, id)
+                                    .is_some_and(|entry| around.brief.contains(entry)),
+                                Reach::ThroughKernels | Reach::OneTransition => true,
+                            };
+                            if !within_reach {
                                 return Step::HasTask;
                             }
                             around.registers.set_condition(ConditionWord::ack(id));
@@ -212,12 +226,14 @@ impl SimCore {
                     }
                 }
                 Stage::Acknowledged { assignment, id } => {
-                    self.run_task(assignment, id, around.faults);
+                    self.run_task(assignment, id, around, reach);
                     Some(Stage::Returned { assignment, id })
                 }
                 Stage::Returned { assignment, id } => {
                     around.registers.set_condition(ConditionWord::fin(id));
-                    around.event.signal();
+                    if !matches!(reach, Reach::ThroughBriefKernels { .. }) {
+                        around.event.signal();
+                    }
                     Some(Stage::Ready { assignment, last: Some(id) })
                 }
             };
@@ -267,10 +283,24 @@ impl SimCore {
     }
 
     /// Calls the kernel of a task.
-    fn run_task(&self, assignment: Assignment, id: DispatchId, faults: &dyn FaultReceiver) {
-        match payload(assignment, id) {
-            Some(payload) => self.call_kernel(assignment.identity, payload, faults),
-            None => faults.core_fault(CoreFault::NoPayload { core: self.index }),
+    fn run_task(
+        &self,
+        assignment: Assignment,
+        id: DispatchId,
+        around: Surroundings<'_>,
+        reach: Reach,
+    ) {
+        match (payload(assignment, id), reach) {
+            (Some(payload), Reach::ThroughBriefKernels { entered }) => {
+                self.call_kernel(assignment.identity, payload, around.faults, entered);
+            }
+            (Some(payload), _) => {
+                let entered = clock::nanoseconds();
+                let function =
+                    self.call_kernel(assignment.identity, payload, around.faults, entered);
+                around.brief.took(function, clock::nanoseconds().saturating_sub(entered));
+            }
+            (None, _) => around.faults.core_fault(CoreFault::NoPayload { core: self.index }),
         }
     }
 
@@ -278,26 +308,36 @@ impl SimCore {
     /// may be stepping the core.
     pub fn next_kernel(&self) -> Option<u64> {
         let Stage::Acknowledged { assignment, id } = *self.stage() else { return None };
-        // SAFETY: as in `call_kernel`.
-        let entry = unsafe { (*payload(assignment, id)?).function_bin_addr };
-        (entry != 0).then_some(entry)
+        entry(assignment, id)
     }
 
+    /// Entry of the kernel that the core was given and has not acknowledged. For who has taken the
+    /// core out of a queue.
+    pub fn dispatched_kernel(&self, registers: Option<&CoreRegisters>) -> Option<u64> {
+        let Stage::Ready { assignment, .. } = *self.stage() else { return None };
+        match registers?.dispatch().decode() {
+            Ok(Dispatch::Task(id)) => entry(assignment, id),
+            _ => None,
+        }
+    }
+
+    /// Calls the kernel at a time; its entry.
     fn call_kernel(
         &self,
         identity: CoreIdentity,
         payload: *const DispatchPayload,
         faults: &dyn FaultReceiver,
-    ) {
+        entered: u64,
+    ) -> u64 {
         // SAFETY: the AICPU filled the payload before it wrote the id, which was read with
         // Acquire, and leaves it alone until it sees FIN.
         let (function, args) =
             unsafe { ((*payload).function_bin_addr, (&raw const (*payload).args).cast::<u64>()) };
         if function == 0 {
-            return;
+            return 0;
         }
         // ORDERING: Relaxed: a diagnosis, see `busy`.
-        self.entered.store(clock::nanoseconds(), Ordering::Relaxed);
+        self.entered.store(entered, Ordering::Relaxed);
         self.function.store(function, Ordering::Relaxed);
         // SAFETY: the AICPU takes the address from the record that loading the kernel made: it is
         // the kernel's entry, and the kernel stays loaded while a run may use it.
@@ -315,7 +355,16 @@ impl SimCore {
         if let Err(text) = outcome {
             faults.core_fault(CoreFault::KernelThrew { core: self.index, function, text });
         }
+        function
     }
+}
+
+/// Entry of the kernel of a task; `None` without one.
+fn entry(assignment: Assignment, id: DispatchId) -> Option<u64> {
+    // SAFETY: the AICPU filled the payload before it wrote the id, which was read with Acquire, and
+    // leaves it alone until it sees FIN.
+    let entry = unsafe { (*payload(assignment, id)?).function_bin_addr };
+    (entry != 0).then_some(entry)
 }
 
 /// The payload of a task; `None` if the core was given no buffers.

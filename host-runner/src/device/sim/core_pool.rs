@@ -1,14 +1,17 @@
 //! The cores of a device and the few threads on which their kernels run.
 //!
-//! A doorbell puts the core into the queue, a pool thread takes it out and steps it until it waits
-//! again. Bring-up and exit are stepped by the thread that rings, because they never block. An
-//! idle pool thread looks around for a moment and then sleeps; no thread spins between runs.
+//! A task's doorbell puts the core into the set of the AICPU thread that rings (`inline_queue`). When such a thread
+//! has nothing better to do, it runs the kernels of its set that are known to be brief
+//! (`brief_kernels`), then those of other sets; any other kernel goes from there into the queue of the pool, whose threads step the
+//! core until it waits again. Bring-up and exit are stepped by the thread that rings, because
+//! they never block. An idle pool thread looks around for a moment and then sleeps.
 //!
 //! A kernel may block on the other cores of its cluster (push and pop, spec trb §7.6), and blocks
 //! that start together on one another, wherever they run. So there are at least three threads, and
 //! [`CorePool::relieve`] adds one where no thread is free and a queued core has a peer that has
 //! been inside a kernel for long, or any core has for very long. There are never more threads than
-//! cores, and with that many every core can run.
+//! cores, and with that many every core can run. Where a run does not move, a kernel that was taken for brief may be what
+//! blocks: [`CorePool::distrust`] then leaves all of the run's kernels to the pool.
 //!
 //! Under a seed the pool's threads take turns: see `in_turns`.
 //!
@@ -16,19 +19,24 @@
 //! after it has seen the queue empty under that mutex, and a ring pushes under it, so either the
 //! thread sees the core or the ring sees the sleeper.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use protocol::{Chip, Dispatch};
 
+use super::brief_kernels::BriefKernels;
 use super::core::{
     Busy, CoreFault, FaultReceiver, Reach, SimCore, Step, Surroundings, cores_of_cluster, identity,
 };
 use super::event::Event;
+use super::inline_queue::{CORES_MAX, InlineQueue};
 use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
+use super::parking;
 use super::registers::{Doorbell, Registers};
 use super::run_state::Duty;
 use super::turns::Turns;
@@ -43,8 +51,19 @@ const PEER_BLOCKED_NANOSECONDS: u64 = 2_000_000;
 /// The same where the core that is waited for may be any one: longer, because then a kernel that
 /// just takes its time costs a thread too.
 const BLOCKED_NANOSECONDS: u64 = 20_000_000;
-/// Looks at the queue before an idle thread sleeps; between two looks it yields the processor.
-const LOOKS_BEFORE_SLEEP: u32 = 16;
+/// How long an idle thread looks at the queue before it sleeps.
+const LOOK_BEFORE_SLEEP: Duration = Duration::from_micros(5);
+/// Most kernels that a thread runs before it looks again for something better to do.
+const KERNELS_AT_ONCE: u32 = 16;
+/// One in so many of these is measured.
+const MEASURED: u32 = 32;
+
+thread_local! {
+    /// Which set of the device's [`InlineQueue`] is this thread's, if it is an AICPU thread in a run.
+    static SEAT: Cell<Option<usize>> = const { Cell::new(None) };
+    /// How often this thread has run kernels.
+    static BATCHES: Cell<u32> = const { Cell::new(0) };
+}
 
 /// What the threads of a pool share.
 pub struct CorePool<C: Chip> {
@@ -54,6 +73,10 @@ pub struct CorePool<C: Chip> {
     /// Told about everything that cores do for the AICPU.
     pub event: Event,
     pipes: Arc<PipeStorage>,
+    inline: InlineQueue,
+    brief: BriefKernels,
+    /// Whether AICPU threads run kernels.
+    is_trusting: AtomicBool,
     queue: Mutex<Queue>,
     available: Condvar,
     /// Length of the queue, to be looked at without the lock.
@@ -111,6 +134,9 @@ impl<C: Chip> CorePool<C> {
             registers: Registers::new(C::MAX_CORES),
             event: Event::default(),
             pipes: Arc::default(),
+            inline: InlineQueue::default(),
+            brief: BriefKernels::default(),
+            is_trusting: AtomicBool::new(true),
             queue: Mutex::new(queue),
             available: Condvar::new(),
             queued: AtomicUsize::new(0),
@@ -157,7 +183,10 @@ impl<C: Chip> CorePool<C> {
             self.ring_in_turn(turns, doorbell.core);
         } else if matches!(doorbell.word.decode(), Ok(Dispatch::Task(_))) {
             if self.cores[doorbell.core].state.notify() == Duty::Queue {
-                self.enqueue(doorbell.core);
+                match SEAT.get() {
+                    Some(seat) => self.inline.push(seat, doorbell.core),
+                    None => self.enqueue(doorbell.core),
+                }
             }
         } else {
             self.notify(doorbell.core);
@@ -187,6 +216,10 @@ impl<C: Chip> CorePool<C> {
 
     /// Adds a thread if a queued core needs one to make progress. Cheap; called while waiting.
     pub fn relieve(self: &Arc<Self>) {
+        if SEAT.get().is_none() {
+            // It cannot run them, and whoever has dispatched them may be gone.
+            self.leave_to_pool();
+        }
         // ORDERING: Relaxed: a hint; the queue is looked at under its lock below.
         if self.queued.load(Ordering::Relaxed) == 0 {
             return;
@@ -229,6 +262,20 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
+    /// Makes the calling thread one that kernels may run on. To be called as it starts: the first time takes
+    /// the lock of the system's loader, which a destructor that does not return may hold.
+    pub fn attach_thread(self: &Arc<Self>) {
+        let pool = Arc::clone(self);
+        let before_wait = move |identity: CoreIdentity| {
+            let Some(busy) = pool.cores.get(identity.index).and_then(SimCore::busy) else { return };
+            pool.brief.waits(busy.function);
+            if let Some(turns) = &pool.turns {
+                turns.step_outside(busy.core, busy.function);
+            }
+        };
+        kernel_hooks::attach(Arc::clone(&self.pipes), Box::new(before_wait));
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
@@ -247,13 +294,8 @@ impl<C: Chip> CorePool<C> {
 
     /// The next core to step; `None` when the pool stops.
     fn next(&self) -> Option<usize> {
-        for _ in 0..LOOKS_BEFORE_SLEEP {
-            // ORDERING: Relaxed: a hint; the queue is looked at under its lock below.
-            if self.queued.load(Ordering::Relaxed) != 0 {
-                break;
-            }
-            std::thread::yield_now();
-        }
+        // ORDERING: Relaxed: a hint; the queue is looked at under its lock below.
+        parking::spin(|| self.queued.load(Ordering::Relaxed) != 0, LOOK_BEFORE_SLEEP);
         let mut queue = self.queue();
         loop {
             if let Some(index) = queue.waiting.pop_front() {
@@ -295,14 +337,7 @@ impl<C: Chip> CorePool<C> {
 
     /// What a pool thread does.
     fn serve(self: &Arc<Self>) {
-        let pool = Arc::clone(self);
-        let before_wait = move |identity: CoreIdentity| {
-            let busy = pool.cores.get(identity.index).and_then(SimCore::busy);
-            if let (Some(turns), Some(busy)) = (&pool.turns, busy) {
-                turns.step_outside(busy.core, busy.function);
-            }
-        };
-        kernel_hooks::attach(Arc::clone(&self.pipes), Box::new(before_wait));
+        self.attach_thread();
         self.queue().starting -= 1;
         while let Some(index) = self.next() {
             if let Some(turns) = self.turns.as_ref().filter(|turns| turns.wants_kernel(index)) {
@@ -326,7 +361,8 @@ impl<C: Chip> CorePool<C> {
     fn step(&self, index: usize, reach: Reach) -> Step {
         match (self.cores.get(index), self.registers.core(index)) {
             (Some(core), Some(registers)) => {
-                core.step(Surroundings { registers, event: &self.event, faults: self }, reach)
+                let (event, brief) = (&self.event, &self.brief);
+                core.step(Surroundings { registers, event, faults: self, brief }, reach)
             }
             _ => Step::Waits,
         }
@@ -354,6 +390,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 mod in_turns;
+mod inline;
 mod power;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,8 @@
 //!
 //! Whatever the system refuses here, the load copies as the first one did.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aicpu_linux::{ImageInstance, SealedImage, Slot, SlotConfig};
@@ -26,8 +27,9 @@ const SHARED_BYTES_MIN: usize = 32 << 10;
 const IDLE_MAX: usize = 4;
 
 /// An image in device memory that was loaded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Loaded {
+    bytes: usize,
     /// `None` after the first load.
     sealed: Option<SealedImage>,
     idle: Vec<ImageInstance>,
@@ -36,15 +38,17 @@ struct Loaded {
 #[derive(Debug, Default)]
 struct Table {
     /// By address in device memory.
-    images: HashMap<DeviceAddr, Loaded>,
+    images: BTreeMap<u64, Loaded>,
     /// Which image the instance is of that an id was lent.
-    lent: HashMap<CallableId, DeviceAddr>,
+    lent: HashMap<CallableId, u64>,
 }
 
 /// The images of a device that are loaded, and their instances.
 #[derive(Debug, Default)]
 pub struct ImageInstances {
     table: Mutex<Table>,
+    /// Whether there has been anything in it.
+    is_used: AtomicBool,
 }
 
 impl ImageInstances {
@@ -55,24 +59,21 @@ impl ImageInstances {
     /// `image` is the whole image at `address`, which stays as it is until the load is over and the instance
     /// was [taken back](Self::take_back), and is [forgotten](Self::forget) before other bytes are there.
     pub unsafe fn lend(&self, id: CallableId, address: DeviceAddr, image: &[u8], slot: &mut Slot) {
-        let mut table = self.table();
-        let Table { images, lent } = &mut *table;
         if image.len() < SHARED_BYTES_MIN {
             return;
         }
-        let Some(loaded) = images.get_mut(&address) else {
-            images.insert(address, Loaded::default());
+        let mut table = self.table();
+        let Table { images, lent } = &mut *table;
+        let loaded = images.get_mut(&address.raw()).filter(|it| it.bytes == image.len());
+        let Some(loaded) = loaded else {
+            let bytes = image.len();
+            images.insert(address.raw(), Loaded { bytes, sealed: None, idle: Vec::new() });
+            // ORDERING: Relaxed: whoever writes to memory that is loaded from waits for the load.
+            self.is_used.store(true, Ordering::Relaxed);
             return;
         };
-        let instance = match loaded.idle.pop() {
-            Some(instance) => instance,
-            None => {
-                let made = loaded.make(image);
-                let Some(instance) = made else { return };
-                instance
-            }
-        };
-        lent.insert(id, address);
+        let Some(instance) = loaded.idle.pop().or_else(|| loaded.make(image)) else { return };
+        lent.insert(id, address.raw());
         // SAFETY: by the contract; the sealed image was made of these bytes, which nobody has changed.
         unsafe { slot.offer(instance) };
     }
@@ -91,13 +92,23 @@ impl ImageInstances {
         lent.remove(&id);
     }
 
-    /// Gives up the instances of the image at an address, which is freed.
-    pub fn forget(&self, address: DeviceAddr) {
+    /// Gives up the instances of images in a range of memory, which is freed or written to.
+    pub fn forget(&self, address: DeviceAddr, bytes: usize) {
+        // ORDERING: Relaxed: see `lend`.
+        if !self.is_used.load(Ordering::Relaxed) {
+            return;
+        }
         let mut table = self.table();
-        let Some(loaded) = table.images.remove(&address) else { return };
-        table.lent.retain(|_, of| *of != address);
-        drop(table);
-        drop(loaded);
+        // CAST: usize is at most 64 bits.
+        let (start, end) = (address.raw(), address.raw().saturating_add(bytes.max(1) as u64));
+        loop {
+            // Images do not overlap: the last one that starts before the end is the last to reach into it.
+            let last = table.images.range(..end).next_back();
+            let overlaps = last.is_some_and(|(at, image)| at + image.bytes as u64 > start);
+            let Some(at) = last.map(|(at, _)| *at).filter(|_| overlaps) else { return };
+            table.images.remove(&at);
+            table.lent.retain(|_, of| *of != at);
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -14,6 +14,7 @@
 //!               ▲             └ failure: place given up, the first who waits tries for itself
 //! ```
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fs::File;
@@ -102,7 +103,11 @@ impl Kernels {
         kernel: &CoreCallableView<'_>,
         memory: &DeviceMemory,
     ) -> Result<Uploaded, KernelError> {
-        let bytes = with_entry(kernel.blob, 0);
+        // What builders make has no entry yet.
+        let bytes = match kernel.resolved_addr {
+            0 => Cow::Borrowed(kernel.blob),
+            _ => Cow::Owned(with_entry(kernel.blob, 0)),
+        };
         let claim = match self.claim(&bytes)? {
             Claimed::Loaded(address) => return Ok(Uploaded { address, was_there: true }),
             Claimed::Place(claim) => claim,
@@ -110,14 +115,10 @@ impl Kernels {
         image::check(kernel.binary, KERNEL_ENTRY_SYMBOL)?;
         let binary = kernel.binary.to_vec();
         let (library, file, entry) =
-            self.code.within(self.limit, "constructors", move || open(&binary))??;
+            self.code.within(self.limit, "constructors", move || open(binary))??;
 
-        let record = memory.allocate(bytes.len(), Holder::Kernel)?;
-        let resolved = with_entry(&bytes, entry);
-        let published = memory
-            .copy_in(record, &resolved)
-            .map_err(KernelError::from)
-            .and_then(|()| claim.publish(library, file, record));
+        let record = memory.allocate_with(&with_entry(&bytes, entry), Holder::Kernel)?;
+        let published = claim.publish(library, file, record);
         if published.is_err() {
             give_up_record(memory, record);
         }
@@ -179,7 +180,7 @@ impl Kernels {
         table.contents.remove(content);
         table.by_record.remove(&record);
         drop(table);
-        let closed = self.code.within(self.limit, "destructors", move || drop(kernel));
+        let closed = self.code.drop_within(self.limit, "destructors", kernel);
         memory.free(record)?;
         Ok(closed?)
     }
@@ -214,9 +215,9 @@ impl Kernels {
 }
 
 /// Opens a kernel's image: its library, the file behind it, and the address of its entry.
-fn open(binary: &[u8]) -> Result<(Library, File, u64), KernelError> {
+fn open(binary: Vec<u8>) -> Result<(Library, File, u64), KernelError> {
     // SAFETY: the user registers the kernel to run it in this process; it has been checked.
-    let (library, file) = unsafe { anonymous_library::open("kernel", binary) }?;
+    let (library, file) = unsafe { anonymous_library::open_owned("kernel", binary) }?;
     // SAFETY: only the address of the symbol is used.
     let entry = unsafe { library.get::<*const c_void>(KERNEL_ENTRY_SYMBOL.as_bytes()) };
     let entry = entry.map_err(OpenError::Loader)?.into_raw();

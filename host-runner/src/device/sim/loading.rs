@@ -11,19 +11,20 @@
 //! A run that is in flight meanwhile has nothing to do with it. It goes on to its end, its outputs
 //! can be read, and only then the loss shows: nothing new starts on the device.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aicpu_executor::platform::Platform as _;
 use protocol::{CallableId, Chip};
 
-use super::aicpu_threads::AicpuThreads;
+use super::aicpu_threads::Part;
 use super::memory::Place;
 use super::order::{Order, Pointer};
 use super::{Parts, SimDevice};
 use crate::device::{
     DeviceError, DeviceLost, Holder, LoadFault, LostCause, MemoryError, OrchestrationLoad,
 };
+use crate::foreign_code::relay::{Relay, Unfinished};
 
 impl<C: Chip> SimDevice<C> {
     /// Has the loader's thread load an orchestration.
@@ -93,7 +94,7 @@ impl<C: Chip> SimDevice<C> {
     }
 
     /// The thread that loads and unloads; waits for its last order.
-    fn loader(&self) -> MutexGuard<'_, AicpuThreads<Order<C>>> {
+    fn loader(&self) -> MutexGuard<'_, Relay> {
         // The thread is as it was, whatever happened to somebody who watched it.
         self.parts.loader.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,30 +103,37 @@ impl<C: Chip> SimDevice<C> {
     /// lost where it does not come back, and marked so.
     fn carry_out(
         &self,
-        loader: &AicpuThreads<Order<C>>,
+        loader: &Relay,
         order: Order<C>,
         id: Option<CallableId>,
     ) -> Result<(), DeviceLost> {
         let executor = self.parts.engine.executor();
-        loader.begin(order, 1);
-        let ended = loader.wait(Instant::now() + self.unload_limit).or_else(|stuck| {
-            let call = match id {
-                Some(id) => executor.running_call_of(id),
-                None => executor.running_call(),
-            };
-            match call.filter(|call| executor.quarantine(call.callable)) {
-                Some(call) => Err(LostCause::Function(Box::new(call))),
-                // It has returned at the last moment: the rest is no code of the user.
-                None => loader.wait(Instant::now() + self.unload_limit).map_err(|_| {
-                    tracing::error!(?stuck, "loading hangs outside the code of the user");
-                    LostCause::Executor
-                }),
-            }
-        });
+        let engine = Arc::clone(&self.parts.engine);
+        let pending = loader.begin(move || engine.carry_out(order, Part::Member { index: 0 }));
+        let ended = pending.wait(Instant::now() + self.unload_limit);
         let cause = match ended {
-            Ok(ended) if ended.panicked => LostCause::Executor,
-            Ok(_) => return Ok(()),
-            Err(cause) => cause,
+            Ok(_status) => return Ok(()),
+            Err(Unfinished::Panicked) => LostCause::Executor,
+            Err(Unfinished::Late) => {
+                let call = match id {
+                    Some(id) => executor.running_call_of(id),
+                    None => executor.running_call(),
+                };
+                match call.filter(|call| executor.quarantine(call.callable)) {
+                    Some(call) => LostCause::Function(Box::new(call)),
+                    // It has returned at the last moment: the rest is no code of the user.
+                    None => match pending.wait(Instant::now() + self.unload_limit) {
+                        Ok(_status) => return Ok(()),
+                        Err(unfinished) => {
+                            tracing::error!(
+                                ?unfinished,
+                                "loading hangs outside the code of the user"
+                            );
+                            LostCause::Executor
+                        }
+                    },
+                }
+            }
         };
         self.close();
         Err(DeviceLost { cause, fault: None })

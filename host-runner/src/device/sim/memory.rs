@@ -7,81 +7,22 @@
 //! The table is locked to look something up, never while bytes are copied. Whoever has looked up
 //! an allocation keeps it: freed meanwhile, it goes away when the last of them has done with it.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::DeviceAddr;
 
-use crate::device::{DeviceMemoryReport, Holder, MemoryError, SharedMemory, Side};
+use crate::device::{DeviceMemoryReport, Holder, MemoryError, PinnedMemory, SharedMemory, Side};
 
+mod allocation;
 mod arena;
 mod ledger;
 
+pub use allocation::ALLOCATION_ALIGN;
+use allocation::Allocation;
 pub use arena::{Arena, ArenaAddresses, Arenas};
 pub use ledger::Ledger;
-
-/// Alignment of every allocation, in bytes: a cache line, and what every record asks for.
-pub const ALLOCATION_ALIGN: usize = 64;
-
-/// One allocation, freed with the last reference to it.
-#[derive(Debug)]
-struct Allocation {
-    start: NonNull<u8>,
-    layout: Layout,
-    /// As they were asked for.
-    bytes: usize,
-    holder: Holder,
-    /// Held by the one thread of the host that copies.
-    copying: Mutex<()>,
-}
-
-// SAFETY: the bytes are owned by this value, and nothing about them is bound to a thread. The host
-// touches them with `copying` held.
-unsafe impl Send for Allocation {}
-// SAFETY: as above.
-unsafe impl Sync for Allocation {}
-
-impl Allocation {
-    fn new(bytes: usize, holder: Holder) -> Result<Self, MemoryError> {
-        let exhausted = MemoryError::Exhausted { bytes };
-        let Ok(layout) = Layout::from_size_align(bytes.max(1), ALLOCATION_ALIGN) else {
-            return Err(exhausted);
-        };
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(exhausted)?;
-        Ok(Self { start, layout, bytes, holder, copying: Mutex::new(()) })
-    }
-
-    /// An allocation that holds a copy of `bytes`, which is written once.
-    fn of(bytes: &[u8], holder: Holder) -> Result<Self, MemoryError> {
-        let exhausted = MemoryError::Exhausted { bytes: bytes.len() };
-        let Ok(layout) = Layout::from_size_align(bytes.len().max(1), ALLOCATION_ALIGN) else {
-            return Err(exhausted);
-        };
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc(layout) }).ok_or(exhausted)?;
-        // SAFETY: as many bytes were just allocated, and nobody else has them; the first one is written
-        // even where there are none.
-        unsafe {
-            start.write(0);
-            start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
-        }
-        Ok(Self { start, layout, bytes: bytes.len(), holder, copying: Mutex::new(()) })
-    }
-
-    fn copying(&self) -> MutexGuard<'_, ()> {
-        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Allocation {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout, and freed once, here.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
-    }
-}
 
 /// A range of memory that has been looked up. The memory stays as long as this does.
 #[derive(Debug)]
@@ -142,6 +83,8 @@ struct Table {
 #[derive(Debug, Default)]
 pub struct DeviceMemory {
     table: Mutex<Table>,
+    /// Counts what takes away meaning from an address.
+    epoch: AtomicU64,
     ledger: Arc<Ledger>,
 }
 
@@ -196,6 +139,7 @@ impl DeviceMemory {
         let mut table = self.reachable()?;
         let allocation = table.live.remove(&address.raw());
         let allocation = allocation.ok_or(MemoryError::UnknownAddress { address })?;
+        self.begin_epoch();
         table.bytes -= allocation.bytes;
         self.ledger.give_back(allocation.holder, allocation.bytes);
         drop(table);
@@ -211,17 +155,7 @@ impl DeviceMemory {
     pub fn copy_in(&self, to: DeviceAddr, from: &[u8]) -> Result<(), MemoryError> {
         match self.place(to, from.len())?.0 {
             Found::Attached { memory, offset } => memory.copy_in(offset, from),
-            Found::Own { allocation, offset } => {
-                let _alone = allocation.copying();
-                // SAFETY: `place` checked the range, which stays as long as the reference; no other
-                // thread of the host is copying, and the caller sees to it that no run or load uses
-                // the range meanwhile (`Device`).
-                unsafe {
-                    let to = allocation.start.add(offset).as_ptr();
-                    to.copy_from_nonoverlapping(from.as_ptr(), from.len());
-                }
-                Ok(())
-            }
+            Found::Own { allocation, offset } => allocation.copy_in(offset, from),
         }
     }
 
@@ -233,15 +167,7 @@ impl DeviceMemory {
     pub fn copy_out(&self, to: &mut [u8], from: DeviceAddr) -> Result<(), MemoryError> {
         match self.place(from, to.len())?.0 {
             Found::Attached { memory, offset } => memory.copy_out(offset, to),
-            Found::Own { allocation, offset } => {
-                let _alone = allocation.copying();
-                // SAFETY: as in `copy_in`; allocations are zeroed, so every byte is initialised.
-                unsafe {
-                    let from = allocation.start.add(offset).as_ptr();
-                    from.copy_to_nonoverlapping(to.as_mut_ptr(), to.len());
-                }
-                Ok(())
-            }
+            Found::Own { allocation, offset } => allocation.copy_out(offset, to),
         }
     }
 
@@ -265,6 +191,7 @@ impl DeviceMemory {
     pub fn detach(&self, address: DeviceAddr) {
         let mut table = self.table();
         let Some((memory, side)) = table.attached.remove(&address.raw()) else { return };
+        self.begin_epoch();
         if side == Side::Own {
             table.bytes -= memory.byte_len();
             self.ledger.give_back(Holder::Window, memory.byte_len());
@@ -309,6 +236,25 @@ impl DeviceMemory {
         }
     }
 
+    /// A number that changes whenever something is freed, detached or lost: what was found before holds
+    /// as long as it is the same.
+    pub fn epoch(&self) -> u64 {
+        // ORDERING: Acquire pairs with the Release in `begin_epoch`.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    fn begin_epoch(&self) {
+        // ORDERING: Release: who has learnt of the change, from whomever, sees the new number. That a
+        // range is freed while a run uses it is excluded by the caller (`Device`).
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    /// The allocation that starts at `address`, if it can be reached.
+    pub fn pin(&self, address: DeviceAddr) -> Option<Arc<dyn PinnedMemory>> {
+        let allocation = Arc::clone(self.reachable().ok()?.live.get(&address.raw())?);
+        Some(allocation)
+    }
+
     /// Live allocations and their bytes, attached memory of this device included.
     pub fn usage(&self) -> (usize, usize) {
         let table = self.table();
@@ -335,6 +281,7 @@ impl DeviceMemory {
     pub fn lose(&self) {
         let gone = Table { access: Access::Gone, ..Table::default() };
         std::mem::forget(std::mem::replace(&mut *self.table(), gone));
+        self.begin_epoch();
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

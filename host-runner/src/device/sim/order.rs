@@ -2,6 +2,7 @@
 
 use protocol::{CallableId, Chip, RuntimeBody};
 
+use super::aicpu_threads::Part;
 use super::engine::Engine;
 
 /// An order.
@@ -60,14 +61,34 @@ impl<R> Pointer<R> {
 }
 
 impl<C: Chip> Engine<C> {
+    /// What an AICPU thread does with a run.
+    fn take_part(&self, record: &C::Runtime, part: Part) -> i32 {
+        let pool = self.pool();
+        if let Some(turns) = pool.turns() {
+            let _turn = turns.enter(pool);
+            return self.executor().execute(record);
+        }
+        match part {
+            // It is called where a run does not move, and must be there when all others are inside
+            // kernels that wait.
+            Part::Helper { index } if index >= C::MAX_AICPU_THREADS => self.executor().help(record),
+            Part::Helper { index } => {
+                let _seat = pool.seat(index);
+                self.executor().help(record)
+            }
+            Part::Member { index } => {
+                let _seat = pool.seat(index);
+                self.executor().execute(record)
+            }
+        }
+    }
+
     /// What an AICPU thread does with an order. Returns 0 or a negative status.
-    pub fn carry_out(&self, order: Order<C>) -> i32 {
+    pub fn carry_out(&self, order: Order<C>, part: Part) -> i32 {
         match order {
             Order::Run(Pointer(record)) => {
-                let pool = self.pool();
-                let _turn = pool.turns().map(|turns| turns.enter(pool));
                 // SAFETY: the order has not ended, for this thread is in it (invariant).
-                self.executor().execute(unsafe { &*record })
+                self.take_part(unsafe { &*record }, part)
             }
             Order::Load(Pointer(body)) => {
                 // SAFETY: the order has not ended, for this thread is in it (invariant).

@@ -25,10 +25,8 @@ use crate::device::resident_symbols::ResidentSymbols;
 use crate::foreign_code::guarded_call::guarded;
 use crate::foreign_code::guarded_call::trace::{self, Trace};
 
-/// Polls that only pause the processor.
-const PAUSING_ROUNDS: u32 = 32;
-/// Polls up to which the thread gives up the processor but stays ready to run.
-const YIELDING_ROUNDS: u32 = 96;
+/// Polls that only pause the processor: some tens of microseconds.
+const PAUSING_ROUNDS: u32 = 512;
 /// Longest sleep between two polls; whatever a core does ends it early.
 const SLEEP_MAX: Duration = Duration::from_micros(100);
 
@@ -147,6 +145,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.point(Point::Notify);
     }
 
+    fn wake_peers(&self) {
+        self.pool.event.signal();
+    }
+
     #[track_caller]
     fn interleave(&self) {
         if let Some(turns) = self.pool.turns() {
@@ -154,13 +156,23 @@ impl<C: Chip> Platform for SimPlatform<C> {
         }
     }
 
+    #[inline]
+    fn run_dispatched(&self) {
+        // Where threads take turns, kernels have theirs.
+        if self.pool.turns().is_none() {
+            self.pool.run_kernels();
+        }
+    }
+
     fn relax(&self, rounds: u32) {
         if self.point(Point::Relax) {
             return;
         }
+        if self.pool.run_kernels() {
+            return;
+        }
         match rounds {
             0..PAUSING_ROUNDS => core::hint::spin_loop(),
-            PAUSING_ROUNDS..YIELDING_ROUNDS => std::thread::yield_now(),
             _ => {
                 self.pool.relieve();
                 self.pool.event.wait(SLEEP_MAX);

@@ -114,7 +114,7 @@ fn surplus_threads_that_come_with_the_others_are_sent_away() {
         let order = unsafe {
             engine.set_record(&raw const *record);
             engine.pool().begin_run(record, 2);
-            Order::Run(Pointer::new(&raw const *record))
+            Order::Run(order::Pointer::new(&raw const *record))
         };
         aicpu.begin(order, A2a3::MAX_AICPU_THREADS);
         let outcome = device.finish(&launch).unwrap();

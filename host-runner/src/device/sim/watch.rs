@@ -1,6 +1,11 @@
 //! Watching the AICPU threads of a run: until they come back, or until it is clear that they do
 //! not, and in what they hang.
 //!
+//! A run begins with one thread. The caller, who has nothing else to do, looks at it meanwhile: it calls others when there
+//! is more to do than one does, and leaves them its processor then. When nothing
+//! moves for a while, it calls the last thread of the device, which runs no kernels and so is there to
+//! hand out tasks and to say what hangs, whatever the others are in.
+//!
 //! ```text
 //!  begin ─▶ time limit ─▶ fault ─▶ grace ─┬▶ all back: the fault is the outcome
 //!                                         └▶ stuck: the device is lost, the cause named
@@ -11,6 +16,7 @@ use std::time::{Duration, Instant};
 use aicpu_executor::{ForeignFunction, RunOutcome};
 use protocol::Chip;
 
+use super::aicpu_threads::{Ended, Stuck};
 use super::core::Busy;
 use super::{Parts, SimDevice};
 use crate::device::{DeviceLost, Launch, LostCause};
@@ -18,13 +24,76 @@ use crate::device::{DeviceLost, Launch, LostCause};
 /// How often a run that is past its limit is told so.
 const REPORT_AGAIN: Duration = Duration::from_millis(10);
 
+/// How long a run is looked at before it is asked again whether it has more to do.
+const LOOK: Duration = Duration::from_micros(8);
+/// How often, before the caller sleeps.
+const LOOKS: u32 = 8;
+/// How often a run is looked at by a caller that sleeps: first soon, then ever later up to this.
+const GLANCE: Duration = Duration::from_millis(4);
+
 impl<C: Chip> SimDevice<C> {
+    /// Waits for the AICPU threads of a run until `end`, and calls more of them where they are needed.
+    fn attend(&self, launch: &Launch, end: Instant) -> Result<Ended, Stuck> {
+        let Parts { aicpu, engine, .. } = &*self.parts;
+        let (executor, pool) = (engine.executor(), engine.pool());
+        if pool.turns().is_some() {
+            return aicpu.sleep_until(end);
+        }
+        let helpers = 1..self.cores_used.min(C::MAX_AICPU_THREADS);
+        let call_if_needed = || {
+            let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
+            is_needed && aicpu.call(helpers.clone())
+        };
+        let mut called = 0;
+        for _ in 0..LOOKS {
+            if let Ok(ended) = aicpu.look_for(LOOK) {
+                return Ok(ended);
+            }
+            called += usize::from(call_if_needed());
+            // The threads of the run need all processors.
+            if called > 0 && called + 1 >= self.cores_used {
+                break;
+            }
+        }
+        let guard = C::MAX_AICPU_THREADS..C::MAX_AICPU_THREADS + 1;
+        let (mut seen, mut failed_at, mut glance) = (executor.moves(), None, LOOK * LOOKS);
+        loop {
+            glance = GLANCE.min(glance * 2);
+            let stuck = match aicpu.sleep_until(end.min(Instant::now() + glance)) {
+                Ok(ended) => return Ok(ended),
+                Err(stuck) => stuck,
+            };
+            let now = Instant::now();
+            if now >= end {
+                return Err(stuck);
+            }
+            if executor.has_fault() {
+                // All leave but those inside a kernel.
+                let since = *failed_at.get_or_insert(now);
+                let hangs = pool
+                    .longest_kernel()
+                    .is_some_and(|busy| Duration::from_nanos(busy.nanoseconds) >= launch.grace);
+                if hangs && now.duration_since(since) >= launch.grace {
+                    return Err(stuck);
+                }
+            }
+            call_if_needed();
+            let moves = executor.moves();
+            if moves == seen && glance == GLANCE {
+                pool.distrust();
+                pool.relieve();
+                aicpu.call(guard.clone());
+            }
+            seen = moves;
+        }
+    }
+
     /// Waits for everything that the run has set in motion.
     pub(super) fn finish(&self, launch: &Launch) -> Result<RunOutcome, DeviceLost> {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let executor = engine.executor();
         let end = Instant::now() + launch.timeout;
-        let back = aicpu.wait(end).or_else(|_running| {
+        let back = self.attend(launch, end).or_else(|_running| {
             // A run that is only being set up clears the latch, so once may not be enough.
             let given_up = Instant::now() + launch.grace;
             loop {

@@ -11,9 +11,10 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use goblin::elf::Elf;
+use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::dynamic::{DT_DEBUG, DT_INIT, DT_INIT_ARRAY, DT_INIT_ARRAYSZ};
 use goblin::elf::program_header::PT_DYNAMIC;
+use goblin::elf::{Elf, ProgramHeader};
 use libloading::os::unix::Library;
 
 use crate::foreign_code::guarded_call::guarded;
@@ -58,10 +59,13 @@ pub(super) fn detach(image: &mut [u8]) -> Constructors {
     found
 }
 
-/// The dynamic section of an image; empty if there is none.
+/// The dynamic section of an image; empty if there is none. Nothing else of the image is read.
 fn dynamic_section(image: &mut [u8]) -> &mut [u8] {
-    let range = Elf::parse(image).ok().and_then(|elf| {
-        let header = elf.program_headers.iter().find(|header| header.p_type == PT_DYNAMIC)?;
+    let range = Elf::parse_header(image).ok().and_then(|header| {
+        let context = Ctx::new(Container::Big, Endian::Little);
+        let table = usize::try_from(header.e_phoff).ok()?;
+        let headers = ProgramHeader::parse(image, table, header.e_phnum.into(), context).ok()?;
+        let header = headers.iter().find(|header| header.p_type == PT_DYNAMIC)?;
         let start = usize::try_from(header.p_offset).ok()?;
         Some(start..start.checked_add(usize::try_from(header.p_filesz).ok()?)?)
     });

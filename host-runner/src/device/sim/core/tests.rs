@@ -26,6 +26,7 @@ struct Bench<C: Chip> {
     registers: Registers,
     event: Event,
     faults: Faults,
+    brief: BriefKernels,
     core: SimCore,
 }
 
@@ -41,6 +42,7 @@ impl<C: Chip> Bench<C> {
             registers: Registers::new(CORE + 1),
             event: Event::default(),
             faults: Faults::default(),
+            brief: BriefKernels::default(),
             core: SimCore::new(CORE),
         };
         let assignment = Assignment {
@@ -62,7 +64,8 @@ impl<C: Chip> Bench<C> {
 
     fn step_to(&self, reach: Reach) -> Step {
         let registers = self.registers.core(CORE).unwrap();
-        let around = Surroundings { registers, event: &self.event, faults: &self.faults };
+        let (event, faults, brief) = (&self.event, &self.faults, &self.brief);
+        let around = Surroundings { registers, event, faults, brief };
         self.core.step(around, reach)
     }
 

@@ -44,6 +44,7 @@ impl<C: Chip> CorePool<C> {
     /// given, or for ever.
     pub unsafe fn begin_run(&self, runtime: &C::Runtime, clusters: usize) {
         self.pipes.clear();
+        self.trust();
         let record = core::ptr::from_ref(runtime).addr();
         // ORDERING: Relaxed (all): runs begin and end one after the other, and the start of the run
         // publishes what is written here.

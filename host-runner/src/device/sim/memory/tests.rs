@@ -87,3 +87,48 @@ fn memory_that_was_looked_up_stays_until_its_user_is_done() {
     assert_eq!((memory.usage(), Arc::strong_count(&allocation)), ((0, 0), 1));
     assert_eq!(memory.free(address), Err(MemoryError::UnknownAddress { address }));
 }
+
+#[test]
+fn pinned_memory_is_copied_to_within_its_bounds_and_outlives_its_address() {
+    let memory = DeviceMemory::default();
+    let address = memory.allocate(8, Holder::User).unwrap();
+    assert!(memory.pin(DeviceAddr::new(address.raw() + 1)).is_none());
+    let pinned = memory.pin(address).unwrap();
+    pinned.copy_in(6, &[3, 4]).unwrap();
+    let mut back = [0; 8];
+    memory.copy_out(&mut back, address).unwrap();
+    assert_eq!(back, [0, 0, 0, 0, 0, 0, 3, 4]);
+    let past = MemoryError::OutOfRange { address: address.checked_add(7).unwrap(), bytes: 2 };
+    assert_eq!(pinned.copy_in(7, &[0; 2]).unwrap_err(), past);
+    assert_eq!(pinned.copy_out(7, &mut [0; 2]).unwrap_err(), past);
+    assert!(pinned.copy_in(usize::MAX, &[0; 2]).is_err());
+    memory.free(address).unwrap();
+    pinned.copy_out(6, &mut back[..2]).unwrap();
+    assert_eq!(back[..2], [3, 4]);
+    let other = memory.allocate(8, Holder::User).unwrap();
+    memory.lose();
+    assert!(memory.pin(other).is_none());
+}
+
+#[test]
+fn an_epoch_ends_when_something_goes_and_not_when_something_comes() {
+    let memory = DeviceMemory::default();
+    let mut last = memory.epoch();
+    let mut has_ended = || memory.epoch() != std::mem::replace(&mut last, memory.epoch());
+    let address = memory.allocate(8, Holder::User).unwrap();
+    let attached = SharedMemory::allocate(4).unwrap();
+    let window = attached.address();
+    memory.attach(attached, Side::Own);
+    memory.copy_in(address, &[1]).unwrap();
+    assert!(!has_ended());
+    memory.free(address).unwrap();
+    assert!(has_ended());
+    memory.free(address).unwrap_err();
+    assert!(!has_ended());
+    memory.detach(window);
+    assert!(has_ended());
+    memory.close();
+    assert!(!has_ended());
+    memory.lose();
+    assert!(has_ended());
+}

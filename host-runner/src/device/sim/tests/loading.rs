@@ -283,3 +283,31 @@ fn the_trace_of_a_run_is_not_that_of_a_load_beside_it() {
     load_fault(load.load(&device));
     assert_eq!(device.throw_trace(), [0_u64; 0], "the run's was taken");
 }
+
+#[test]
+fn bytes_that_were_written_over_an_image_are_what_is_loaded_next() {
+    let device = SimDevice::<A2a3>::open().unwrap();
+    let filler = |number: u32| {
+        let globals = format!(
+            "extern \"C\" {{ extern const unsigned char filler[60000]; \
+             const unsigned char filler[60000] = {{ {number} }}; }}"
+        );
+        let body = "store(0, args.scalars[0], filler[args.scalars[1]]);";
+        callable(orchestration_with(&globals, body), vec![store_kernel(0, 0)])
+    };
+    let (placed, output) = (Placed::new(&device, 0, &filler(3)), cell(&device));
+    for number in [3, 4, 4, 4, 5] {
+        let other = filler(number);
+        let view = protocol::callable::parse::ChipCallableView::parse(other.blob()).unwrap();
+        if number != 4 {
+            device.copy_in(placed.image, view.orchestration()).unwrap();
+        }
+        for _ in 0..3 {
+            placed.load(&device).unwrap();
+            placed.run(&device, &[output.raw(), 0], &launch()).unwrap();
+            let expected = if number == 4 { 3 } else { number };
+            assert_eq!(u32::try_from(int_at(&device, output)), Ok(expected));
+        }
+    }
+    placed.give_back(&device);
+}

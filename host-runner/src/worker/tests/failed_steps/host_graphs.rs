@@ -20,6 +20,39 @@ fn two_kernels_of_a_graph(offset: u32) -> Callable {
     host_callable(body, vec![store_kernel(0, offset), store_kernel(1, 1000 + offset)])
 }
 
+/// Spec hbg §A12: with the reference, the second registration frees the first one's kernel.
+#[test]
+fn host_graphs_with_the_same_func_id_keep_their_own_kernels() {
+    let (worker, _) = failing();
+    let [first, second] =
+        [100, 200].map(|offset| worker.register(&two_kernels_of_a_graph(offset)).unwrap());
+    let run = |handle, value| run_storing(&worker, handle, value, &RunConfig::default()).unwrap().0;
+    for value in 0..6 {
+        let shown = i32::try_from(value).unwrap();
+        assert_eq!((run(&first, value), run(&second, value)), (100 + shown, 200 + shown));
+    }
+    let mut recordings = [&first, &second].map(|handle| {
+        let (mut output, scalar) = ([-1_i32], 5);
+        let mut arguments = Arguments::new();
+        arguments.push_output(&mut output, &[1]).unwrap();
+        arguments.push_scalar(scalar).unwrap();
+        worker.record(handle, &mut arguments, &RunConfig::default()).unwrap().0
+    });
+    for _ in 0..3 {
+        for (recording, expected) in recordings.iter_mut().zip([105, 205]) {
+            let mut output = [-1_i32];
+            let mut arguments = Arguments::new();
+            arguments.push_output(&mut output, &[1]).unwrap();
+            arguments.push_scalar(5).unwrap();
+            recording.replay(&mut arguments, &RunConfig::default()).unwrap();
+            drop(arguments);
+            assert_eq!(output, [expected]);
+        }
+    }
+    worker.unregister(&first).unwrap();
+    assert_eq!(run(&second, 5), 205);
+}
+
 #[test]
 fn a_registration_for_the_host_that_fails_at_any_step_leaves_nothing() {
     let (worker, failures) = failing();

@@ -1,0 +1,116 @@
+//! Kernels on the threads that dispatch them.
+
+use super::*;
+use crate::device::sim::clock;
+
+/// How late the coarse clock may be, in nanoseconds: a tick of a slow kernel's.
+const COARSENESS: u64 = 10_000_000;
+
+/// A thread's seat among those that run the kernels which they dispatch; it keeps it until this is dropped.
+#[derive(Debug)]
+pub struct Seated(());
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        SEAT.set(None);
+    }
+}
+
+impl<C: Chip> CorePool<C> {
+    /// Has the calling thread, the only one with this number, run the kernels that it dispatches.
+    /// It is [attached](Self::attach_thread).
+    pub fn seat(&self, number: usize) -> Seated {
+        const { assert!(C::MAX_CORES <= CORES_MAX) };
+        SEAT.set(Some(number));
+        Seated(())
+    }
+
+    /// Runs some of the kernels that wait for an AICPU thread, those of the calling thread first.
+    /// Returns whether there were any.
+    pub fn run_kernels(&self) -> bool {
+        let Some(seat) = SEAT.get() else { return false };
+        let Some(first) = self.inline.pop(seat).or_else(|| self.inline.steal(seat)) else {
+            return false;
+        };
+        let batch = BATCHES.get().wrapping_add(1);
+        BATCHES.set(batch);
+        if batch.is_multiple_of(MEASURED) {
+            self.measure_kernel(first);
+            return true;
+        }
+        let entered = about_now();
+        self.run_kernel(first, entered);
+        for _ in 1..KERNELS_AT_ONCE {
+            let Some(core) = self.inline.pop(seat) else { break };
+            self.run_kernel(core, entered);
+        }
+        true
+    }
+
+    /// Whether kernels wait for a thread that is busy otherwise.
+    pub fn has_waiting_kernels(&self) -> bool {
+        self.inline.count() > 1
+    }
+
+    /// Has AICPU threads run brief kernels again.
+    pub(super) fn trust(&self) {
+        // ORDERING: Relaxed: the start of the run publishes it.
+        if !self.is_trusting.load(Ordering::Relaxed) {
+            self.is_trusting.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Leaves the waiting kernels to the pool, and while one has been running for long all others of the run too: it does
+    /// not move, so one that was taken for brief may be waiting for another.
+    pub fn distrust(&self) {
+        let is_long = |busy: &Busy| busy.nanoseconds > PEER_BLOCKED_NANOSECONDS;
+        for busy in self.cores.iter().filter_map(SimCore::busy).filter(is_long) {
+            // ORDERING: Relaxed: who reads it late runs one more kernel.
+            self.is_trusting.store(false, Ordering::Relaxed);
+            self.brief.forget(busy.function);
+        }
+        self.leave_to_pool();
+    }
+
+    /// Has the pool step all cores that wait for an AICPU thread.
+    pub(super) fn leave_to_pool(&self) {
+        while let Some(core) = self.inline.pop(0).or_else(|| self.inline.steal(0)) {
+            self.enqueue(core);
+        }
+    }
+
+    /// Runs the kernel that a core was given, `entered` at about this time, or leaves it to the pool.
+    fn run_kernel(&self, index: usize, entered: u64) {
+        // ORDERING: Relaxed: see `distrust`.
+        if !self.is_trusting.load(Ordering::Relaxed) {
+            return self.enqueue(index);
+        }
+        let state = &self.cores[index].state;
+        state.claim_queued();
+        loop {
+            if self.step(index, Reach::ThroughBriefKernels { entered }) == Step::HasTask {
+                state.requeue();
+                return self.enqueue(index);
+            }
+            if state.release() {
+                return;
+            }
+        }
+    }
+
+    /// The same, with a look at how long it takes.
+    fn measure_kernel(&self, index: usize) {
+        let function = self.cores[index].dispatched_kernel(self.registers.core(index));
+        let entered = clock::nanoseconds();
+        self.run_kernel(index, entered);
+        if let Some(function) = function.filter(|&function| self.brief.contains(function)) {
+            self.brief.took(function, clock::nanoseconds().saturating_sub(entered));
+        }
+    }
+}
+
+/// Nanoseconds of the clock, for little and somewhat later than it is: of a kernel that was entered then, nobody
+/// believes that it has been running for longer than it has.
+fn about_now() -> u64 {
+    clock::coarse_nanoseconds().saturating_add(COARSENESS)
+}
