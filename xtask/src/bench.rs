@@ -57,8 +57,13 @@ const BENCHES: &[Bench] = &[
         program: Program::Benches,
     },
     Bench {
+        name: "instructions",
+        purpose: "instructions of the hot paths, under valgrind, against limits",
+        program: Program::Benches,
+    },
+    Bench {
         name: "all",
-        purpose: "all of these but loader, in one file",
+        purpose: "all of these but loader and instructions, in one file",
         program: Program::Benches,
     },
 ];

@@ -84,6 +84,11 @@ const CHECKS: &[Check] = &[
         purpose: "the benches run, and what they measure works; their figures are for people",
         run: || passed(bench::run_all_quickly()),
     },
+    Check {
+        name: "instructions",
+        purpose: "the hot paths take no more instructions than before",
+        run: instructions,
+    },
     Check { name: "deny", purpose: "licences, bans and sources of dependencies", run: deny },
 ];
 
@@ -172,14 +177,22 @@ fn loom() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+fn instructions() -> Result<Outcome> {
+    if !is_installed("valgrind") {
+        return Ok(Outcome::Skipped(String::from("install valgrind")));
+    }
+    passed(bench::run("instructions", bench::Wishes::default(), &[]))
+}
+
+/// Whether a program is there that can tell its version.
+fn is_installed(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let command = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 fn deny() -> Result<Outcome> {
-    let is_installed = Command::new("cargo-deny")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !is_installed {
+    if !is_installed("cargo-deny") {
         return Ok(Outcome::Skipped(String::from("run `cargo install cargo-deny`")));
     }
     passed(process::run(&mut cargo(&["deny", "check", "bans", "licenses", "sources"])))

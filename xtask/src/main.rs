@@ -61,7 +61,7 @@ enum Command {
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
     /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
-    /// scenes, seeds, examples, dist, readme, bench, deny.
+    /// scenes, seeds, examples, dist, readme, bench, instructions, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
@@ -93,7 +93,7 @@ enum Command {
     Asan,
     /// Runs a bench in release and prints its tables.
     ///
-    /// Benches: run, tasks, register, graph, memory, or all of these; loader.
+    /// Benches: run, tasks, register, graph, memory, or all of these; loader; instructions.
     Bench {
         /// The bench to run.
         name: String,

@@ -23,12 +23,21 @@ pub(crate) struct Arguments {
     /// Prints the change against an earlier FILE.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
+    /// Takes the figures of an earlier FILE instead of measuring, to compare or to draw them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
     /// Takes a few seconds, for coarse figures: shows that everything works.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Measures only rows whose name has PART; figures that need others are missing then.
     #[arg(long, value_name = "PART", default_value = "")]
     pub(crate) rows: String,
+    /// Draws tasks against time into FILE, as SVG; for what measures tasks.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Writes the limits of instructions anew.
+    #[arg(long)]
+    pub(crate) renew: bool,
     /// What this program does as a child of itself.
     #[arg(long, hide = true)]
     pub(crate) errand: Option<Errand>,
@@ -47,7 +56,9 @@ pub(crate) enum Bench {
     Graph,
     /// Memory, and a worker that does nothing.
     Memory,
-    /// All of them.
+    /// Instructions of the hot paths, against limits; needs valgrind.
+    Instructions,
+    /// All but instructions.
     All,
 }
 

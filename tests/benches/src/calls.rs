@@ -136,8 +136,9 @@ impl Call {
         programs: &Programs,
         work: Work,
         count: u64,
+        config: &RunConfig,
     ) -> Result<Self> {
-        Self::with(worker, programs, work, count, work.arguments(count)?)
+        Self::with(worker, programs, work, (count, work.arguments(count)?), config)
     }
 
     /// The same with arguments that are there.
@@ -149,11 +150,11 @@ impl Call {
         worker: &Worker,
         programs: &Programs,
         work: Work,
-        count: u64,
-        arguments: OwnedArguments,
+        (count, arguments): (u64, OwnedArguments),
+        config: &RunConfig,
     ) -> Result<Self> {
         let handle = worker.register(&programs.tasks(work.entry())?)?;
-        let bound = worker.bind(&handle, arguments, &config())?;
+        let bound = worker.bind(&handle, arguments, config)?;
         Ok(Self { bound, work, count, constant: 0 })
     }
 

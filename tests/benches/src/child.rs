@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use host_runner::worker::{Worker, WorkerConfig};
 
-use crate::calls::{Call, Work};
+use crate::calls::{Call, Work, config};
+use crate::instructions::sections;
 use crate::process;
 use crate::programs::Programs;
 
@@ -43,6 +44,8 @@ pub(crate) enum Errand {
     BusyForkJoin,
     /// Windows of runs, with a mark in front of each and at the end.
     Steady,
+    /// The hot paths one after the other, for callgrind.
+    Sections,
 }
 
 impl Errand {
@@ -92,6 +95,7 @@ impl Errand {
             Self::BusyChain => busy(Work::Chain, 2 * 8),
             Self::BusyForkJoin => busy(Work::ForkJoin, 8),
             Self::Steady => steady(),
+            Self::Sections => sections::perform(),
         }
     }
 }
@@ -101,7 +105,7 @@ fn idle() -> Result<()> {
     let programs = Programs::build()?;
     let before = process::resident_bytes()?;
     let worker = Worker::open(WorkerConfig::default())?;
-    let mut call = Call::bind(&worker, &programs, Work::One, 1)?;
+    let mut call = Call::bind(&worker, &programs, Work::One, 1, &config())?;
     for _ in 0..WARM_UP {
         call.run()?;
     }
@@ -120,7 +124,7 @@ fn busy(work: Work, tensor_bytes: u64) -> Result<()> {
     let arguments = work.arguments(BUSY_TASKS)?;
     let before = process::resident_bytes()?;
     let worker = Worker::open(WorkerConfig::default())?;
-    let mut call = Call::with(&worker, &programs, work, BUSY_TASKS, arguments)?;
+    let mut call = Call::with(&worker, &programs, work, (BUSY_TASKS, arguments), &config())?;
     process::reset_peak()?;
     for _ in 0..3 {
         call.run()?;
@@ -134,7 +138,7 @@ fn busy(work: Work, tensor_bytes: u64) -> Result<()> {
 fn steady() -> Result<()> {
     let programs = Programs::build()?;
     let worker = Worker::open(WorkerConfig::default())?;
-    let mut call = Call::bind(&worker, &programs, Work::One, 1)?;
+    let mut call = Call::bind(&worker, &programs, Work::One, 1, &config())?;
     for _ in 0..WARM_UP {
         call.run()?;
     }

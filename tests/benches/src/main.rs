@@ -1,4 +1,4 @@
-//! `cargo xtask bench {run,tasks,register,graph,memory,all}`: what the runtime costs.
+//! `cargo xtask bench {run,tasks,register,graph,memory,instructions,all}`: what the runtime costs.
 //!
 //! Question it answers: how far are runs and tasks from what the machine can do at best? Floors
 //! are measured in the same run, in turns with what stands on them, so that their ratio survives a
@@ -24,9 +24,11 @@ mod child;
 mod copies;
 mod graphs;
 mod handoff;
+mod instructions;
 #[expect(unsafe_code, reason = "calls kernels")]
 mod kernel_loop;
 mod memory;
+mod plot;
 #[expect(unsafe_code, reason = "asks the system for numbers")]
 mod process;
 mod programs;
@@ -70,6 +72,21 @@ fn perform(arguments: &Arguments) -> Result<()> {
     }
     // Before anything is measured, so that a wrong path costs nothing.
     let earlier = arguments.compare.as_deref().map(Record::load).transpose()?;
+    let mut verdict = Ok(());
+    let record = match &arguments.from {
+        Some(path) => Record::load(path)?,
+        None => measure(arguments, &mut verdict)?,
+    };
+    if let Some(path) = &arguments.plot {
+        plot::save(&record.rows, path)?;
+    }
+    println!("{}", table::render(&record, earlier.as_ref()));
+    arguments.json.as_deref().map_or(Ok(()), |path| record.save(path))?;
+    verdict
+}
+
+/// Measures what is asked for. The verdict is about limits that fail the command, behind the table.
+fn measure(arguments: &Arguments, verdict: &mut Result<()>) -> Result<Record> {
     let programs = Programs::build()?;
     let schedule = Schedule::new(arguments.quick, &arguments.rows);
     let mut findings = Findings::default();
@@ -89,8 +106,11 @@ fn perform(arguments: &Arguments) -> Result<()> {
     if wanted(Bench::Memory) {
         memory::measure(schedule.quick, &mut findings)?;
     }
+    if arguments.bench == Bench::Instructions {
+        *verdict = instructions::measure(arguments.renew, &mut findings);
+    }
     let name = arguments.bench.to_possible_value();
-    let record = Record {
+    Ok(Record {
         bench: name.map(|name| name.get_name().to_owned()).unwrap_or_default(),
         quick: arguments.quick,
         setting: Setting {
@@ -100,7 +120,5 @@ fn perform(arguments: &Arguments) -> Result<()> {
         },
         targets: targets::list(&findings),
         rows: findings.rows,
-    };
-    println!("{}", table::render(&record, earlier.as_ref()));
-    arguments.json.as_deref().map_or(Ok(()), |path| record.save(path))
+    })
 }

@@ -72,11 +72,10 @@ impl Programs {
     ///
     /// The parts do not fit together.
     pub(crate) fn tasks(&self, entry: &str) -> Result<Callable> {
-        let builder = Callable::builder(self.tasks.clone()).name(entry).entry(entry);
-        let kernels = TASK_KERNELS.iter().zip(&self.task_kernels).zip(0..);
-        let builder = kernels.fold(Ok(builder), |builder: Result<_>, ((name, image), id)| {
-            Ok(builder?.kernel(kernel(id, name, image)?))
-        })?;
+        let mut builder = Callable::builder(self.tasks.clone()).name(entry).entry(entry);
+        for ((name, image), id) in TASK_KERNELS.iter().zip(&self.task_kernels).zip(0..) {
+            builder = builder.kernel(kernel(id, name, image)?);
+        }
         Ok(builder.build()?)
     }
 

@@ -8,7 +8,7 @@ use host_runner::worker::{BoundCall, Worker, WorkerConfig};
 
 use crate::allocations;
 use crate::arguments::Schedule;
-use crate::calls::{Call, Work};
+use crate::calls::{Call, Work, config};
 use crate::child::{self, Errand};
 use crate::copies::{Caches, Copy};
 use crate::handoff::{HandOff, Waiting};
@@ -40,7 +40,7 @@ pub(crate) fn measure(
     findings: &mut Findings,
 ) -> Result<()> {
     let worker = Worker::open(WorkerConfig::default())?;
-    let bind = || Call::bind(&worker, programs, Work::One, 1);
+    let bind = || Call::bind(&worker, programs, Work::One, 1, &config());
     let subjects = vec![
         Named::new("run", bind()?),
         Named::new("enqueue", Enqueue(bind()?.bound)),

@@ -4,9 +4,10 @@ use anyhow::Result;
 use host_runner::worker::{Worker, WorkerConfig};
 
 use crate::arguments::Schedule;
-use crate::calls::{Call, Work};
+use crate::calls::{Call, Work, config};
 use crate::copies::{Caches, Copy};
 use crate::kernel_loop::{KernelLoop, Kind};
+use crate::plot;
 use crate::programs::Programs;
 use crate::record::Findings;
 use crate::rounds::{Named, Pace, interleave};
@@ -35,7 +36,7 @@ pub(crate) fn measure(
 ) -> Result<()> {
     let worker = Worker::open(WorkerConfig::default())?;
     let subject = |work: Work, count: u64| -> Result<Named<'static>> {
-        let call = Call::bind(&worker, programs, work, count)?;
+        let call = Call::bind(&worker, programs, work, count, &config())?;
         Ok(Named::per(name(work, count), count, call))
     };
     let combine = programs.task_kernel("combine")?;
@@ -69,8 +70,12 @@ pub(crate) fn measure(
     let mut subjects = Vec::new();
     for work in [Work::Independent, Work::Chain, Work::ForkJoin] {
         for &count in GROWTH.iter().filter(|&&count| count <= most) {
-            let call = Call::bind(&worker, programs, work, count)?;
-            subjects.push(Named::per(format!("growth/{}", name(work, count)), count, call));
+            let call = Call::bind(&worker, programs, work, count, &config())?;
+            subjects.push(Named::per(
+                format!("{}{}", plot::GROWTH, name(work, count)),
+                count,
+                call,
+            ));
         }
     }
     // The largest take long, and are warm after the smaller ones.

@@ -8,13 +8,15 @@ use super::Finding;
 const MACHINE_FOLDERS: [&str; 4] = ["home", "root", "tmp", "work"];
 
 /// Hosts that a text may link to.
-const KNOWN_HOSTS: [&str; 6] = [
+const KNOWN_HOSTS: [&str; 7] = [
     "doc.rust-lang.org",
     "docs.rs",
     "keepachangelog.com",
     "semver.org",
     "www.apache.org",
     "opensource.org",
+    // The name space of SVG.
+    "www.w3.org",
 ];
 
 /// A place that may name a folder of a machine, and why.

@@ -1,0 +1,140 @@
+//! `bench instructions`: how many instructions the hot paths take, as a gate: such counts are the same on a
+//! busy machine, and a change of a few percent shows.
+//!
+//! ```text
+//!  valgrind --tool=callgrind ─▶ this program with an errand: mark, section, mark, section, …
+//!       └── a file for each section ─▶ costs of functions ─▶ per unit of work ─▶ limits
+//! ```
+//!
+//! What waits for another thread is left out: how often it looks depends on the clock. Limits are in
+//! `instructions.json`; `cargo xtask bench instructions -- --renew` writes them anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::child::Errand;
+use crate::record::{Findings, Row};
+
+mod callgrind;
+pub(crate) mod sections;
+
+use sections::Section;
+
+/// What a limit has more than what was measured.
+const HEADROOM: f64 = 1.05;
+
+/// How much less than its limit a figure is that could have a lower one.
+const SLACK: f64 = 0.85;
+
+/// How often everything is counted; the fewest instructions count.
+const ROUNDS: u32 = 2;
+
+/// The limits, by section.
+type Limits = BTreeMap<String, f64>;
+
+/// Counts, and compares with the limits or renews them.
+///
+/// # Errors
+///
+/// There is no valgrind, something does not work, or a limit is exceeded.
+pub(crate) fn measure(renews: bool, findings: &mut Findings) -> Result<()> {
+    let mut counts: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for (name, count) in count()? {
+            counts.entry(name).or_default().push(count);
+        }
+    }
+    let rows = counts.iter().filter_map(|(name, counts)| Row::of(name, "instr", 1, counts));
+    let rows: Vec<Row> = rows.collect();
+    findings.rows.extend(rows.iter().cloned());
+    if renews {
+        // A few instructions more or less are no change.
+        let limit = |row: &Row| (row.name.clone(), (row.min * HEADROOM).ceil());
+        return save(&rows.iter().map(limit).collect());
+    }
+    check(&rows, &load()?)
+}
+
+/// Compares with the limits.
+fn check(rows: &[Row], limits: &Limits) -> Result<()> {
+    let mut exceeded = Vec::new();
+    for Row { name, min, .. } in rows {
+        let limit = limits.get(name);
+        let limit = limit.with_context(|| format!("`{name}` has no limit; renew them"))?;
+        if min > limit {
+            exceeded.push(format!("{name}: {min:.0} instructions, at most {limit:.0}"));
+        } else if *min < limit * SLACK {
+            eprintln!("{name}: {min:.0} instructions; its limit of {limit:.0} can be renewed");
+        }
+    }
+    ensure!(
+        exceeded.is_empty(),
+        "more instructions than before; where that is meant, renew the limits \
+         (cargo xtask bench instructions -- --renew):\n{}",
+        exceeded.join("\n")
+    );
+    Ok(())
+}
+
+/// Counts the instructions of each section, per unit of work.
+fn count() -> Result<BTreeMap<String, f64>> {
+    let folder = tempfile::tempdir().context("no folder for counts")?;
+    let errand = Errand::Sections.command()?;
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--tool=callgrind", "--smc-check=all-non-file", "-q"])
+        .arg(format!("--dump-before={}", sections::MARK))
+        .arg(format!("--callgrind-out-file={}", folder.path().join("out").display()))
+        .arg(errand.get_program())
+        .args(errand.get_args())
+        .stdin(Stdio::null());
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start valgrind")?;
+    ensure!(output.status.success(), "valgrind ended with {}", output.status);
+    let text = String::from_utf8(output.stdout).context("a child prints no UTF-8")?;
+    let sections: Vec<Section> = text.lines().filter_map(Section::of_line).collect();
+    ensure!(!sections.is_empty(), "the child has told of no section");
+    let mut totals: BTreeMap<String, (f64, u64)> = BTreeMap::new();
+    // The first part is what was before the first mark.
+    for (section, part) in sections.iter().zip(2..) {
+        if section.name == sections::UNCOUNTED {
+            continue;
+        }
+        let total = totals.entry(section.name.clone()).or_default();
+        // CAST: counts are far below 2^53.
+        total.0 += cost_of(folder.path(), part, section)? as f64;
+        total.1 += section.per;
+    }
+    // CAST: as above.
+    Ok(totals.into_iter().map(|(name, (cost, per))| (name, cost / per as f64)).collect())
+}
+
+/// Instructions of a part: of all threads, or of what the caller does when it enqueues.
+fn cost_of(folder: &Path, part: u32, section: &Section) -> Result<u64> {
+    let path = folder.join(format!("out.{part}"));
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("valgrind has written no counts of `{}`", section.name))?;
+    Ok(match section.is_of_caller {
+        true => callgrind::cost_of_calls(&text, sections::ENQUEUE),
+        false => callgrind::cost(&text),
+    })
+}
+
+/// Where the limits are.
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json")
+}
+
+fn load() -> Result<Limits> {
+    let text = fs::read(path()).with_context(|| format!("cannot read {}", path().display()))?;
+    serde_json::from_slice(&text).context("the limits are no list of names and numbers")
+}
+
+fn save(limits: &Limits) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(limits)?;
+    text.push('\n');
+    fs::write(path(), text).with_context(|| format!("cannot write {}", path().display()))
+}
