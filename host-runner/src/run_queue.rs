@@ -20,7 +20,6 @@
 
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -42,11 +41,14 @@ mod refusal;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+mod turn;
 
 use line::{DriverCall, Line};
 pub(crate) use line::{QueueUsage, Ticket};
 use quick_turn::{QuickTurn, ThreadNumber};
 pub(crate) use refusal::{Refusal, Refused, TurnRefused};
+use turn::EndTurn;
+pub(crate) use turn::Turn;
 
 /// What the driver does when its turn comes.
 pub(crate) trait Job: Send + 'static {
@@ -76,20 +78,6 @@ struct Shared<J> {
     /// Whether there may be something for the driver to do. Written under the lock, read without it
     /// by the driver that looks before it parks.
     is_driver_called: AtomicBool,
-}
-
-/// The device is this thread's until this is dropped.
-#[must_use = "the turn ends where this is dropped"]
-pub(crate) struct Turn<'a> {
-    queue: &'a dyn EndTurn,
-    thread: ThreadNumber,
-    /// The queue knows whose turn it is by the thread, so it stays there.
-    stays_here: PhantomData<*const ()>,
-}
-
-/// A queue whose turn may end, whatever its jobs are.
-trait EndTurn {
-    fn end_turn(&self, thread: ThreadNumber);
 }
 
 impl<J: Job> RunQueue<J> {
@@ -302,25 +290,6 @@ impl<J: Job> Drop for RunQueue<J> {
 impl<J: Job> fmt::Debug for RunQueue<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RunQueue").field(&self.usage()).finish()
-    }
-}
-
-impl<'a> Turn<'a> {
-    /// The line has said that it is this thread's turn.
-    fn of(queue: &'a dyn EndTurn, thread: ThreadNumber) -> Self {
-        Self { queue, thread, stays_here: PhantomData }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.queue.end_turn(self.thread);
-    }
-}
-
-impl fmt::Debug for Turn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Turn")
     }
 }
 
