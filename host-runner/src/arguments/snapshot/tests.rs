@@ -1,3 +1,5 @@
+//! Copies for runs: in memory that is kept, and never of what only another run has.
+
 use super::super::{OwnedArguments, TensorSet as _};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Records of completions that are kept: used again, and only when nobody is left who has the old one.
+
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
