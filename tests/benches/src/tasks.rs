@@ -79,7 +79,7 @@ pub(crate) fn measure(
         }
     }
     // The largest take long, and are warm after the smaller ones.
-    let pace = Pace { rounds: 1, warm_up: 0, ..schedule.long };
+    let pace = Pace { rounds: schedule.long.rounds.min(3), warm_up: 0, ..schedule.long };
     findings.rows.extend(interleave(subjects, &pace, &schedule.part)?);
     Ok(())
 }
