@@ -129,7 +129,8 @@ fn a_constructor_within_its_limit_is_waited_for() {
 fn a_config_function_that_does_not_return_is_told_from_the_entry() {
     let (worker, life) = (open(), Life::new());
     let handle = worker.register(&life.callable()).unwrap();
-    for (aicpu_threads, limit) in [(1, "its limit of 400 ms"), (3, "no progress for 200 ms")] {
+    // Where nothing moves, a thread is called that sees it, however few there are.
+    for aicpu_threads in [1, 3] {
         wait_here(&life.steps().hold_config);
         let error = run(&worker, &handle, &short(aicpu_threads)).unwrap_err();
         let RunError::DeviceLost(lost) = &error else { panic!("{error:?}") };
@@ -137,7 +138,10 @@ fn a_config_function_that_does_not_return_is_told_from_the_entry() {
         assert_eq!(fault.code, StatusCode::SchedulerTimeout.code());
         let (call, text) = hanging_function(lost);
         assert_eq!(call.function, ForeignFunction::Config);
-        assert_contains(&text, &["the config function of callable 0 (build-id ", limit]);
+        assert_contains(
+            &text,
+            &["the config function of callable 0 (build-id ", "no progress for 200 ms"],
+        );
         go_on(&life.steps().hold_config);
         assert_eq!(run(&worker, &handle, &threads(aicpu_threads)).unwrap(), 7);
     }

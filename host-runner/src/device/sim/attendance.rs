@@ -94,6 +94,7 @@ mod tests {
 }
 
 #[cfg(all(test, loom))]
+#[expect(unsafe_code, reason = "the model is to show that the word orders what the caller writes")]
 mod loom_tests {
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
