@@ -17,7 +17,7 @@
 //! Nothing foreign runs under the lock. Each step takes the lock once; a wake-up of a thread is a
 //! system call only if a thread waits.
 //!
-//! Completions that follow each other share their memory: see [`Spares`].
+//! Completions that follow each other share their memory: see `Spares`.
 
 #[cfg(loom)]
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
