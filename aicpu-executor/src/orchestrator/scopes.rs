@@ -35,6 +35,11 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
+    /// Forgets all scopes.
+    pub(crate) fn reset(&mut self) {
+        self.open.clear();
+    }
+
     /// Opens a scope.
     pub(crate) fn begin(&mut self, mode: ScopeMode) -> Result<(), ScopeError> {
         let inside_manual = self.is_manual();

@@ -13,13 +13,13 @@
 
 use std::time::{Duration, Instant};
 
-use aicpu_executor::{ForeignFunction, RunOutcome};
+use aicpu_executor::ForeignFunction;
 use protocol::Chip;
 
 use super::aicpu_threads::{Ended, Stuck};
 use super::core::Busy;
 use super::{Parts, SimDevice};
-use crate::device::{DeviceLost, Launch, LostCause};
+use crate::device::{DeviceLost, Launch, LostCause, RunOutcome};
 
 /// How often a run that is past its limit is told so.
 const REPORT_AGAIN: Duration = Duration::from_millis(10);
@@ -108,10 +108,10 @@ impl<C: Chip> SimDevice<C> {
                 }
             }
         });
-        let outcome = executor.take_report();
+        let fault = executor.take_fault().map(Box::new);
         let cause = match back {
             Ok(ended) if ended.panicked => Some(LostCause::Executor),
-            Ok(_) if outcome.fault.is_none() => {
+            Ok(_) if fault.is_none() => {
                 engine.pool().keep_on();
                 None
             }
@@ -133,8 +133,8 @@ impl<C: Chip> SimDevice<C> {
             }),
         };
         match cause {
-            None => Ok(outcome),
-            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
+            None => Ok(RunOutcome { fault, tasks: executor.counts().tasks }),
+            Some(cause) => Err(DeviceLost { cause, fault }),
         }
     }
 
