@@ -56,6 +56,8 @@ pub struct RunOutcome {
     pub fault: Option<Box<Fault>>,
     /// Tasks that the orchestration submitted, `alloc_tensors` included.
     pub tasks: u64,
+    /// Whether this run loaded the orchestration.
+    pub loaded: bool,
 }
 
 /// What is in use on a device.

@@ -129,6 +129,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.turns().map_or_else(clock::nanoseconds, Turns::nanoseconds)
     }
 
+    fn coarse_ticks(&self) -> u64 {
+        self.pool.turns().map_or_else(clock::coarse_nanoseconds, Turns::nanoseconds)
+    }
+
     fn ticks_per_second(&self) -> u64 {
         clock::TICKS_PER_SECOND
     }
