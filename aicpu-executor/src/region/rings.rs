@@ -19,10 +19,12 @@ use crate::sync::AtomicU64;
 impl<'r> TaskStore for Region<'r> {
     type Task = &'r TaskSlot;
 
+    #[inline]
     fn ready_cells(&self, shape: usize) -> Option<&[AtomicU64]> {
         self.ready_cells.get(shape).copied()
     }
 
+    #[inline]
     fn find(&self, handle: SlotHandle) -> Option<&'r TaskSlot> {
         self.slot(handle)
     }
