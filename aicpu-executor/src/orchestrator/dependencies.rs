@@ -83,6 +83,22 @@ impl Orchestrator {
         }
     }
 
+    /// Adds the producer that has a slot, unless that is the consumer.
+    #[inline]
+    fn add_slot<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        producer: SlotHandle,
+        consumer: SlotHandle,
+    ) -> Result<u32, Fatal> {
+        match self.region.slot(producer) {
+            Some(slot) if producer != consumer => {
+                self.add_producer(services, (producer, slot), consumer)
+            }
+            _ => Ok(0),
+        }
+    }
+
     /// Puts a task behind those that have written to what its tensor touches; if the task writes as well,
     /// records it for those that come after.
     fn order<C: Chip, P: Platform>(
@@ -94,7 +110,12 @@ impl Orchestrator {
         // The request was checked.
         let Ok(access) = Access::of(tensor) else { return Ok(0) };
         let (mut exact, mut waits) = (tensor_map::EMPTY, 0);
-        if tag != ArgTag::OutputExisting as i32 {
+        if tag == ArgTag::OutputExisting as i32 {
+            // What was written before does not matter.
+        } else if let Some((entry, writer)) = TensorMap::sole_write(&self.region, &access) {
+            exact = entry;
+            waits = self.add_slot(services, writer, consumer)?;
+        } else {
             let takes_covered = tag == ArgTag::InOut as i32;
             // A copy, so that the other one need not be in memory.
             let sought = access;
@@ -103,11 +124,10 @@ impl Orchestrator {
         if tag == ArgTag::Input as i32 {
             return Ok(waits);
         }
-        if exact != tensor_map::EMPTY {
-            let sought = access;
-            if take_over(&self.region, exact, (slot, consumer), &sought) {
-                return Ok(waits);
-            }
+        let is_taken_over =
+            exact != tensor_map::EMPTY && take_over(&self.region, exact, (slot, consumer), &access);
+        if is_taken_over {
+            return Ok(waits);
         }
         // SAFETY: this is the orchestrator's thread.
         let mut map_first = unsafe { slot.note() }.map_first;
@@ -172,6 +192,7 @@ impl Orchestrator {
     }
 
     /// Adds one producer, unless this submission has it already. Returns 1 if it is not complete.
+    #[inline(always)]
     fn add_producer<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
@@ -209,6 +230,7 @@ fn ring_of(slot: SlotHandle) -> u8 {
 /// Makes an earlier write of the same bytes one of this task. Returns whether that could be done.
 ///
 /// Its task is still there: this one waits for it, and so it holds a reference.
+#[inline(always)]
 fn take_over(
     region: &Region<'_>,
     entry: u32,

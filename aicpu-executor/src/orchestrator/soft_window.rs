@@ -65,14 +65,16 @@ impl SoftWindow {
     }
 
     /// The same when the window has grown.
+    #[inline]
     fn index_of_grown(&self, local: u32) -> u32 {
-        let mut slots = self.slots;
-        for (before, next) in self.growths.iter().take(self.grown).rev() {
+        let (mut level, mut slots) = (self.grown, self.slots);
+        while let Some((before, next)) = level.checked_sub(1).and_then(|at| self.growths.get(at)) {
             let since = local.wrapping_sub(*next);
             if since & before == 0 {
                 return before + (since & (before - 1));
             }
             slots = *before;
+            level -= 1;
         }
         local & slots.wrapping_sub(1)
     }

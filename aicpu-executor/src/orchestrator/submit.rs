@@ -12,7 +12,7 @@ use protocol::{
 };
 
 use super::request::TaskRequest;
-use super::task_rings::{Submission, TakenSlot};
+use super::task_rings::{RingSizes, Submission, TakenSlot};
 use super::{Fatal, Orchestrator, Services, payload};
 use crate::platform::Platform;
 use crate::region::{OrchestratorNote, TaskRecord, WIRING};
@@ -22,12 +22,11 @@ use crate::region::{OrchestratorNote, TaskRecord, WIRING};
 pub(super) struct FoundKernels {
     /// What was looked for.
     wanted: MixedKernels,
-    ids: [i32; LANE_COUNT],
-    addresses: [u64; LANE_COUNT],
-    /// Bits of the lanes in use, and how many they are.
-    lanes: u8,
-    lane_count: u8,
+    /// Lanes in use.
+    lane_count: u32,
     shape: ResourceShape,
+    /// What the record of such a task begins as.
+    record: TaskRecord,
 }
 
 impl FoundKernels {
@@ -38,11 +37,9 @@ impl FoundKernels {
             aiv0_kernel_id: INVALID_KERNEL_ID,
             aiv1_kernel_id: INVALID_KERNEL_ID,
         },
-        ids: [INVALID_KERNEL_ID; LANE_COUNT],
-        addresses: [0; LANE_COUNT],
-        lanes: 0,
         lane_count: 0,
         shape: ResourceShape::Aiv,
+        record: TaskRecord::NONE,
     };
 }
 
@@ -102,14 +99,14 @@ impl Orchestrator {
         }
         // SAFETY: non-null, aligned, and a `MixedKernels` by the contract.
         let kernels = unsafe { *kernels };
-        if kernels != self.kernels.wanted || self.kernels.lanes == 0 {
-            self.kernels = find_kernels(services, kernels)?;
+        if kernels != self.kernels.wanted || self.kernels.lane_count == 0 {
+            self.kernels = find_kernels(services, kernels, self.rings.sizes())?;
         }
         let launch = check_launch(services, self.kernels.shape, &request)?;
         let taken = self.begin_task(services, &request)?;
         services.platform.interleave();
         // CAST: at most 32767 blocks on three lanes.
-        taken.slot.open(launch.block_count * u32::from(self.kernels.lane_count));
+        taken.slot.open(launch.block_count * self.kernels.lane_count);
         let mut waits = 0;
         let explicit = request.explicit_deps();
         if !explicit.is_empty() {
@@ -119,25 +116,17 @@ impl Orchestrator {
         let edge_end = self.rings.edges_taken(taken.id.ring());
         // SAFETY: this is the orchestrator's thread.
         unsafe { taken.slot.set_edge_end(edge_end) };
-        let record = TaskRecord {
-            kernel_addresses: self.kernels.addresses,
-            kernel_ids: self.kernels.ids,
-            block_count: launch.block_count,
-            edge_first: taken.edge_first,
-            // CAST (both): a ring has at most 2^30 edges.
-            edge_count: (edge_end - taken.edges_before) as u32,
-            edge_ring: self.rings.sizes().edges as u32,
-            lanes: self.kernels.lanes,
-            shape: self.kernels.shape as u8,
-            // CAST (both): at most 16 and 32.
-            tensor_count: request.tensor_count() as u8,
-            scalar_count: request.scalar_count() as u8,
-            sync_start: u8::from(launch.sync_start),
-            reserved: [0; 3],
-            local: taken.id.local(),
-        };
         // SAFETY: the slot is taken and not yet published.
-        unsafe { taken.slot.set_record(record) };
+        let record = unsafe { taken.slot.new_record(&self.kernels.record) };
+        record.block_count = launch.block_count;
+        record.edge_first = taken.edge_first;
+        // CAST: a ring has at most 2^30 edges.
+        record.edge_count = (edge_end - taken.edges_before) as u32;
+        // CAST (both): at most 16 and 32.
+        record.tensor_count = request.tensor_count() as u8;
+        record.scalar_count = request.scalar_count() as u8;
+        record.sync_start = u8::from(launch.sync_start);
+        record.local = taken.id.local();
         self.publish(services, &taken, self.kernels.shape as u8, waits);
         Ok(taken.id)
     }
@@ -271,6 +260,7 @@ impl Orchestrator {
 fn find_kernels<C: Chip, P: Platform>(
     services: &Services<'_, C, P>,
     wanted: MixedKernels,
+    sizes: RingSizes,
 ) -> Result<FoundKernels, Fatal> {
     let mut ids = wanted.lanes();
     if let [INVALID_KERNEL_ID, INVALID_KERNEL_ID, aiv1] = ids {
@@ -288,9 +278,16 @@ fn find_kernels<C: Chip, P: Platform>(
     let shape = mask.shape().ok_or_else(|| {
         services.fatal(StatusCode::InvalidArgs, format_args!("a task was submitted without kernel"))
     })?;
-    // CAST: at most 3.
-    let lane_count = mask.lane_count() as u8;
-    Ok(FoundKernels { wanted, ids, addresses, lanes: mask.bits(), lane_count, shape })
+    let record = TaskRecord {
+        kernel_addresses: addresses,
+        kernel_ids: ids,
+        // CAST: a ring has at most 2^30 edges.
+        edge_ring: sizes.edges as u32,
+        lanes: mask.bits(),
+        shape: shape as u8,
+        ..TaskRecord::NONE
+    };
+    Ok(FoundKernels { wanted, lane_count: mask.lane_count(), shape, record })
 }
 
 /// Checks the block count of a task.

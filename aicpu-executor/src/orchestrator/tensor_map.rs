@@ -131,6 +131,22 @@ impl TensorMap {
         bucket.is_some_and(|bucket| bucket.few_count.get() + bucket.many_count.get() > 0)
     }
 
+    /// The only write that a look-up can find, if it is of the very same bytes as `access`, and who writes
+    /// it: most often, one task works on what the one before has left.
+    #[inline]
+    pub(crate) fn sole_write(
+        region: &Region<'_>,
+        access: &Access<'_>,
+    ) -> Option<(u32, SlotHandle)> {
+        let bucket = region.map_buckets.get(bucket_of(region, access.address))?;
+        if bucket.few_count.get() != 1 || bucket.many_count.get() != 0 {
+            return None;
+        }
+        let index = bucket.few.get();
+        let entry = entry(region, index).filter(|entry| entry.is_of(access))?;
+        Some((index, SlotHandle::from_raw(entry.producer.get())))
+    }
+
     /// Calls `visit` for each earlier write that overlaps `access`; for some of them twice.
     ///
     /// `visit` may unlink the entry it is given. It ends the walk by returning `Err`.

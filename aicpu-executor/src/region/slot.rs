@@ -39,7 +39,7 @@ use core::cell::UnsafeCell;
 use core::mem::{align_of, size_of};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
+use protocol::{INVALID_KERNEL_ID, LANE_COUNT, MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
 
 use super::block_cursor::BlockCursor;
 use super::consumers::Consumers;
@@ -50,9 +50,9 @@ use super::handle::SlotHandle;
 #[repr(C)]
 pub(crate) struct TaskRecord {
     /// Run-time addresses of the kernels, by lane (AIC, AIV0, AIV1); 0 for an unused lane.
-    pub(crate) kernel_addresses: [u64; 3],
+    pub(crate) kernel_addresses: [u64; LANE_COUNT],
     /// func ids of the kernels, by lane; -1 for an unused lane. For messages.
-    pub(crate) kernel_ids: [i32; 3],
+    pub(crate) kernel_ids: [i32; LANE_COUNT],
     /// Blocks to run, 1 or more.
     pub(crate) block_count: u32,
     /// Index of the first edge in the ring's edges; the run may wrap around.
@@ -78,6 +78,23 @@ pub(crate) struct TaskRecord {
 }
 
 impl TaskRecord {
+    /// That of no task.
+    pub(crate) const NONE: Self = Self {
+        kernel_addresses: [0; LANE_COUNT],
+        kernel_ids: [INVALID_KERNEL_ID; LANE_COUNT],
+        block_count: 0,
+        edge_first: 0,
+        edge_count: 0,
+        edge_ring: 0,
+        lanes: 0,
+        shape: 0,
+        tensor_count: 0,
+        scalar_count: 0,
+        sync_start: 0,
+        reserved: [0; 3],
+        local: 0,
+    };
+
     /// Id of the task, whose handle the caller knows.
     #[inline]
     pub(crate) fn id(&self, handle: SlotHandle) -> TaskId {
@@ -272,16 +289,20 @@ impl TaskSlot {
         unsafe { &*self.record.0.get() }
     }
 
-    /// Writes the record.
+    /// Begins the record as a copy of another one.
     ///
     /// # Safety
     ///
     /// The caller is the orchestrator, the slot is taken and not yet published, and no reference
-    /// from [`record`](Self::record) is in use.
+    /// from here or from [`record`](Self::record) is in use.
+    #[expect(clippy::mut_from_ref, reason = "the cell is the caller's alone, by the contract")]
     #[inline]
-    pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
+    pub(crate) unsafe fn new_record(&self, like: &TaskRecord) -> &mut TaskRecord {
+        let record = self.record.0.get();
         // SAFETY: exclusive by the contract.
-        unsafe { self.record.0.get().write(record) };
+        unsafe { record.copy_from_nonoverlapping(like, 1) };
+        // SAFETY: as above; just written.
+        unsafe { &mut *record }
     }
 
     /// The orchestrator's note on the task.
