@@ -33,6 +33,9 @@ const GLANCE: Duration = Duration::from_millis(4);
 
 impl<C: Chip> SimDevice<C> {
     /// Waits for the AICPU threads of a run until `end`, and calls more of them where they are needed.
+    ///
+    /// Not inlined: who counts instructions leaves it out.
+    #[inline(never)]
     fn attend(&self, launch: &Launch, end: Instant) -> Result<Ended, Stuck> {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let (executor, pool) = (engine.executor(), engine.pool());
