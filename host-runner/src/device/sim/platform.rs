@@ -121,12 +121,14 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.registers().block_address(core).map(RegisterBlock)
     }
 
+    #[inline]
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
         self.point(Point::ReadRegister);
         // A register that is not there reads as zero, as on a bus without the device.
         self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
     }
 
+    #[inline]
     fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
         self.point(Point::WriteRegister);
         match self.pool.registers().write::<C>(block.0, offset, value) {
@@ -171,6 +173,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
         if self.pool.run_kernels() {
             return;
         }
+        self.pool.hear();
         match rounds {
             0..PAUSING_ROUNDS => core::hint::spin_loop(),
             _ => {
