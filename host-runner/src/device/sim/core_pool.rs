@@ -307,6 +307,7 @@ impl<C: Chip> CorePool<C> {
         lock(&self.queue)
     }
 
+    #[cold]
     fn enqueue(&self, index: usize) {
         let mut queue = self.queue();
         queue.waiting.push_back(index);

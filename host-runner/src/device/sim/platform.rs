@@ -18,6 +18,7 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::load_trace;
 use super::memory::Ledger;
+use super::registers::NoSuchRegister;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
 use crate::device::Holder;
@@ -134,7 +135,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
         match self.pool.registers().write::<C>(block.0, offset, value) {
             Ok(Some(doorbell)) => self.pool.ring(doorbell),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
+            Err(error) => warn_of_missing(error),
         }
     }
 
@@ -245,6 +246,11 @@ impl<C: Chip> Platform for SimPlatform<C> {
             kept
         })
     }
+}
+
+#[cold]
+fn warn_of_missing(error: NoSuchRegister) {
+    tracing::warn!(%error, "the executor wrote to a missing register");
 }
 
 /// Whether a run makes this call, and not a load or an unload that may be going on beside it: what
