@@ -18,6 +18,7 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::load_trace;
 use super::memory::Ledger;
+use super::registers::NoSuchRegister;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
 use crate::device::Holder;
@@ -142,18 +143,20 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.registers().block_address(core).map(RegisterBlock)
     }
 
+    #[inline]
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
         self.point(Point::ReadRegister);
         // A register that is not there reads as zero, as on a bus without the device.
         self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
     }
 
+    #[inline]
     fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
         self.point(Point::WriteRegister);
         match self.pool.registers().write::<C>(block.0, offset, value) {
             Ok(Some(doorbell)) => self.pool.ring(doorbell),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
+            Err(error) => warn_of_missing(error),
         }
     }
 
@@ -192,6 +195,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
         if self.pool.run_kernels() {
             return;
         }
+        self.pool.hear();
         match rounds {
             0..PAUSING_ROUNDS => core::hint::spin_loop(),
             _ => {
@@ -255,6 +259,11 @@ impl<C: Chip> Platform for SimPlatform<C> {
             Err(text) => Err(self.kept(call, &text)),
         }
     }
+}
+
+#[cold]
+fn warn_of_missing(error: NoSuchRegister) {
+    tracing::warn!(%error, "the executor wrote to a missing register");
 }
 
 /// Whether a run makes this call, and not a load or an unload that may be going on beside it: what
