@@ -41,6 +41,7 @@ impl FaultLatch {
     }
 
     /// Whether a fault was reported.
+    #[inline]
     pub fn is_raised(&self) -> bool {
         // ORDERING: Acquire pairs with the Release store in `report`: who sees the flag and then
         // reads the fault finds it set.

@@ -7,6 +7,7 @@ use protocol::{CoreCallable, FuncId, MAX_FUNC_IDS};
 /// # Errors
 ///
 /// What is missing, as the end of a sentence.
+#[inline]
 pub(crate) fn kernel_address(
     kernels: &[u64; MAX_FUNC_IDS],
     func_id: i32,

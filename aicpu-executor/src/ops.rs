@@ -32,7 +32,7 @@ pub(crate) struct OrchestrationRuntime<'e, C: Chip, P: Platform> {
     prefix: RuntimePrefix,
     ops: RuntimeOps,
     /// The orchestrator of the run.
-    pub(crate) orchestrator: Orchestrator,
+    pub(crate) orchestrator: &'e mut Orchestrator,
     /// What it works with.
     pub(crate) services: Services<'e, C, P>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct OrchestrationRuntime<'e, C: Chip, P: Platform> {
 impl<'e, C: Chip, P: Platform> OrchestrationRuntime<'e, C, P> {
     /// An object whose prefix is not connected to its ops yet: see [`connect`](Self::connect).
     #[inline]
-    pub(crate) fn new(orchestrator: Orchestrator, services: Services<'e, C, P>) -> Self {
+    pub(crate) fn new(orchestrator: &'e mut Orchestrator, services: Services<'e, C, P>) -> Self {
         let prefix = RuntimePrefix {
             ops: core::ptr::null(),
             pending_scope_mode: ScopeMode::Auto as u8,
@@ -87,25 +87,41 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         }
     }
 
-    /// Runs `body` with the orchestrator behind a prefix; `None` for a null pointer.
+    /// The orchestrator behind a prefix and what it works with; `None` for a null pointer.
     ///
     /// # Safety
     ///
     /// `runtime` is null or came from [`OrchestrationRuntime::connect`] of the same `C` and `P`,
-    /// whose object is live, and the call comes from the orchestrator's thread.
-    unsafe fn with<T>(
+    /// whose object is live for `'a`, and the call comes from the orchestrator's thread, which calls no
+    /// other operation as long as it uses what it gets.
+    #[inline(always)]
+    unsafe fn parts<'a>(
         runtime: *mut RuntimePrefix,
-        body: impl FnOnce(&mut Orchestrator, &mut Services<'_, C, P>) -> T,
-    ) -> Option<T> {
-        let this = runtime.cast::<OrchestrationRuntime<'_, C, P>>();
+    ) -> Option<(&'a mut Orchestrator, &'a mut Services<'a, C, P>)> {
+        let this = runtime.cast::<OrchestrationRuntime<'a, C, P>>();
         if this.is_null() {
             return None;
         }
         // SAFETY: live by the contract; no other operation is under way on the only thread that
         // calls them, and nobody else borrows the object while it is connected.
-        let orchestrator = unsafe { &mut (*this).orchestrator };
+        let orchestrator = unsafe { &mut *(*this).orchestrator };
         // SAFETY: as above; a different field.
         let services = unsafe { &mut (*this).services };
+        Some((orchestrator, services))
+    }
+
+    /// Runs `body` with the orchestrator behind a prefix; `None` for a null pointer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`parts`](Self::parts), for the duration of the call.
+    #[inline]
+    unsafe fn with<T>(
+        runtime: *mut RuntimePrefix,
+        body: impl FnOnce(&mut Orchestrator, &mut Services<'_, C, P>) -> T,
+    ) -> Option<T> {
+        // SAFETY: by the contract.
+        let (orchestrator, services) = unsafe { Self::parts(runtime) }?;
         Some(body(orchestrator, services))
     }
 
@@ -114,14 +130,12 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         kernels: *const MixedKernels,
         arg: *const Arg,
     ) -> TaskOutputTensors {
-        // SAFETY: the orchestration passes the pointer it was bound to; the others are C++
-        // references, which point at such records.
-        let result = unsafe {
-            Self::with(runtime, |orchestrator, services| {
-                orchestrator.submit(services, kernels, arg)
-            })
+        // SAFETY: the orchestration passes the pointer it was bound to.
+        let Some((orchestrator, services)) = (unsafe { Self::parts(runtime) }) else {
+            return TaskOutputTensors::EMPTY;
         };
-        result.unwrap_or(TaskOutputTensors::EMPTY)
+        // SAFETY: the others are C++ references, which point at such records.
+        unsafe { orchestrator.submit(services, kernels, arg) }
     }
 
     unsafe extern "C" fn alloc_tensors(
@@ -129,10 +143,11 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         arg: *const Arg,
     ) -> TaskOutputTensors {
         // SAFETY: as in `submit_task`.
-        let result = unsafe {
-            Self::with(runtime, |orchestrator, services| orchestrator.alloc_tensors(services, arg))
+        let Some((orchestrator, services)) = (unsafe { Self::parts(runtime) }) else {
+            return TaskOutputTensors::EMPTY;
         };
-        result.unwrap_or(TaskOutputTensors::EMPTY)
+        // SAFETY: as in `submit_task`.
+        unsafe { orchestrator.alloc_tensors(services, arg) }
     }
 
     unsafe extern "C" fn scope_begin(runtime: *mut RuntimePrefix) {

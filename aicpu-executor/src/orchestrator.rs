@@ -46,7 +46,7 @@ pub(crate) mod tensor_map;
 mod tests;
 
 use scopes::{ScopeError, Scopes};
-use task_rings::{RingSizes, TaskRings};
+use task_rings::{RingSizes, Submission, TaskRings};
 use tensor_map::TensorMap;
 
 /// The run has a fault: the operation does nothing and the orchestration gets an empty result.
@@ -60,10 +60,16 @@ pub(crate) struct Orchestrator {
     rings: TaskRings,
     map: TensorMap,
     scopes: Scopes,
-    /// Submissions so far; the number of the current one.
-    submissions: u32,
-    /// What the submission under way writes.
-    writes: heapless::Vec<dependencies::Write, MAX_TENSOR_ARGS>,
+    /// Kernels of the last task that had other ones than the one before.
+    kernels: submit::FoundKernels,
+    /// The submission under way, or the last one.
+    submission: Submission,
+    /// Bytes of each of its outputs.
+    output_bytes: request::OutputBytes,
+    /// Addresses of the tensors of its outputs, and zeroes.
+    outputs: [u64; MAX_TENSOR_ARGS],
+    /// Addresses that are not zero.
+    output_count: usize,
 }
 
 impl Orchestrator {
@@ -75,9 +81,22 @@ impl Orchestrator {
             rings: TaskRings::new(sizes, heap_base),
             map: TensorMap::default(),
             scopes: Scopes::default(),
-            submissions: 0,
-            writes: heapless::Vec::new(),
+            kernels: submit::FoundKernels::NONE,
+            submission: Submission { number: 0, task: None },
+            output_bytes: [0; MAX_TENSOR_ARGS],
+            outputs: [0; MAX_TENSOR_ARGS],
+            output_count: 0,
         }
+    }
+
+    /// Makes it as [`new`](Self::new), with the region, sizes and memory that it has: for the next run, after one
+    /// that has succeeded.
+    pub(crate) fn reset(&mut self) {
+        self.rings.reset();
+        self.map = TensorMap::default();
+        self.scopes.reset();
+        self.kernels = submit::FoundKernels::NONE;
+        self.submission = Submission { number: 0, task: None };
     }
 
     /// Opens a scope (spec trb §4.2).
@@ -138,8 +157,10 @@ impl Orchestrator {
         self.scopes.abandon(&mut self.rings);
         let mut live = 0;
         for ring in 0..protocol::RING_COUNT as u8 {
-            self.rings.retire(&self.region, &mut self.map, ring);
-            live += self.rings.live(ring);
+            if self.rings.live(ring) > 0 {
+                self.rings.retire(&self.region, &mut self.map, ring);
+                live += self.rings.live(ring);
+            }
         }
         live == 0 && self.map.live() == 0
     }
@@ -165,6 +186,7 @@ pub(crate) struct Services<'a, C: Chip, P: Platform> {
 
 impl<C: Chip, P: Platform> Services<'_, C, P> {
     /// Fails if the run has a fault.
+    #[inline]
     pub(crate) fn check(&self) -> Result<(), Fatal> {
         if self.faults.is_raised() { Err(Fatal) } else { Ok(()) }
     }
@@ -212,6 +234,7 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
     }
 
     /// Run-time address of a kernel.
+    #[inline]
     pub(crate) fn kernel_address(&self, func_id: i32) -> Result<u64, Fatal> {
         kernel_address(self.kernels, func_id).map_err(|missing| {
             self.fatal(

@@ -37,7 +37,9 @@ pub(crate) mod slot;
 pub(crate) use edge::Edge;
 pub(crate) use handle::{EdgeHandle, SlotHandle};
 pub(crate) use header::{HeaderFacts, write_header_at, write_refusal};
-pub(crate) use slot::{Arguments, MoreArguments, OrchestratorNote, TaskRecord, TaskSlot, WIRING};
+pub(crate) use slot::{
+    Arguments, INLINE_SCALARS, MoreArguments, OrchestratorNote, TaskRecord, TaskSlot, WIRING,
+};
 
 /// Smallest task window: one slot stays free, and a scope of one task needs room beside its parent.
 pub(crate) const TASK_WINDOW_MIN: u64 = 4;
@@ -198,6 +200,8 @@ pub(crate) struct Region<'r> {
     pub(crate) map_buckets: &'r [MapBucket],
     /// Its hash over pieces of buffers, as heads of chains; a power of two. As above.
     pub(crate) map_grains: &'r [Cell<u32>],
+    /// How far the upper half of a hash is shifted to be the number of a bucket, and of a grain.
+    pub(crate) map_shifts: (u32, u32),
     header: u64,
     not_shared_by_default: PhantomData<*mut ()>,
 }
@@ -261,6 +265,7 @@ impl<'r> Region<'r> {
             map_entries,
             map_buckets,
             map_grains,
+            map_shifts: (hash_shift(buckets), hash_shift(grains)),
             header: address,
             not_shared_by_default: PhantomData,
         })
@@ -269,11 +274,13 @@ impl<'r> Region<'r> {
     /// The slot that a handle names.
     ///
     /// Handles are made from indices of this region only; a foreign one yields `None`.
+    #[inline]
     pub(crate) fn slot(&self, handle: SlotHandle) -> Option<&'r TaskSlot> {
         self.rings.get(handle.ring())?.slots.get(handle.index())
     }
 
     /// Where the arguments of the task in a slot are; the slot is that of the handle.
+    #[inline]
     pub(crate) fn arguments(
         &self,
         handle: SlotHandle,
@@ -284,6 +291,7 @@ impl<'r> Region<'r> {
     }
 
     /// The edge that a handle names.
+    #[inline]
     pub(crate) fn edge(&self, handle: EdgeHandle) -> Option<&'r Edge> {
         self.rings.get(handle.ring())?.edges.get(handle.index())
     }
@@ -312,6 +320,11 @@ impl<'r> Region<'r> {
             cell.store(0, crate::sync::Ordering::Relaxed);
         }
     }
+}
+
+/// How far the upper 63 bits of a hash are shifted to be an index of `count`, a power of two.
+fn hash_shift(count: usize) -> u32 {
+    63_u32.saturating_sub(count.trailing_zeros())
 }
 
 /// A slice of `count` values at `base + offset`.

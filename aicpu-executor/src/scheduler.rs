@@ -113,6 +113,7 @@ impl Scheduler {
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.
+    #[inline]
     pub(crate) fn make_ready<P: Platform>(
         &self,
         platform: &P,
@@ -121,7 +122,14 @@ impl Scheduler {
         handle: TaskHandle,
         shape: u8,
     ) {
-        self.make_all_ready(platform, tasks, faults, &[handle.raw()], shape.into());
+        platform.interleave();
+        let shape = usize::from(shape);
+        let queue = self.queue(tasks, shape);
+        let pushed = queue.is_some_and(|(queue, cells)| queue.push(cells, &[handle.raw()]).is_ok());
+        platform.interleave();
+        if !pushed {
+            no_cell(faults, shape, handle.raw());
+        }
     }
 
     /// The same for several tasks of one shape, by their raw handles.
@@ -138,12 +146,7 @@ impl Scheduler {
         let pushed = queue.is_some_and(|(queue, cells)| queue.push(cells, handles).is_ok());
         platform.interleave();
         if !pushed {
-            // A queue has a cell for every slot there is, and a task is queued at most once.
-            let first = handles.first().copied().unwrap_or_default();
-            faults.report(
-                protocol::StatusCode::SchedulerTimeout.code(),
-                format_args!("ready queue {shape} cannot take task slot {first:#x}"),
-            );
+            no_cell(faults, shape, handles.first().copied().unwrap_or_default());
         }
     }
 
@@ -164,6 +167,7 @@ impl Scheduler {
     }
 
     /// The queue of a shape, and its cells.
+    #[inline]
     fn queue<'a>(
         &'a self,
         tasks: &'a impl TaskStore,
@@ -232,6 +236,7 @@ impl Scheduler {
 
     /// Counts something that moved: a stalled run is one where nothing does. Only the orchestrator;
     /// the partitions have [`count`](Self::count).
+    #[inline]
     pub(crate) fn note_progress(&self) {
         self.counters.count(ORCHESTRATOR, 0);
     }
@@ -253,4 +258,13 @@ impl Scheduler {
     pub(crate) fn progress<C: Chip, P: Platform>(&self, platform: &P) -> u64 {
         self.counters.moved().wrapping_add(self.deferred.values_now::<C, P>(platform))
     }
+}
+
+/// Reports a full queue: it has a cell for every slot there is, and a task is queued at most once.
+#[cold]
+fn no_cell(faults: &FaultLatch, shape: usize, task: u32) {
+    faults.report(
+        protocol::StatusCode::SchedulerTimeout.code(),
+        format_args!("ready queue {shape} cannot take task slot {task:#x}"),
+    );
 }

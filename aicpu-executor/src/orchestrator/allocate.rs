@@ -1,9 +1,9 @@
 //! `alloc_tensors`: output memory without a kernel (spec trb §4.7).
 
-use protocol::{Arg, Chip, StatusCode, TaskOutputTensors};
+use protocol::{Arg, Chip, StatusCode, TaskId, TaskOutputTensors};
 
 use super::request::TaskRequest;
-use super::{Fatal, Orchestrator, Services, payload};
+use super::{Fatal, Orchestrator, Services};
 use crate::platform::Platform;
 
 impl Orchestrator {
@@ -17,10 +17,12 @@ impl Orchestrator {
         services: &mut Services<'_, C, P>,
         arg: *const Arg,
     ) -> TaskOutputTensors {
-        let mut result = TaskOutputTensors::EMPTY;
-        // SAFETY: by the contract. What has gone wrong is in the fault latch.
-        let _latched = unsafe { self.try_alloc(services, arg, &mut result) };
-        result
+        // SAFETY: by the contract.
+        match unsafe { self.try_alloc(services, arg) } {
+            Ok(id) => self.result(id),
+            // What has gone wrong is in the fault latch.
+            Err(Fatal) => TaskOutputTensors::EMPTY,
+        }
     }
 
     /// # Safety
@@ -30,13 +32,12 @@ impl Orchestrator {
         &mut self,
         services: &mut Services<'_, C, P>,
         arg: *const Arg,
-        result: &mut TaskOutputTensors,
-    ) -> Result<(), Fatal> {
+    ) -> Result<TaskId, Fatal> {
         services.check()?;
         // SAFETY: by the contract.
-        let request = unsafe { TaskRequest::read(services, arg) }?;
-        let tensors = request.tensors().len();
-        if request.output_count != tensors || !request.scalars().is_empty() {
+        let request = unsafe { TaskRequest::read(services, arg, &mut self.output_bytes) }?;
+        let tensors = request.tensor_count();
+        if request.output_count != tensors || request.scalar_count() != 0 {
             return Err(services.fatal(
                 StatusCode::InvalidArgs,
                 format_args!("alloc_tensors only accepts output TensorCreateInfo args"),
@@ -48,14 +49,12 @@ impl Orchestrator {
                 format_args!("alloc_tensors requires at least one TensorCreateInfo"),
             ));
         }
-        let (taken, note, _) = self.begin_task(services, &request)?;
+        let taken = self.begin_task(services, &request)?;
         taken.slot.open_completed();
-        payload::write(services.platform, &request, &taken, result);
+        self.take_arguments(services, &request, &taken)?;
         self.scopes.adopt(taken.id, &mut self.rings);
-        // SAFETY: this is the orchestrator's thread.
-        unsafe { taken.slot.set_note(note) };
         services.platform.interleave();
         services.scheduler.count_completed(1);
-        Ok(())
+        Ok(taken.id)
     }
 }

@@ -3,21 +3,11 @@
 use protocol::{ArgTag, Chip, StatusCode, TaskId, Tensor};
 
 use super::overlap::{Access, Overlap};
-use super::request::TaskRequest;
-use super::task_rings::{Shortage, Submission, TakenSlot, UnknownTask};
+use super::task_rings::{Shortage, UnknownTask};
 use super::tensor_map::{self, Found, MapFull, TensorMap};
 use super::{Fatal, Orchestrator, Services};
 use crate::platform::Platform;
-use crate::region::{Edge, EdgeHandle, OrchestratorNote, SlotHandle, TaskSlot};
-
-/// Something that the task under way writes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Write {
-    access: Access<'static>,
-    /// Entry of an earlier write of the very same bytes, which the task waits for, or
-    /// [`tensor_map::EMPTY`].
-    exact: u32,
-}
+use crate::region::{Edge, EdgeHandle, Region, SlotHandle, TaskSlot};
 
 /// Why a walk over overlapping writes stopped.
 enum WalkStop {
@@ -26,20 +16,18 @@ enum WalkStop {
 }
 
 impl Orchestrator {
-    /// Adds the explicit dependencies of a request. `waits` counts the producers that are not
-    /// complete.
+    /// Adds the explicit dependencies of a task. Returns the number of producers that are not complete.
     pub(super) fn add_explicit<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        request: &TaskRequest<'_>,
-        taken: &TakenSlot<'static>,
-        submission: Submission,
-        waits: &mut u32,
-    ) -> Result<(), Fatal> {
-        for id in request.explicit_deps() {
+        producers: &[TaskId],
+        consumer: SlotHandle,
+    ) -> Result<u32, Fatal> {
+        let mut waits = 0;
+        for id in producers {
             match self.rings.find(&self.region, *id) {
-                Ok(Some((handle, slot))) if *id != taken.id => {
-                    self.add_producer(services, handle, slot, taken, submission, waits)?;
+                Ok(Some((handle, slot))) if handle != consumer => {
+                    waits += self.add_producer(services, (handle, slot), consumer)?;
                 }
                 // The producer has been retired: it is long complete.
                 Ok(None) => {}
@@ -54,54 +42,29 @@ impl Orchestrator {
                 }
             }
         }
-        Ok(())
+        Ok(waits)
     }
 
-    /// Adds the dependencies that follow from the tensors of a request, which are in the slot by now,
-    /// and notes what the task writes.
-    #[inline]
+    /// Adds the dependencies that follow from a tensor of a task, which is in the task's slot by now, and
+    /// records what the task writes of it. Returns the number of producers that are not complete.
+    #[inline(always)]
     pub(super) fn infer<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        request: &TaskRequest<'_>,
-        taken: &TakenSlot<'static>,
-        submission: Submission,
-        waits: &mut u32,
-    ) -> Result<(), Fatal> {
-        self.writes.clear();
-        for (index, (tag, _)) in request.tensors().enumerate() {
-            if tag == ArgTag::Output as i32 {
-                continue;
-            }
-            // SAFETY: the slot's tensors have been written, and stay as they are until the task is
-            // retired, which takes this thread.
-            let tensor: &'static Tensor = unsafe { &*taken.arguments.tensor_pointer(index) };
-            if tensor.owner_task_id.is_valid() {
-                self.add_creator(services, tensor.owner_task_id, taken, submission, waits)?;
-            }
-            if tensor.manual_dep != 0 || tag == ArgTag::NoDep as i32 {
-                continue;
-            }
-            let has_writers = tag != ArgTag::OutputExisting as i32
-                && self.map.has_writers(&self.region, tensor.buffer.addr);
-            if tag == ArgTag::Input as i32 && !has_writers {
-                continue;
-            }
-            // The request was checked.
-            let Ok(access) = Access::of(tensor) else { continue };
-            let mut exact = tensor_map::EMPTY;
-            if has_writers {
-                // A copy, so that the other one need not be in memory.
-                let sought = access;
-                let is_inout = tag == ArgTag::InOut as i32;
-                exact = self.add_writers(services, &sought, is_inout, taken, submission, waits)?;
-            }
-            if tag != ArgTag::Input as i32 {
-                // There are no more tensors than there is room for.
-                let _fits = self.writes.push(Write { access, exact });
-            }
+        (tag, tensor): (i32, &'static Tensor),
+        (slot, consumer): (&'static TaskSlot, SlotHandle),
+    ) -> Result<u32, Fatal> {
+        let mut waits = 0;
+        if tensor.owner_task_id.is_valid() {
+            waits = self.add_creator(services, tensor.owner_task_id, consumer)?;
         }
-        Ok(())
+        let is_read_only = tag == ArgTag::Input as i32;
+        let is_untracked = tensor.manual_dep != 0 || tag == ArgTag::NoDep as i32;
+        if is_untracked || (is_read_only && !self.map.has_writers(&self.region, tensor.buffer.addr))
+        {
+            return Ok(waits);
+        }
+        Ok(waits + self.order(services, (tag, tensor), (slot, consumer))?)
     }
 
     /// The task that allocated a tensor: it is waited for, and its memory is kept.
@@ -109,42 +72,103 @@ impl Orchestrator {
         &mut self,
         services: &mut Services<'_, C, P>,
         owner: TaskId,
-        taken: &TakenSlot<'static>,
-        submission: Submission,
-        waits: &mut u32,
-    ) -> Result<(), Fatal> {
+        consumer: SlotHandle,
+    ) -> Result<u32, Fatal> {
         match self.rings.find(&self.region, owner) {
-            Ok(Some((handle, slot))) if owner != taken.id => {
-                self.add_producer(services, handle, slot, taken, submission, waits)
+            Ok(Some((handle, slot))) if handle != consumer => {
+                self.add_producer(services, (handle, slot), consumer)
             }
             // Retired: complete. Unknown: a tensor from an earlier run, complete as well.
-            _ => Ok(()),
+            _ => Ok(0),
         }
+    }
+
+    /// Adds the producer that has a slot, unless that is the consumer.
+    #[inline]
+    fn add_slot<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        producer: SlotHandle,
+        consumer: SlotHandle,
+    ) -> Result<u32, Fatal> {
+        match self.region.slot(producer) {
+            Some(slot) if producer != consumer => {
+                self.add_producer(services, (producer, slot), consumer)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Puts a task behind those that have written to what its tensor touches; if the task writes as well,
+    /// records it for those that come after.
+    fn order<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        (tag, tensor): (i32, &'static Tensor),
+        (slot, consumer): (&'static TaskSlot, SlotHandle),
+    ) -> Result<u32, Fatal> {
+        // The request was checked.
+        let Ok(access) = Access::of(tensor) else { return Ok(0) };
+        let (mut exact, mut waits) = (tensor_map::EMPTY, 0);
+        if tag == ArgTag::OutputExisting as i32 {
+            // What was written before does not matter.
+        } else if let Some((entry, writer)) = TensorMap::sole_write(&self.region, &access) {
+            exact = entry;
+            waits = self.add_slot(services, writer, consumer)?;
+        } else {
+            let takes_covered = tag == ArgTag::InOut as i32;
+            // A copy, so that the other one need not be in memory.
+            let sought = access;
+            exact = self.add_writers(services, &sought, takes_covered, consumer, &mut waits)?;
+        }
+        if tag == ArgTag::Input as i32 {
+            return Ok(waits);
+        }
+        let is_taken_over =
+            exact != tensor_map::EMPTY && take_over(&self.region, exact, (slot, consumer), &access);
+        if is_taken_over {
+            return Ok(waits);
+        }
+        // SAFETY: this is the orchestrator's thread.
+        let mut map_first = unsafe { slot.note() }.map_first;
+        while let Err(MapFull) = self.map.insert(&self.region, &access, consumer, &mut map_first) {
+            self.make_room(services, ring_of(consumer), Shortage::MapEntry, 1)?;
+        }
+        // SAFETY: as above.
+        unsafe { slot.set_map_first(map_first) };
+        Ok(waits)
     }
 
     /// The tasks that have written to what `access` touches. Returns the entry of a write of the very
     /// same bytes that is to be taken over, if `takes_covered`; other covered ones are unlinked then.
+    #[inline(never)]
     fn add_writers<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         access: &Access<'static>,
         takes_covered: bool,
-        taken: &TakenSlot<'static>,
-        submission: Submission,
+        consumer: SlotHandle,
         waits: &mut u32,
     ) -> Result<u32, Fatal> {
+        let number = self.submission.number;
         loop {
             let Self { region, rings, map, .. } = self;
             let region = &*region;
             let mut exact = tensor_map::EMPTY;
             let walk = map.visit_overlaps(region, access, |found| {
                 let Found { entry, producer, overlap, is_exact } = found;
+                if producer == consumer {
+                    // Another tensor of the same task.
+                    exact = if is_exact { entry } else { exact };
+                    return Ok(());
+                }
                 let Some(slot) = region.slot(producer) else { return Ok(()) };
-                if !is_named(slot, submission) {
-                    let edge = rings.take_edge(region, taken.id.ring());
+                if !is_named(slot, number) {
+                    let edge = rings.take_edge(region, ring_of(consumer));
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
-                    name_producer(slot, submission);
-                    *waits += link(services.platform, (producer, slot), (edge, cell), taken, false);
+                    name_producer(slot, number);
+                    let edge = (edge, cell);
+                    *waits += link(services.platform, (producer, slot), edge, consumer, false);
                 }
                 if takes_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
@@ -161,109 +185,88 @@ impl Orchestrator {
                 // Room is made outside the walk, since retiring changes the lists. What the walk
                 // has added stays, and is skipped in the next one.
                 Err(WalkStop::NeedsEdge) => {
-                    let ring = taken.id.ring();
-                    self.make_room(services, ring, Shortage::Edge, 1, submission)?;
+                    self.make_room(services, ring_of(consumer), Shortage::Edge, 1)?;
                 }
             }
         }
     }
 
-    /// Adds one producer, unless this submission has it already.
+    /// Adds one producer, unless this submission has it already. Returns 1 if it is not complete.
+    #[inline(always)]
     fn add_producer<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        handle: SlotHandle,
-        slot: &'static TaskSlot,
-        taken: &TakenSlot<'static>,
-        submission: Submission,
-        waits: &mut u32,
-    ) -> Result<(), Fatal> {
-        if is_named(slot, submission) {
-            return Ok(());
+        (handle, slot): (SlotHandle, &'static TaskSlot),
+        consumer: SlotHandle,
+    ) -> Result<u32, Fatal> {
+        let number = self.submission.number;
+        if is_named(slot, number) {
+            return Ok(0);
         }
-        name_producer(slot, submission);
+        name_producer(slot, number);
         services.platform.interleave();
-        let ring = taken.id.ring();
-        let at_once = self.rings.take_edge(&self.region, ring).ok();
+        let at_once = self.rings.take_edge(&self.region, ring_of(consumer)).ok();
         let is_retained = at_once.is_none();
-        let (edge, cell) = match at_once {
+        let edge = match at_once {
             Some(edge) => edge,
             None => {
                 // The reference on the producer comes before the wait for an edge, during which it
                 // could otherwise be retired.
                 slot.retain();
-                self.take_edge(services, ring, submission)?
+                self.take_edge(services, ring_of(consumer))?
             }
         };
-        *waits += link(services.platform, (handle, slot), (edge, cell), taken, is_retained);
-        Ok(())
+        Ok(link(services.platform, (handle, slot), edge, consumer, is_retained))
     }
+}
 
-    /// Records what a task writes, for the tasks that come after it; `map_first` is the first of its
-    /// entries.
-    #[inline]
-    pub(super) fn register_writes<C: Chip, P: Platform>(
-        &mut self,
-        services: &mut Services<'_, C, P>,
-        taken: &TakenSlot<'static>,
-        map_first: &mut u32,
-        submission: Submission,
-    ) -> Result<(), Fatal> {
-        let mut index = 0;
-        while let Some(Write { access, exact }) = self.writes.get(index) {
-            if take_over(&self.region, *exact, taken, map_first) {
-                index += 1;
-                continue;
-            }
-            match self.map.insert(&self.region, access, taken.handle, map_first) {
-                Ok(()) => index += 1,
-                Err(MapFull) => {
-                    let ring = taken.id.ring();
-                    self.make_room(services, ring, Shortage::MapEntry, 1, submission)?;
-                }
-            }
-        }
-        Ok(())
-    }
+/// The ring of a slot.
+#[inline]
+fn ring_of(slot: SlotHandle) -> u8 {
+    // CAST: below 4.
+    slot.ring() as u8
 }
 
 /// Makes an earlier write of the same bytes one of this task. Returns whether that could be done.
 ///
 /// Its task is still there: this one waits for it, and so it holds a reference.
-#[inline]
+#[inline(always)]
 fn take_over(
-    region: &crate::region::Region<'_>,
+    region: &Region<'_>,
     entry: u32,
-    taken: &TakenSlot<'_>,
-    first: &mut u32,
+    (slot, consumer): (&TaskSlot, SlotHandle),
+    access: &Access<'static>,
 ) -> bool {
     let Some(producer) = TensorMap::writer(region, entry) else { return false };
-    if producer == taken.handle {
+    if producer == consumer {
         return true;
     }
-    let Some(slot) = region.slot(producer) else { return false };
+    let Some(from) = region.slot(producer) else { return false };
     // SAFETY: this is the orchestrator's thread.
-    let mut note = unsafe { slot.note() };
-    if !TensorMap::take_over(region, entry, taken.handle, &mut note.map_first, first) {
-        return false;
-    }
+    let mut from_first = unsafe { from.note() }.map_first;
     // SAFETY: as above.
-    unsafe { slot.set_note(note) };
-    true
+    let mut first = unsafe { slot.note() }.map_first;
+    let is_taken =
+        TensorMap::take_over(region, entry, (consumer, access), &mut from_first, &mut first);
+    // SAFETY: as above.
+    unsafe { from.set_map_first(from_first) };
+    // SAFETY: as above.
+    unsafe { slot.set_map_first(first) };
+    is_taken
 }
 
-/// Whether the submission has named this task as a producer already.
-fn is_named(slot: &TaskSlot, submission: Submission) -> bool {
+/// Whether the submission of this number has named this task as a producer already.
+#[inline]
+fn is_named(slot: &TaskSlot, number: u32) -> bool {
     // SAFETY: this is the orchestrator's thread.
-    unsafe { slot.note() }.named_by == submission.number
+    unsafe { slot.note() }.named_by == number
 }
 
 /// Notes that the submission names this task.
-fn name_producer(slot: &TaskSlot, submission: Submission) {
+#[inline]
+fn name_producer(slot: &TaskSlot, number: u32) {
     // SAFETY: this is the orchestrator's thread.
-    let note = OrchestratorNote { named_by: submission.number, ..unsafe { slot.note() } };
-    // SAFETY: as above.
-    unsafe { slot.set_note(note) };
+    unsafe { slot.set_named_by(number) };
 }
 
 /// Puts the edge on the producer's list, and has its consumer keep the producer unless it does already
@@ -273,10 +276,10 @@ fn link<P: Platform>(
     platform: &P,
     (handle, producer): (SlotHandle, &TaskSlot),
     (edge, cell): (EdgeHandle, &Edge),
-    consumer: &TakenSlot<'_>,
+    consumer: SlotHandle,
     is_retained: bool,
 ) -> u32 {
-    cell.set(handle, consumer.handle);
+    cell.set(handle, consumer);
     platform.interleave();
     let is_linked = producer.consumers.push(edge.raw(), &cell.next, is_retained);
     platform.interleave();

@@ -11,9 +11,20 @@
 /// Bytes from the start of the memory up to which a run goes on without a look for room before it.
 const SOFT_BYTES: u64 = 1 << 20;
 
+/// Free bytes for which a run that could go on ends, if they are before it.
+const RUN_BYTES: u64 = SOFT_BYTES / 4;
+
+/// Bytes that a run goes on for beyond those, until the next look for room before it.
+const LOOK_BYTES: u64 = SOFT_BYTES / 16;
+
 /// Runs that can be in use at a time. An open scope holds a part of one; the newest may then be before
 /// it, then behind it, and once more in what is left before it.
-const RUNS_MAX: usize = 4;
+///
+/// One more is kept for a run that ends early, because there is much room before it.
+const RUNS_MAX: usize = 5;
+
+/// Runs in use with which none ends early any more.
+const RUNS_MANY: usize = RUNS_MAX - 2;
 
 /// A stretch of memory that is taken piece by piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,60 +71,71 @@ impl HeapRing {
     /// Takes `bytes` and returns their device address; `None` if they are not free now.
     ///
     /// Zero bytes take nothing. A piece of the whole capacity fits whenever the ring is empty.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn take(&mut self, bytes: u64) -> Option<u64> {
+        if self.find_room(bytes) { self.take_at_once(bytes) } else { None }
+    }
+
+    /// Takes `bytes` if that needs no look for room.
+    #[inline(always)]
+    pub(crate) fn take_at_once(&mut self, bytes: u64) -> Option<u64> {
         let offset = self.newest.offset + (self.head - self.newest.position);
-        let offset = match offset.checked_add(bytes) {
-            Some(end) if end <= self.limit || bytes == 0 => offset,
-            _ => self.find_room(bytes)?,
-        };
+        let end = offset.checked_add(bytes)?;
+        if end > self.limit && bytes != 0 {
+            return None;
+        }
         self.head += bytes;
         Some(self.base + offset)
     }
 
-    /// Whether [`take`](Self::take) would not have to look for room.
-    pub(crate) fn has_at_once(&self, bytes: u64) -> bool {
-        let offset = self.newest.offset + (self.head - self.newest.position);
-        offset.checked_add(bytes).is_some_and(|end| end <= self.limit)
-    }
-
-    /// Makes the newest run one that has room for `bytes`, and returns where they are.
-    #[cold]
-    fn find_room(&mut self, bytes: u64) -> Option<u64> {
+    /// Looks for room for `bytes`. Returns whether there is some:
+    /// [`take_at_once`](Self::take_at_once) takes it then.
+    pub(crate) fn find_room(&mut self, bytes: u64) -> bool {
+        let here = self.newest.offset + (self.head - self.newest.position);
+        if bytes == 0 || here.checked_add(bytes).is_some_and(|end| end <= self.limit) {
+            return true;
+        }
         if self.head == self.tail {
             self.older_count = 0;
             self.newest = Run { position: self.head, offset: 0 };
             self.limit = self.capacity.min(SOFT_BYTES.max(bytes));
-            return (bytes <= self.capacity).then_some(0);
+            return bytes <= self.capacity;
         }
-        let here = self.newest.offset + (self.head - self.newest.position);
-        let lowest = self.offsets().map(|(begin, _)| begin).min().unwrap_or_default();
-        if self.older_count == 0 && here > lowest && lowest >= bytes.max(SOFT_BYTES / 4) {
-            return self.begin_run(0);
+        // Back to where much is free, if that is before this place.
+        if self.older_count + 1 < RUNS_MANY
+            && let Some(start) =
+                self.lowest_start(bytes.max(RUN_BYTES)).filter(|start| *start < here)
+        {
+            return self.begin_run(start, bytes);
         }
         if self.end_of_room(here) - here >= bytes {
-            // No farther than to the next look.
-            self.limit = self.end_of_room(here).min(here + bytes.max(SOFT_BYTES / 16));
-            return Some(here);
+            self.limit = self.next_look(here, bytes);
+            return true;
         }
-        // The ends of runs, and the start of the memory, are where free memory begins.
-        let mut starts = [None; RUNS_MAX];
-        for (start, (_, end)) in starts.iter_mut().skip(1).zip(self.offsets()) {
-            *start = Some(end);
-        }
-        starts[0] = Some(0);
-        let fits = |start: &u64| self.end_of_room(*start) - *start >= bytes;
-        let start = starts.into_iter().flatten().filter(fits).min()?;
-        self.begin_run(start)
+        self.lowest_start(bytes).is_some_and(|start| self.begin_run(start, bytes))
     }
 
-    /// Lets a new run begin. `None` if there are too many.
-    fn begin_run(&mut self, offset: u64) -> Option<u64> {
-        *self.older.get_mut(self.older_count)? = self.newest;
+    /// The lowest place at which `bytes` are free: the start of the memory, or the end of a run.
+    fn lowest_start(&self, bytes: u64) -> Option<u64> {
+        let ends = self.offsets().map(|(_, end)| end);
+        let fits = |start: &u64| self.end_of_room(*start) - *start >= bytes;
+        ends.chain([0]).filter(fits).min()
+    }
+
+    /// How far a run that goes on at `offset` with `bytes` may go before the next look for a better place:
+    /// not far, so that what is given back meanwhile is used soon.
+    fn next_look(&self, offset: u64, bytes: u64) -> u64 {
+        self.end_of_room(offset).min(offset + bytes.max(LOOK_BYTES))
+    }
+
+    /// Lets a new run begin. Returns `false` if there are too many.
+    fn begin_run(&mut self, offset: u64, bytes: u64) -> bool {
+        let Some(place) = self.older.get_mut(self.older_count) else { return false };
+        *place = self.newest;
         self.older_count += 1;
         self.newest = Run { position: self.head, offset };
-        self.limit = self.end_of_room(offset);
-        Some(offset)
+        self.limit = self.next_look(offset, bytes);
+        true
     }
 
     /// What each run has in use, as offsets.
@@ -249,7 +271,7 @@ mod tests {
                     let (_, _, position) = pieces.pop_front().unwrap();
                     heap.give_back(position);
                 }
-                let at_once = heap.has_at_once(bytes);
+                let at_once = heap.clone().take_at_once(bytes).is_some();
                 let taken = heap.take(bytes);
                 prop_assert!(taken.is_some() || !at_once);
                 prop_assert!(taken.is_some() || !pieces.is_empty());

@@ -100,6 +100,7 @@ const ELEMENT_SHIFTS: [u8; DataType::ALL.len()] = {
 /// # Errors
 ///
 /// [`TensorFlaw`] for too many dimensions or an unknown data type.
+#[inline]
 pub(crate) fn check_kind(rank: u32, dtype: u8) -> Result<u8, TensorFlaw> {
     if rank as usize > MAX_TENSOR_DIMS {
         return Err(TensorFlaw::Rank(rank));
@@ -120,11 +121,18 @@ impl<'t> Access<'t> {
         let is_whole = tensor.is_all_offset_zero != 0 && tensor.is_raw_eq_shapes != 0;
         let bytes = if is_whole { whole_bytes(tensor, shift) } else { None };
         let is_whole = bytes.is_some();
-        let bytes = match bytes {
-            Some(end) => Bytes { begin: 0, end, version, is_run: true },
-            None => view_bytes(tensor, shift),
+        let bytes = match (bytes, tensor.ndims) {
+            (Some(end), _) => Bytes { begin: 0, end, version, is_run: true },
+            (None, 1) => row_bytes(tensor, shift),
+            (None, _) => view_bytes(tensor, shift),
         };
         Ok(Self { address, bytes, is_whole, tensor })
+    }
+
+    /// The tensor.
+    #[inline]
+    pub(crate) fn tensor(&self) -> &'t Tensor {
+        self.tensor
     }
 
     /// The shape of the view.
@@ -138,6 +146,7 @@ impl<'t> Access<'t> {
 
     /// How this access relates to an earlier write of the same buffer; `geometry` is that of the
     /// write, `None` for one of a whole tensor.
+    #[inline]
     pub(crate) fn overlap_with(
         &self,
         earlier: Bytes,
@@ -174,7 +183,16 @@ fn whole_bytes(tensor: &Tensor, shift: u8) -> Option<u64> {
 }
 
 /// Flat element offset of a tensor's first element (row-major over the raw shape).
+#[inline]
 pub(crate) fn start_offset(tensor: &Tensor) -> u64 {
+    match tensor.ndims {
+        1 if tensor.is_all_offset_zero == 0 => u64::from(tensor.offsets[0]),
+        _ => start_offset_of_many(tensor),
+    }
+}
+
+/// The same for any number of dimensions.
+fn start_offset_of_many(tensor: &Tensor) -> u64 {
     let (raw_shapes, offsets) = raw_and_offsets(tensor);
     let dimensions = raw_shapes.iter().zip(offsets).take(tensor.ndims as usize);
     // A tensor for which this wraps is refused nowhere, and lies nowhere.
@@ -183,8 +201,19 @@ pub(crate) fn start_offset(tensor: &Tensor) -> u64 {
     })
 }
 
+/// Bytes of a view of one dimension.
+#[inline]
+fn row_bytes(tensor: &Tensor, shift: u8) -> Bytes {
+    let offset = if tensor.is_all_offset_zero == 0 { u64::from(tensor.offsets[0]) } else { 0 };
+    let (shape, version) = (u64::from(tensor.shapes[0]), tensor.version);
+    if shape == 0 {
+        return Bytes { begin: 0, end: 0, version, is_run: true };
+    }
+    // No overflow: 33 bits, of elements of at most 8 bytes.
+    Bytes { begin: offset << shift, end: (offset + shape) << shift, version, is_run: true }
+}
+
 /// Bytes of a view. A range that does not fit in 64 bits becomes everything.
-#[inline(always)]
 fn view_bytes(tensor: &Tensor, shift: u8) -> Bytes {
     let (raw_shapes, offsets) = raw_and_offsets(tensor);
     let rank = MAX_TENSOR_DIMS.min(tensor.ndims as usize);

@@ -3,58 +3,78 @@
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
-use protocol::{ArgTag, OUTPUT_ALIGN, TaskOutputTensors, Tensor, TensorCreateInfo};
+use protocol::{BufferHandle, MAX_SCALAR_ARGS, OUTPUT_ALIGN, TaskId, Tensor, TensorCreateInfo};
 
 use super::overlap::start_offset;
-use super::request::{TaskRequest, created_tensor, output_bytes, read_create_info};
-use super::task_rings::TakenSlot;
 use crate::platform::Platform;
+use crate::region::{Arguments, INLINE_SCALARS};
 
 /// Bytes of a tensor that always count: the first cache line. What is behind them is the shape of
 /// the buffer and the offset in it, which a tensor that is not a view does not have.
 const WHOLE_TENSOR_BYTES: usize = 64;
 
+/// Bytes of a tensor that mean something.
+const TENSOR_BYTES: usize = offset_of!(Tensor, reserved);
+
+/// Where the part begins that a tensor and a create-info have in common.
+const KIND_AT: usize = offset_of!(Tensor, version);
+
 const _: () = assert!(offset_of!(Tensor, raw_shapes) == WHOLE_TENSOR_BYTES);
 const _: () = assert!(offset_of!(Tensor, offsets) > WHOLE_TENSOR_BYTES);
+const _: () = assert!(offset_of!(TensorCreateInfo, version) == KIND_AT);
+const _: () = assert!(size_of::<TensorCreateInfo>() == WHOLE_TENSOR_BYTES);
 
-/// Fills tensors and scalars of a slot that is not published yet, and what the orchestration gets.
+/// Writes the tensor of an output of so many bytes at an address, and fills that with its initial value.
+///
+/// # Safety
+///
+/// `info` points at a create-info that was checked, and may be aligned to words only; `place` is
+/// writable, and nobody else uses it, nor the bytes of the output.
 #[inline(always)]
-pub(super) fn write<P: Platform>(
+pub(super) unsafe fn write_output<P: Platform>(
     platform: &P,
-    request: &TaskRequest<'_>,
-    taken: &TakenSlot<'_>,
-    result: &mut TaskOutputTensors,
+    info: *const TensorCreateInfo,
+    place: *mut Tensor,
+    buffer: BufferHandle,
+    owner: TaskId,
 ) {
-    result.task_id = taken.id;
-    let mut output_address = taken.outputs;
-    let mut outputs = 0;
-    for (index, (tag, address)) in request.tensors().enumerate() {
-        let place = taken.arguments.tensor_pointer(index);
-        if tag != ArgTag::Output as i32 {
-            let source = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
-            // SAFETY: the request was checked: `address` is that of a tensor. The place is one of the
-            // slot, which is the orchestrator's.
-            unsafe { copy_tensor(source, place) };
-            continue;
-        }
-        // SAFETY: the request was checked: `address` is that of a create-info.
-        let info = unsafe { read_create_info(address) };
-        let bytes = output_bytes(&info).unwrap_or_default();
-        // SAFETY: the place is one of the slot, which is the orchestrator's.
-        unsafe { place.write(created_tensor(&info, output_address, bytes, taken.id)) };
-        fill_initial(platform, &info, output_address, bytes);
-        output_address += bytes;
-        if let Some(output) = result.tensors.get_mut(outputs) {
-            *output = place.expose_provenance() as u64;
-            outputs += 1;
-        }
+    // SAFETY: by the contract. Rank, type, flags (which say that nothing in the second line counts) and
+    // shape are where the create-info has them.
+    unsafe { copy_bytes::<WHOLE_TENSOR_BYTES>(info.cast(), place.cast()) };
+    // SAFETY: any bytes are a valid tensor; nobody else uses it.
+    let tensor = unsafe { &mut *place };
+    tensor.buffer = buffer;
+    tensor.owner_task_id = owner;
+    tensor.start_offset = 0;
+    (tensor.is_all_offset_zero, tensor.is_raw_eq_shapes) = (1, 1);
+    // SAFETY: by the contract.
+    if unsafe { (&raw const (*info).has_initial_value).read() } != 0 {
+        // SAFETY: as above.
+        let value = unsafe { (&raw const (*info).initial_value).read() };
+        fill_initial(platform, tensor.dtype, value, buffer);
     }
-    for (index, scalar) in request.scalars().iter().enumerate() {
-        // SAFETY: as above: there are at most as many scalars as the slot has.
-        unsafe { taken.arguments.scalar_pointer(index).write(*scalar) };
+}
+
+/// Writes the scalars of a task into its slot: `count` of `scalars`.
+#[inline(always)]
+pub(super) fn write_scalars(
+    arguments: Arguments<'_>,
+    scalars: &[u64; MAX_SCALAR_ARGS],
+    count: usize,
+) {
+    if count == 0 {
+        return;
     }
-    // CAST: at most 16.
-    result.output_count = outputs as u32;
+    let (first, more) = arguments.scalar_pointers();
+    if let Some(scalars) = scalars.first_chunk() {
+        // A whole line, whatever is in the rest of it: less than to count.
+        // SAFETY: the line is one of the slot, which is the orchestrator's.
+        unsafe { first.write(*scalars) };
+    }
+    if let Some(rest) = scalars.get(INLINE_SCALARS..count) {
+        // SAFETY: there is room for all scalars that there can be, and the slot is the orchestrator's.
+        unsafe { more.copy_from_nonoverlapping(rest.as_ptr(), rest.len()) };
+    }
 }
 
 /// Copies a tensor, and fills in where in its buffer it begins.
@@ -63,8 +83,8 @@ pub(super) fn write<P: Platform>(
 ///
 /// `source` points at a tensor that may be aligned to words only and passes `check_kind`; `place` is
 /// writable, and nobody else uses it.
-#[inline]
-unsafe fn copy_tensor(source: *const Tensor, place: *mut Tensor) {
+#[inline(always)]
+pub(super) unsafe fn copy_tensor(source: *const Tensor, place: *mut Tensor) {
     // SAFETY: the first line of a tensor, by the contract.
     unsafe { copy_bytes::<WHOLE_TENSOR_BYTES>(source.cast(), place.cast()) };
     // SAFETY: any bytes are a valid tensor, so those that an earlier task has left in the second line
@@ -74,11 +94,24 @@ unsafe fn copy_tensor(source: *const Tensor, place: *mut Tensor) {
         tensor.start_offset = 0;
         return;
     }
-    // SAFETY: the whole of a tensor, by the contract.
-    unsafe { copy_bytes::<{ size_of::<Tensor>() }>(source.cast(), place.cast()) };
+    // SAFETY: by the contract: the part of the second line that means something.
+    unsafe { copy_rest(source.cast(), place.cast()) };
     // SAFETY: as above.
     let tensor = unsafe { &mut *place };
     tensor.start_offset = start_offset(tensor);
+}
+
+/// Copies the second line of a tensor as far as it means something.
+///
+/// # Safety
+///
+/// As for [`copy_tensor`].
+#[inline(always)]
+unsafe fn copy_rest(source: *const u8, place: *mut u8) {
+    const REST: usize = TENSOR_BYTES - WHOLE_TENSOR_BYTES;
+    let from = source.wrapping_add(WHOLE_TENSOR_BYTES);
+    // SAFETY: within the tensor, by the contract.
+    unsafe { copy_bytes::<REST>(from.cast(), place.wrapping_add(WHOLE_TENSOR_BYTES).cast()) };
 }
 
 /// Copies so many bytes.
@@ -86,21 +119,23 @@ unsafe fn copy_tensor(source: *const Tensor, place: *mut Tensor) {
 /// # Safety
 ///
 /// `source` is readable and `place` writable for that many, and they are apart.
-#[inline]
+#[inline(always)]
 unsafe fn copy_bytes<const BYTES: usize>(source: *const [u8; BYTES], place: *mut [u8; BYTES]) {
     // SAFETY: by the contract.
     unsafe { place.copy_from_nonoverlapping(source, 1) };
 }
 
 /// Fills a fresh output with its initial value, the rounding at its end included (spec trb §1.6).
-fn fill_initial<P: Platform>(platform: &P, info: &TensorCreateInfo, address: u64, bytes: u64) {
-    if info.has_initial_value == 0 || bytes == 0 {
+#[inline(never)]
+fn fill_initial<P: Platform>(platform: &P, dtype: u8, value: u64, buffer: BufferHandle) {
+    let BufferHandle { addr: address, size: bytes } = buffer;
+    if bytes == 0 {
         return;
     }
     // An unknown type was refused when the request was read.
-    let Ok(dtype) = protocol::DataType::try_from(info.dtype) else { return };
+    let Ok(dtype) = protocol::DataType::try_from(dtype) else { return };
     let (element, length) = (dtype.element_bytes() as usize, bytes as usize);
-    let value = info.initial_value.to_le_bytes();
+    let value = value.to_le_bytes();
     let pattern = value.get(..element).unwrap_or(&value);
     // Output memory is rounded to a multiple of 8 bytes, and an element divides 8.
     let mut word = [0; 8];

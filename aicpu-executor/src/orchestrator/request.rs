@@ -6,6 +6,7 @@
 
 use core::ffi::CStr;
 use core::fmt::Write as _;
+use core::mem::offset_of;
 
 use protocol::{
     Arg, ArgTag, Chip, MAX_EXPLICIT_DEPS, MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, OUTPUT_ALIGN,
@@ -40,8 +41,11 @@ pub(super) struct TaskRequest<'a> {
     pub(super) output_bytes: u64,
 }
 
+/// Bytes of each output of a request, in their order.
+pub(super) type OutputBytes = [u64; MAX_TENSOR_ARGS];
+
 impl<'a> TaskRequest<'a> {
-    /// Checks the argument record at `arg`.
+    /// Checks the argument record at `arg`, and notes what each output takes.
     ///
     /// # Safety
     ///
@@ -51,9 +55,10 @@ impl<'a> TaskRequest<'a> {
     pub(super) unsafe fn read<C: Chip, P: Platform>(
         services: &Services<'_, C, P>,
         arg: *const Arg,
+        outputs: &mut OutputBytes,
     ) -> Result<Self, Fatal> {
         // SAFETY: by the contract.
-        let checked = unsafe { Self::check(arg) };
+        let checked = unsafe { Self::check(arg, outputs) };
         // SAFETY: the record was there if its text is named, which is null or a string by the contract.
         checked.map_err(|flaw| unsafe { refuse(services, flaw) })
     }
@@ -62,7 +67,7 @@ impl<'a> TaskRequest<'a> {
     ///
     /// As for [`read`](Self::read).
     #[inline(always)]
-    unsafe fn check(arg: *const Arg) -> Result<Self, RequestFlaw> {
+    unsafe fn check(arg: *const Arg, outputs: &mut OutputBytes) -> Result<Self, RequestFlaw> {
         if arg.is_null() || !arg.is_aligned() {
             return Err(RequestFlaw::Record);
         }
@@ -71,42 +76,73 @@ impl<'a> TaskRequest<'a> {
         if arg.has_error != 0 {
             return Err(RequestFlaw::Own(arg.error_msg));
         }
-        let deps = i32::try_from(arg.explicit_deps.count).unwrap_or(i32::MAX);
+        // CAST (all): negative counts become large.
+        let (tensors, scalars) = (arg.tensor_count as usize, arg.scalar_count as usize);
+        let deps = arg.explicit_deps.count as usize;
+        let are_bounded = (tensors <= MAX_TENSOR_ARGS)
+            & (scalars <= MAX_SCALAR_ARGS)
+            & (deps <= MAX_EXPLICIT_DEPS);
+        if !are_bounded {
+            return Err(RequestFlaw::Count(BadCount::of(arg)));
+        }
         let mut request = Self {
             arg,
-            tensor_count: bounded("tensors", arg.tensor_count, MAX_TENSOR_ARGS)?,
-            scalar_count: bounded("scalars", arg.scalar_count, MAX_SCALAR_ARGS)?,
-            dep_count: bounded("explicit dependencies", deps, MAX_EXPLICIT_DEPS)?,
+            tensor_count: tensors,
+            scalar_count: scalars,
+            dep_count: deps,
             output_count: 0,
             output_bytes: 0,
         };
-        for (index, (tag, address)) in request.tensors().enumerate() {
+        let mut index = 0;
+        while let Some((tag, address)) = request.tensor(index) {
             // SAFETY: by the contract.
-            let bytes = unsafe { check_tensor(tag, address) };
-            let bytes = bytes.map_err(|flaw| RequestFlaw::Tensor(index, flaw))?;
+            let Some(bytes) = (unsafe { bytes_of_tensor(tag, address) }) else {
+                // SAFETY: by the contract.
+                return Err(RequestFlaw::Tensor(index, unsafe { flaw_of(tag, address) }));
+            };
             if tag == ArgTag::Output as i32 {
+                // There is a place for each tensor.
+                if let Some(place) = outputs.get_mut(request.output_count) {
+                    *place = bytes;
+                }
                 request.output_count += 1;
                 let sum = request.output_bytes.checked_add(bytes);
                 request.output_bytes = sum.ok_or(RequestFlaw::Outputs)?;
             }
+            index += 1;
         }
         Ok(request)
     }
 
-    /// Tags and addresses of the tensors.
+    /// Number of tensors.
     #[inline]
-    pub(super) fn tensors(&self) -> impl ExactSizeIterator<Item = (i32, u64)> + use<'a> {
-        let tags = self.arg.tags.get(..self.tensor_count).unwrap_or_default();
-        let addresses = self.arg.tensors.get(..self.tensor_count).unwrap_or_default();
-        tags.iter().copied().zip(addresses.iter().copied())
+    pub(super) fn tensor_count(&self) -> usize {
+        self.tensor_count
     }
 
-    /// The scalars.
-    pub(super) fn scalars(&self) -> &'a [u64] {
-        self.arg.scalars.get(..self.scalar_count).unwrap_or_default()
+    /// Tag and address of a tensor; `None` behind the last one.
+    #[inline]
+    pub(super) fn tensor(&self, index: usize) -> Option<(i32, u64)> {
+        if index >= self.tensor_count {
+            return None;
+        }
+        Some((*self.arg.tags.get(index)?, *self.arg.tensors.get(index)?))
+    }
+
+    /// The scalars, of which [`scalar_count`](Self::scalar_count) count.
+    #[inline]
+    pub(super) fn scalars(&self) -> &'a [u64; MAX_SCALAR_ARGS] {
+        &self.arg.scalars
+    }
+
+    /// Number of scalars.
+    #[inline]
+    pub(super) fn scalar_count(&self) -> usize {
+        self.scalar_count
     }
 
     /// The explicit dependencies.
+    #[inline]
     pub(super) fn explicit_deps(&self) -> &'a [TaskId] {
         self.arg.explicit_deps.task_ids.get(..self.dep_count).unwrap_or_default()
     }
@@ -170,11 +206,20 @@ struct BadCount {
     limit: usize,
 }
 
-#[inline(always)]
-fn bounded(what: &'static str, count: i32, limit: usize) -> Result<usize, RequestFlaw> {
-    match usize::try_from(count) {
-        Ok(value) if value <= limit => Ok(value),
-        _ => Err(RequestFlaw::Count(BadCount { what, count, limit })),
+impl BadCount {
+    /// The first one of a record that has one.
+    #[cold]
+    fn of(arg: &Arg) -> Self {
+        let deps = i32::try_from(arg.explicit_deps.count).unwrap_or(i32::MAX);
+        let counts = [
+            Self { what: "tensors", count: arg.tensor_count, limit: MAX_TENSOR_ARGS },
+            Self { what: "scalars", count: arg.scalar_count, limit: MAX_SCALAR_ARGS },
+            Self { what: "explicit dependencies", count: deps, limit: MAX_EXPLICIT_DEPS },
+        ];
+        let is_bad =
+            |bad: &Self| usize::try_from(bad.count).map_or(true, |count| count > bad.limit);
+        let [.., last] = counts;
+        counts.into_iter().find(is_bad).unwrap_or(last)
     }
 }
 
@@ -198,78 +243,82 @@ impl core::fmt::Display for ArgFlaw {
     }
 }
 
-/// Checks one tensor argument. Returns the bytes to allocate for an output, rounded up to
-/// [`OUTPUT_ALIGN`].
+/// Bytes to allocate for a tensor argument, rounded up to [`OUTPUT_ALIGN`]; 0 for one that is there.
+/// `None` for an argument with a flaw.
 ///
 /// # Safety
 ///
 /// `address` is null or points at what `tag` says.
 #[inline(always)]
-unsafe fn check_tensor(tag: i32, address: u64) -> Result<u64, ArgFlaw> {
-    // The tags are the numbers from 0.
-    if tag < 0 || tag >= ArgTag::ALL.len() as i32 {
-        return Err(ArgFlaw::Tag(tag));
+unsafe fn bytes_of_tensor(tag: i32, address: u64) -> Option<u64> {
+    // The tags are the numbers from 0; negative ones become large.
+    let is_tag = tag.cast_unsigned() < ArgTag::ALL.len() as u32;
+    if !is_tag || address == 0 || !address.is_multiple_of(RECORD_ALIGN) {
+        return None;
     }
-    if address == 0 || !address.is_multiple_of(RECORD_ALIGN) {
-        return Err(ArgFlaw::Address(address));
+    // SAFETY: non-null, and by the contract.
+    let (rank, dtype) = unsafe { kind_at(address) };
+    let shift = check_kind(rank, dtype).ok()?;
+    if tag != ArgTag::Output as i32 {
+        return Some(0);
     }
-    if tag == ArgTag::Output as i32 {
-        // SAFETY: not null, and by the contract.
-        return output_bytes(&unsafe { read_create_info(address) });
-    }
-    let tensor = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
-    // SAFETY: non-null, and a tensor by the contract but for its alignment.
-    let rank = unsafe { (&raw const (*tensor).ndims).read_unaligned() };
-    // SAFETY: as above.
-    let dtype = unsafe { (&raw const (*tensor).dtype).read() };
-    check_kind(rank, dtype).map_err(ArgFlaw::Tensor)?;
-    Ok(0)
+    let info = core::ptr::with_exposed_provenance::<TensorCreateInfo>(address as usize);
+    // SAFETY: non-null, and a create-info by the contract but for its alignment; numbers are aligned.
+    let shape = unsafe { &*(&raw const (*info).raw_shapes) };
+    output_bytes(shape.get(..rank as usize)?, shift)
 }
 
-/// Bytes that an output takes.
-pub(super) fn output_bytes(info: &TensorCreateInfo) -> Result<u64, ArgFlaw> {
-    // First the checks that an existing tensor of that shape gets.
-    check_kind(info.ndims, info.dtype).map_err(ArgFlaw::Tensor)?;
-    let bytes = info.byte_len().ok();
-    bytes.and_then(|bytes| bytes.checked_next_multiple_of(OUTPUT_ALIGN)).ok_or(ArgFlaw::Size)
-}
-
-/// Copies a record out of the orchestration's memory.
-///
-/// The headers align tensors to cache lines, but GCC puts the temporary for a result that nobody
-/// takes on the stack as it comes. The reference reads such a tensor, so words are enough.
+/// What is wrong with a tensor argument that [`bytes_of_tensor`] refuses.
 ///
 /// # Safety
 ///
-/// `address` points at a `TensorCreateInfo`, which may be aligned to words only.
-pub(super) unsafe fn read_create_info(address: u64) -> TensorCreateInfo {
-    let pointer = core::ptr::with_exposed_provenance::<TensorCreateInfo>(address as usize);
-    // SAFETY: by the contract.
-    unsafe { pointer.read_unaligned() }
+/// As for that.
+#[cold]
+unsafe fn flaw_of(tag: i32, address: u64) -> ArgFlaw {
+    if ArgTag::ALL.iter().all(|known| *known as i32 != tag) {
+        return ArgFlaw::Tag(tag);
+    }
+    if address == 0 || !address.is_multiple_of(RECORD_ALIGN) {
+        return ArgFlaw::Address(address);
+    }
+    // SAFETY: non-null, and by the contract.
+    let (rank, dtype) = unsafe { kind_at(address) };
+    check_kind(rank, dtype).map_or_else(ArgFlaw::Tensor, |_| ArgFlaw::Size)
 }
 
-/// The tensor that a create-info describes, placed at `address` (spec trb §1.5, §4.4 step 14).
-pub(super) fn created_tensor(
-    info: &TensorCreateInfo,
-    address: u64,
-    bytes: u64,
-    owner: TaskId,
-) -> Tensor {
-    Tensor {
-        buffer: protocol::BufferHandle { addr: address, size: bytes },
-        owner_task_id: owner,
-        start_offset: 0,
-        version: info.version,
-        ndims: info.ndims,
-        dtype: info.dtype,
-        is_all_offset_zero: 1,
-        is_raw_eq_shapes: 1,
-        manual_dep: info.manual_dep,
-        shapes: info.raw_shapes,
-        raw_shapes: info.raw_shapes,
-        offsets: [0; protocol::MAX_TENSOR_DIMS],
-        reserved: [0; 24],
+/// Rank and data type, which tensors and create-infos have in the same place.
+///
+/// # Safety
+///
+/// A tensor or a create-info is at `address`, aligned to words.
+#[inline(always)]
+unsafe fn kind_at(address: u64) -> (u32, u8) {
+    let tensor = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
+    // SAFETY: by the contract.
+    let rank = unsafe { (&raw const (*tensor).ndims).read() };
+    // SAFETY: by the contract.
+    let dtype = unsafe { (&raw const (*tensor).dtype).read() };
+    (rank, dtype)
+}
+
+const _: () = {
+    assert!(offset_of!(Tensor, ndims) == offset_of!(TensorCreateInfo, ndims));
+    assert!(offset_of!(Tensor, dtype) == offset_of!(TensorCreateInfo, dtype));
+};
+
+/// Bytes that an output of elements of `1 << shift` bytes takes; `None` if 64 bits do not hold them.
+#[inline(always)]
+fn output_bytes(extents: &[u32], shift: u8) -> Option<u64> {
+    let mut bytes = 1_u64 << shift;
+    for extent in extents {
+        bytes = match bytes.checked_mul(u64::from(*extent)) {
+            Some(bytes) => bytes,
+            // Empty, whatever the others multiply to.
+            None if extents.contains(&0) => return Some(0),
+            None => return None,
+        };
     }
+    bytes.checked_next_multiple_of(OUTPUT_ALIGN)
 }
 
 /// The text an `Arg` carries about its own error.

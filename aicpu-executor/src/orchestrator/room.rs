@@ -7,7 +7,7 @@
 
 use protocol::{Chip, MAX_TENSOR_ARGS, RING_COUNT, StatusCode};
 
-use super::task_rings::{Shortage, Submission, TakenSlot};
+use super::task_rings::{Shortage, TakenSlot};
 use super::{Fatal, Orchestrator, Services};
 use crate::platform::Platform;
 use crate::region::{Edge, EdgeHandle, window_for_entries};
@@ -35,37 +35,35 @@ impl Orchestrator {
         services: &mut Services<'_, C, P>,
         ring: u8,
         bytes: u64,
-        submission: Submission,
     ) -> Result<TakenSlot<'static>, Fatal> {
         services.platform.interleave();
-        if self.rings.has_at_once(ring, bytes)
-            && let Ok(taken) = self.rings.take_slot(&self.region, ring, bytes)
-        {
-            return Ok(taken);
+        loop {
+            if let Some(taken) = self.rings.take_at_once(&self.region, ring, bytes) {
+                return Ok(taken);
+            }
+            self.find_slot(services, ring, bytes)?;
         }
-        self.find_slot(services, ring, bytes, submission)
     }
 
-    /// Takes a slot when there is none at once.
+    /// Finds a slot when there is none at once.
     #[cold]
     fn find_slot<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         ring: u8,
         bytes: u64,
-        submission: Submission,
-    ) -> Result<TakenSlot<'static>, Fatal> {
+    ) -> Result<(), Fatal> {
         self.rings.retire(&self.region, &mut self.map, ring);
         loop {
-            match self.rings.take_slot(&self.region, ring, bytes) {
-                Ok(taken) => return Ok(taken),
+            match self.rings.find_room(ring, bytes) {
+                Ok(()) => return Ok(()),
                 Err(Shortage::TaskSlot) if self.rings.can_widen(ring) => {
-                    self.ease(services, ring, submission)?;
+                    self.ease(services, ring)?;
                 }
                 Err(Shortage::Heap) if bytes > self.rings.sizes().heap_bytes => {
                     return Err(self.never(services, ring, Shortage::Heap, bytes));
                 }
-                Err(shortage) => self.make_room(services, ring, shortage, bytes, submission)?,
+                Err(shortage) => self.make_room(services, ring, shortage, bytes)?,
             }
         }
     }
@@ -81,9 +79,8 @@ impl Orchestrator {
         &mut self,
         services: &mut Services<'_, C, P>,
         ring: u8,
-        submission: Submission,
     ) -> Result<(), Fatal> {
-        let region = self.region;
+        let (region, submission) = (self.region, self.submission);
         let (task_rings, map) = (&mut self.rings, &mut self.map);
         let (mut idle, mut retired) = (0, 0);
         let end = services.work_until(&region, || {
@@ -109,32 +106,32 @@ impl Orchestrator {
     }
 
     /// Takes an edge, waiting for it if need be.
+    #[cold]
     pub(super) fn take_edge<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         ring: u8,
-        submission: Submission,
     ) -> Result<(EdgeHandle, &'static Edge), Fatal> {
         loop {
             match self.rings.take_edge(&self.region, ring) {
                 Ok(taken) => return Ok(taken),
-                Err(shortage) => self.make_room(services, ring, shortage, 1, submission)?,
+                Err(shortage) => self.make_room(services, ring, shortage, 1)?,
             }
         }
     }
 
     /// Waits until something of `ring` was retired; for a map entry, of any ring.
+    #[cold]
     pub(super) fn make_room<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         ring: u8,
         shortage: Shortage,
         want: u64,
-        submission: Submission,
     ) -> Result<(), Fatal> {
         let rings =
             if shortage == Shortage::MapEntry { 0..RING_COUNT as u8 } else { ring..ring + 1 };
-        let (platform, region) = (services.platform, self.region);
+        let (platform, region, submission) = (services.platform, self.region, self.submission);
         let (task_rings, map) = (&mut self.rings, &mut self.map);
         let end = services.work_until(&region, || {
             let retired: u32 =

@@ -9,6 +9,9 @@
 //! next, the new slots come into the round between that of task `g - 1` and that of task `g - w`, the
 //! oldest there can be. So of each `2 × w` tasks from `g` on, the first `w` get the new slots, in their
 //! order, and the others those that they would have got before.
+//!
+//! A ring that has taken more into the round than it needs goes back: when all tasks that are alive are
+//! among those `w` others, they are where they would be if the window had not grown.
 
 /// Slots of a ring that are in use at first: what fits into a second-level cache, with the memory
 /// that the tasks use.
@@ -42,6 +45,7 @@ impl SoftWindow {
     }
 
     /// Slots in use. One stays free.
+    #[inline]
     pub(super) fn slots(&self) -> u32 {
         self.slots
     }
@@ -54,13 +58,23 @@ impl SoftWindow {
     /// The slot of a task that is alive, or of the next one.
     #[inline]
     pub(super) fn index(&self, local: u32) -> u32 {
-        let mut slots = self.slots;
-        for (before, next) in self.growths.iter().take(self.grown).rev() {
+        if self.grown == 0 {
+            return local & self.slots.wrapping_sub(1);
+        }
+        self.index_of_grown(local)
+    }
+
+    /// The same when the window has grown.
+    #[inline]
+    fn index_of_grown(&self, local: u32) -> u32 {
+        let (mut level, mut slots) = (self.grown, self.slots);
+        while let Some((before, next)) = level.checked_sub(1).and_then(|at| self.growths.get(at)) {
             let since = local.wrapping_sub(*next);
             if since & before == 0 {
                 return before + (since & (before - 1));
             }
             slots = *before;
+            level -= 1;
         }
         local & slots.wrapping_sub(1)
     }
@@ -72,6 +86,20 @@ impl SoftWindow {
             *growth = (self.slots, next);
             self.grown += 1;
             self.slots *= 2;
+        }
+    }
+
+    /// Goes back to half the slots if the tasks that are alive, `oldest` up to the one before `next`, are
+    /// few and have none of the others.
+    #[inline]
+    pub(super) fn settle(&mut self, oldest: u32, next: u32) {
+        let Some(last) = self.grown.checked_sub(1) else { return };
+        let Some((before, grown_at)) = self.growths.get(last).copied() else { return };
+        let (first, end) = (oldest.wrapping_sub(grown_at), next.wrapping_sub(grown_at));
+        let are_few = next.wrapping_sub(oldest) <= before / 2;
+        if are_few && first & before != 0 && first ^ end < before {
+            self.slots = before;
+            self.grown = last;
         }
     }
 
@@ -117,6 +145,9 @@ mod tests {
                     8..=14 => drop(alive.pop_front()),
                     _ => alive.clear(),
                 }
+                if let Some((oldest, _)) = alive.front() {
+                    soft.settle(*oldest, next);
+                }
                 if alive.is_empty() {
                     soft.shrink();
                 }
@@ -127,6 +158,22 @@ mod tests {
                     prop_assert!(*slot < soft.slots());
                 }
             }
+        }
+    }
+
+    /// A window that has grown for a moment is as small as before soon afterwards.
+    #[test]
+    fn a_window_that_is_larger_than_needed_goes_back() {
+        for alive in [0, 1, 2] {
+            let mut soft = SoftWindow::new(64, 4);
+            for growth in 0..4 {
+                soft.grow(growth * 3);
+            }
+            assert_eq!(soft.slots(), 64);
+            for next in 100..400 {
+                soft.settle(next - alive, next);
+            }
+            assert_eq!(soft.slots(), 4, "{alive} tasks alive");
         }
     }
 }

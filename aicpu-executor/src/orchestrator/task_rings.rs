@@ -50,8 +50,31 @@ struct TaskRing {
 const NOT_HELD: u32 = u32::MAX;
 
 impl TaskRing {
+    /// An empty ring with the output memory at `heap_base`.
+    #[inline]
+    fn new(sizes: RingSizes, heap_base: u64) -> Self {
+        Self {
+            next: 0,
+            oldest: 0,
+            held_from: NOT_HELD,
+            edge_next: 0,
+            edges_taken: 0,
+            edges_returned: 0,
+            heap: HeapRing::new(heap_base, sizes.heap_bytes),
+            // CAST: at most 2^26.
+            slots: SoftWindow::new(sizes.window as u32, FIRST_SLOTS),
+        }
+    }
+
+    #[inline]
     fn live(&self) -> u32 {
         self.next - self.oldest
+    }
+
+    /// Whether one of the slots in use is free, beside the one that stays so, and the task has a number.
+    #[inline]
+    fn has_slot(&self) -> bool {
+        self.live() + 1 < self.slots.slots() && self.next != u32::MAX
     }
 }
 
@@ -77,6 +100,12 @@ pub(crate) struct TakenSlot<'r> {
     pub(crate) id: TaskId,
     /// Device address of the task's outputs.
     pub(crate) outputs: u64,
+    /// Position in the ring's output memory behind them, for the task's note.
+    pub(crate) heap_end: u64,
+    /// Index of the task's first edge.
+    pub(crate) edge_first: u32,
+    /// Edges that the ring had given out before.
+    pub(crate) edges_before: u64,
 }
 
 /// The four rings.
@@ -84,28 +113,29 @@ pub(crate) struct TakenSlot<'r> {
 pub(crate) struct TaskRings {
     rings: [TaskRing; RING_COUNT],
     sizes: RingSizes,
+    /// Where the output memory of the first ring starts.
+    heap_base: u64,
 }
 
 impl TaskRings {
     /// Empty rings over output memory that starts at `heap_base`, one piece a ring.
     #[inline]
     pub(crate) fn new(sizes: RingSizes, heap_base: u64) -> Self {
-        // CAST: at most 2^26.
-        let slots = SoftWindow::new(sizes.window as u32, FIRST_SLOTS);
-        let ring = |index: u64| TaskRing {
-            next: 0,
-            oldest: 0,
-            held_from: NOT_HELD,
-            edge_next: 0,
-            edges_taken: 0,
-            edges_returned: 0,
-            heap: HeapRing::new(heap_base + index * sizes.heap_bytes, sizes.heap_bytes),
-            slots,
-        };
-        Self { rings: [ring(0), ring(1), ring(2), ring(3)], sizes }
+        let ring = |index: u64| TaskRing::new(sizes, heap_base + index * sizes.heap_bytes);
+        Self { rings: [ring(0), ring(1), ring(2), ring(3)], sizes, heap_base }
+    }
+
+    /// Makes all rings as they were at first. Those that no task was in are.
+    pub(crate) fn reset(&mut self) {
+        for (ring, index) in self.rings.iter_mut().zip(0..) {
+            if ring.next != 0 {
+                *ring = TaskRing::new(self.sizes, self.heap_base + index * self.sizes.heap_bytes);
+            }
+        }
     }
 
     /// Sizes of each ring.
+    #[inline]
     pub(crate) fn sizes(&self) -> RingSizes {
         self.sizes
     }
@@ -120,6 +150,7 @@ impl TaskRings {
         self.rings.iter().map(|ring| u64::from(ring.next)).sum()
     }
 
+    #[inline]
     fn ring(&self, ring: u8) -> Option<&TaskRing> {
         self.rings.get(usize::from(ring))
     }
@@ -129,6 +160,7 @@ impl TaskRings {
     /// # Errors
     ///
     /// `Err(())` for an id that no task has.
+    #[inline]
     pub(crate) fn find<'r>(
         &self,
         region: &Region<'r>,
@@ -147,6 +179,7 @@ impl TaskRings {
 
     /// Notes that the scope which has just opened or gone on holds task `local` of a ring, and with it
     /// all behind it.
+    #[inline]
     pub(crate) fn hold_from(&mut self, id: TaskId) {
         if let Some(ring) = self.rings.get_mut(usize::from(id.ring())) {
             ring.held_from = ring.held_from.min(id.local());
@@ -169,14 +202,6 @@ impl TaskRings {
         }
     }
 
-    /// Whether a ring has a slot and `bytes` of output memory among those that it has used lately.
-    #[inline]
-    pub(crate) fn has_at_once(&self, ring: u8, bytes: u64) -> bool {
-        self.ring(ring).is_some_and(|ring| {
-            ring.live() + 1 < ring.slots.slots() && ring.heap.has_at_once(bytes)
-        })
-    }
-
     /// Whether a ring has slots that it does not use yet.
     pub(crate) fn can_widen(&self, ring: u8) -> bool {
         self.ring(ring).is_some_and(|ring| !ring.slots.is_whole())
@@ -189,30 +214,44 @@ impl TaskRings {
         }
     }
 
-    /// Takes a slot and `bytes` of output memory, or nothing at all.
+    /// Takes a slot and `bytes` of output memory, if there are some among those that the ring has used
+    /// lately; or nothing at all.
     #[inline(always)]
-    pub(crate) fn take_slot<'r>(
+    pub(crate) fn take_at_once<'r>(
         &mut self,
         region: &Region<'r>,
         ring_index: u8,
         bytes: u64,
-    ) -> Result<TakenSlot<'r>, Shortage> {
-        let ring = self.rings.get_mut(usize::from(ring_index)).ok_or(Shortage::TaskSlot)?;
+    ) -> Option<TakenSlot<'r>> {
+        let ring = self.rings.get_mut(usize::from(ring_index))?;
         let local = ring.next;
-        if ring.live() + 1 >= ring.slots.slots() || local == u32::MAX {
-            return Err(Shortage::TaskSlot);
+        if !ring.has_slot() {
+            return None;
         }
         let handle = SlotHandle::new(ring_index, ring.slots.index(local));
-        let slot = region.slot(handle).ok_or(Shortage::TaskSlot)?;
-        let arguments = region.arguments(handle, slot).ok_or(Shortage::TaskSlot)?;
-        let outputs = ring.heap.take(bytes).ok_or(Shortage::Heap)?;
-        ring.next += 1;
-        Ok(TakenSlot { slot, arguments, handle, id: TaskId::new(ring_index, local), outputs })
+        let slot = region.slot(handle)?;
+        let arguments = region.arguments(handle, slot)?;
+        let outputs = ring.heap.take_at_once(bytes)?;
+        ring.next = local + 1;
+        Some(TakenSlot {
+            slot,
+            arguments,
+            handle,
+            id: TaskId::new(ring_index, local),
+            outputs,
+            heap_end: ring.heap.position(),
+            edge_first: ring.edge_next,
+            edges_before: ring.edges_taken,
+        })
     }
 
-    /// Position behind the ring's latest output memory, for the note of the task that took it.
-    pub(crate) fn heap_position(&self, ring: u8) -> u64 {
-        self.ring(ring).map_or(0, |ring| ring.heap.position())
+    /// Looks for a slot and `bytes` of output memory, which [`take_at_once`](Self::take_at_once) takes then.
+    pub(crate) fn find_room(&mut self, ring: u8, bytes: u64) -> Result<(), Shortage> {
+        let ring = self.rings.get_mut(usize::from(ring)).ok_or(Shortage::TaskSlot)?;
+        if !ring.has_slot() {
+            return Err(Shortage::TaskSlot);
+        }
+        if ring.heap.find_room(bytes) { Ok(()) } else { Err(Shortage::Heap) }
     }
 
     /// Bytes of output memory a ring has in use.
@@ -240,6 +279,7 @@ impl TaskRings {
     }
 
     /// Takes one edge of a ring.
+    #[inline]
     pub(crate) fn take_edge<'r>(
         &mut self,
         region: &Region<'r>,
@@ -260,9 +300,10 @@ impl TaskRings {
         Ok((handle, edge))
     }
 
-    /// Index of the ring's next edge, and the position behind its latest one.
-    pub(crate) fn edge_position(&self, ring: u8) -> (u32, u64) {
-        self.ring(ring).map_or((0, 0), |ring| (ring.edge_next, ring.edges_taken))
+    /// Edges that a ring has ever given out: the position behind its latest one.
+    #[inline]
+    pub(crate) fn edges_taken(&self, ring: u8) -> u64 {
+        self.ring(ring).map_or(0, |ring| ring.edges_taken)
     }
 
     /// Retires the oldest tasks of a ring as far as they are complete, unreferenced, and of no open
@@ -276,22 +317,29 @@ impl TaskRings {
         ring_index: u8,
     ) -> u32 {
         let Some(ring) = self.rings.get_mut(usize::from(ring_index)) else { return 0 };
-        let first = ring.oldest;
-        let end = ring.next.min(ring.held_from);
-        while ring.oldest < end {
-            let handle = SlotHandle::new(ring_index, ring.slots.index(ring.oldest));
+        let (first, end) = (ring.oldest, ring.next.min(ring.held_from));
+        let (mut oldest, mut last) = (first, None);
+        while oldest < end {
+            let handle = SlotHandle::new(ring_index, ring.slots.index(oldest));
             let Some(slot) = region.slot(handle).filter(|slot| slot.is_retirable()) else { break };
             // SAFETY: this is the orchestrator's thread, or the last thread of a run.
             let note = unsafe { slot.note() };
             map.free_list(region, note.map_first);
-            ring.heap.give_back(note.heap_end);
-            ring.edges_returned = ring.edges_returned.max(note.edge_end);
-            ring.oldest += 1;
+            last = Some(note);
+            oldest += 1;
         }
-        if ring.oldest == ring.next {
+        // The positions only grow: the last task's are behind those of the others.
+        let Some(last) = last else { return 0 };
+        ring.oldest = oldest;
+        ring.heap.give_back(last.heap_end);
+        ring.edges_returned = ring.edges_returned.max(last.edge_end);
+        if oldest == ring.next {
             ring.slots.shrink();
+            ring.edge_next = 0;
+        } else {
+            ring.slots.settle(oldest, ring.next);
         }
-        ring.oldest - first
+        oldest - first
     }
 
     /// The oldest task of a ring that is not retired.
@@ -329,7 +377,7 @@ impl TaskRings {
 /// The submission under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Submission {
-    /// Number of the submission within the run, from 1.
+    /// Number of the submission within the run, from 1; 0 before the first one.
     pub(crate) number: u32,
     /// Its task, once it has a slot.
     pub(crate) task: Option<TaskId>,

@@ -27,7 +27,7 @@ mod entry;
 #[cfg(test)]
 mod tests;
 
-use entry::{Grain, UNLINKED};
+use entry::Grain;
 pub(crate) use entry::{MapBucket, MapEntry};
 
 /// End of a list, and the content of an empty grain.
@@ -82,30 +82,28 @@ impl TensorMap {
     }
 
     /// Records that `producer` writes `access`; the entry joins the task's list at `task_first`.
+    #[inline(always)]
     pub(crate) fn insert(
         &mut self,
         region: &Region<'_>,
-        access: &Access<'_>,
+        access: &Access<'static>,
         producer: SlotHandle,
         task_first: &mut u32,
     ) -> Result<(), MapFull> {
         if access.bytes.begin == access.bytes.end {
             return Ok(());
         }
-        let number = bucket_of(region, access.address);
-        let bucket = region.map_buckets.get(number).ok_or(MapFull)?;
-        let index = self.take(region)?;
-        let entry = entry(region, index).ok_or(MapFull)?;
+        let bucket = region.map_buckets.get(bucket_of(region, access.address)).ok_or(MapFull)?;
+        let (index, entry) = self.take(region)?;
         entry.set_access(access);
         entry.producer.set(producer.raw());
         entry.task_next.set(*task_first);
         *task_first = index;
         self.lowest_version = self.lowest_version.min(access.bytes.version);
-        // CAST: bucket counts are below 2^28.
-        entry.bucket.set(number as u32);
-        if bucket.few_count.get() < FEW {
+        let few = bucket.few_count.get();
+        if few < FEW {
             entry.grain.set(EMPTY);
-            bucket.few_count.set(bucket.few_count.get() + 1);
+            bucket.few_count.set(few + 1);
             push(region, &bucket.few, index, entry);
             return Ok(());
         }
@@ -131,6 +129,22 @@ impl TensorMap {
     pub(crate) fn has_writers(&self, region: &Region<'_>, address: u64) -> bool {
         let bucket = region.map_buckets.get(bucket_of(region, address));
         bucket.is_some_and(|bucket| bucket.few_count.get() + bucket.many_count.get() > 0)
+    }
+
+    /// The only write that a look-up can find, if it is of the very same bytes as `access`, and who writes
+    /// it: most often, one task works on what the one before has left.
+    #[inline]
+    pub(crate) fn sole_write(
+        region: &Region<'_>,
+        access: &Access<'_>,
+    ) -> Option<(u32, SlotHandle)> {
+        let bucket = region.map_buckets.get(bucket_of(region, access.address))?;
+        if bucket.few_count.get() != 1 || bucket.many_count.get() != 0 {
+            return None;
+        }
+        let index = bucket.few.get();
+        let entry = entry(region, index).filter(|entry| entry.is_of(access))?;
+        Some((index, SlotHandle::from_raw(entry.producer.get())))
     }
 
     /// Calls `visit` for each earlier write that overlaps `access`; for some of them twice.
@@ -182,12 +196,13 @@ impl TensorMap {
         Ok(())
     }
 
-    /// Gives the entry of an earlier write of the same bytes to another task: from the list at
+    /// Gives the entry of an earlier write of the same bytes as `access` to another task: from the list at
     /// `from_first` to that at `to_first`. Returns whether it was in the former.
+    #[inline]
     pub(crate) fn take_over(
         region: &Region<'_>,
         index: u32,
-        producer: SlotHandle,
+        (producer, access): (SlotHandle, &Access<'static>),
         from_first: &mut u32,
         to_first: &mut u32,
     ) -> bool {
@@ -203,33 +218,42 @@ impl TensorMap {
             before.task_next.set(taken.task_next.get());
         }
         taken.producer.set(producer.raw());
+        taken.set_tensor(access);
         taken.task_next.set(*to_first);
         *to_first = index;
         true
     }
 
     /// The task whose write an entry is; `None` for one that is unlinked, and for [`EMPTY`].
+    #[inline]
     pub(crate) fn writer(region: &Region<'_>, index: u32) -> Option<SlotHandle> {
-        let entry = entry(region, index).filter(|entry| entry.bucket.get() != UNLINKED)?;
+        let entry = entry(region, index).filter(|entry| entry.is_linked())?;
         Some(SlotHandle::from_raw(entry.producer.get()))
     }
 
     /// Takes an entry out of the look-ups; it stays in its task's list until that is freed.
     pub(crate) fn unlink(region: &Region<'_>, index: u32) {
-        let Some(entry) = entry(region, index) else { return };
-        let number = entry.bucket.replace(UNLINKED);
-        if number == UNLINKED {
+        if let Some(entry) = entry(region, index) {
+            Self::unlink_entry(region, entry);
+        }
+    }
+
+    #[inline]
+    fn unlink_entry(region: &Region<'_>, entry: &MapEntry) {
+        if !entry.is_linked() {
             return;
         }
-        let Some(bucket) = region.map_buckets.get(number as usize) else { return };
+        entry.set_unlinked();
+        let bucket = region.map_buckets.get(bucket_of(region, entry.address.get()));
+        let Some(bucket) = bucket else { return };
         let grain = entry.grain.get();
         let (head, count) = match grain {
             EMPTY => (&bucket.few, &bucket.few_count),
             _ => (&bucket.many, &bucket.many_count),
         };
-        count.set(count.get() - 1);
-        let links = |entry: &MapEntry| (entry.previous.get(), entry.next.get());
-        let (previous, next) = links(entry);
+        let left = count.get() - 1;
+        count.set(left);
+        let (previous, next) = (entry.previous.get(), entry.next.get());
         match self::entry(region, previous) {
             Some(previous) => previous.next.set(next),
             None => head.set(next),
@@ -240,14 +264,14 @@ impl TensorMap {
         if grain == EMPTY {
             return;
         }
-        if count.get() == 0 {
+        if left == 0 {
             bucket.kinds.set(0);
         }
         let (previous, next) = (entry.grain_previous.get(), entry.grain_next.get());
-        match (self::entry(region, previous), region.map_grains.get(grain as usize)) {
-            (Some(previous), _) => previous.grain_next.set(next),
-            (None, Some(head)) => head.set(next),
-            (None, None) => {}
+        if let Some(previous) = self::entry(region, previous) {
+            previous.grain_next.set(next);
+        } else if let Some(head) = region.map_grains.get(grain as usize) {
+            head.set(next);
         }
         if let Some(next) = self::entry(region, next) {
             next.grain_previous.set(previous);
@@ -255,11 +279,12 @@ impl TensorMap {
     }
 
     /// Frees all entries of a task's list.
+    #[inline]
     pub(crate) fn free_list(&mut self, region: &Region<'_>, first: u32) {
         let mut index = first;
         while let Some(entry) = entry(region, index) {
             let next = entry.task_next.get();
-            Self::unlink(region, index);
+            Self::unlink_entry(region, entry);
             entry.task_next.set(self.free);
             self.free = index;
             self.live -= 1;
@@ -267,21 +292,24 @@ impl TensorMap {
         }
     }
 
-    fn take(&mut self, region: &Region<'_>) -> Result<u32, MapFull> {
-        let index = match entry(region, self.free) {
-            Some(free) => core::mem::replace(&mut self.free, free.task_next.get()),
+    /// Takes an entry out of the free ones, or one that was never used.
+    #[inline]
+    fn take<'r>(&mut self, region: &Region<'r>) -> Result<(u32, &'r MapEntry), MapFull> {
+        let (index, taken) = match entry(region, self.free) {
+            Some(free) => (core::mem::replace(&mut self.free, free.task_next.get()), free),
             None => {
-                entry(region, self.fresh).ok_or(MapFull)?;
+                let fresh = entry(region, self.fresh).ok_or(MapFull)?;
                 self.fresh += 1;
-                self.fresh - 1
+                (self.fresh - 1, fresh)
             }
         };
         self.live += 1;
-        Ok(index)
+        Ok((index, taken))
     }
 }
 
 /// Puts an entry at the head of a list of its bucket.
+#[inline]
 fn push(region: &Region<'_>, head: &Cell<u32>, index: u32, entry: &MapEntry) {
     let next = head.replace(index);
     entry.previous.set(EMPTY);
@@ -292,6 +320,7 @@ fn push(region: &Region<'_>, head: &Cell<u32>, index: u32, entry: &MapEntry) {
 }
 
 /// Visits the writes of a list that overlap `access`.
+#[inline]
 fn walk<E>(
     region: &Region<'_>,
     access: &Access<'_>,
@@ -316,26 +345,29 @@ fn walk<E>(
 }
 
 /// The entry of an index; `None` for [`EMPTY`], which is beyond any region's entries.
+#[inline]
 fn entry<'r>(region: &Region<'r>, index: u32) -> Option<&'r MapEntry> {
     region.map_entries.get(index as usize)
 }
 
 /// Bucket of a buffer address. The number of buckets is a power of two.
+#[inline]
 fn bucket_of(region: &Region<'_>, address: u64) -> usize {
-    upper_bits(address.wrapping_mul(HASH_FACTOR), region.map_buckets.len())
+    upper_bits(address.wrapping_mul(HASH_FACTOR), region.map_shifts.0)
 }
 
 /// Number of a grain of a buffer. The number of grains is a power of two.
+#[inline]
 fn grain_of(region: &Region<'_>, address: u64, grain: Grain) -> usize {
     let kind = u64::from(grain.kind).rotate_right(8);
     let piece = (grain.index ^ kind).wrapping_mul(HASH_FACTOR);
     let mixed = (address ^ piece.rotate_left(32)).wrapping_mul(HASH_FACTOR);
-    upper_bits(mixed, region.map_grains.len())
+    upper_bits(mixed, region.map_shifts.1)
 }
 
-/// The upper bits of a hash, as many as an index of `count` (a power of two) has.
-fn upper_bits(hash: u64, count: usize) -> usize {
-    let bits = count.trailing_zeros();
-    // CAST: the shifts leave `bits` bits, which index a slice; two of them, for none.
-    (hash >> 1 >> (63 - bits)) as usize
+/// The upper bits of a hash, as many as an index has; two shifts, for no bits at all.
+#[inline]
+fn upper_bits(hash: u64, shift: u32) -> usize {
+    // CAST: bits of an index.
+    (hash >> 1).wrapping_shr(shift) as usize
 }

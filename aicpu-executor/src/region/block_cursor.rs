@@ -21,6 +21,7 @@ impl BlockCursor {
     }
 
     /// No block is claimed. The caller is the orchestrator, on a slot it has just taken.
+    #[inline]
     pub(crate) fn reset(&self) {
         // ORDERING: Relaxed: published with the slot.
         self.0.store(0, Ordering::Relaxed);
@@ -28,6 +29,7 @@ impl BlockCursor {
 
     /// Claims up to `places` of a task's `block_count` blocks. The caller holds the task, and lets go
     /// of it only afterwards.
+    #[inline]
     pub(crate) fn claim(&self, places: u32, block_count: u32) -> Range<u32> {
         // ORDERING: Relaxed (both): only the holder of the task touches the counter; the ready
         // queue orders one holder's accesses before the next one's.

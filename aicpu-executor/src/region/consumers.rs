@@ -46,6 +46,7 @@ impl Consumers {
 
     /// None yet, of a task that is complete or not. The caller is the orchestrator, on a slot it has
     /// just taken.
+    #[inline]
     pub(crate) fn reset(&self, completed: bool) {
         let head = if completed { CLOSED } else { EMPTY };
         // ORDERING: Relaxed: the slot belongs to the orchestrator alone until it publishes the task.
@@ -54,6 +55,7 @@ impl Consumers {
 
     /// Has a consumer keep the task. Only the orchestrator may, and only on a slot it has not
     /// retired.
+    #[inline]
     pub(crate) fn retain(&self) {
         // ORDERING: Relaxed: the one thread that could retire the slot is the caller.
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -62,6 +64,7 @@ impl Consumers {
     /// Adds an edge, whose consumer keeps the task from now on or does already (`is_retained`); `next` is
     /// the link inside that edge. Returns `false` if the task is complete; it is kept then all the same.
     /// As for [`retain`](Self::retain).
+    #[inline]
     pub(crate) fn push(&self, edge: u32, next: &AtomicU32, is_retained: bool) -> bool {
         let kept = u64::from(!is_retained);
         // ORDERING: Acquire: whoever finds the list closed sees all the task did before (pairs with
@@ -89,6 +92,7 @@ impl Consumers {
     }
 
     /// Lets go of the task: a consumer is complete.
+    #[inline]
     pub(crate) fn release(&self) {
         // ORDERING: Release: what the consumer read from the task's outputs is done before the
         // orchestrator can see the count drop and reuse the memory.
@@ -100,6 +104,7 @@ impl Consumers {
     ///
     /// The caller reads an edge's link before it notifies that edge's consumer: from then on the
     /// edge may be reused.
+    #[inline]
     pub(crate) fn close(&self) -> u32 {
         // ORDERING: Acquire takes over the pushed edges (pairs with the Release in `push`); Release
         // lets a late `push`, `is_completed` and `is_retirable` see what the task wrote, and that
@@ -109,12 +114,14 @@ impl Consumers {
     }
 
     /// Whether the task is complete; if so its outputs are visible to the caller.
+    #[inline]
     pub(crate) fn is_completed(&self) -> bool {
         // ORDERING: Acquire: see `close`.
         self.0.load(Ordering::Acquire) >= RETIRABLE
     }
 
     /// Consumers that keep the task; meaningful to the orchestrator, which alone can add to them.
+    #[inline]
     pub(crate) fn count(&self) -> u32 {
         // ORDERING: Acquire: pairs with `release`.
         // CAST: the low half.
@@ -122,6 +129,7 @@ impl Consumers {
     }
 
     /// Whether the task is complete and nobody keeps it.
+    #[inline]
     pub(crate) fn is_retirable(&self) -> bool {
         // ORDERING: Acquire: pairs with `close` and with every `release`.
         self.0.load(Ordering::Acquire) == RETIRABLE

@@ -24,6 +24,7 @@ const _: () = assert!(size_of::<Edge>() == 16);
 
 impl Edge {
     /// Fills the edge before it is pushed on the producer's list.
+    #[inline]
     pub(crate) fn set(&self, producer: SlotHandle, consumer: SlotHandle) {
         // ORDERING: Relaxed: the edge is published by the push on the producer's consumer list and
         // by the publication of the consumer.
@@ -32,12 +33,14 @@ impl Edge {
     }
 
     /// The task that waits.
+    #[inline]
     pub(crate) fn consumer(&self) -> SlotHandle {
         // ORDERING: Relaxed: read by the thread that took the list with Acquire.
         SlotHandle::from_raw(self.consumer.load(Ordering::Relaxed))
     }
 
     /// The task that is waited for, and kept alive.
+    #[inline]
     pub(crate) fn producer(&self) -> SlotHandle {
         // ORDERING: Relaxed: read by the thread that completes the consumer, which got it through
         // a ready queue (Release/Acquire) after the edge was written.

@@ -37,26 +37,31 @@ impl<T> PartialEq for Handle<T> {
 
 impl<T> Handle<T> {
     /// Names `index` (below 2^30) of `ring` (0..4).
+    #[inline]
     pub(crate) fn new(ring: u8, index: u32) -> Self {
         Self::from_raw((u32::from(ring) << INDEX_BITS) | (index & INDEX_MASK))
     }
 
     /// The handle that [`raw`](Self::raw) gave.
+    #[inline]
     pub(crate) fn from_raw(raw: u32) -> Self {
         Self { raw, names: PhantomData }
     }
 
     /// The handle as it is stored.
+    #[inline]
     pub(crate) fn raw(self) -> u32 {
         self.raw
     }
 
     /// Ring index, 0..4.
+    #[inline]
     pub(crate) fn ring(self) -> usize {
         (self.raw >> INDEX_BITS) as usize
     }
 
     /// Index in the ring's array.
+    #[inline]
     pub(crate) fn index(self) -> usize {
         (self.raw & INDEX_MASK) as usize
     }

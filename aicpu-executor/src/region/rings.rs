@@ -19,10 +19,12 @@ use crate::sync::AtomicU64;
 impl<'r> TaskStore for Region<'r> {
     type Task = &'r TaskSlot;
 
+    #[inline]
     fn ready_cells(&self, shape: usize) -> Option<&[AtomicU64]> {
         self.ready_cells.get(shape).copied()
     }
 
+    #[inline]
     fn find(&self, handle: SlotHandle) -> Option<&'r TaskSlot> {
         self.slot(handle)
     }
@@ -54,14 +56,16 @@ impl<'r> TaskStore for Region<'r> {
         // SAFETY: the task is published and not complete.
         let record = unsafe { slot.record() };
         payload.function_bin_addr = record.kernel_addresses.get(lane).copied().unwrap_or_default();
+        let arguments = self.arguments(handle, slot)?;
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
-        let (tensor_args, rest) = payload.args.split_at_mut(tensors.min(LOCAL_CONTEXT_ARG));
-        let arguments = self.arguments(handle, slot)?;
-        for (index, arg) in tensor_args.iter_mut().enumerate() {
-            *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
+        let (args, mut place) = (&mut payload.args, core::ptr::null_mut());
+        for (index, arg) in args.iter_mut().enumerate().take(tensors) {
+            place = arguments.next_tensor(index, place);
+            *arg = place.expose_provenance() as u64;
         }
-        for (index, arg) in rest.iter_mut().take(scalars).enumerate() {
+        let rest = args.get_mut(tensors..LOCAL_CONTEXT_ARG).unwrap_or_default();
+        for (index, arg) in rest.iter_mut().enumerate().take(scalars) {
             // SAFETY: the index is below the task's scalar count, and the task is published.
             *arg = unsafe { arguments.scalar_pointer(index).read() };
         }
@@ -128,12 +132,15 @@ fn release_producers<P: Platform>(
     handle: SlotHandle,
     record: &TaskRecord,
 ) {
-    let ring = handle.ring();
+    if record.edge_count == 0 {
+        return;
+    }
+    let Some(ring) = region.rings.get(handle.ring()) else { return };
     // The ring's edges are `edge_ring` long; a task's run of them wraps around at its end.
     let mut index = record.edge_first;
     for _ in 0..record.edge_count {
-        // CAST: ring is below 4.
-        let Some(edge) = region.edge(EdgeHandle::new(ring as u8, index)) else { break };
+        // CAST: at least 32 bits.
+        let Some(edge) = ring.edges.get(index as usize) else { break };
         if let Some(producer) = region.slot(edge.producer()) {
             platform.interleave();
             producer.release();

@@ -28,8 +28,8 @@
 //! | lines | content | written by |
 //! |---|---|---|
 //! | 1 | state | orchestrator and schedulers |
+//! | | note | orchestrator, read by nobody else; it looks at it when it looks at the state |
 //! | 1 | record | orchestrator, before it publishes the task |
-//! | 1 | note | orchestrator, read by nobody else |
 //! | 1 | the first scalars | orchestrator, before it publishes the task |
 //! | 2 each | the first tensors; the second line of one only if it is meaningful | the same |
 //!
@@ -39,7 +39,7 @@ use core::cell::UnsafeCell;
 use core::mem::{align_of, size_of};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use protocol::{MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
+use protocol::{INVALID_KERNEL_ID, LANE_COUNT, MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, TaskId, Tensor};
 
 use super::block_cursor::BlockCursor;
 use super::consumers::Consumers;
@@ -50,9 +50,9 @@ use super::handle::SlotHandle;
 #[repr(C)]
 pub(crate) struct TaskRecord {
     /// Run-time addresses of the kernels, by lane (AIC, AIV0, AIV1); 0 for an unused lane.
-    pub(crate) kernel_addresses: [u64; 3],
+    pub(crate) kernel_addresses: [u64; LANE_COUNT],
     /// func ids of the kernels, by lane; -1 for an unused lane. For messages.
-    pub(crate) kernel_ids: [i32; 3],
+    pub(crate) kernel_ids: [i32; LANE_COUNT],
     /// Blocks to run, 1 or more.
     pub(crate) block_count: u32,
     /// Index of the first edge in the ring's edges; the run may wrap around.
@@ -78,7 +78,25 @@ pub(crate) struct TaskRecord {
 }
 
 impl TaskRecord {
+    /// That of no task.
+    pub(crate) const NONE: Self = Self {
+        kernel_addresses: [0; LANE_COUNT],
+        kernel_ids: [INVALID_KERNEL_ID; LANE_COUNT],
+        block_count: 0,
+        edge_first: 0,
+        edge_count: 0,
+        edge_ring: 0,
+        lanes: 0,
+        shape: 0,
+        tensor_count: 0,
+        scalar_count: 0,
+        sync_start: 0,
+        reserved: [0; 3],
+        local: 0,
+    };
+
     /// Id of the task, whose handle the caller knows.
+    #[inline]
     pub(crate) fn id(&self, handle: SlotHandle) -> TaskId {
         // CAST: a ring is below 4.
         TaskId::new(handle.ring() as u8, self.local)
@@ -106,7 +124,7 @@ impl OrchestratorNote {
 }
 
 /// Scalars in a slot itself.
-const INLINE_SCALARS: usize = 8;
+pub(crate) const INLINE_SCALARS: usize = 8;
 /// Tensors in a slot itself: as many as most tasks have.
 const INLINE_TENSORS: usize = 4;
 
@@ -128,8 +146,8 @@ pub(crate) struct TaskSlot {
     pub(crate) subtasks_left: AtomicU32,
     /// First block nobody has claimed yet.
     pub(crate) blocks: BlockCursor,
+    note: UnsafeCell<OrchestratorNote>,
     record: Line<UnsafeCell<TaskRecord>>,
-    note: Line<UnsafeCell<OrchestratorNote>>,
     scalars: Line<UnsafeCell<[u64; INLINE_SCALARS]>>,
     tensors: UnsafeCell<[Tensor; INLINE_TENSORS]>,
 }
@@ -150,7 +168,7 @@ const _: () = assert!(size_of::<TaskRecord>() == 64);
 const _: () = assert!(size_of::<OrchestratorNote>() == 24);
 const _: () = assert!(align_of::<TaskSlot>() == 64 && align_of::<MoreArguments>() == 64);
 const _: () = assert!(core::mem::offset_of!(TaskSlot, record) == 64);
-const _: () = assert!(size_of::<TaskSlot>() == 4 * 64 + 4 * 128);
+const _: () = assert!(size_of::<TaskSlot>() == 3 * 64 + 4 * 128);
 const _: () = assert!(size_of::<MoreArguments>() == 3 * 64 + 12 * 128);
 
 // SAFETY: as for `TaskSlot`: written before the task is published and read-only afterwards.
@@ -164,7 +182,19 @@ pub(crate) struct Arguments<'r> {
 }
 
 impl Arguments<'_> {
+    /// Address of tensor `index` from that of the one before; of the first one from any.
+    ///
+    /// A step for each tensor is less than to look each time which part it is in.
+    #[inline]
+    pub(crate) fn next_tensor(self, index: usize, before: *mut Tensor) -> *mut Tensor {
+        match index {
+            0 | INLINE_TENSORS => self.tensor_pointer(index),
+            _ => before.wrapping_add(1),
+        }
+    }
+
     /// Address of tensor `index`, which is what kernels and `TaskOutputTensors` point at.
+    #[inline]
     pub(crate) fn tensor_pointer(self, index: usize) -> *mut Tensor {
         debug_assert!(index < MAX_TENSOR_ARGS);
         match index.checked_sub(INLINE_TENSORS) {
@@ -173,7 +203,14 @@ impl Arguments<'_> {
         }
     }
 
+    /// Addresses of the scalars in the slot, and of the others.
+    #[inline]
+    pub(crate) fn scalar_pointers(self) -> (*mut [u64; INLINE_SCALARS], *mut u64) {
+        (self.slot.scalars.0.get(), self.more.scalars.get().cast())
+    }
+
     /// Address of scalar `index`.
+    #[inline]
     pub(crate) fn scalar_pointer(self, index: usize) -> *mut u64 {
         debug_assert!(index < MAX_SCALAR_ARGS);
         match index.checked_sub(INLINE_SCALARS) {
@@ -211,26 +248,31 @@ impl TaskSlot {
     }
 
     /// Takes a reference. Only the orchestrator may, and only on a slot it has not retired.
+    #[inline]
     pub(crate) fn retain(&self) {
         self.consumers.retain();
     }
 
     /// Gives a reference back.
+    #[inline]
     pub(crate) fn release(&self) {
         self.consumers.release();
     }
 
     /// Whether the task is complete; if so its outputs are visible to the caller.
+    #[inline]
     pub(crate) fn is_completed(&self) -> bool {
         self.consumers.is_completed()
     }
 
     /// References held now; meaningful to the orchestrator, which alone can add to them.
+    #[inline]
     pub(crate) fn reference_count(&self) -> u32 {
         self.consumers.count()
     }
 
     /// Whether the task is complete and no consumer holds a reference.
+    #[inline]
     pub(crate) fn is_retirable(&self) -> bool {
         self.consumers.is_retirable()
     }
@@ -241,21 +283,26 @@ impl TaskSlot {
     ///
     /// The task is published and not retired, or the caller is the orchestrator between two
     /// writes of the slot.
+    #[inline]
     pub(crate) unsafe fn record(&self) -> &TaskRecord {
         // SAFETY: nobody writes a published record; for the orchestrator see the contract.
         unsafe { &*self.record.0.get() }
     }
 
-    /// Writes the record.
+    /// Begins the record as a copy of another one.
     ///
     /// # Safety
     ///
     /// The caller is the orchestrator, the slot is taken and not yet published, and no reference
-    /// from [`record`](Self::record) is in use.
+    /// from here or from [`record`](Self::record) is in use.
+    #[expect(clippy::mut_from_ref, reason = "the cell is the caller's alone, by the contract")]
     #[inline]
-    pub(crate) unsafe fn set_record(&self, record: TaskRecord) {
+    pub(crate) unsafe fn new_record(&self, like: &TaskRecord) -> &mut TaskRecord {
+        let record = self.record.0.get();
         // SAFETY: exclusive by the contract.
-        unsafe { self.record.0.get().write(record) };
+        unsafe { record.copy_from_nonoverlapping(like, 1) };
+        // SAFETY: as above; just written.
+        unsafe { &mut *record }
     }
 
     /// The orchestrator's note on the task.
@@ -266,7 +313,7 @@ impl TaskSlot {
     #[inline]
     pub(crate) unsafe fn note(&self) -> OrchestratorNote {
         // SAFETY: no other thread uses the note, and no reference to it is ever made.
-        unsafe { self.note.0.get().read() }
+        unsafe { self.note.get().read() }
     }
 
     /// Replaces the note.
@@ -277,7 +324,40 @@ impl TaskSlot {
     #[inline]
     pub(crate) unsafe fn set_note(&self, note: OrchestratorNote) {
         // SAFETY: as for `note`.
-        unsafe { self.note.0.get().write(note) };
+        unsafe { self.note.get().write(note) };
+    }
+
+    /// Replaces the number of the submission that named this task last.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the orchestrator's thread.
+    #[inline]
+    pub(crate) unsafe fn set_named_by(&self, number: u32) {
+        // SAFETY: as for `note`: a part of it.
+        unsafe { (&raw mut (*self.note.get()).named_by).write(number) };
+    }
+
+    /// Replaces the first of the tensor-map entries.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the orchestrator's thread.
+    #[inline]
+    pub(crate) unsafe fn set_map_first(&self, entry: u32) {
+        // SAFETY: as for `note`: a part of it.
+        unsafe { (&raw mut (*self.note.get()).map_first).write(entry) };
+    }
+
+    /// Replaces the position behind the task's edges.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the orchestrator's thread.
+    #[inline]
+    pub(crate) unsafe fn set_edge_end(&self, position: u64) {
+        // SAFETY: as for `note`: a part of it.
+        unsafe { (&raw mut (*self.note.get()).edge_end).write(position) };
     }
 }
 

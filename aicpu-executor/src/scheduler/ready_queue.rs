@@ -72,6 +72,7 @@ impl ReadyQueue {
     }
 
     /// Appends values, all or none. `cells.len()` is a power of two, the same at every call.
+    #[inline]
     pub(crate) fn push(&self, cells: &[AtomicU64], values: &[u32]) -> Result<(), QueueFull> {
         let (capacity, count) = (cells.len() as u64, values.len() as u64);
         // ORDERING: Relaxed: only a claim ticket; the values are published through their cells.
@@ -100,14 +101,18 @@ impl ReadyQueue {
     }
 
     /// Whether `count` cells from position `tail` are free.
+    #[inline]
     fn has_room(&self, tail: u64, count: u64, capacity: u64) -> bool {
         // A stale tail may lie behind the head; the exchange that follows then fails.
         let is_free = |head: u64| tail.saturating_sub(head).saturating_add(count) <= capacity;
-        // ORDERING: Acquire pairs with the Release below, and so with that in `pop`: a cell that
-        // counts as free has been read by its consumer.
-        if is_free(self.tail.0.head_seen.load(Ordering::Acquire)) {
-            return true;
-        }
+        // ORDERING: Acquire pairs with the Release in `look_at_head`, and so with that in `pop`: a cell
+        // that counts as free has been read by its consumer.
+        is_free(self.tail.0.head_seen.load(Ordering::Acquire)) || self.look_at_head(is_free)
+    }
+
+    /// Looks at the head, and notes for other producers where it is.
+    #[cold]
+    fn look_at_head(&self, is_free: impl Fn(u64) -> bool) -> bool {
         // ORDERING: Acquire pairs with the Release in `pop`.
         let mut head = self.head.0.load(Ordering::Acquire);
         if !is_free(head) {
@@ -115,7 +120,7 @@ impl ReadyQueue {
             // value, which only a read-modify-write is sure to get.
             head = self.head.0.fetch_add(0, Ordering::AcqRel);
         }
-        // ORDERING: Release: see above. An older value than another producer's is no harm.
+        // ORDERING: Release: see `has_room`. An older value than another producer's is no harm.
         self.tail.0.head_seen.store(head, Ordering::Release);
         is_free(head)
     }
@@ -181,12 +186,14 @@ impl ReadyQueue {
 }
 
 /// Cell of a position.
+#[inline]
 fn index(position: u64, capacity: u64) -> usize {
     // CAST: below the number of cells.
     (position & capacity.wrapping_sub(1)) as usize
 }
 
 /// What the upper half of a cell says that was written at a position; never 0.
+#[inline]
 fn lap(position: u64, capacity: u64) -> u64 {
     // The capacity is a power of two.
     position.wrapping_shr(capacity.trailing_zeros()) & (WRITTEN - 1) | WRITTEN

@@ -49,6 +49,7 @@ impl RunCounters {
     }
 
     /// Counts something that moved, and completed tasks. Only who has the writer to itself.
+    #[inline]
     pub(crate) fn count(&self, writer: usize, completed: u64) {
         let Some(CacheAligned(counts)) = self.writers.get(writer) else { return };
         // ORDERING: Relaxed (all but the last): nobody else writes, and what moved is only compared

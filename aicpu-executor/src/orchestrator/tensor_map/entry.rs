@@ -2,106 +2,124 @@
 
 use core::cell::Cell;
 
-use protocol::MAX_TENSOR_DIMS;
+use protocol::Tensor;
 
 use super::EMPTY;
 use crate::orchestrator::overlap::{Access, Bytes, Geometry};
 
-/// Bucket number of an entry that is in no list any more.
-pub(super) const UNLINKED: u32 = u32::MAX;
-
-/// One write access of one live task.
-///
-/// The first cache line is all that most look-ups see; the second one is the shape of a view with
-/// gaps.
+/// One write access of one live task, on a cache line of its own.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct MapEntry {
     pub(super) address: Cell<u64>,
     begin: Cell<u64>,
     end: Cell<u64>,
+    /// Address of the task's tensor, for the shape of a view with gaps, and flags: a tensor is aligned.
+    tensor: Cell<u64>,
     version: Cell<i32>,
-    is_run: Cell<u8>,
-    /// Not 0: the second line does not count.
-    is_whole: Cell<u8>,
-    reserved: Cell<[u8; 2]>,
     pub(super) producer: Cell<u32>,
     /// Next write of the same task.
     pub(super) task_next: Cell<u32>,
-    pub(super) bucket: Cell<u32>,
     pub(super) next: Cell<u32>,
     pub(super) previous: Cell<u32>,
     /// The grain's number, or [`EMPTY`] for a write that is in none.
     pub(super) grain: Cell<u32>,
     pub(super) grain_next: Cell<u32>,
     pub(super) grain_previous: Cell<u32>,
-    rank: Cell<u16>,
-    element_bytes: Cell<u16>,
-    shape: Cell<[u32; MAX_TENSOR_DIMS]>,
-    raw_shape: Cell<[u32; MAX_TENSOR_DIMS]>,
-    offset: Cell<[u32; MAX_TENSOR_DIMS]>,
 }
 
-const _: () = assert!(core::mem::offset_of!(MapEntry, rank) == 64);
-const _: () = assert!(size_of::<MapEntry>() == 128);
+const _: () = assert!(size_of::<MapEntry>() == 64);
+
+/// All bytes of the write are touched, each once.
+const IS_RUN: u64 = 1;
+/// The tensor is not a view.
+const IS_WHOLE: u64 = 2;
+/// Look-ups find the entry.
+const IS_LINKED: u64 = 4;
+/// All flags.
+const FLAGS: u64 = 7;
+
+const _: () = assert!(align_of::<Tensor>() as u64 > FLAGS);
 
 impl MapEntry {
+    #[inline]
     pub(super) fn bytes(&self) -> Bytes {
         Bytes {
             begin: self.begin.get(),
             end: self.end.get(),
             version: self.version.get(),
-            is_run: self.is_run.get() != 0,
+            is_run: self.has(IS_RUN),
         }
+    }
+
+    #[inline]
+    fn has(&self, flag: u64) -> bool {
+        self.tensor.get() & flag != 0
     }
 
     /// The shape; `None` for a tensor that is not a view.
     pub(super) fn geometry(&self) -> Option<Geometry> {
-        (self.is_whole.get() == 0).then(|| Geometry {
-            rank: u32::from(self.rank.get()),
-            element_bytes: u32::from(self.element_bytes.get()),
-            shape: self.shape.get(),
-            raw_shape: self.raw_shape.get(),
-            offset: self.offset.get(),
-        })
+        if self.has(IS_WHOLE) {
+            return None;
+        }
+        let address = self.tensor.get() & !FLAGS;
+        let tensor = core::ptr::with_exposed_provenance::<Tensor>(address as usize);
+        // SAFETY: `set_access` and `set_tensor` get references that live on.
+        Access::of(unsafe { &*tensor }).ok().map(|access| access.geometry())
     }
 
     /// Whether the entry's bytes, or its version, can make `access` depend on it. Most entries of a
     /// much-divided buffer are sorted out here.
+    #[inline]
     pub(super) fn may_touch(&self, access: &Access<'_>) -> bool {
         let apart = self.end.get() <= access.bytes.begin || access.bytes.end <= self.begin.get();
         !apart || access.bytes.version > self.version.get()
     }
 
     /// Whether the entry is a write of exactly these bytes.
+    #[inline]
     pub(super) fn is_of(&self, access: &Access<'_>) -> bool {
         access.bytes.is_run && self.bytes() == access.bytes && self.address.get() == access.address
     }
 
-    pub(super) fn set_access(&self, access: &Access<'_>) {
-        let Bytes { begin, end, version, is_run } = access.bytes;
+    /// Makes the entry a write that look-ups find, of a tensor that stays as it is as long as the entry
+    /// is one.
+    #[inline]
+    pub(super) fn set_access(&self, access: &Access<'static>) {
+        let Bytes { begin, end, version, .. } = access.bytes;
         self.address.set(access.address);
         self.begin.set(begin);
         self.end.set(end);
         self.version.set(version);
-        self.is_run.set(u8::from(is_run));
-        self.is_whole.set(u8::from(access.is_whole));
-        if access.is_whole {
-            return;
-        }
-        let geometry = access.geometry();
-        // CAST (both): at most 8.
-        self.rank.set(geometry.rank as u16);
-        self.element_bytes.set(geometry.element_bytes as u16);
-        self.shape.set(geometry.shape);
-        self.raw_shape.set(geometry.raw_shape);
-        self.offset.set(geometry.offset);
+        self.set_tensor(access);
+    }
+
+    /// Has another tensor say what the shape is; look-ups find the entry. The tensor's view is of the same
+    /// bytes.
+    #[inline]
+    pub(super) fn set_tensor(&self, access: &Access<'static>) {
+        let address = core::ptr::from_ref(access.tensor()).expose_provenance() as u64;
+        let is_run = if access.bytes.is_run { IS_RUN } else { 0 };
+        let is_whole = if access.is_whole { IS_WHOLE } else { 0 };
+        self.tensor.set(address | is_run | is_whole | IS_LINKED);
+    }
+
+    /// Whether look-ups find the entry.
+    #[inline]
+    pub(super) fn is_linked(&self) -> bool {
+        self.has(IS_LINKED)
+    }
+
+    /// Has look-ups find the entry no more.
+    #[inline]
+    pub(super) fn set_unlinked(&self) {
+        self.tensor.set(self.tensor.get() & !IS_LINKED);
     }
 }
 
 /// The writes to the buffers with one hash.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub(crate) struct MapBucket {
     /// Which kinds of grains the writes of `many` are in, one bit for each ([`Grain::kind`]).
     pub(super) kinds: Cell<u64>,
@@ -141,6 +159,7 @@ pub(super) struct Grain {
 
 impl Grain {
     /// Where a write of these bytes belongs; there is one at least.
+    #[inline]
     pub(super) fn of(bytes: Bytes) -> Self {
         let length = bytes.end - bytes.begin;
         let shift = u64::BITS - (length - 1).leading_zeros();
@@ -152,6 +171,7 @@ impl Grain {
     }
 
     /// First and last index of the grains of a kind in which writes may begin that touch these bytes.
+    #[inline]
     pub(super) fn range(kind: u32, bytes: Bytes) -> (u64, u64) {
         let shift = shift_of(kind / 2);
         let (first, last) = (bytes.begin >> shift, (bytes.end - 1) >> shift);
@@ -161,6 +181,7 @@ impl Grain {
     }
 }
 
+#[inline]
 fn shift_of(size: u32) -> u32 {
     if size == SIZES - 1 { SHIFT_MAX } else { SHIFT_MIN + size }
 }

@@ -58,8 +58,16 @@ fn tensors() -> impl Strategy<Value = Tensor> {
 /// One write, in the model.
 #[derive(Debug, Clone, Copy)]
 struct Written {
-    tensor: Tensor,
+    tensor: &'static Tensor,
     task: u32,
+}
+
+/// A tensor in a place that stays: tasks have them in their slots.
+fn placed(tensors: &mut Vec<Box<Tensor>>, tensor: Tensor) -> &'static Tensor {
+    tensors.push(Box::new(tensor));
+    let place: *const Tensor = &**tensors.last().unwrap();
+    // SAFETY: each test keeps the tensors as long as the map.
+    unsafe { &*place }
 }
 
 /// What the model knows: all writes that look-ups find, by entry.
@@ -75,7 +83,7 @@ fn look_up(map: &TensorMap, region: &Region<'_>, model: &Model, access: &Access<
     assert_eq!(walk, Ok(()));
     let mut expected = BTreeMap::new();
     for (entry, write) in model {
-        let earlier = Access::of(&write.tensor).unwrap();
+        let earlier = Access::of(write.tensor).unwrap();
         if earlier.address == access.address {
             let overlap = access.overlap_with(earlier.bytes, || Some(earlier.geometry()));
             if overlap != Overlap::None {
@@ -101,9 +109,11 @@ proptest! {
         let (region, _memory) = region();
         let (mut map, mut model) = (TensorMap::default(), Model::new());
         let mut tasks: Vec<u32> = Vec::new();
+        let mut places = Vec::new();
         let mut oldest = 0;
         for (step, tensor) in steps {
-            let access = Access::of(&tensor).unwrap();
+            let tensor = placed(&mut places, tensor);
+            let access = Access::of(tensor).unwrap();
             let found = look_up(&map, &region, &model, &access);
             if step == 0 || tasks.len() - oldest > 150 {
                 // The oldest task retires.
@@ -121,7 +131,8 @@ proptest! {
                 if found.is_exact && !is_taken {
                     let from = &mut tasks[found.producer.raw() as usize];
                     let handle = SlotHandle::from_raw(task);
-                    prop_assert!(TensorMap::take_over(&region, found.entry, handle, from, &mut first));
+                    let to = (handle, &access);
+                    prop_assert!(TensorMap::take_over(&region, found.entry, to, from, &mut first));
                     prop_assert_eq!(TensorMap::writer(&region, found.entry), Some(handle));
                     model.insert(found.entry, Written { tensor, task });
                     is_taken = true;
@@ -169,11 +180,10 @@ fn a_look_up_of_one_of_many_pieces_sees_few_others() {
         (tensor.raw_shapes[0], tensor.raw_shapes[1]) = (16384, 24);
         tensor
     };
-    let mut first = EMPTY;
+    let (mut first, mut places) = (EMPTY, Vec::new());
     for index in 0..16384 {
-        let tensor = piece(index);
-        map.insert(&region, &Access::of(&tensor).unwrap(), SlotHandle::new(0, index), &mut first)
-            .unwrap();
+        let access = Access::of(placed(&mut places, piece(index))).unwrap();
+        map.insert(&region, &access, SlotHandle::new(0, index), &mut first).unwrap();
     }
     let mut longest = 0;
     for index in 0..16384 {

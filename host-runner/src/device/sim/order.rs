@@ -84,6 +84,9 @@ impl<C: Chip> Engine<C> {
     }
 
     /// What an AICPU thread does with an order. Returns 0 or a negative status.
+    ///
+    /// Not inlined: it is found by its name where instructions are counted.
+    #[inline(never)]
     pub fn carry_out(&self, order: Order<C>, part: Part) -> i32 {
         match order {
             Order::Run(Pointer(record)) => {

@@ -97,6 +97,23 @@ impl<C: Chip> SimPlatform<C> {
         })
     }
 
+    /// As much as is kept of what an exception says that left a call. Not inlined: the text is not small, and
+    /// nothing of it is moved where there is none.
+    #[cold]
+    #[inline(never)]
+    fn kept(&self, call: ForeignCall, text: &str) -> ExceptionText {
+        if is_of_run(call) {
+            self.thrown.lock().get_or_insert_with(trace::last);
+        }
+        let mut kept = ExceptionText::new();
+        for character in text.chars() {
+            if kept.write_char(character).is_err() {
+                break;
+            }
+        }
+        kept
+    }
+
     /// Lets others go on, if threads take turns; false if the calling thread does not.
     ///
     /// Inlined: without a seed it is one branch that never changes.
@@ -111,6 +128,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn ticks(&self) -> u64 {
         self.pool.turns().map_or_else(clock::nanoseconds, Turns::nanoseconds)
+    }
+
+    fn coarse_ticks(&self) -> u64 {
+        self.pool.turns().map_or_else(clock::coarse_nanoseconds, Turns::nanoseconds)
     }
 
     fn ticks_per_second(&self) -> u64 {
@@ -233,18 +254,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         // SAFETY: the caller's promise.
-        guarded(|| unsafe { call.invoke() }).map_err(|text| {
-            if is_of_run(call) {
-                self.thrown.lock().get_or_insert_with(trace::last);
-            }
-            let mut kept = ExceptionText::new();
-            for character in text.chars() {
-                if kept.write_char(character).is_err() {
-                    break;
-                }
-            }
-            kept
-        })
+        match guarded(|| unsafe { call.invoke() }) {
+            Ok(value) => Ok(value),
+            Err(text) => Err(self.kept(call, &text)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use host_runner::arguments::Arguments;
 use host_runner::run::RunConfig;
-use host_runner::worker::{RunCompletion, SubmitError, Worker, WorkerConfig};
+use host_runner::worker::{Worker, WorkerConfig};
 
 use crate::calls::{self, Call, Work};
 use crate::programs::Programs;
@@ -14,8 +14,11 @@ pub(super) const MARK: &str = "benches_mark";
 /// The name of sections that only separate others.
 pub(super) const UNCOUNTED: &str = "-";
 
-/// The function whose calls are an enqueueing, as its caller sees it.
-pub(super) const ENQUEUE: &str = "benches_enqueue";
+/// The functions that do what is counted, by the ends of their names: the caller's part, and that of AICPU threads.
+pub(super) const WORKING: [&str; 2] = ["benches_work", "Engine<C>>::carry_out"];
+
+/// The functions of these that wait for other threads: how often they look depends on the clock.
+pub(super) const WAITING: [&str; 1] = ["SimDevice<C>>::attend"];
 
 /// What is between two marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +47,12 @@ extern "C" fn benches_mark() {
     std::hint::black_box(());
 }
 
-/// Enqueues a call.
+/// Does what is counted.
 #[expect(unsafe_code, reason = "callgrind's files are searched for its name")]
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "Rust" fn benches_enqueue(call: &Call) -> Result<RunCompletion, SubmitError> {
-    call.bound.submit()
+extern "Rust" fn benches_work(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    work()
 }
 
 /// Begins a section.
@@ -59,10 +62,16 @@ fn begin(name: &str, per: u64, whose: &str) {
 }
 
 /// Tasks of a run.
-const TASKS: u64 = 10_000;
+const TASKS: u64 = 2_500;
 
-/// Runs of one task, and calls that are enqueued.
-const RUNS: u64 = 100;
+/// Runs of one task, and calls that are enqueued. Of as many, one is measured by the device.
+const RUNS: u64 = 32;
+
+/// How often something is counted: with luck, nothing comes between once.
+const WINDOWS: u32 = 8;
+
+/// Graphs that are built.
+const GRAPHS: u32 = 4;
 
 /// One AICPU thread: more of them would share the work by chance.
 fn config() -> RunConfig {
@@ -76,7 +85,8 @@ fn config() -> RunConfig {
 /// Something does not work.
 pub(crate) fn perform() -> Result<()> {
     let programs = Programs::build()?;
-    let worker = Worker::open(WorkerConfig::default())?;
+    // As above.
+    let worker = Worker::open(WorkerConfig::default().with_cores_used(1))?;
     runs(&worker, &programs)?;
     let works = [
         (Work::Independent, "task_independent"),
@@ -87,9 +97,11 @@ pub(crate) fn perform() -> Result<()> {
     for (work, name) in works {
         let mut call = Call::bind(&worker, &programs, work, TASKS, &config())?;
         call.run()?;
-        begin(name, TASKS, "all");
-        call.run()?;
-        begin(UNCOUNTED, 1, "all");
+        for _ in 0..WINDOWS {
+            begin(name, TASKS, "all");
+            benches_work(&mut || call.run())?;
+            begin(UNCOUNTED, 1, "all");
+        }
         call.check()?;
     }
     graphs(&worker, &programs)
@@ -98,28 +110,46 @@ pub(crate) fn perform() -> Result<()> {
 /// Runs of one task, and calls that are enqueued.
 fn runs(worker: &Worker, programs: &Programs) -> Result<()> {
     let mut call = Call::bind(worker, programs, Work::One, 1, &config())?;
-    let warm_up = RUNS / 4;
-    for _ in 0..warm_up {
-        call.run()?;
-    }
-    begin("run", RUNS, "all");
     for _ in 0..RUNS {
         call.run()?;
     }
-    begin(UNCOUNTED, 1, "all");
-    call.check()?;
-    for number in 0..warm_up + RUNS {
-        if number == warm_up {
-            begin("enqueue", RUNS, "caller");
+    for _ in 0..WINDOWS {
+        begin("run", RUNS, "all");
+        for _ in 0..RUNS {
+            benches_work(&mut || call.run())?;
         }
-        benches_enqueue(&call).context("a submission")?.wait()?;
+        begin(UNCOUNTED, 1, "all");
     }
-    begin(UNCOUNTED, 1, "all");
+    call.check()?;
+    for _ in 0..RUNS {
+        call.bound.submit()?.wait()?;
+    }
+    for _ in 0..WINDOWS {
+        begin("enqueue", RUNS, "caller");
+        for _ in 0..RUNS {
+            let mut completion = None;
+            benches_work(&mut || {
+                completion = Some(call.bound.submit()?);
+                Ok(())
+            })?;
+            completion.context("a submission")?.wait()?;
+        }
+        begin(UNCOUNTED, 1, "all");
+    }
+    Ok(())
+}
+
+/// Graphs that are built, and run again.
+fn graphs(worker: &Worker, programs: &Programs) -> Result<()> {
+    for _ in 0..GRAPHS {
+        // A callable that knows no graph yet.
+        graph(worker, programs)?;
+    }
     Ok(())
 }
 
 /// A graph that is built, and run again.
-fn graphs(worker: &Worker, programs: &Programs) -> Result<()> {
+fn graph(worker: &Worker, programs: &Programs) -> Result<()> {
     let handle = worker.register(&programs.graph("independent")?)?;
     let mut cells = vec![0_u64; usize::try_from(TASKS)?];
     let shape = [u32::try_from(TASKS)?];
@@ -127,13 +157,23 @@ fn graphs(worker: &Worker, programs: &Programs) -> Result<()> {
     arguments.push_output(&mut cells, &shape)?;
     arguments.push_scalar(0)?;
     arguments.push_scalar(TASKS)?;
+    let mut recording = None;
     begin("hbg_task", TASKS, "all");
-    let (recording, _) = worker.record(&handle, &mut arguments, &config())?;
+    benches_work(&mut || {
+        recording = Some(worker.record(&handle, &mut arguments, &config())?.0);
+        Ok(())
+    })?;
     begin(UNCOUNTED, 1, "all");
+    let recording = recording.context("a recording")?;
     recording.replay(&mut arguments, &config())?;
-    begin("hbg_replay", TASKS, "all");
-    recording.replay(&mut arguments, &config())?;
-    begin(UNCOUNTED, 1, "all");
+    for _ in 0..WINDOWS / GRAPHS {
+        begin("hbg_replay", TASKS, "all");
+        benches_work(&mut || {
+            recording.replay(&mut arguments, &config())?;
+            Ok(())
+        })?;
+        begin(UNCOUNTED, 1, "all");
+    }
     drop(arguments);
     let is_right = cells.iter().zip(0..).all(|(&cell, own)| cell == own);
     anyhow::ensure!(is_right, "a graph computes something else");
