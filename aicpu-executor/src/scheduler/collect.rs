@@ -6,7 +6,7 @@
 
 use protocol::{Chip, ConditionWord};
 
-use super::core_table::CORE_LIMIT;
+use super::core_table::{CORE_LIMIT, CoreLocation};
 use super::deferred::AfterFin;
 use super::task_store::{TaskHandle, TaskStore};
 use super::thread::{CoreSet, SchedulerThread, StepContext};
@@ -83,17 +83,16 @@ impl<C: Chip> SchedulerThread<C> {
             let lowest = rest & rest.wrapping_neg();
             rest ^= lowest;
             let Some(core) = self.core_mut(bit) else { continue };
-            let (location, running) = (core.location, core.running);
-            let word = context.platform.read_register(location.block, C::COND);
-            if word != ConditionWord::fin(running.id).raw() {
+            let word = context.platform.read_register(core.location.block, C::COND);
+            if word != ConditionWord::fin(core.running.id).raw() {
                 continue;
             }
+            let (CoreLocation { worker, .. }, running) = (core.location, core.running);
             context.platform.interleave();
             // What the kernel has deferred is known before its sub-task can be counted.
             // SAFETY: this thread owns the core and has seen its FIN.
-            let left = unsafe {
-                context.payloads.ingresses.left(context.platform, location.worker, running.id)
-            };
+            let left =
+                unsafe { context.payloads.ingresses.left(context.platform, worker, running.id) };
             let after = match left {
                 None => AfterFin::Count,
                 Some(left) => self.defer(context, bit, running, left),
@@ -101,7 +100,7 @@ impl<C: Chip> SchedulerThread<C> {
             if after == AfterFin::HoldBack {
                 continue;
             }
-            context.scheduler.running().set(location.worker, None);
+            context.scheduler.running().set(worker, None);
             ended |= lowest;
             if after == AfterFin::Count {
                 finished.add(running.task, running.is_sole);

@@ -12,10 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use protocol::{CoreType, DispatchId, DispatchPayload, GLOBAL_CONTEXT_ARG, LOCAL_CONTEXT_ARG};
 
 use super::deferred::ingress::Ingresses;
-use super::dispatch::Candidate;
-use super::task_store::TaskStore;
-use super::thread::StepContext;
-use crate::platform::{Platform, RegisterBlock};
+use crate::platform::RegisterBlock;
 
 /// Most cores any chip has (a5).
 pub(crate) const CORE_LIMIT: usize = 108;
@@ -82,44 +79,22 @@ impl Payloads {
         }
     }
 
-    /// Fills the payload for dispatch `id`: kernel, arguments, task. Returns the func_id;
-    /// `None` if the task cannot run, which has been reported then.
+    /// The payload for dispatch `id`, to be filled.
     ///
     /// # Safety
     ///
-    /// The caller owns the core, whose last dispatch with this parity has finished, and the task
-    /// is published and not complete.
+    /// The caller owns the core, whose last dispatch with this parity has finished, and has no other
+    /// reference to its payloads.
+    #[expect(clippy::mut_from_ref, reason = "the payloads of a core are its owner's")]
     #[inline]
-    pub(super) unsafe fn fill<P: Platform, T: TaskStore>(
+    pub(super) unsafe fn of_dispatch(
         &self,
-        StepContext { tasks, faults, .. }: StepContext<'_, P, T>,
         worker: u16,
         id: DispatchId,
-        &Candidate { handle, task, .. }: &Candidate<T::Task>,
-        kernel_lane: usize,
-    ) -> Option<i32> {
+    ) -> Option<&mut DispatchPayload> {
         let cell = self.pairs.get(usize::from(worker))?;
         // SAFETY: exclusive by the contract: the core does not read this buffer now.
-        let pair = unsafe { &mut *cell.get() };
-        let payload = pair.0.get_mut(id.buffer())?;
-        // SAFETY: by the contract.
-        unsafe { tasks.fill(handle, task, kernel_lane, payload, faults) }
-    }
-
-    /// Says in the payload for dispatch `id` which block it is.
-    ///
-    /// # Safety
-    ///
-    /// As for [`fill`](Self::fill).
-    #[inline]
-    pub(super) unsafe fn set_block(&self, worker: u16, id: DispatchId, block: u32) {
-        let Some(cell) = self.pairs.get(usize::from(worker)) else { return };
-        // SAFETY: exclusive by the contract: the core does not read this buffer now.
-        let pair = unsafe { &mut *cell.get() };
-        if let Some(payload) = pair.0.get_mut(id.buffer()) {
-            // CAST: block counts come from a 16-bit field of the launch specification.
-            payload.local_context.block_idx = block as i32;
-        }
+        unsafe { &mut *cell.get() }.0.get_mut(id.buffer())
     }
 
     /// The block that dispatch `id` was filled with.

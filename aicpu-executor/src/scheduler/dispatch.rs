@@ -16,7 +16,7 @@ use core::ops::Range;
 
 use protocol::{Chip, ResourceShape};
 
-use super::core_table::{Assignment, LANES, RunningKernel};
+use super::core_table::{Assignment, CoreLocation, LANES, RunningKernel};
 use super::meeting_point::Request;
 use super::task_store::{TaskHandle, TaskLaunch, TaskStore};
 use super::thread::{CoreSet, Filled, Running, SchedulerThread, StepContext};
@@ -224,23 +224,22 @@ impl<C: Chip> SchedulerThread<C> {
         blocks: Range<u32>,
     ) -> CoreSet {
         let lanes = candidate.launch.lanes;
+        // A block of one lane goes to the very core that was found, whichever lane that is.
+        let is_mixed = !lanes.is_power_of_two();
         let mut taken = 0;
         for block in blocks {
             let place = places.trailing_zeros() as usize;
             let lowest = places & places.wrapping_neg();
             places ^= lowest;
             context.platform.interleave();
-            if lanes.is_power_of_two() {
-                let kernel_lane = lanes.trailing_zeros() as usize;
-                if self.assign(context, place, candidate, Assignment { kernel_lane, block }) {
-                    taken |= lowest;
-                }
-                continue;
-            }
-            for kernel_lane in (0..LANES).filter(|lane| lanes & (1 << lane) != 0) {
-                let core = place + kernel_lane;
-                if self.assign(context, core, candidate, Assignment { kernel_lane, block }) {
-                    taken |= lowest << kernel_lane;
+            let mut rest = lanes;
+            while rest != 0 {
+                let kernel_lane = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let offset = if is_mixed { kernel_lane } else { 0 };
+                let assignment = Assignment { kernel_lane, block };
+                if self.assign(context, place + offset, candidate, assignment) {
+                    taken |= lowest << offset;
                 }
             }
         }
@@ -254,40 +253,35 @@ impl<C: Chip> SchedulerThread<C> {
         &mut self,
         context: StepContext<'_, P, T>,
         bit: usize,
-        candidate: &Candidate<T::Task>,
-        assignment: Assignment,
+        &Candidate { handle, task, ref launch }: &Candidate<T::Task>,
+        Assignment { kernel_lane, block }: Assignment,
     ) -> bool {
-        let Candidate { handle, launch, .. } = *candidate;
-        let run = context.scheduler.run();
+        let StepContext { platform, faults, tasks, scheduler, payloads, .. } = context;
+        let run = scheduler.run();
         let Some(core) = self.core_mut(bit) else { return false };
         let id = core.next_id;
-        let worker = core.location.worker;
-        let is_filled = core.filled.get(id.buffer()).filter(|filled| {
-            launch.block_count > 1 && filled.run == run && filled.task == launch.id
-        });
-        let func_id = match is_filled {
-            Some(filled) => filled.func_id,
-            None => {
-                // SAFETY: this thread owns the core; it is idle, so both its buffers are free. The
-                // task is published, and not complete while a sub-task is being handed out.
-                let func_id = unsafe {
-                    context.payloads.fill(context, worker, id, candidate, assignment.kernel_lane)
-                };
-                // The run has a fault, and what cannot run is not handed out.
-                let Some(func_id) = func_id else { return false };
-                if let Some(filled) = core.filled.get_mut(id.buffer()) {
-                    *filled = Filled { run, task: launch.id, func_id };
-                }
-                func_id
-            }
+        let CoreLocation { worker, block: registers } = core.location;
+        // SAFETY: this thread owns the core; it is idle, so both its buffers are free.
+        let payload = unsafe { payloads.of_dispatch(worker, id) };
+        let (Some(payload), Some(filled)) = (payload, core.filled.get_mut(id.buffer())) else {
+            return false;
         };
-        // SAFETY: as above.
-        unsafe { context.payloads.set_block(worker, id, assignment.block) };
+        let is_filled = launch.block_count > 1 && filled.run == run && filled.task == launch.id;
+        if !is_filled {
+            // SAFETY: the task is published, and not complete while a sub-task is being handed out.
+            let func_id = unsafe { tasks.fill(handle, task, kernel_lane, payload, faults) };
+            // The run has a fault, and what cannot run is not handed out.
+            let Some(func_id) = func_id else { return false };
+            *filled = Filled { run, task: launch.id, func_id };
+        }
+        // CAST: block counts come from a 16-bit field of the launch specification.
+        payload.local_context.block_idx = block as i32;
+        let kernel =
+            RunningKernel { func_id: filled.func_id, graph_task: T::number(handle) };
         core.running = Running { task: handle, id, is_sole: launch.is_sole() };
-        let kernel = RunningKernel { func_id, graph_task: T::number(handle) };
-        context.scheduler.running().set(worker, Some(kernel));
         core.next_id = id.next();
-        context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
+        scheduler.running().set(worker, Some(kernel));
+        platform.write_register(registers, C::DATA_MAIN_BASE, id.raw());
         true
     }
 }

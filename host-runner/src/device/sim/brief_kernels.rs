@@ -7,7 +7,7 @@
 //!
 //! A small table by address: kernels that meet in a cell take turns in it, and are unknown meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How long a brief kernel takes at most: so much that a hand-over to another thread, which takes
 /// microseconds, is worth while beyond it.
@@ -18,51 +18,77 @@ const CELLS: usize = 256;
 /// Marks a kernel that waits for others; addresses do not reach that far.
 const WAITS: u64 = 1 << 63;
 
+/// What is known of a kernel.
+#[derive(Debug)]
+struct Cell {
+    /// Its entry, if it is brief or waits for others; else 0.
+    function: AtomicU64,
+    /// About how long it takes.
+    nanoseconds: AtomicU32,
+}
+
+impl Cell {
+    const fn new() -> Self {
+        Self { function: AtomicU64::new(0), nanoseconds: AtomicU32::new(0) }
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub struct BriefKernels {
-    cells: [AtomicU64; CELLS],
+    cells: [Cell; CELLS],
 }
 
 impl Default for BriefKernels {
     fn default() -> Self {
-        Self { cells: [const { AtomicU64::new(0) }; CELLS] }
+        Self { cells: [const { Cell::new() }; CELLS] }
     }
 }
 
 impl BriefKernels {
-    /// Whether the kernel with this entry is known to be brief.
+    /// About how many nanoseconds the kernel with this entry takes; `None` unless it is known to be brief.
     #[inline]
-    pub fn contains(&self, function: u64) -> bool {
+    pub fn time_of(&self, function: u64) -> Option<u32> {
+        let cell = self.cell(function);
         // ORDERING: Relaxed (all of this file): what is known of a kernel is nothing to rely on.
-        self.cell(function).load(Ordering::Relaxed) == function
+        let is_known = cell.function.load(Ordering::Relaxed) == function && function != 0;
+        is_known.then(|| cell.nanoseconds.load(Ordering::Relaxed))
     }
 
     /// A call of the kernel took this long.
     pub fn took(&self, function: u64, nanoseconds: u64) {
         let cell = self.cell(function);
-        let known = cell.load(Ordering::Relaxed);
-        if nanoseconds > BRIEF_NANOSECONDS {
-            self.forget(function);
-        } else if known != function && known != function | WAITS {
-            cell.store(function, Ordering::Relaxed);
+        let known = cell.function.load(Ordering::Relaxed);
+        match u32::try_from(nanoseconds) {
+            Ok(nanoseconds) if u64::from(nanoseconds) <= BRIEF_NANOSECONDS => {
+                if known == function {
+                    let average = cell.nanoseconds.load(Ordering::Relaxed);
+                    let next = (average - average / 4).saturating_add(nanoseconds / 4);
+                    cell.nanoseconds.store(next, Ordering::Relaxed);
+                } else if known != function | WAITS {
+                    cell.nanoseconds.store(nanoseconds, Ordering::Relaxed);
+                    cell.function.store(function, Ordering::Relaxed);
+                }
+            }
+            _ => self.forget(function),
         }
     }
 
     /// The kernel is no brief one, for now.
     pub fn forget(&self, function: u64) {
         let cell = self.cell(function);
-        if cell.load(Ordering::Relaxed) == function {
-            cell.store(0, Ordering::Relaxed);
+        if cell.function.load(Ordering::Relaxed) == function {
+            cell.function.store(0, Ordering::Relaxed);
         }
     }
 
     /// The kernel waits for other cores.
     pub fn waits(&self, function: u64) {
-        self.cell(function).store(function | WAITS, Ordering::Relaxed);
+        self.cell(function).function.store(function | WAITS, Ordering::Relaxed);
     }
 
-    fn cell(&self, function: u64) -> &AtomicU64 {
+    #[inline]
+    fn cell(&self, function: u64) -> &Cell {
         // Entries are aligned to 16 as a rule, and libraries to pages.
         let hash = (function >> 4) ^ (function >> 12) ^ (function >> 20);
         // PANIC: the remainder is below the length. CAST: likewise.
@@ -77,11 +103,16 @@ mod tests {
     #[test]
     fn a_kernel_is_brief_when_it_was_seen_to_be_and_as_long_as_it_is() {
         let kernels = BriefKernels::default();
-        assert!(!kernels.contains(0x1000));
+        assert_eq!((kernels.time_of(0x1000), kernels.time_of(0)), (None, None));
         kernels.took(0x1000, BRIEF_NANOSECONDS);
-        assert!(kernels.contains(0x1000) && !kernels.contains(0x2000));
+        assert_eq!(kernels.time_of(0x1000), Some(20_000));
+        assert_eq!(kernels.time_of(0x2000), None);
+        kernels.took(0x1000, 0);
+        assert_eq!(kernels.time_of(0x1000), Some(15_000));
         kernels.took(0x1000, BRIEF_NANOSECONDS + 1);
-        assert!(!kernels.contains(0x1000));
+        assert_eq!(kernels.time_of(0x1000), None);
+        kernels.took(0x1000, u64::MAX);
+        assert_eq!(kernels.time_of(0x1000), None);
     }
 
     #[test]
@@ -90,6 +121,6 @@ mod tests {
         kernels.took(0x1000, 1);
         kernels.waits(0x1000);
         kernels.took(0x1000, 1);
-        assert!(!kernels.contains(0x1000));
+        assert_eq!(kernels.time_of(0x1000), None);
     }
 }

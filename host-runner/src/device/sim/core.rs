@@ -333,33 +333,30 @@ impl SimCore {
     }
 
     /// Carries out the task that the core was given, as [`step`](Self::step) does, if its kernel is known to
-    /// be brief; whether it is. Nobody sleeps until the end of such a task. It is entered about at
-    /// `entered`, in nanoseconds of the clock.
+    /// be brief; about how many nanoseconds it takes, or `None` if it is not. Nobody sleeps until the end of such a task. It
+    /// is entered about at `entered`, in nanoseconds of the clock.
     ///
     /// # Safety
     ///
-    /// As for [`step`](Self::step): after true the caller has the core no longer.
+    /// As for [`step`](Self::step): after a task the caller has the core no longer.
     #[inline]
-    pub unsafe fn carry_out_brief(&self, around: Surroundings<'_>, entered: u64) -> bool {
+    pub unsafe fn carry_out_brief(&self, around: Surroundings<'_>, entered: u64) -> Option<u32> {
         let held = Held::new(self);
         // SAFETY: by the contract.
-        let Stage::Ready { assignment, last } = (unsafe { self.stage() }) else { return false };
+        let Stage::Ready { assignment, last } = (unsafe { self.stage() }) else { return None };
         let id = match around.registers.dispatch().decode() {
             Ok(Dispatch::Task(id)) if Some(id) != *last => id,
-            _ => return false,
+            _ => return None,
         };
-        let Some(payload) = payload(*assignment, id) else { return false };
+        let payload = payload(*assignment, id)?;
         // SAFETY: see `entry`.
-        let function = unsafe { (*payload).function_bin_addr };
-        if function == 0 || !around.brief.contains(function) {
-            return false;
-        }
+        let time = around.brief.time_of(unsafe { (*payload).function_bin_addr })?;
         around.registers.set_condition(ConditionWord::ack(id));
         self.call_kernel(assignment.identity, payload, around.faults, entered);
         *last = Some(id);
         drop(held);
         around.registers.set_condition(ConditionWord::fin(id));
-        true
+        Some(time)
     }
 
     /// Bring-up, step 2: answers `aicpu_ready` with the physical id.

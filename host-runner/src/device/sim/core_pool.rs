@@ -56,9 +56,7 @@ const PEER_BLOCKED_NANOSECONDS: u64 = 2_000_000;
 const BLOCKED_NANOSECONDS: u64 = 20_000_000;
 /// How long an idle thread looks at the queue before it sleeps.
 const LOOK_BEFORE_SLEEP: Duration = Duration::from_micros(5);
-/// Most kernels that a thread runs before it looks again for something better to do.
-const KERNELS_AT_ONCE: u32 = 16;
-/// One in so many of these is measured.
+/// Of so many times that a thread runs kernels, it measures one.
 const MEASURED: u32 = 32;
 
 thread_local! {

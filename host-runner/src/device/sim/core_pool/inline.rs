@@ -7,10 +7,18 @@ use protocol::Chip;
 use super::super::clock;
 use super::super::core::{Busy, Reach, SimCore, Step};
 use super::super::inline_queue::CORES_MAX;
-use super::{BATCHES, CorePool, KERNELS_AT_ONCE, MEASURED, PEER_BLOCKED_NANOSECONDS, SEAT};
+use super::{BATCHES, CorePool, MEASURED, PEER_BLOCKED_NANOSECONDS, SEAT};
 
 /// How late the coarse clock may be, in nanoseconds: a tick of a slow kernel's.
 const COARSENESS: u64 = 10_000_000;
+
+/// How long a thread runs kernels at most, about, before it looks again for something better to do: several
+/// of those that are barely brief, and all that there are of those that take no time.
+const TIME_AT_ONCE: u32 = 300_000;
+/// What a call costs beside the kernel.
+const CALL_NANOSECONDS: u32 = 50;
+/// What it costs to leave a kernel to the pool.
+const LEAVING_NANOSECONDS: u32 = 1_000;
 
 /// A thread's seat among those that run the kernels which they dispatch; it keeps it until this is dropped.
 #[derive(Debug)]
@@ -40,15 +48,15 @@ impl<C: Chip> CorePool<C> {
         };
         let batch = BATCHES.get().wrapping_add(1);
         BATCHES.set(batch);
-        if batch.is_multiple_of(MEASURED) {
-            self.measure_kernel(first);
-            return true;
-        }
         let entered = about_now();
-        self.run_kernel(first, entered);
-        for _ in 1..KERNELS_AT_ONCE {
-            let Some(core) = self.inline.pop(seat) else { break };
-            self.run_kernel(core, entered);
+        let mut time = match batch.is_multiple_of(MEASURED) {
+            true => self.measure_kernel(first),
+            false => self.run_kernel(first, entered),
+        };
+        while time < TIME_AT_ONCE
+            && let Some(core) = self.inline.pop(seat)
+        {
+            time += self.run_kernel(core, entered);
         }
         true
     }
@@ -86,23 +94,28 @@ impl<C: Chip> CorePool<C> {
     }
 
     /// Runs the kernel that a core was given, `entered` at about this time, or leaves it to the pool. The calling thread has
-    /// taken the core out of a queue.
+    /// taken the core out of a queue. About how many nanoseconds it took, with what there is to do beside.
     #[inline]
-    fn run_kernel(&self, index: usize, entered: u64) {
+    fn run_kernel(&self, index: usize, entered: u64) -> u32 {
         // ORDERING: Relaxed: see `distrust`.
-        if !self.is_trusting.load(Ordering::Relaxed) {
-            return self.enqueue(index);
+        if self.is_trusting.load(Ordering::Relaxed)
+            && let Some((core, around)) = self.surroundings(index)
+            // SAFETY: who takes a core out of a queue has it.
+            && let Some(time) = unsafe { core.carry_out_brief(around, entered) }
+        {
+            return CALL_NANOSECONDS + time;
         }
-        let Some((core, around)) = self.surroundings(index) else { return };
-        // SAFETY: who takes a core out of a queue has it.
-        if !unsafe { core.carry_out_brief(around, entered) } {
-            self.leave_kernel(index);
-        }
+        self.leave_kernel(index);
+        LEAVING_NANOSECONDS
     }
 
     /// Leaves a core that the calling thread has taken out of a queue to the pool if it has to run a kernel, and otherwise steps it.
     #[cold]
     fn leave_kernel(&self, index: usize) {
+        // ORDERING: Relaxed: see `distrust`.
+        if !self.is_trusting.load(Ordering::Relaxed) {
+            return self.enqueue(index);
+        }
         // SAFETY: who takes a core out of a queue has it.
         if unsafe { self.step(index, Reach::UpToKernel) } == Step::HasTask {
             self.enqueue(index);
@@ -110,14 +123,16 @@ impl<C: Chip> CorePool<C> {
     }
 
     /// The same, with a look at how long it takes.
-    fn measure_kernel(&self, index: usize) {
+    #[cold]
+    fn measure_kernel(&self, index: usize) -> u32 {
         // SAFETY: who takes a core out of a queue has it.
         let function = unsafe { self.cores[index].dispatched_kernel(self.registers.core(index)) };
         let entered = clock::nanoseconds();
-        self.run_kernel(index, entered);
-        if let Some(function) = function.filter(|&function| self.brief.contains(function)) {
+        let time = self.run_kernel(index, entered);
+        if let Some(function) = function.filter(|&function| self.brief.time_of(function).is_some()) {
             self.brief.took(function, clock::nanoseconds().saturating_sub(entered));
         }
+        time
     }
 }
 
