@@ -30,6 +30,7 @@ use crate::fault::{Fault, FaultLatch};
 use crate::loaded_code::LoadedRange;
 use crate::log::{Level, LogRecord};
 use crate::orch_so_table::{OrchSoTable, UnloadOutcome};
+use crate::orchestrator::Orchestrator;
 use crate::platform::Platform;
 use crate::region::{HeaderFacts, RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
@@ -54,13 +55,11 @@ use active_callable::ActiveCallable;
 use cores::Cores;
 use gate::Gate;
 use roll::Arrival;
-use setup::{LeftClean, Setup};
+use setup::{LeftClean, Setup, Work};
 
-/// What came of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RunOutcome {
-    /// The first fault, if the run failed.
-    pub fault: Option<Fault>,
+/// What a run did, whether or not it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunCounts {
     /// Tasks that the orchestration submitted, `alloc_tensors` included.
     pub tasks: u64,
     /// Whether this run loaded the orchestration. Stays true if the run failed afterwards.
@@ -83,10 +82,13 @@ pub struct Executor<C: Chip, P: Platform> {
     table: OrchSoTable,
     /// The callable of the run.
     active: ActiveCallable,
-    /// Written by the thread that sets a run up, before the gate opens; read-only until it closes.
+    /// Written by the thread that sets a run up, before the gate opens; read-only until it closes. What it says
+    /// of rings stays after a run that has succeeded, for the next one of the same.
     setup: UnsafeCell<Option<Setup>>,
     /// The cores that are up. Written by the thread that sets a run up and by the last one.
     cores: UnsafeCell<Cores>,
+    /// Used by the thread of a run that orchestrates.
+    orchestrator: UnsafeCell<Option<Orchestrator>>,
     /// What earlier runs left clean. Used by the thread that sets up, by the one that orchestrates,
     /// and by the last one.
     left_clean: UnsafeCell<LeftClean>,
@@ -95,7 +97,7 @@ pub struct Executor<C: Chip, P: Platform> {
     chip: core::marker::PhantomData<C>,
 }
 
-// SAFETY: `setup`, `cores` and `left_clean` are used as their comments say, ordered by the gate;
+// SAFETY: `setup`, `cores`, `orchestrator` and `left_clean` are used as their comments say, ordered by the gate;
 // everything else is `Sync` by itself (`P` is, by its trait).
 unsafe impl<C: Chip, P: Platform> Sync for Executor<C, P> where P::CodeMemory: Send {}
 
@@ -118,6 +120,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             (&raw mut (*place).active).write(ActiveCallable::default());
             (&raw mut (*place).setup).write(UnsafeCell::new(None));
             (&raw mut (*place).cores).write(UnsafeCell::new(Cores::default()));
+            (&raw mut (*place).orchestrator).write(UnsafeCell::new(None));
             (&raw mut (*place).left_clean).write(UnsafeCell::new(LeftClean::default()));
             (&raw mut (*place).tasks).write(AtomicU64::new(0));
             (&raw mut (*place).loaded).write(AtomicBool::new(false));
@@ -155,13 +158,18 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.faults.report(code, text);
     }
 
-    /// What happened in the run that all threads have left; the next call gives nothing.
-    pub fn take_report(&self) -> RunOutcome {
-        // ORDERING: Relaxed: the caller has joined the threads of the run.
-        RunOutcome {
-            fault: self.faults.take(),
-            tasks: self.tasks.swap(0, Ordering::Relaxed),
-            loaded: self.loaded.swap(false, Ordering::Relaxed),
+    /// The first fault of the run that all threads have left, if it failed; the next call gives nothing.
+    #[inline]
+    pub fn take_fault(&self) -> Option<Fault> {
+        self.faults.take()
+    }
+
+    /// What the run did that all threads have left. The next one begins anew.
+    pub fn counts(&self) -> RunCounts {
+        // ORDERING: Relaxed (both): the caller has joined the threads of the run.
+        RunCounts {
+            tasks: self.tasks.load(Ordering::Relaxed),
+            loaded: self.loaded.load(Ordering::Relaxed),
         }
     }
 
@@ -295,7 +303,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 setup.work.write_header(facts);
             }
             self.note_end(&setup.work);
-            *place = None;
+            let stays = code == 0 && matches!(setup.work, Work::Rings(_));
+            if !stays {
+                *place = None;
+            }
         }
         // Where the host sees only the code, the log has the text.
         self.faults.with_fault(|Fault { code, text }| {

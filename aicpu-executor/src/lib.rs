@@ -97,7 +97,7 @@ mod scheduler {
 }
 
 #[cfg(not(loom))]
-pub use executor::{Executor, RunOutcome};
+pub use executor::{Executor, RunCounts};
 #[cfg(not(loom))]
 pub use fault::Fault;
 #[cfg(not(loom))]

@@ -32,7 +32,7 @@ pub(crate) struct OrchestrationRuntime<'e, C: Chip, P: Platform> {
     prefix: RuntimePrefix,
     ops: RuntimeOps,
     /// The orchestrator of the run.
-    pub(crate) orchestrator: Orchestrator,
+    pub(crate) orchestrator: &'e mut Orchestrator,
     /// What it works with.
     pub(crate) services: Services<'e, C, P>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct OrchestrationRuntime<'e, C: Chip, P: Platform> {
 impl<'e, C: Chip, P: Platform> OrchestrationRuntime<'e, C, P> {
     /// An object whose prefix is not connected to its ops yet: see [`connect`](Self::connect).
     #[inline]
-    pub(crate) fn new(orchestrator: Orchestrator, services: Services<'e, C, P>) -> Self {
+    pub(crate) fn new(orchestrator: &'e mut Orchestrator, services: Services<'e, C, P>) -> Self {
         let prefix = RuntimePrefix {
             ops: core::ptr::null(),
             pending_scope_mode: ScopeMode::Auto as u8,
@@ -104,7 +104,7 @@ impl<C: Chip, P: Platform> Operations<C, P> {
         }
         // SAFETY: live by the contract; no other operation is under way on the only thread that
         // calls them, and nobody else borrows the object while it is connected.
-        let orchestrator = unsafe { &mut (*this).orchestrator };
+        let orchestrator = unsafe { &mut *(*this).orchestrator };
         // SAFETY: as above; a different field.
         let services = unsafe { &mut (*this).services };
         Some((orchestrator, services))

@@ -89,6 +89,16 @@ impl Orchestrator {
         }
     }
 
+    /// Makes it as [`new`](Self::new), with the region, sizes and memory that it has: for the next run, after one
+    /// that has succeeded.
+    pub(crate) fn reset(&mut self) {
+        self.rings.reset();
+        self.map = TensorMap::default();
+        self.scopes.reset();
+        self.kernels = submit::FoundKernels::NONE;
+        self.submission = Submission { number: 0, task: None };
+    }
+
     /// Opens a scope (spec trb §4.2).
     pub(crate) fn scope_begin<C: Chip, P: Platform>(
         &mut self,
@@ -147,8 +157,10 @@ impl Orchestrator {
         self.scopes.abandon(&mut self.rings);
         let mut live = 0;
         for ring in 0..protocol::RING_COUNT as u8 {
-            self.rings.retire(&self.region, &mut self.map, ring);
-            live += self.rings.live(ring);
+            if self.rings.live(ring) > 0 {
+                self.rings.retire(&self.region, &mut self.map, ring);
+                live += self.rings.live(ring);
+            }
         }
         live == 0 && self.map.live() == 0
     }

@@ -107,6 +107,11 @@ pub trait Platform: Sync {
     /// Monotonic clock, in ticks.
     fn ticks(&self) -> u64;
 
+    /// The same, but it may be some milliseconds late where that costs less: for what is told to people.
+    fn coarse_ticks(&self) -> u64 {
+        self.ticks()
+    }
+
     /// Ticks a second of [`ticks`](Self::ticks).
     fn ticks_per_second(&self) -> u64;
 

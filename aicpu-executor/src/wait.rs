@@ -95,7 +95,8 @@ pub(crate) enum Polled<T> {
 /// Polls, and works, until there is a value, a fault, or nothing has moved for the whole budget.
 ///
 /// A long graph is no stall: whenever `progress` (any number that changes when something moves) is
-/// seen to have changed, the budget starts anew. It is looked at as often as the clock is.
+/// seen to have changed, the budget starts anew. It is looked at as often as the clock is, and the budget
+/// begins with the first look: a wait that is soon over reads no clock at all.
 pub(crate) fn work_until<P: Platform, T>(
     platform: &P,
     faults: &FaultLatch,
@@ -103,8 +104,7 @@ pub(crate) fn work_until<P: Platform, T>(
     progress: impl Fn() -> u64,
     mut poll: impl FnMut() -> Polled<T>,
 ) -> Result<T, WaitEnd> {
-    let mut seen = progress();
-    let mut deadline = Deadline::after(platform, budget_us);
+    let mut seen: Option<(u64, Deadline)> = None;
     let mut idle_rounds: u32 = 0;
     loop {
         match poll() {
@@ -119,11 +119,10 @@ pub(crate) fn work_until<P: Platform, T>(
                 if is_time_for_the_clock(idle_rounds) {
                     // The clock first: this thread may have no processor between the two, while
                     // others go on.
-                    let is_late = deadline.has_passed(platform);
+                    let is_late = seen.is_some_and(|(_, deadline)| deadline.has_passed(platform));
                     let now = progress();
-                    if now != seen {
-                        seen = now;
-                        deadline = Deadline::after(platform, budget_us);
+                    if seen.is_none_or(|(before, _)| before != now) {
+                        seen = Some((now, Deadline::after(platform, budget_us)));
                     } else if is_late {
                         return Err(WaitEnd::TimedOut);
                     }

@@ -126,7 +126,7 @@ pub enum ArgumentsError {
 /// The arguments of a run, in the order in which the callable sees them.
 #[derive(Default)]
 pub struct Arguments<'a> {
-    tensors: Vec<TensorArgument<'a>>,
+    tensors: Vec<TensorData<'a>>,
     /// What the device gets, but for the addresses of host tensors.
     record: Box<ChipStorageTaskArgs>,
 }
@@ -144,16 +144,41 @@ impl<'a> Arguments<'a> {
     ///
     /// [`ArgumentsError`] after a scalar, beyond 64 tensors, or if shape and buffer disagree.
     pub fn push_tensor(&mut self, tensor: TensorArgument<'a>) -> Result<(), ArgumentsError> {
-        let (bytes, device) = match &tensor.data {
+        self.push_data(tensor.data, tensor.dtype, &tensor.shape)
+    }
+
+    /// The same, in parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arguments::push_tensor`].
+    pub fn push_data(
+        &mut self,
+        data: TensorData<'a>,
+        dtype: DataType,
+        shape: &[u32],
+    ) -> Result<(), ArgumentsError> {
+        let (bytes, device) = match &data {
             TensorData::In(bytes) => (Some(bytes.len()), None),
             TensorData::Out(bytes) | TensorData::InOut(bytes) | TensorData::Declared(bytes) => {
                 (Some(bytes.len()), None)
             }
             TensorData::Device(address) => (None, Some(*address)),
         };
-        pack_tensor(&mut self.record, tensor.dtype, &tensor.shape, bytes, device)?;
-        self.tensors.push(tensor);
+        pack_tensor(&mut self.record, dtype, shape, bytes, device)?;
+        self.tensors.push(data);
         Ok(())
+    }
+
+    /// Takes all arguments away, and keeps the memory for others: who runs again and again with arguments
+    /// of his own allocates nothing for them.
+    #[must_use]
+    pub fn emptied<'b>(mut self) -> Arguments<'b> {
+        self.tensors.clear();
+        clear_record(&mut self.record);
+        // The same memory, for elements of another lifetime.
+        let tensors = self.tensors.into_iter().filter_map(|_none| None).collect();
+        Arguments { tensors, record: self.record }
     }
 
     /// Adds a tensor that the callable reads.
@@ -166,8 +191,7 @@ impl<'a> Arguments<'a> {
         elements: &'a [T],
         shape: &[u32],
     ) -> Result<(), ArgumentsError> {
-        let data = TensorData::In(elements.as_bytes());
-        self.push_tensor(TensorArgument { data, dtype: T::DTYPE, shape: shape.to_vec() })
+        self.push_data(TensorData::In(elements.as_bytes()), T::DTYPE, shape)
     }
 
     /// Adds a tensor that the callable fills.
@@ -180,8 +204,7 @@ impl<'a> Arguments<'a> {
         elements: &'a mut [T],
         shape: &[u32],
     ) -> Result<(), ArgumentsError> {
-        let data = TensorData::Out(elements.as_mut_bytes());
-        self.push_tensor(TensorArgument { data, dtype: T::DTYPE, shape: shape.to_vec() })
+        self.push_data(TensorData::Out(elements.as_mut_bytes()), T::DTYPE, shape)
     }
 
     /// Adds a tensor that the callable reads and changes.
@@ -194,8 +217,7 @@ impl<'a> Arguments<'a> {
         elements: &'a mut [T],
         shape: &[u32],
     ) -> Result<(), ArgumentsError> {
-        let data = TensorData::InOut(elements.as_mut_bytes());
-        self.push_tensor(TensorArgument { data, dtype: T::DTYPE, shape: shape.to_vec() })
+        self.push_data(TensorData::InOut(elements.as_mut_bytes()), T::DTYPE, shape)
     }
 
     /// Adds a scalar by its zero-extended bit pattern.
@@ -216,15 +238,15 @@ impl<'a> Arguments<'a> {
         self.push_scalar(scalar_bits(value))
     }
 
-    /// The tensors.
+    /// The data of the tensors.
     #[must_use]
-    pub fn tensors(&self) -> &[TensorArgument<'a>] {
+    pub fn tensors(&self) -> &[TensorData<'a>] {
         &self.tensors
     }
 
     /// The bytes of the tensor at `index`, if it is host memory that the callable writes.
     pub fn writable(&mut self, index: usize) -> Option<&mut [u8]> {
-        match &mut self.tensors.get_mut(index)?.data {
+        match self.tensors.get_mut(index)? {
             TensorData::Out(bytes) | TensorData::InOut(bytes) | TensorData::Declared(bytes) => {
                 Some(bytes)
             }
@@ -252,7 +274,7 @@ impl TensorSet for Arguments<'_> {
     }
 
     fn place(&self, index: usize) -> Option<Place<'_>> {
-        Some(match &self.tensors.get(index)?.data {
+        Some(match self.tensors.get(index)? {
             TensorData::In(bytes) => Place::Host(bytes, Some(ArgDirection::In)),
             TensorData::Out(bytes) => Place::Host(bytes, Some(ArgDirection::Out)),
             TensorData::InOut(bytes) => Place::Host(bytes, Some(ArgDirection::InOut)),
@@ -299,6 +321,15 @@ fn pack_tensor(
     *slot = tensor;
     record.tensor_count += 1;
     Ok(())
+}
+
+/// Takes all arguments out of a record that was packed here: what is beyond its counts is zero.
+fn clear_record(record: &mut ChipStorageTaskArgs) {
+    // CAST: (both) the counts are this module's own.
+    let (tensors, scalars) = (record.tensor_count as usize, record.scalar_count as usize);
+    record.tensors[..tensors].fill_with(ContinuousTensor::default);
+    record.scalars[..scalars].fill(0);
+    (record.tensor_count, record.scalar_count) = (0, 0);
 }
 
 /// Appends a scalar to a record.

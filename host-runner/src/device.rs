@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aicpu_executor::RunOutcome;
+use aicpu_executor::Fault;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, DeviceAddr, GraphRun, RuntimeBody};
@@ -47,6 +47,17 @@ pub struct DeviceFacts {
     pub aicpu_threads_max: u32,
     /// Ids under which callables can be loaded at once: 0 to this, without it.
     pub callable_ids: usize,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunOutcome {
+    /// The first fault, if the run failed. Boxed, since it is not small and most runs have none.
+    pub fault: Option<Box<Fault>>,
+    /// Tasks that the orchestration submitted, `alloc_tensors` included.
+    pub tasks: u64,
+    /// Whether this run loaded the orchestration.
+    pub loaded: bool,
 }
 
 /// What is in use on a device.

@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use host_runner::device::sim::SimDevice;
 use host_runner::device::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
-    KernelError, Launch, LostCause, MemoryError, OrchestrationError, OrchestrationLoad,
+    KernelError, Launch, LostCause, MemoryError, OrchestrationError, OrchestrationLoad, RunOutcome,
     SharedMemory, Side, Uploaded,
 };
 use host_runner::worker::{Worker, WorkerConfig};

@@ -34,8 +34,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if self.check_arguments(runtime, &lease, args).is_err() {
             return;
         }
-        let heap = runtime.body().gm_heap_ptr.raw();
-        let orchestrator = Orchestrator::new(rings.region, rings.sizes, heap);
+        // SAFETY: of the threads in the run, only this one uses it.
+        let place = unsafe { &mut *self.orchestrator.get() };
+        let orchestrator = match place {
+            Some(kept) if rings.are_kept => {
+                kept.reset();
+                kept
+            }
+            _ => place.insert(Orchestrator::new(rings.region, rings.sizes, rings.heap)),
+        };
         let services = Services {
             platform: &self.platform,
             faults: &self.faults,

@@ -41,15 +41,35 @@ pub(super) enum Work {
 /// What an orchestration fills.
 #[derive(Debug)]
 pub(super) struct Rings {
+    /// `'static` stands for the time in which a record names it.
     pub(super) region: Region<'static>,
     pub(super) layout: RegionLayout,
     pub(super) sizes: RingSizes,
+    /// Where the memory of outputs is.
+    pub(super) heap: u64,
     /// Generation of the callable, from a host that has generations.
     pub(super) callable_generation: Option<u32>,
     /// Name of the region for `LeftClean`, if the host keeps regions across runs.
     pub(super) identity: Option<RegionIdentity>,
+    /// Whether the last run had the same rings, and has succeeded.
+    pub(super) are_kept: bool,
     /// Whether the last run has left it clean, the header included.
     is_clean: bool,
+}
+
+impl Setup {
+    /// With this work, and nothing else so far.
+    fn of(work: Work) -> Self {
+        Self { work, cores: CoresOfRun::default(), stall_us: 0, callable_ids_word: 0 }
+    }
+
+    /// The rings, of a run that has them.
+    fn rings(&mut self) -> Option<&mut Rings> {
+        match &mut self.work {
+            Work::Rings(rings) => Some(rings),
+            Work::Graph(_) => None,
+        }
+    }
 }
 
 impl Work {
@@ -74,8 +94,20 @@ impl Work {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RegionIdentity {
     pub(super) address: u64,
-    pub(super) layout: RegionLayout,
+    /// Task window and dependency pool as the host asks for them.
+    pub(super) wanted: (u64, u64),
     pub(super) generation: u32,
+}
+
+impl RegionIdentity {
+    /// Of the region that a record names.
+    fn of(body: &RuntimeBody, extension: &RuntimeExtension) -> Self {
+        Self {
+            address: body.gm_sm_ptr.raw(),
+            wanted: (body.task_window_size, body.dep_pool_size),
+            generation: extension.region_generation,
+        }
+    }
 }
 
 /// What earlier runs left clean.
@@ -110,28 +142,29 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // SAFETY: this thread is alone in the run until the gate opens.
         unsafe { self.clean_after_failure() };
         let body = runtime.body();
-        let work = match operation {
-            RecordOperation::RunGraph => self.open_graph(body).map(Work::Graph),
-            _ => self.open_rings(body, extension).map(Work::Rings),
+        let is_open = match operation {
+            RecordOperation::RunGraph => {
+                // SAFETY: this thread is alone in the run until the gate opens.
+                let place = unsafe { &mut *self.setup.get() };
+                *place = self.open_graph(body).map(|open| Setup::of(Work::Graph(open)));
+                place.is_some()
+            }
+            _ => self.open_rings(body, extension),
         };
-        let Some(work) = work else { return };
         // SAFETY: this thread is alone in the run until the gate opens.
-        let setup = unsafe { &mut *self.setup.get() };
-        let setup = setup.insert(Setup {
-            work,
-            cores: CoresOfRun::default(),
-            stall_us: or_default(
-                extension.map_or(0, |extension| extension.stall_timeout_us),
-                STALL_US_DEFAULT,
-            ),
-            callable_ids_word: 0,
-        });
-        // A reference host finds in its padding what it has always found there.
-        setup.callable_ids_word = extension.map_or(0, |_| {
-            // CAST: at most `EXTENDED_CALLABLE_IDS`.
-            protocol::callable_ids_word(self.callable_capacity() as u32)
-        });
+        let Some(setup) = (unsafe { (*self.setup.get()).as_mut() }).filter(|_| is_open) else {
+            return;
+        };
+        setup.stall_us = or_default(
+            extension.map_or(0, |extension| extension.stall_timeout_us),
+            STALL_US_DEFAULT,
+        );
         if !setup.work.has_clean_header() {
+            // A reference host finds in its padding what it has always found there.
+            setup.callable_ids_word = extension.map_or(0, |_| {
+                // CAST: at most `EXTENDED_CALLABLE_IDS`.
+                protocol::callable_ids_word(self.callable_capacity() as u32)
+            });
             let callable_ids_word = setup.callable_ids_word;
             setup.work.write_header(HeaderFacts { callable_ids_word, ..HeaderFacts::default() });
         }
@@ -142,6 +175,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 setup.cores = unsafe { self.ready_cores(workers) };
             }
             None => {
+                setup.cores = CoresOfRun::default();
                 self.faults.report(
                     StatusCode::TooManyCores.code(),
                     format_args!(
@@ -155,7 +189,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         }
     }
 
-    /// As [`take_report`](Self::take_report), where nobody wants to know.
+    /// Forgets what the last run did, and its fault, if nobody has asked.
     fn discard_report(&self) {
         // ORDERING: Relaxed (both): this thread is alone in the run that begins.
         self.tasks.store(0, Ordering::Relaxed);
@@ -185,30 +219,45 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     }
 
     /// Opens the region of a run that has an orchestration, and cleans it unless the last such run has
-    /// left it clean.
-    fn open_rings(
-        &self,
-        body: &RuntimeBody,
-        extension: Option<&RuntimeExtension>,
-    ) -> Option<Rings> {
-        let Some(mut rings) = self.find_region(body, extension) else {
-            // SAFETY: the host's pointer, and this thread is alone in the run.
-            unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
-            return None;
-        };
-        // SAFETY: this thread is alone in the run until the gate opens.
-        let left_clean = unsafe { &mut *self.left_clean.get() };
+    /// left it clean. Returns whether it is open, as the setup of the run.
+    fn open_rings(&self, body: &RuntimeBody, extension: Option<&RuntimeExtension>) -> bool {
+        // SAFETY: (both) this thread is alone in the run until the gate opens.
+        let (place, left_clean) = unsafe { (&mut *self.setup.get(), &mut *self.left_clean.get()) };
         // Whatever happens from here on, the region counts as dirty until a run has succeeded.
-        let last = left_clean.region.take();
-        let is_known = last.is_some_and(|CleanRegion { identity, queue_positions }| {
+        let clean = left_clean.region.take();
+        let named = extension.map(|extension| RegionIdentity::of(body, extension));
+        let last = place.as_mut().and_then(Setup::rings).filter(|rings| {
+            let heap = (rings.heap, rings.sizes.heap_bytes);
+            let named_heap = (body.gm_heap_ptr.raw(), heap_bytes(body));
+            named.is_some() && rings.identity == named && heap == named_heap
+        });
+        let rings = match last {
+            Some(rings) => {
+                rings.are_kept = true;
+                rings
+            }
+            None => {
+                *place = None;
+                let Some(rings) = self.find_region(body, extension, named) else {
+                    // SAFETY: the host's pointer, and this thread is alone in the run.
+                    unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
+                    return false;
+                };
+                let Some(rings) = place.insert(Setup::of(Work::Rings(rings))).rings() else {
+                    return false;
+                };
+                rings
+            }
+        };
+        rings.callable_generation = extension.map(|extension| extension.callable_generation);
+        rings.is_clean = clean.is_some_and(|CleanRegion { identity, queue_positions }| {
             Some(identity) == rings.identity
                 && !self.scheduler.have_come_round(&queue_positions, &rings.region)
         });
-        if !is_known {
+        if !rings.is_clean {
             rings.region.clean();
         }
-        rings.is_clean = is_known;
-        Some(rings)
+        true
     }
 
     /// Looks at the memory that the host hands over.
@@ -216,8 +265,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         &self,
         body: &RuntimeBody,
         extension: Option<&RuntimeExtension>,
+        identity: Option<RegionIdentity>,
     ) -> Option<Rings> {
-        let heap_bytes = or_default(body.heap_size, HEAP_BYTES_DEFAULT);
+        let heap_bytes = heap_bytes(body);
         let refuse = |text: core::fmt::Arguments<'_>| {
             self.faults.report(StatusCode::RegionTooSmall.code(), text);
         };
@@ -253,15 +303,18 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             region,
             layout,
             sizes: RingSizes { window: sizes.window, heap_bytes, edges: sizes.edges },
-            callable_generation: extension.map(|extension| extension.callable_generation),
-            identity: extension.map(|extension| RegionIdentity {
-                address,
-                layout,
-                generation: extension.region_generation,
-            }),
+            heap,
+            callable_generation: None,
+            identity,
+            are_kept: false,
             is_clean: false,
         })
     }
+}
+
+/// Bytes of output memory that each ring has.
+fn heap_bytes(body: &RuntimeBody) -> u64 {
+    or_default(body.heap_size, HEAP_BYTES_DEFAULT)
 }
 
 /// A setting, or what stands for 0.

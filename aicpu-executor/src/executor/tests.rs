@@ -11,7 +11,6 @@ use zerocopy::FromZeros;
 
 use super::Executor;
 use super::setup::{CleanRegion, RegionIdentity};
-use crate::region::{RegionLayout, RegionSizes};
 use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::sync::CacheAligned;
@@ -81,7 +80,7 @@ fn h8_a_run_that_fails_before_its_orchestration_leaves_its_code_in_the_header() 
             let runtime = memory.runtime(change);
             assert_eq!(executor.execute(&runtime), -code.code(), "round {round}");
             assert_eq!(memory.codes(), [code.code(), 0], "round {round}");
-            let fault = executor.take_report().fault.expect("a fault with its text");
+            let fault = executor.take_fault().expect("a fault with its text");
             assert_eq!(fault.code, code.code());
         }
     }
@@ -94,8 +93,7 @@ fn a_run_that_names_no_region_ends_what_was_known_of_any() {
     let executor = executor();
     let mut memory = Garbage::new();
     let runtime = memory.runtime(|_| {});
-    let layout = RegionLayout::new(RegionSizes::wanted(4, 4)).expect("valid sizes");
-    let identity = RegionIdentity { address: 64, layout, generation: 1 };
+    let identity = RegionIdentity { address: 64, wanted: (4, 4), generation: 1 };
     let known = Some(CleanRegion { identity, queue_positions: [0; 3] });
     // SAFETY: no run is under way.
     unsafe { (*executor.left_clean.get()).region = known };
@@ -114,7 +112,7 @@ fn silent_cores_and_impossible_thread_counts_are_named() {
         let mut runtime = memory.runtime(|body| body.worker_count = 3);
         change(&mut runtime);
         assert_eq!(executor.execute(&runtime), -code.code(), "{parts:?}");
-        let text = executor.take_report().fault.expect("a fault with its text").text;
+        let text = executor.take_fault().expect("a fault with its text").text;
         assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}: {text}");
     };
     for _ in 0..2 {

@@ -201,11 +201,15 @@ impl<'t> Slot<'t> {
         function: ForeignFunction,
         call: ForeignCall,
     ) -> Result<i32, ExceptionText> {
-        self.call.begin(function.pack(), platform.ticks());
+        self.call.begin(function.pack(), platform.coarse_ticks());
         // SAFETY: the caller's promise.
         let result = unsafe { platform.call_foreign(call) };
         self.call.end();
-        result
+        // One by one, so that no text is moved where there is none.
+        match result {
+            Ok(value) => Ok(value),
+            Err(text) => Err(text),
+        }
     }
 
     /// The functions of the code. Only with a token of the slot.

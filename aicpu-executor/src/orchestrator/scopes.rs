@@ -40,6 +40,12 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
+    /// Forgets all scopes.
+    pub(crate) fn reset(&mut self) {
+        self.innermost = None;
+        self.outer.clear();
+    }
+
     /// Opens a scope.
     pub(crate) fn begin(&mut self, mode: ScopeMode) -> Result<(), ScopeError> {
         let inside_manual = self.is_manual();

@@ -50,6 +50,22 @@ struct TaskRing {
 const NOT_HELD: u32 = u32::MAX;
 
 impl TaskRing {
+    /// An empty ring with the output memory at `heap_base`.
+    #[inline]
+    fn new(sizes: RingSizes, heap_base: u64) -> Self {
+        Self {
+            next: 0,
+            oldest: 0,
+            held_from: NOT_HELD,
+            edge_next: 0,
+            edges_taken: 0,
+            edges_returned: 0,
+            heap: HeapRing::new(heap_base, sizes.heap_bytes),
+            // CAST: at most 2^26.
+            slots: SoftWindow::new(sizes.window as u32, FIRST_SLOTS),
+        }
+    }
+
     #[inline]
     fn live(&self) -> u32 {
         self.next - self.oldest
@@ -97,25 +113,25 @@ pub(crate) struct TakenSlot<'r> {
 pub(crate) struct TaskRings {
     rings: [TaskRing; RING_COUNT],
     sizes: RingSizes,
+    /// Where the output memory of the first ring starts.
+    heap_base: u64,
 }
 
 impl TaskRings {
     /// Empty rings over output memory that starts at `heap_base`, one piece a ring.
     #[inline]
     pub(crate) fn new(sizes: RingSizes, heap_base: u64) -> Self {
-        // CAST: at most 2^26.
-        let slots = SoftWindow::new(sizes.window as u32, FIRST_SLOTS);
-        let ring = |index: u64| TaskRing {
-            next: 0,
-            oldest: 0,
-            held_from: NOT_HELD,
-            edge_next: 0,
-            edges_taken: 0,
-            edges_returned: 0,
-            heap: HeapRing::new(heap_base + index * sizes.heap_bytes, sizes.heap_bytes),
-            slots,
-        };
-        Self { rings: [ring(0), ring(1), ring(2), ring(3)], sizes }
+        let ring = |index: u64| TaskRing::new(sizes, heap_base + index * sizes.heap_bytes);
+        Self { rings: [ring(0), ring(1), ring(2), ring(3)], sizes, heap_base }
+    }
+
+    /// Makes all rings as they were at first. Those that no task was in are.
+    pub(crate) fn reset(&mut self) {
+        for (ring, index) in self.rings.iter_mut().zip(0..) {
+            if ring.next != 0 {
+                *ring = TaskRing::new(self.sizes, self.heap_base + index * self.sizes.heap_bytes);
+            }
+        }
     }
 
     /// Sizes of each ring.

@@ -9,7 +9,7 @@ use protocol::{Chip, ConditionWord};
 use super::core_table::CORE_LIMIT;
 use super::deferred::AfterFin;
 use super::task_store::{TaskHandle, TaskStore};
-use super::thread::{SchedulerThread, StepContext};
+use super::thread::{CoreSet, SchedulerThread, StepContext};
 use crate::platform::Platform;
 
 /// Tasks that are looked through for the one of a sub-task.
@@ -29,6 +29,7 @@ pub(super) struct Finished {
 struct FinishedTasks(heapless::Vec<Finished, CORE_LIMIT>);
 
 impl FinishedTasks {
+    #[inline]
     fn add(&mut self, task: TaskHandle, is_sole: bool) {
         if !is_sole {
             // None of the sub-tasks here is counted, so equal handles are one task.
@@ -50,12 +51,37 @@ impl<C: Chip> SchedulerThread<C> {
         &mut self,
         context: StepContext<'_, P, T>,
     ) -> bool {
-        let mut moved = false;
         let mut finished = FinishedTasks::default();
-        let mut rest = self.busy;
+        let before = self.busy;
+        // CAST (both): the halves of the set; arithmetic on them is that of one register.
+        let (low, high) = (before as u64, (before >> 64) as u64);
+        let low = self.collect_half(context, &mut finished, 0, low);
+        let high = match high {
+            0 => 0,
+            _ => self.collect_half(context, &mut finished, 64, high),
+        };
+        self.busy &= !(CoreSet::from(low) | CoreSet::from(high) << 64);
+        let moved = self.busy != before;
+        if moved {
+            self.finish(context, &finished.0);
+        }
+        moved
+    }
+
+    /// The same for those cores from bit `first` that are in `rest`. Returns the ones that have nothing to do now.
+    #[inline]
+    fn collect_half<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+        finished: &mut FinishedTasks,
+        first: usize,
+        mut rest: u64,
+    ) -> u64 {
+        let mut ended = 0;
         while rest != 0 {
-            let bit = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
+            let bit = first + rest.trailing_zeros() as usize;
+            let lowest = rest & rest.wrapping_neg();
+            rest ^= lowest;
             let Some(core) = self.core_mut(bit) else { continue };
             let (location, running) = (core.location, core.running);
             let word = context.platform.read_register(location.block, C::COND);
@@ -76,16 +102,12 @@ impl<C: Chip> SchedulerThread<C> {
                 continue;
             }
             context.scheduler.running().set(location.worker, None);
-            self.busy &= !(1 << bit);
+            ended |= lowest;
             if after == AfterFin::Count {
                 finished.add(running.task, running.is_sole);
             }
-            moved = true;
         }
-        if moved {
-            self.finish(context, &finished.0);
-        }
-        moved
+        ended
     }
 
     /// Counts finished sub-tasks, and completes the tasks whose last one is among them.

@@ -89,6 +89,7 @@ impl Payloads {
     ///
     /// The caller owns the core, whose last dispatch with this parity has finished, and the task
     /// is published and not complete.
+    #[inline]
     pub(super) unsafe fn fill<P: Platform, T: TaskStore>(
         &self,
         StepContext { tasks, faults, .. }: StepContext<'_, P, T>,
@@ -110,6 +111,7 @@ impl Payloads {
     /// # Safety
     ///
     /// As for [`fill`](Self::fill).
+    #[inline]
     pub(super) unsafe fn set_block(&self, worker: u16, id: DispatchId, block: u32) {
         let Some(cell) = self.pairs.get(usize::from(worker)) else { return };
         // SAFETY: exclusive by the contract: the core does not read this buffer now.
@@ -183,6 +185,7 @@ impl Default for RunningKernels {
 
 impl RunningKernels {
     /// Notes the kernel that a core was given, or that it has finished.
+    #[inline]
     pub(crate) fn set(&self, worker: u16, kernel: Option<RunningKernel>) {
         let word = kernel.map_or(0, |RunningKernel { func_id, graph_task }| {
             let task = graph_task.map_or(0, |task| u64::from(task.wrapping_add(1)));

@@ -227,34 +227,39 @@ impl<C: Chip> SchedulerThread<C> {
         let mut taken = 0;
         for block in blocks {
             let place = places.trailing_zeros() as usize;
-            places &= places.wrapping_sub(1);
+            let lowest = places & places.wrapping_neg();
+            places ^= lowest;
             context.platform.interleave();
             if lanes.is_power_of_two() {
                 let kernel_lane = lanes.trailing_zeros() as usize;
-                self.assign(context, place, candidate, Assignment { kernel_lane, block });
-                taken |= 1 << place;
+                if self.assign(context, place, candidate, Assignment { kernel_lane, block }) {
+                    taken |= lowest;
+                }
                 continue;
             }
             for kernel_lane in (0..LANES).filter(|lane| lanes & (1 << lane) != 0) {
                 let core = place + kernel_lane;
-                self.assign(context, core, candidate, Assignment { kernel_lane, block });
+                if self.assign(context, core, candidate, Assignment { kernel_lane, block }) {
+                    taken |= lowest << kernel_lane;
+                }
             }
-            taken |= CoreSet::from(lanes) << place;
         }
+        self.busy |= taken;
         taken
     }
 
-    /// Hands one sub-task to an idle core.
+    /// Hands one sub-task to an idle core; false if the run has a fault.
+    #[inline]
     fn assign<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
         bit: usize,
         candidate: &Candidate<T::Task>,
         assignment: Assignment,
-    ) {
+    ) -> bool {
         let Candidate { handle, launch, .. } = *candidate;
         let run = context.scheduler.run();
-        let Some(core) = self.core_mut(bit) else { return };
+        let Some(core) = self.core_mut(bit) else { return false };
         let id = core.next_id;
         let worker = core.location.worker;
         let is_filled = core.filled.get(id.buffer()).filter(|filled| {
@@ -269,7 +274,7 @@ impl<C: Chip> SchedulerThread<C> {
                     context.payloads.fill(context, worker, id, candidate, assignment.kernel_lane)
                 };
                 // The run has a fault, and what cannot run is not handed out.
-                let Some(func_id) = func_id else { return };
+                let Some(func_id) = func_id else { return false };
                 if let Some(filled) = core.filled.get_mut(id.buffer()) {
                     *filled = Filled { run, task: launch.id, func_id };
                 }
@@ -283,7 +288,7 @@ impl<C: Chip> SchedulerThread<C> {
         context.scheduler.running().set(worker, Some(kernel));
         core.next_id = id.next();
         context.platform.write_register(core.location.block, C::DATA_MAIN_BASE, id.raw());
-        self.busy |= 1 << bit;
+        true
     }
 }
 

@@ -59,7 +59,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
     let producer = region.slot(handle(0)).unwrap();
     producer.open(1);
     // SAFETY: the test is orchestrator and scheduler at once; nobody else has the slot.
-    unsafe { producer.set_record(record(ResourceShape::Aiv)) };
+    unsafe { producer.new_record(&record(ResourceShape::Aiv)) };
     // The newest edge is notified first, and its memory is the first that is overwritten: its link
     // then names edge 3, where a walk that has gone astray ends.
     // ORDERING: Relaxed: this is the only thread.
@@ -71,7 +71,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
         // ORDERING: Relaxed: this is the only thread.
         slot.pending.store(1, Ordering::Relaxed);
         // SAFETY: as above.
-        unsafe { slot.set_record(record(ResourceShape::Aiv)) };
+        unsafe { slot.new_record(&record(ResourceShape::Aiv)) };
         let edge_handle = EdgeHandle::new(0, edge);
         let edge = region.edge(edge_handle).unwrap();
         edge.set(handle(0), handle(consumer));

@@ -162,6 +162,7 @@ impl<C: Chip> SchedulerThread<C> {
         moved
     }
 
+    #[inline]
     pub(super) fn core_mut(&mut self, bit: usize) -> Option<&mut OwnedCore> {
         self.cores.get_mut(bit)
     }

@@ -292,7 +292,7 @@ impl<C: Chip> Device<C> {
 
     /// The fault of the last run.
     pub(crate) fn fault(&self) -> Option<Fault> {
-        self.executor.take_report().fault
+        self.executor.take_fault()
     }
 
     /// Which core was given which func_id since the last call of this.

@@ -10,6 +10,7 @@
 //! ```
 
 use std::ffi::c_void;
+use std::fmt::Display;
 use std::fs;
 
 use rustix::io::Errno;
@@ -34,7 +35,7 @@ pub(crate) enum Access {
 ///
 /// The range is null, wraps around, or has a page that cannot be used that way.
 pub(crate) fn check(
-    what: &str,
+    what: impl Display,
     address: *const c_void,
     bytes: usize,
     access: Access,
@@ -60,6 +61,28 @@ pub(crate) fn check(
     Err(Failure::refused(text))
 }
 
+/// Bytes of the client.
+///
+/// # Safety
+///
+/// Nobody changes or unmaps the range for `'a`.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(crate) unsafe fn look<'a>(
+    what: impl Display,
+    address: *const c_void,
+    bytes: usize,
+) -> Result<&'a [u8], Failure> {
+    check(what, address, bytes, Access::Read)?;
+    if bytes == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: the range was readable just now, and stays so and as it is, as the caller promises.
+    Ok(unsafe { std::slice::from_raw_parts(address.cast(), bytes) })
+}
+
 /// Copies bytes of the client.
 ///
 /// # Safety
@@ -74,16 +97,13 @@ pub(crate) unsafe fn copy(
     address: *const c_void,
     bytes: usize,
 ) -> Result<Vec<u8>, Failure> {
-    check(what, address, bytes, Access::Read)?;
+    // SAFETY: as the caller promises.
+    let found = unsafe { look(what, address, bytes)? };
     let mut copied = Vec::new();
     copied
         .try_reserve_exact(bytes)
         .map_err(|_| Failure::refused(format!("{what}: no memory for a copy of {bytes} bytes")))?;
-    if bytes > 0 {
-        // SAFETY: the range was readable just now, and stays so and as it is, as the caller
-        // promises.
-        copied.extend_from_slice(unsafe { std::slice::from_raw_parts(address.cast(), bytes) });
-    }
+    copied.extend_from_slice(found);
     Ok(copied)
 }
 

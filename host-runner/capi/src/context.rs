@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use host_runner::arguments::Arguments;
 use host_runner::callable::Callable;
@@ -24,7 +24,7 @@ use protocol::{CallableId, ChipStorageTaskArgs, DeviceAddr, MAX_REGISTERED_CALLA
 
 use crate::failure::Failure;
 use crate::submission::Submission;
-use crate::tensors::{ClientArguments, CopyRule};
+use crate::tensors::{CopyRule, SpareArguments};
 use crate::variant::Variant;
 
 mod report;
@@ -136,7 +136,8 @@ impl Context {
     ///
     /// # Safety
     ///
-    /// As [`ClientArguments::lend`] for the tensors that the record names.
+    /// Until this returns, nobody unmaps the memory of the tensors that the record names, nobody else writes to
+    /// it, and nobody reads what the callable writes.
     pub(crate) unsafe fn run(
         &self,
         cid: c_int,
@@ -165,7 +166,7 @@ impl Context {
         cid: c_int,
         record: &ChipStorageTaskArgs,
         launch: LaunchSize,
-    ) -> Result<Submission, Failure> {
+    ) -> Result<Arc<Submission>, Failure> {
         self.with_device(|attached| {
             let (handle, config, mut arguments) = self.accept(attached, cid, record, launch)?;
             // SAFETY: as the caller promises.
@@ -174,7 +175,7 @@ impl Context {
                 .worker
                 .submit(&handle, owned, &config)
                 .map_err(|error| Failure::of(&error))?;
-            Ok(Submission::new(completion, arguments))
+            Ok(Submission::begin(completion, arguments))
         })
     }
 
@@ -185,7 +186,7 @@ impl Context {
         cid: c_int,
         record: &ChipStorageTaskArgs,
         launch: LaunchSize,
-    ) -> Result<(CallableHandle, RunConfig, ClientArguments), Failure> {
+    ) -> Result<(CallableHandle, RunConfig, SpareArguments), Failure> {
         let handle = attached.prepared(cid)?;
         attached.check_device(launch.device_id)?;
         let settings = self.settings();
@@ -198,12 +199,9 @@ impl Context {
             aicpu_threads: count("aicpu_thread_num", launch.aicpu_threads)?,
             ..settings.limits
         };
-        let arguments = ClientArguments::check(
-            record,
-            handle.declared(),
-            settings.copy_rule,
-            self.variant.runtime,
-        )?;
+        let mut arguments = SpareArguments::take();
+        let (rule, runtime) = (settings.copy_rule, self.variant.runtime);
+        arguments.check(record, handle.declared(), rule, runtime)?;
         Ok((handle, config, arguments))
     }
 

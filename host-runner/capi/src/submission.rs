@@ -17,7 +17,7 @@ use host_runner::worker::RunCompletion;
 
 use crate::context::lock;
 use crate::failure::{CANCELLED, Failure, PENDING};
-use crate::tensors::ClientArguments;
+use crate::tensors::SpareArguments;
 
 /// A submitted run.
 #[derive(Debug)]
@@ -28,9 +28,15 @@ pub(crate) struct Submission {
 
 #[derive(Debug)]
 enum State {
-    Running(Box<(RunCompletion, ClientArguments)>),
+    Running(RunCompletion, SpareArguments),
     Ended(Result<(), Failure>),
 }
+
+/// How many that are over are kept.
+const KEPT_MAX: usize = 64;
+
+/// Submissions that are over, whose memory the next ones use.
+static KEPT: Mutex<Vec<Arc<Submission>>> = Mutex::new(Vec::new());
 
 /// Wakes those who wait, however many there are.
 #[derive(Debug, Default)]
@@ -48,9 +54,31 @@ impl Wake for Signal {
 
 impl Submission {
     /// A run that was accepted, and where its outputs go.
-    pub(crate) fn new(completion: RunCompletion, arguments: ClientArguments) -> Self {
-        let state = Mutex::new(State::Running(Box::new((completion, arguments))));
-        Self { state, signal: Arc::default() }
+    pub(crate) fn begin(completion: RunCompletion, arguments: SpareArguments) -> Arc<Self> {
+        let state = State::Running(completion, arguments);
+        let kept = lock(&KEPT).pop();
+        if let Some(kept) = kept {
+            *lock(&kept.state) = state;
+            return kept;
+        }
+        Arc::new(Self { state: Mutex::new(state), signal: Arc::default() })
+    }
+
+    /// Takes one back that the client has freed. If nobody else is in it, the next one uses its memory.
+    pub(crate) fn give_back(mut run: Arc<Self>) {
+        let Some(own) = Arc::get_mut(&mut run) else { return };
+        let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A run that has not ended goes on unobserved.
+        *state = State::Ended(Ok(()));
+        match Arc::get_mut(&mut own.signal) {
+            Some(signal) => *signal = Signal::default(),
+            // It has been told, or will be, of a run that nobody asks about any more.
+            None => own.signal = Arc::default(),
+        }
+        let mut kept = lock(&KEPT);
+        if kept.len() < KEPT_MAX {
+            kept.push(run);
+        }
     }
 
     /// Waits for the end, for at most `limit`; [`PENDING`] if there is none by then.
@@ -87,7 +115,7 @@ impl Submission {
     /// Cancels the run, if it has not begun.
     pub(crate) fn cancel(&self) -> Result<(), Failure> {
         let is_cancelled = match &*lock(&self.state) {
-            State::Running(running) => running.0.cancel(),
+            State::Running(completion, _) => completion.cancel(),
             State::Ended(end) => matches!(end, Err(failure) if failure.code == CANCELLED),
         };
         if is_cancelled {
@@ -105,7 +133,7 @@ impl Submission {
         let mut state = lock(&self.state);
         let (completion, arguments) = match &mut *state {
             State::Ended(end) => return Some(end.clone()),
-            State::Running(running) => &mut **running,
+            State::Running(completion, arguments) => (completion, arguments),
         };
         let waker = Waker::from(Arc::clone(&self.signal));
         let Poll::Ready(end) = Pin::new(completion).poll(&mut TaskContext::from_waker(&waker))
@@ -113,8 +141,12 @@ impl Submission {
             return None;
         };
         let end = match end {
-            // SAFETY: as the caller promises.
-            Ok(output) => unsafe { arguments.take_back(&output.arguments) },
+            Ok(output) => {
+                // SAFETY: as the caller promises.
+                let end = unsafe { arguments.take_back(&output.arguments) };
+                arguments.keep(output.arguments);
+                end
+            }
             Err(error) => Err(Failure::of_submitted(&error)),
         };
         *state = State::Ended(end.clone());

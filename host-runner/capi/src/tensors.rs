@@ -14,14 +14,23 @@
 //! has changed besides.
 
 use std::ffi::c_void;
+use std::fmt::Display;
+use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
 
-use host_runner::arguments::{Arguments, OwnedArguments, OwnedData, TensorArgument, TensorData};
+use host_runner::arguments::{Arguments, OwnedArguments, OwnedData, TensorData};
 use host_runner::runtime_name::RuntimeName;
-use protocol::{ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DataType, DeviceAddr};
+use protocol::{
+    ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DataType, DeviceAddr, MAX_TENSOR_DIMS,
+};
 
 use crate::client_memory::{self, Access};
 use crate::failure::Failure;
+
+mod spares;
+
+pub(crate) use spares::SpareArguments;
 
 /// Which host tensors are copied to the device before a run, and which back after it. An orchestration of hbg
 /// makes its own copies; for it, this is which tensors may be written to.
@@ -56,37 +65,81 @@ enum Place {
     },
 }
 
-/// The arguments of a run, checked.
+/// Elements per dimension.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    sizes: [u32; MAX_TENSOR_DIMS],
+    dimensions: usize,
+}
+
+impl Shape {
+    fn sizes(&self) -> &[u32] {
+        self.sizes.get(..self.dimensions).unwrap_or(&self.sizes)
+    }
+}
+
+/// The arguments of a run, checked. They can be used for one run after the other, and allocate nothing then
+/// for a run that is like one before.
 #[derive(Debug)]
 pub(crate) struct ClientArguments {
-    tensors: Vec<(Place, DataType, Vec<u32>)>,
+    tensors: Vec<(Place, DataType, Shape)>,
     scalars: Vec<u64>,
     runtime: RuntimeName,
+    /// Memory for what a run is lent, and for what one owns.
+    lent: Option<Arguments<'static>>,
+    owned: Option<OwnedArguments>,
+    /// Where the data of owned arguments is between two runs.
+    spares: Vec<OwnedData>,
 }
 
 impl ClientArguments {
-    /// Checks the arguments: counts, shapes, types, and that the memory of every host tensor can be
-    /// used as the rule says.
+    /// No arguments.
+    pub(crate) fn new() -> Self {
+        let (tensors, scalars, spares) = Default::default();
+        let (runtime, lent, owned) = (RuntimeName::Trb, None, None);
+        Self { tensors, scalars, runtime, lent, owned, spares }
+    }
+
+    /// Takes all arguments away, and keeps memory for others.
+    pub(crate) fn clear(&mut self) {
+        self.tensors.clear();
+        self.scalars.clear();
+    }
+
+    /// Gives up the memory of owned arguments, if that is more than this.
+    pub(crate) fn keep_at_most(&mut self, bytes: u64) {
+        self.owned = self.owned.take().filter(|owned| owned.host_bytes() <= bytes);
+    }
+
+    /// Keeps the arguments of a run that is over, whose memory a later one uses.
+    pub(crate) fn keep(&mut self, owned: OwnedArguments) {
+        self.owned = Some(owned);
+    }
+
+    /// Takes arguments in and checks them: counts, shapes, types, and that the memory of every host tensor
+    /// can be used as the rule says.
     ///
     /// # Errors
     ///
     /// Any of it is wrong; the text says which tensor.
     pub(crate) fn check(
+        &mut self,
         record: &ChipStorageTaskArgs,
         declared: &[ArgDirection],
         rule: CopyRule,
         runtime: RuntimeName,
-    ) -> Result<Self, Failure> {
-        let mut tensors = Vec::new();
+    ) -> Result<(), Failure> {
+        self.clear();
+        self.runtime = runtime;
         let records = record.tensors().map_err(|error| Failure::of(&error))?;
         for (index, tensor) in records.iter().enumerate() {
             let declared = declared.get(index).copied();
-            let what = format!("tensor {index}");
-            let checked = check_tensor(&what, tensor, declared, rule, runtime)?;
-            tensors.push(checked);
+            let what = format_args!("tensor {index}");
+            self.tensors.push(check_tensor(what, tensor, declared, rule, runtime)?);
         }
-        let scalars = record.scalars().map_err(|error| Failure::of(&error))?.to_vec();
-        Ok(Self { tensors, scalars, runtime })
+        let scalars = record.scalars().map_err(|error| Failure::of(&error))?;
+        self.scalars.extend_from_slice(scalars);
+        Ok(())
     }
 
     /// Runs `body` with the arguments, and writes back what was copied, if it succeeds.
@@ -105,19 +158,19 @@ impl ClientArguments {
     ) -> Result<T, Failure> {
         // SAFETY: as the caller promises.
         unsafe { self.copy_what_is_shared()? };
-        let mut arguments = Arguments::new();
+        let mut arguments: Arguments<'_> = self.lent.take().unwrap_or_default();
         for (place, dtype, shape) in &mut self.tensors {
             // SAFETY: the caller promises that the memory is ours for the run, `check` found it
             // usable, and what shares bytes with another tensor is not lent, its copy is.
             let data = unsafe { place.data() };
-            let tensor = TensorArgument { data, dtype: *dtype, shape: shape.clone() };
-            arguments.push_tensor(tensor).map_err(|error| Failure::of(&error))?;
+            let pushed = arguments.push_data(data, *dtype, shape.sizes());
+            pushed.map_err(|error| Failure::of(&error))?;
         }
         for scalar in &self.scalars {
             arguments.push_scalar(*scalar).map_err(|error| Failure::of(&error))?;
         }
         let value = body(&mut arguments)?;
-        drop(arguments);
+        self.lent = Some(arguments.emptied());
         // SAFETY: as the caller promises; nothing is lent any more.
         unsafe { self.write_back() };
         Ok(value)
@@ -133,25 +186,27 @@ impl ClientArguments {
     ///
     /// Arguments that the worker refuses, and no memory for the copy.
     pub(crate) unsafe fn take_copies(&mut self) -> Result<OwnedArguments, Failure> {
-        let mut owned = OwnedArguments::new();
-        for (place, dtype, shape) in &mut self.tensors {
+        let mut owned = self.owned.take().unwrap_or_default();
+        let mut spares = mem::take(&mut self.spares);
+        spares.clear();
+        owned.empty(|data| spares.push(data));
+        for (index, (place, dtype, shape)) in self.tensors.iter_mut().enumerate() {
             let data = match place {
                 Place::Device(address) => OwnedData::Device(*address),
                 Place::Host { memory, use_, before, .. } => {
                     // SAFETY: as the caller promises.
-                    let bytes = unsafe { copy(memory)? };
+                    let bytes = unsafe { look(memory)? };
                     if self.runtime == RuntimeName::Hbg && *use_ != Use::Read {
-                        *before = Some(duplicate(&bytes)?);
+                        *before = Some(duplicate(bytes)?);
                     }
-                    match use_ {
-                        Use::Read => OwnedData::In(bytes.into()),
-                        Use::Fill => OwnedData::Out(bytes),
-                        Use::Change => OwnedData::InOut(bytes),
-                    }
+                    let spare = spares.get_mut(index).map(|spare| mem::replace(spare, NONE));
+                    copied(bytes, *use_, spare)?
                 }
             };
-            owned.push_tensor(data, *dtype, shape).map_err(|error| Failure::of(&error))?;
+            let pushed = owned.push_tensor(data, *dtype, shape.sizes());
+            pushed.map_err(|error| Failure::of(&error))?;
         }
+        self.spares = spares;
         for scalar in &self.scalars {
             owned.push_scalar(*scalar).map_err(|error| Failure::of(&error))?;
         }
@@ -180,7 +235,7 @@ impl ClientArguments {
         };
         for (index, memory, ..) in written() {
             let start = std::ptr::with_exposed_provenance(memory.start);
-            client_memory::check(&format!("tensor {index}"), start, memory.len(), Access::Write)?;
+            client_memory::check(format_args!("tensor {index}"), start, memory.len(), Access::Write)?;
         }
         for (_, memory, before, after) in written() {
             // SAFETY: writable, as was just found, and the run's own copy was made from it.
@@ -198,21 +253,18 @@ impl ClientArguments {
         Ok(())
     }
 
-    /// Whether each tensor is in host memory and shares bytes with another one, one of them being written.
-    fn shared(&self) -> Vec<bool> {
-        let hosts: Vec<_> = self.tensors.iter().map(|(place, ..)| place.host()).collect();
-        let is_shared = |(index, own): (usize, &Option<(Range<usize>, Use)>)| {
-            let Some((memory, use_)) = own else { return false };
-            hosts.iter().enumerate().any(|(other, host)| {
-                host.as_ref().is_some_and(|(range, other_use)| {
-                    other != index
-                        && range.start < memory.end
-                        && memory.start < range.end
-                        && (*use_ != Use::Read || *other_use != Use::Read)
-                })
+    /// Whether a tensor is in host memory and shares bytes with another one, one of them being written.
+    fn is_shared(&self, index: usize) -> bool {
+        let host = |(place, ..): &(Place, DataType, Shape)| place.host();
+        let Some((memory, use_)) = self.tensors.get(index).and_then(host) else { return false };
+        self.tensors.iter().enumerate().any(|(other, tensor)| {
+            host(tensor).is_some_and(|(range, other_use)| {
+                other != index
+                    && range.start < memory.end
+                    && memory.start < range.end
+                    && (use_ != Use::Read || other_use != Use::Read)
             })
-        };
-        hosts.iter().enumerate().map(is_shared).collect()
+        })
     }
 
     /// Gives each tensor that shares bytes with one that is written a copy of its own: no two
@@ -226,14 +278,14 @@ impl ClientArguments {
     ///
     /// No memory for the copies.
     unsafe fn copy_what_is_shared(&mut self) -> Result<(), Failure> {
-        let shared = self.shared();
-        for ((place, ..), is_shared) in self.tensors.iter_mut().zip(shared) {
-            let Place::Host { memory, copy: own, before, .. } = place else { continue };
-            if !is_shared {
+        for index in 0..self.tensors.len() {
+            if !self.is_shared(index) {
                 continue;
             }
+            let place = self.tensors.get_mut(index).map(|(place, ..)| place);
+            let Some(Place::Host { memory, copy: own, before, .. }) = place else { continue };
             // SAFETY: as the caller promises.
-            let bytes = unsafe { copy(memory)? };
+            let bytes = duplicate(unsafe { look(memory)? })?;
             if self.runtime == RuntimeName::Hbg {
                 *before = Some(duplicate(&bytes)?);
             }
@@ -259,24 +311,58 @@ impl ClientArguments {
     }
 }
 
-/// Copies the memory of a tensor.
+/// In the place of data that was taken.
+const NONE: OwnedData = OwnedData::Device(DeviceAddr::NULL);
+
+/// The memory of a tensor.
 ///
 /// # Safety
 ///
-/// Nobody changes or unmaps it meanwhile.
-unsafe fn copy(memory: &Range<usize>) -> Result<Vec<u8>, Failure> {
+/// Nobody changes or unmaps it as long as the bytes are used.
+unsafe fn look<'a>(memory: &Range<usize>) -> Result<&'a [u8], Failure> {
     let start = std::ptr::with_exposed_provenance(memory.start);
     // SAFETY: as the caller promises.
-    unsafe { client_memory::copy("a tensor", start, memory.len()) }
+    unsafe { client_memory::look("a tensor", start, memory.len()) }
+}
+
+/// A copy of a tensor for its use, in the memory of an earlier one where that fits.
+fn copied(bytes: &[u8], use_: Use, spare: Option<OwnedData>) -> Result<OwnedData, Failure> {
+    let spare = spare.unwrap_or(NONE);
+    if use_ == Use::Read {
+        let mut shared = match spare {
+            OwnedData::In(shared) if shared.len() == bytes.len() => shared,
+            _ => return Ok(OwnedData::In(Arc::from(duplicate(bytes)?))),
+        };
+        return Ok(OwnedData::In(match Arc::get_mut(&mut shared) {
+            Some(own) => {
+                own.copy_from_slice(bytes);
+                shared
+            }
+            None => Arc::from(duplicate(bytes)?),
+        }));
+    }
+    let mut own = match spare {
+        OwnedData::Out(own) | OwnedData::InOut(own) => own,
+        _ => Vec::new(),
+    };
+    own.clear();
+    reserve(&mut own, bytes.len())?;
+    own.extend_from_slice(bytes);
+    Ok(if use_ == Use::Fill { OwnedData::Out(own) } else { OwnedData::InOut(own) })
 }
 
 /// The same bytes once more.
 fn duplicate(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut again = Vec::new();
-    let room = again.try_reserve_exact(bytes.len());
-    room.map_err(|_| Failure::refused(format!("no memory for {} bytes", bytes.len())))?;
+    reserve(&mut again, bytes.len())?;
     again.extend_from_slice(bytes);
     Ok(again)
+}
+
+/// Makes room in an empty vector.
+fn reserve(vector: &mut Vec<u8>, bytes: usize) -> Result<(), Failure> {
+    let room = vector.try_reserve_exact(bytes);
+    room.map_err(|_| Failure::refused(format!("no memory for a copy of {bytes} bytes")))
 }
 
 /// Writes bytes to the memory of a tensor: all of them, or those that are not as before.
@@ -337,20 +423,20 @@ impl Place {
 
 /// Checks one tensor.
 fn check_tensor(
-    what: &str,
+    what: impl Display + Copy,
     tensor: &ContinuousTensor,
     declared: Option<ArgDirection>,
     rule: CopyRule,
     runtime: RuntimeName,
-) -> Result<(Place, DataType, Vec<u32>), Failure> {
+) -> Result<(Place, DataType, Shape), Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::refused(format!("{what}: {error}"));
     let bytes = tensor.byte_len().map_err(|error| refused(&error))?;
     let dtype = tensor.data_type().map_err(|error| refused(&error))?;
     // CAST: at most 5, which the size has been computed with.
-    let mut shape = tensor.shapes[..tensor.ndims as usize].to_vec();
-    if shape.is_empty() {
+    let mut shape = Shape { sizes: tensor.shapes, dimensions: tensor.ndims as usize };
+    if shape.dimensions == 0 {
         // No dimensions are one element (spec callable §1.3), and so is one dimension of 1.
-        shape.push(1);
+        (shape.sizes[0], shape.dimensions) = (1, 1);
     }
     if tensor.is_child_memory() {
         return Ok((Place::Device(DeviceAddr::new(tensor.data)), dtype, shape));

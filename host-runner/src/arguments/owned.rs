@@ -20,7 +20,7 @@ use zerocopy::IntoBytes as _;
 
 use super::snapshot::{Held, Packed, Spares};
 use super::{
-    ArgumentsError, Element, Place, TensorSet, check_shape, pack_scalar, pack_tensor, scalar_bits,
+    ArgumentsError, Element, Place, TensorSet, check_shape, clear_record, pack_scalar, pack_tensor, scalar_bits,
     show, tensor_bytes,
 };
 
@@ -197,6 +197,15 @@ impl OwnedArguments {
         Ok(())
     }
 
+    /// Takes all arguments away, and shows the data of the tensors to who may use its memory again. What else
+    /// they had of memory stays: who submits again and again, and gets the arguments of earlier runs back,
+    /// allocates none for them.
+    pub fn empty(&mut self, reuse: impl FnMut(OwnedData)) {
+        self.packed.data.drain(..).for_each(reuse);
+        clear_record(&mut self.packed.record);
+        self.outputs.clear();
+    }
+
     /// The data of the tensors.
     #[must_use]
     pub fn tensors(&self) -> &[OwnedData] {
@@ -346,6 +355,18 @@ mod tests {
         assert_eq!(arguments.scalars(), [9]);
         let missing = arguments.set_scalar(1, 9);
         assert_eq!(missing, Err(ArgumentsError::NoSuchArgument { what: "scalar", index: 1 }));
+    }
+
+    #[test]
+    fn emptied_arguments_are_as_new_and_give_their_data_away() {
+        let mut arguments = OwnedArguments::new();
+        arguments.push_input(&[1u16, 2], &[2]).unwrap();
+        arguments.push_output::<u8>(&[3]).unwrap();
+        arguments.push_scalar(5).unwrap();
+        let mut data = Vec::new();
+        arguments.empty(|tensor| data.push(tensor));
+        assert_eq!(data[1], OwnedData::Out(vec![0; 3]));
+        assert_eq!((arguments == OwnedArguments::new(), data.len()), (true, 2));
     }
 
     #[test]

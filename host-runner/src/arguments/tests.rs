@@ -12,11 +12,29 @@ fn typed_tensors_keep_their_bytes_type_and_shape() {
     arguments.push_output(&mut output, &[2, 3]).unwrap();
     arguments.push_inout(&mut both, &[1]).unwrap();
     let [first, second, third] = arguments.tensors() else { panic!() };
-    assert!(matches!(first.data, TensorData::In([1, 0, 0xFE, 0xFF])));
-    assert_eq!((first.dtype, first.shape.as_slice()), (DataType::Int16, &[2][..]));
-    assert!(matches!(&second.data, TensorData::Out(bytes) if bytes.len() == 24));
-    assert_eq!((second.dtype, second.shape.as_slice()), (DataType::Float32, &[2, 3][..]));
-    assert!(matches!(&third.data, TensorData::InOut([7])));
+    assert!(matches!(first, TensorData::In([1, 0, 0xFE, 0xFF])));
+    assert!(matches!(&second, TensorData::Out(bytes) if bytes.len() == 24));
+    assert!(matches!(&third, TensorData::InOut([7])));
+    let [first, second, third] = arguments.record().tensors().unwrap() else { panic!() };
+    assert_eq!((first.dtype, first.ndims, first.shapes[0]), (DataType::Int16 as u8, 1, 2));
+    assert_eq!((second.dtype, second.ndims), (DataType::Float32 as u8, 2));
+    assert_eq!((&second.shapes[..2], third.shapes[0]), (&[2, 3][..], 1));
+}
+
+#[test]
+fn emptied_arguments_are_as_new_in_the_same_memory() {
+    let (input, mut output) = ([9u8; 4], [0u32; 2]);
+    let mut arguments = Arguments::new();
+    arguments.push_input(&input, &[4]).unwrap();
+    arguments.push_output(&mut output, &[2]).unwrap();
+    arguments.push_scalar(7).unwrap();
+    let memory = (arguments.tensors.as_ptr().addr(), (&raw const *arguments.record).addr());
+    let mut again = arguments.emptied();
+    assert_eq!((again.tensors().len(), again.record()), (0, Arguments::new().record()));
+    let other = [1u8];
+    again.push_input(&other, &[1]).unwrap();
+    let same = (again.tensors.as_ptr().addr(), (&raw const *again.record).addr());
+    assert_eq!((memory, output), (same, [0; 2]));
 }
 
 #[test]

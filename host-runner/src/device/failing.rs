@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, DeviceAddr, RuntimeBody, StatusCode};
@@ -14,7 +13,7 @@ use protocol::{CallableId, DeviceAddr, RuntimeBody, StatusCode};
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     ImageError, Interleaving, KernelError, Launch, LoadFault, MemoryError, OrchestrationError,
-    OrchestrationLoad, SharedMemory, Side, Uploaded,
+    OrchestrationLoad, RunOutcome, SharedMemory, Side, Uploaded,
 };
 use crate::code_listing::CodeLister;
 

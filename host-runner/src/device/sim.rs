@@ -36,7 +36,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aicpu_executor::RunOutcome;
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody};
@@ -45,7 +44,7 @@ use super::resident_symbols::ResidentSymbols;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, PinnedMemory,
-    SharedMemory, Side, Uploaded, orchestration_check,
+    RunOutcome, SharedMemory, Side, Uploaded, orchestration_check,
 };
 
 use crate::code_listing::CodeLister;

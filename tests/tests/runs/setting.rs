@@ -14,6 +14,9 @@ use tests::workers::{SENTINEL, threads};
 /// No test waits longer for something that happens at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a run may be held: far longer than a test takes on a machine that is busy.
+const HELD_MAX: Duration = Duration::from_secs(1200);
+
 /// Settings of the runs here: few clusters, so that a run is quick.
 pub(crate) fn config() -> RunConfig {
     RunConfig { block_dim: 2, ..threads(3) }
@@ -104,7 +107,9 @@ impl Held {
     pub(crate) fn new(worker: &Worker) -> Self {
         let handle = register_faulty(worker, "waits_for_flag");
         let flag = Flag::new();
-        let completion = worker.submit(&handle, faulty(&flag), &config()).unwrap();
+        // It ends by its flag, which goes even where the test fails: how long it is held is a matter of the machine.
+        let config = RunConfig { timeout: HELD_MAX, ..config() };
+        let completion = worker.submit(&handle, faulty(&flag), &config).unwrap();
         until(|| has_started(&completion));
         Self { flag, handle, completion }
     }

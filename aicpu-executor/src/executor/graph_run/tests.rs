@@ -133,8 +133,8 @@ fn chains_fans_and_diamonds_run_in_order_with_any_number_of_threads_again_and_ag
             for runs in 1..=3 {
                 run_well(&mut device, graph, &mut uploaded, threads, &[]);
                 assert_eq!(state(&mut uploaded, graph.tasks()).runs, runs);
-                let report = device.executor.take_report();
-                assert_eq!((report.tasks, report.loaded), (graph.tasks() as u64, false));
+                let counts = device.executor.counts();
+                assert_eq!((counts.tasks, counts.loaded), (graph.tasks() as u64, false));
             }
         }
     }

@@ -165,10 +165,10 @@ fn what_was_loaded_outside_a_run_is_run_by_id() {
     device.load(id(), 3).unwrap();
     assert!(device.events().contains(&FIRST_CONSTRUCTOR));
     for _ in 0..2 {
-        assert_eq!(device.run(id(), 3), 0, "{:?}", device.executor.take_report());
+        assert_eq!(device.run(id(), 3), 0, "{:?}", device.executor.take_fault());
         assert_eq!(device.events(), [Event::Config(TEXT + 16), ENTRY]);
-        let report = device.executor.take_report();
-        assert_eq!((report.fault, report.loaded), (None, false));
+        let executor = &device.executor;
+        assert_eq!((executor.take_fault(), executor.counts().loaded), (None, false));
     }
     assert_eq!(device.run(id(), 2), -StatusCode::StaleCallable.code());
     // The same by records, as a host in another process has it.
@@ -224,7 +224,7 @@ fn a_load_during_a_run_of_another_callable_is_none_of_the_runs_business() {
     });
     assert_eq!(device.run(id(), 1), 0);
     assert!(device.at.lock().unwrap().is_none(), "the entry was called");
-    assert_eq!(device.executor.take_report().fault, None);
+    assert_eq!(device.executor.take_fault(), None);
     assert_eq!([device.run(other(), 1), device.run(id(), 1)], [0, 0]);
 }
 
@@ -261,7 +261,7 @@ fn a_fault_of_a_run_stays_through_loads_that_fail_and_loads_work_despite_it() {
     });
     assert_eq!(device.run(id(), 1), -77);
     device.load(other(), 2).unwrap();
-    let fault = device.executor.take_report().fault.expect("the fault of the run");
+    let fault = device.executor.take_fault().expect("the fault of the run");
     assert_eq!((fault.code, &*fault.text), (77, "of the run"));
 }
 
@@ -297,7 +297,7 @@ fn a_constructor_that_hangs_in_a_load_is_named_and_given_up_on_and_no_run_hears_
             Ok(0)
         });
         assert_eq!(within.run(other(), 1), -StatusCode::SchedulerTimeout.code());
-        let text = within.executor.take_report().fault.expect("a fault").text;
+        let text = within.executor.take_fault().expect("a fault").text;
         assert!(!text.contains("constructor"), "{text}");
         assert_eq!(within.executor.running_call_of_run(), None);
 
@@ -331,7 +331,7 @@ fn an_operation_that_is_not_known_is_a_fault_and_one_for_several_threads_too() {
         }
     }
     assert_eq!(device.events(), []);
-    assert_eq!(device.executor.take_report().fault, None);
+    assert_eq!(device.executor.take_fault(), None);
     // Without a seal the number means nothing: the reference's record is a run.
     record.extension.checksum ^= 1;
     assert_eq!(device.execute(&record), -StatusCode::RegionTooSmall.code());
@@ -358,7 +358,7 @@ fn ids_beyond_64_are_for_hosts_that_know_of_them_and_as_many_as_there_is_memory_
 
     let reference = |body: &mut RuntimeBody| body.extension = Default::default();
     assert_eq!(device.run_record(last, 1, reference), invalid);
-    let text = device.executor.take_report().fault.expect("a fault").text;
+    let text = device.executor.take_fault().expect("a fault").text;
     assert!(text.contains("use 0 to 63"), "{text}");
     assert_eq!(device.callable_ids(), (64, 0));
     let mut record = device.record(CallableId::new(64).unwrap(), 1, RecordOperation::Load);

@@ -50,6 +50,7 @@ pub(crate) struct Left {
 
 impl Ingresses {
     /// The buffer that dispatches of parity `buffer` use; no memory is touched.
+    #[inline]
     fn buffer(&self, worker: usize, buffer: usize) -> *mut DeferredCompletionIngress {
         let pair = self.pairs.get(worker).map_or(core::ptr::null_mut(), UnsafeCell::get);
         pair.cast::<DeferredCompletionIngress>().wrapping_add(buffer & 1)
@@ -105,6 +106,7 @@ impl Ingresses {
     /// # Safety
     ///
     /// The caller owns the core and has seen its FIN of `id`; `worker` is below [`CORE_LIMIT`].
+    #[inline]
     pub(crate) unsafe fn left<P: Platform>(
         &self,
         platform: &P,

@@ -30,7 +30,7 @@ pub unsafe fn submit(
             let record: ChipStorageTaskArgs = client_memory::read("the arguments", arguments)?;
             context.submit(cid, &record, launch)?
         };
-        Ok(SUBMISSIONS.publish(Arc::new(submission)))
+        Ok(SUBMISSIONS.publish(submission))
     })
 }
 
@@ -60,7 +60,10 @@ pub fn cancel(run: *mut c_void) -> c_int {
 pub fn free(run: *mut c_void) {
     if !run.is_null() {
         call(|| match SUBMISSIONS.withdraw(run) {
-            Some(_) => Ok(()),
+            Some(run) => {
+                Submission::give_back(run);
+                Ok(())
+            }
             None => Err(no_run(run)),
         });
     }

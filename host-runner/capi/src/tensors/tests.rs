@@ -27,7 +27,7 @@ fn record(tensors: &[ContinuousTensor]) -> ChipStorageTaskArgs {
 fn add_one(arguments: &mut Arguments<'_>) -> String {
     let mut kinds = String::new();
     for index in 0..arguments.tensors().len() {
-        kinds.push(match arguments.tensors()[index].data {
+        kinds.push(match arguments.tensors()[index] {
             TensorData::In(_) => 'r',
             TensorData::Out(_) => 'f',
             TensorData::InOut(_) => 'c',
@@ -48,11 +48,22 @@ fn check(
     record: &ChipStorageTaskArgs,
     declared: &[ArgDirection],
 ) -> Result<ClientArguments, Failure> {
-    ClientArguments::check(record, declared, CopyRule::BothWays, RuntimeName::Trb)
+    checked(record, declared, CopyRule::BothWays, RuntimeName::Trb)
+}
+
+fn checked(
+    record: &ChipStorageTaskArgs,
+    declared: &[ArgDirection],
+    rule: CopyRule,
+    runtime: RuntimeName,
+) -> Result<ClientArguments, Failure> {
+    let mut arguments = ClientArguments::new();
+    arguments.check(record, declared, rule, runtime)?;
+    Ok(arguments)
 }
 
 fn kinds(record: &ChipStorageTaskArgs, declared: &[ArgDirection], rule: CopyRule) -> String {
-    let arguments = ClientArguments::check(record, declared, rule, RuntimeName::Trb);
+    let arguments = checked(record, declared, rule, RuntimeName::Trb);
     let mut arguments = arguments.unwrap();
     // SAFETY: the memory is the test's own.
     unsafe { arguments.lend(|arguments| Ok(add_one(arguments))).unwrap() }
@@ -164,13 +175,13 @@ fn on_host(
     rule: CopyRule,
     entry: impl FnOnce(&mut Arguments<'_>),
 ) -> String {
-    let checked = ClientArguments::check(record, declared, rule, RuntimeName::Hbg);
+    let checked = checked(record, declared, rule, RuntimeName::Hbg);
     let mut kinds = String::new();
     // SAFETY: the memory is the test's own.
     let end: Result<(), Failure> = unsafe {
         checked.unwrap().lend(|arguments| {
             entry(arguments);
-            let kind = |tensor: &TensorArgument<'_>| match tensor.data {
+            let kind = |tensor: &TensorData<'_>| match tensor {
                 TensorData::In(_) => 'r',
                 TensorData::Out(_) => 'f',
                 TensorData::InOut(_) => 'c',
@@ -243,7 +254,7 @@ fn what_a_submitted_host_graph_changed_comes_back_past_inputs_that_share_it() {
         [(RuntimeName::Hbg, [7.0, 2.0, 3.0, 4.0]), (RuntimeName::Trb, [1.0, 2.0, 3.0, 4.0])]
     {
         cells = [1.0, 2.0, 3.0, 4.0];
-        let checked = ClientArguments::check(&record, &[], CopyRule::BothWays, runtime);
+        let checked = checked(&record, &[], CopyRule::BothWays, runtime);
         let mut arguments = checked.unwrap();
         // SAFETY: (both) the memory is the test's own.
         let mut owned = unsafe { arguments.take_copies() }.unwrap();
@@ -260,7 +271,7 @@ fn memory_that_cannot_be_written_is_an_input_of_a_host_graph_without_being_decla
     static WEIGHTS: [f32; 4] = [1.0; 4];
     let record = record(&[tensor(WEIGHTS.as_ptr(), 4)]);
     let entry = |arguments: &mut Arguments<'_>| {
-        let TensorData::In(bytes) = arguments.tensors()[0].data else { panic!("{arguments:?}") };
+        let TensorData::In(bytes) = arguments.tensors()[0] else { panic!("{arguments:?}") };
         assert_eq!(bytes.as_ptr().addr(), WEIGHTS.as_ptr().addr());
     };
     for declared in [&[][..], &[ArgDirection::In], &[ArgDirection::InOut], &[ArgDirection::Out]] {
@@ -270,11 +281,11 @@ fn memory_that_cannot_be_written_is_an_input_of_a_host_graph_without_being_decla
         assert_eq!(on_host(&record, declared, CopyRule::Declared, entry), "r");
     }
     let out = &[ArgDirection::Out];
-    let refused = ClientArguments::check(&record, out, CopyRule::Declared, RuntimeName::Hbg);
+    let refused = checked(&record, out, CopyRule::Declared, RuntimeName::Hbg);
     assert!(refused.unwrap_err().text.contains("writable"));
     // Memory that is not there is refused whatever is declared.
     let nowhere = ContinuousTensor { data: 8, ..tensor(WEIGHTS.as_ptr(), 4) };
     let nowhere = super::tests::record(&[nowhere]);
-    let refused = ClientArguments::check(&nowhere, &[], CopyRule::BothWays, RuntimeName::Hbg);
+    let refused = checked(&nowhere, &[], CopyRule::BothWays, RuntimeName::Hbg);
     assert!(refused.unwrap_err().text.contains("readable"));
 }

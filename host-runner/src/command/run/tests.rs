@@ -32,10 +32,10 @@ impl Target for Adder {
         assert_eq!((config.block_dim, config.aicpu_threads), (3, 4));
         assert_eq!(arguments.scalars(), [10]);
         let [a, f, g] = arguments.tensors() else { panic!("three tensors") };
-        assert!(matches!(a.data, TensorData::In([1, 2])));
+        assert!(matches!(a, TensorData::In([1, 2])));
         // Copied in, so that the device starts fresh as well.
-        assert!(matches!(&f.data, TensorData::InOut([0, 0])), "round {round}: {:?}", f.data);
-        assert!(matches!(&g.data, TensorData::InOut([5])), "round {round}: {:?}", g.data);
+        assert!(matches!(&f, TensorData::InOut([0, 0])), "round {round}: {f:?}");
+        assert!(matches!(&g, TensorData::InOut([5])), "round {round}: {g:?}");
         if round == self.fail {
             return Err(Box::new(io::Error::other("core hung")));
         }

@@ -58,17 +58,14 @@ const STOP: u64 = 3;
 struct Mailbox {
     /// The number of an order and a duty in it.
     duty: AtomicU64,
-    /// The processor of who has put it there.
-    processor: AtomicUsize,
     parking: Parking,
 }
 
 impl Mailbox {
     fn put(&self, order: u32, duty: u64) {
-        // ORDERING: Relaxed: a guess to go by.
-        self.processor.store(processor(), Ordering::Relaxed);
-        // ORDERING: Release: a member sees the order.
-        self.duty.store(u64::from(order) << 2 | duty, Ordering::Release);
+        // ORDERING: Release: a member sees the order. SeqCst, and a swap: `unpark` asks for it, and so it is one
+        // locked operation where a store and a fence were two.
+        self.duty.swap(u64::from(order) << 2 | duty, Ordering::SeqCst);
         self.parking.unpark();
     }
 
@@ -84,8 +81,10 @@ impl Mailbox {
 struct Outcome {
     attendance: Attendance,
     caller: Parking,
-    /// The processor on which the first thread has ended its last order.
-    processor: AtomicUsize,
+    /// The processors on which the caller and the first thread were when they last had to wait for each other;
+    /// guesses to go by.
+    caller_processor: AtomicUsize,
+    first_processor: AtomicUsize,
     /// First status that was not 0.
     status: AtomicI32,
     panicked: AtomicBool,
@@ -213,10 +212,15 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
     ///
     /// As [`wait`](Self::wait).
     pub fn look_for(&self, time: Duration) -> Result<Ended, Stuck> {
-        let Outcome { attendance, processor: of_first, .. } = &self.shared.outcome;
-        // ORDERING: Relaxed: a guess to go by.
-        if of_first.load(Ordering::Relaxed) != processor() {
-            parking::spin(|| attendance.inside() == 0, time);
+        let Outcome { attendance, caller_processor, first_processor, .. } = &self.shared.outcome;
+        let is_over = || attendance.inside() == 0;
+        if !parking::glance(is_over) {
+            let here = processor();
+            // ORDERING: Relaxed (both): guesses to go by.
+            caller_processor.store(here, Ordering::Relaxed);
+            if first_processor.load(Ordering::Relaxed) != here {
+                parking::spin(is_over, time);
+            }
         }
         self.ended()
     }
@@ -271,12 +275,18 @@ fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
     let mut patience = Duration::ZERO;
     loop {
         let has_come = || mailboxes[index].look() != seen;
-        // ORDERING: Relaxed: a guess to go by.
-        if mailboxes[index].processor.load(Ordering::Relaxed) == processor() {
-            patience = Duration::ZERO;
-        }
-        if !parking::spin(has_come, patience) {
-            mailboxes[index].parking.park(has_come, None);
+        if patience.is_zero() || !parking::glance(has_come) {
+            let here = processor();
+            // ORDERING: Relaxed (both): guesses to go by.
+            if patience == RESIDENT_SPIN {
+                outcome.first_processor.store(here, Ordering::Relaxed);
+            }
+            if outcome.caller_processor.load(Ordering::Relaxed) == here {
+                patience = Duration::ZERO;
+            }
+            if !parking::spin(has_come, patience) {
+                mailboxes[index].parking.park(has_come, None);
+            }
         }
         let mail = mailboxes[index].look();
         if mail == seen {
@@ -314,7 +324,6 @@ fn serve<O: Copy>(index: usize, shared: &Shared<O>, program: &Program<O>) {
         patience = HELPER_SPIN;
         if part == (Part::Member { index: 0 }) {
             patience = RESIDENT_SPIN;
-            outcome.processor.store(processor(), Ordering::Relaxed);
         }
         if outcome.attendance.leave() {
             outcome.caller.unpark();

@@ -54,8 +54,9 @@ impl Attendance {
 
     /// Leaves the order; true for the last one.
     pub fn leave(&self) -> bool {
-        // ORDERING: Release: whoever sees the order over sees what all its threads did.
-        parts(self.0.fetch_sub(1, Ordering::Release)).1 == 1
+        // ORDERING: Release: whoever sees the order over sees what all its threads did. SeqCst: so that who
+        // looks for a sleeper afterwards needs no fence (`Parking::unpark`).
+        parts(self.0.fetch_sub(1, Ordering::SeqCst)).1 == 1
     }
 
     /// How many threads are inside; 0 if the order is over.

@@ -6,12 +6,19 @@
 //!              physical id     type and idles    FIN: a stage each
 //! ```
 //!
-//! A core has no thread. Whoever has claimed it (see [`RunState`]) steps it as far as it gets;
+//! A core has no thread. Whoever has it steps it as far as it gets;
 //! bring-up and exit never block, so the AICPU thread that rings may step through them itself,
 //! and through kernels that are known to be brief; the others run on the pool only. Sources: spec trb §6.1-6.4.
+//!
+//! **Who has a core** follows from the protocol. The doorbell of a task hands it to whoever takes it out of
+//! the queue that it is put into, and the task's FIN hands it back: that store is the last thing its holder does with
+//! it. In between the core is *in hand*. Otherwise it may be stepped by whoever has claimed it in its [`RunState`]; where
+//! threads take turns, that word alone decides.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::UnsafeCell;
+#[cfg(debug_assertions)]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use protocol::{ConditionWord, CoreType, Dispatch, DispatchId, DispatchPayload, HandshakeRecord};
 
@@ -30,11 +37,6 @@ pub enum Reach {
     UpToKernel,
     /// Kernel calls included.
     ThroughKernels,
-    /// Calls of brief kernels included; nobody sleeps until their end.
-    ThroughBriefKernels {
-        /// About when, in nanoseconds of the clock.
-        entered: u64,
-    },
     /// One transition, whatever it is; a kernel call is one.
     OneTransition,
 }
@@ -111,10 +113,6 @@ enum Stage {
     Exited,
 }
 
-// SAFETY: the pointer in an assignment is to a record of atomics that is shared by design and, by
-// the contract of `SimCore::begin`, outlives its use.
-unsafe impl Send for Stage {}
-
 /// What a core needs from its device to take a step.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -128,18 +126,31 @@ pub struct Surroundings<'a> {
     pub brief: &'a BriefKernels,
 }
 
-/// One simulated core.
+/// One simulated core, on cache lines of its own.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct SimCore {
     index: usize,
-    /// Who may step it.
+    /// Who may step it while it is not in hand.
     pub state: RunState,
-    stage: Mutex<Stage>,
+    /// The task that it was given last, 0 for none; not written where threads take turns.
+    given: AtomicU32,
+    stage: UnsafeCell<Stage>,
     /// Entry of the kernel that runs now; 0 is none.
     function: AtomicU64,
     /// When that kernel was entered, in nanoseconds of [`clock`].
     entered: AtomicU64,
+    /// Whether somebody is stepping it: nobody else may then.
+    #[cfg(debug_assertions)]
+    is_held: AtomicBool,
 }
+
+// SAFETY: the stage is used by the holder of the core, one thread at a time, and whoever gets the core next
+// sees it as it was left. The pointer in an assignment is to a record of atomics that is shared by design
+// and, by the contract of `SimCore::begin`, outlives its use.
+unsafe impl Sync for SimCore {}
+// SAFETY: as above.
+unsafe impl Send for SimCore {}
 
 /// A kernel that is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,31 +163,96 @@ pub struct Busy {
     pub nanoseconds: u64,
 }
 
+impl Step {
+    /// After a transition behind which the core is not the caller's any more.
+    fn moved(reach: Reach) -> Self {
+        if reach == Reach::OneTransition { Self::Moved } else { Self::Waits }
+    }
+}
+
+/// Stands for having a core while it is stepped. In a build with debug assertions, two at once are found out.
+struct Held<'a>(#[cfg_attr(not(debug_assertions), expect(dead_code))] &'a SimCore);
+
+impl<'a> Held<'a> {
+    #[inline]
+    fn new(core: &'a SimCore) -> Self {
+        #[cfg(debug_assertions)]
+        assert!(!core.is_held.swap(true, Ordering::Relaxed), "core {} is in two hands", core.index);
+        Self(core)
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        #[cfg(debug_assertions)]
+        self.0.is_held.store(false, Ordering::Relaxed);
+    }
+}
+
 impl SimCore {
     /// Core number `index`, switched off.
     pub fn new(index: usize) -> Self {
         Self {
             index,
             state: RunState::default(),
-            stage: Mutex::new(Stage::Off),
+            given: AtomicU32::new(0),
+            stage: UnsafeCell::new(Stage::Off),
             function: AtomicU64::new(0),
             entered: AtomicU64::new(0),
+            #[cfg(debug_assertions)]
+            is_held: AtomicBool::new(false),
         }
     }
 
-    /// Switches the core on for a run. It must be idle.
+    /// Switches the core on for a run.
     ///
     /// # Safety
     ///
-    /// The handshake record outlives the run, that is, until the core was switched off or given
-    /// another assignment.
+    /// Nobody else has the core. The handshake record outlives the run, that is, until the core was
+    /// switched off or given another assignment.
     pub unsafe fn begin(&self, assignment: Assignment) {
-        *self.stage() = Stage::AwaitReady(assignment);
+        // SAFETY: by the contract.
+        unsafe { self.place(Stage::AwaitReady(assignment)) };
     }
 
-    /// Switches the core off. It must be idle.
-    pub fn end(&self) {
-        *self.stage() = Stage::Off;
+    /// Switches the core off.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else has the core.
+    pub unsafe fn end(&self) {
+        // SAFETY: by the contract.
+        unsafe { self.place(Stage::Off) };
+    }
+
+    /// Puts the core, which has no task, where it is to stand.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else has the core.
+    unsafe fn place(&self, stage: Stage) {
+        // ORDERING: Relaxed: who is told of the core afterwards sees it.
+        self.given.store(0, Ordering::Relaxed);
+        // SAFETY: by the contract.
+        unsafe { *self.stage.get() = stage };
+    }
+
+    /// The AICPU has written the doorbell of a task: from now on the core is in hand.
+    #[inline]
+    pub fn give(&self, id: DispatchId) {
+        // ORDERING: Relaxed: read by threads that the AICPU thread tells, or that look again.
+        self.given.store(id.raw(), Ordering::Relaxed);
+    }
+
+    /// Whether the core is in hand: it was given a task and has not reported the end of that.
+    pub fn is_in_hand(&self, registers: &CoreRegisters) -> bool {
+        // ORDERING: Relaxed: see `give`. No task has the id 0.
+        let given = DispatchId::new(self.given.load(Ordering::Relaxed));
+        given.filter(|id| id.raw() != 0).is_some_and(|id| {
+            let condition = registers.condition();
+            condition != ConditionWord::fin(id) && condition != ConditionWord::EXITED
+        })
     }
 
     /// The kernel that runs on this core now.
@@ -188,133 +264,175 @@ impl SimCore {
         (function != 0).then_some(Busy { core: self.index, function, nanoseconds })
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        // A thread that panicked while stepping left a stage that is still a valid one.
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The stage, for the holder of the core.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the core, and uses the reference before it gives the core away.
+    #[expect(clippy::mut_from_ref, reason = "one thread has the core at a time")]
+    unsafe fn stage(&self) -> &mut Stage {
+        // SAFETY: by the contract.
+        unsafe { &mut *self.stage.get() }
     }
 
-    /// Takes the core as far as it gets. The caller has claimed it.
-    pub fn step(&self, around: Surroundings<'_>, reach: Reach) -> Step {
-        let mut stage = self.stage();
+    /// Takes the core as far as it gets.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the core. It has it no longer once a task's FIN was reported.
+    pub unsafe fn step(&self, around: Surroundings<'_>, reach: Reach) -> Step {
+        let held = Held::new(self);
         loop {
-            let next = match *stage {
-                Stage::Off | Stage::Exited => return Step::Waits,
-                Stage::AwaitReady(assignment) => self.report_id(assignment, around.event),
-                Stage::AwaitRegisters(assignment) => self.report_type(assignment, around),
+            // SAFETY: by the contract.
+            let stage = unsafe { self.stage() };
+            let moved = match *stage {
+                Stage::Off | Stage::Exited => false,
+                Stage::AwaitReady(assignment) => self.report_id(stage, assignment, around.event),
+                Stage::AwaitRegisters(assignment) => self.report_type(stage, assignment, around),
                 Stage::Ready { assignment, last } => {
                     match around.registers.dispatch().decode() {
                         Ok(Dispatch::Exit) => {
+                            *stage = Stage::Exited;
+                            drop(held);
                             around.registers.set_condition(ConditionWord::EXITED);
                             around.event.signal();
-                            Some(Stage::Exited)
+                            return Step::moved(reach);
                         }
                         Ok(Dispatch::Task(id)) if Some(id) != last => {
-                            let within_reach = match reach {
-                                Reach::UpToKernel => false,
-                                Reach::ThroughBriefKernels { .. } => entry(assignment, id)
-                                    .is_some_and(|entry| around.brief.contains(entry)),
-                                Reach::ThroughKernels | Reach::OneTransition => true,
-                            };
-                            if !within_reach {
+                            if reach == Reach::UpToKernel {
                                 return Step::HasTask;
                             }
                             around.registers.set_condition(ConditionWord::ack(id));
-                            Some(Stage::Acknowledged { assignment, id })
+                            *stage = Stage::Acknowledged { assignment, id };
+                            true
                         }
                         // Idle, the task that just ended, or a word without meaning: wait.
-                        _ => None,
+                        _ => false,
                     }
                 }
                 Stage::Acknowledged { assignment, id } => {
-                    self.run_task(assignment, id, around, reach);
-                    Some(Stage::Returned { assignment, id })
+                    self.run_task(assignment, id, around);
+                    *stage = Stage::Returned { assignment, id };
+                    true
                 }
                 Stage::Returned { assignment, id } => {
+                    *stage = Stage::Ready { assignment, last: Some(id) };
+                    drop(held);
                     around.registers.set_condition(ConditionWord::fin(id));
-                    if !matches!(reach, Reach::ThroughBriefKernels { .. }) {
-                        around.event.signal();
-                    }
-                    Some(Stage::Ready { assignment, last: Some(id) })
+                    around.event.signal();
+                    return Step::moved(reach);
                 }
             };
-            match next {
-                Some(next) => {
-                    *stage = next;
-                    if reach == Reach::OneTransition {
-                        return Step::Moved;
-                    }
-                }
-                None => return Step::Waits,
+            if !moved {
+                return Step::Waits;
+            }
+            if reach == Reach::OneTransition {
+                return Step::Moved;
             }
         }
     }
 
+    /// Carries out the task that the core was given, as [`step`](Self::step) does, if its kernel is known to
+    /// be brief; whether it is. Nobody sleeps until the end of such a task. It is entered about at
+    /// `entered`, in nanoseconds of the clock.
+    ///
+    /// # Safety
+    ///
+    /// As for [`step`](Self::step): after true the caller has the core no longer.
+    #[inline]
+    pub unsafe fn carry_out_brief(&self, around: Surroundings<'_>, entered: u64) -> bool {
+        let held = Held::new(self);
+        // SAFETY: by the contract.
+        let Stage::Ready { assignment, last } = (unsafe { self.stage() }) else { return false };
+        let id = match around.registers.dispatch().decode() {
+            Ok(Dispatch::Task(id)) if Some(id) != *last => id,
+            _ => return false,
+        };
+        let Some(payload) = payload(*assignment, id) else { return false };
+        // SAFETY: see `entry`.
+        let function = unsafe { (*payload).function_bin_addr };
+        if function == 0 || !around.brief.contains(function) {
+            return false;
+        }
+        around.registers.set_condition(ConditionWord::ack(id));
+        self.call_kernel(assignment.identity, payload, around.faults, entered);
+        *last = Some(id);
+        drop(held);
+        around.registers.set_condition(ConditionWord::fin(id));
+        true
+    }
+
     /// Bring-up, step 2: answers `aicpu_ready` with the physical id.
-    fn report_id(&self, assignment: Assignment, event: &Event) -> Option<Stage> {
+    fn report_id(&self, stage: &mut Stage, assignment: Assignment, event: &Event) -> bool {
         // SAFETY: the record outlives the run by the contract of `begin`.
         let handshake = unsafe { &*assignment.handshake };
         // ORDERING: Acquire: the AICPU set `task` before.
         if handshake.aicpu_ready().load(Ordering::Acquire) == 0 {
-            return None;
+            return false;
         }
+        *stage = Stage::AwaitRegisters(assignment);
         // CAST: a chip has at most a few hundred cores.
         handshake.physical_core_id().store(self.index as u32, Ordering::Relaxed);
         // ORDERING: Release: publishes the id.
         handshake.aicore_regs_ready().store(1, Ordering::Release);
         event.signal();
-        Some(Stage::AwaitRegisters(assignment))
+        true
     }
 
     /// Bring-up, step 4: answers `aicpu_regs_ready` with the core type, and idles.
-    fn report_type(&self, assignment: Assignment, around: Surroundings<'_>) -> Option<Stage> {
+    fn report_type(
+        &self,
+        stage: &mut Stage,
+        assignment: Assignment,
+        around: Surroundings<'_>,
+    ) -> bool {
         // SAFETY: the record outlives the run by the contract of `begin`.
         let handshake = unsafe { &*assignment.handshake };
         // ORDERING: Acquire: the AICPU set the dispatch word to idle before.
         if handshake.aicpu_regs_ready().load(Ordering::Acquire) == 0 {
-            return None;
+            return false;
         }
+        *stage = Stage::Ready { assignment, last: None };
         around.registers.set_condition(ConditionWord::IDLE);
         handshake.core_type().store(assignment.identity.kind as i32, Ordering::Relaxed);
         // ORDERING: Release: publishes the type and the condition word.
         // CAST: a chip has at most a few hundred cores.
         handshake.aicore_done().store(self.index as u32 + 1, Ordering::Release);
         around.event.signal();
-        Some(Stage::Ready { assignment, last: None })
+        true
     }
 
     /// Calls the kernel of a task.
-    fn run_task(
-        &self,
-        assignment: Assignment,
-        id: DispatchId,
-        around: Surroundings<'_>,
-        reach: Reach,
-    ) {
-        match (payload(assignment, id), reach) {
-            (Some(payload), Reach::ThroughBriefKernels { entered }) => {
-                self.call_kernel(assignment.identity, payload, around.faults, entered);
-            }
-            (Some(payload), _) => {
-                let entered = clock::nanoseconds();
-                let function =
-                    self.call_kernel(assignment.identity, payload, around.faults, entered);
-                around.brief.took(function, clock::nanoseconds().saturating_sub(entered));
-            }
-            (None, _) => around.faults.core_fault(CoreFault::NoPayload { core: self.index }),
-        }
+    fn run_task(&self, assignment: Assignment, id: DispatchId, around: Surroundings<'_>) {
+        let Some(payload) = payload(assignment, id) else {
+            return around.faults.core_fault(CoreFault::NoPayload { core: self.index });
+        };
+        let entered = clock::nanoseconds();
+        let function = self.call_kernel(assignment.identity, payload, around.faults, entered);
+        around.brief.took(function, clock::nanoseconds().saturating_sub(entered));
     }
 
-    /// Entry of the kernel that the next transition calls; `None` if that is another one. Nobody
-    /// may be stepping the core.
-    pub fn next_kernel(&self) -> Option<u64> {
-        let Stage::Acknowledged { assignment, id } = *self.stage() else { return None };
+    /// Entry of the kernel that the next transition calls; `None` if that is another one.
+    ///
+    /// # Safety
+    ///
+    /// Nobody is stepping the core.
+    pub unsafe fn next_kernel(&self) -> Option<u64> {
+        // SAFETY: by the contract.
+        let Stage::Acknowledged { assignment, id } = *(unsafe { self.stage() }) else {
+            return None;
+        };
         entry(assignment, id)
     }
 
-    /// Entry of the kernel that the core was given and has not acknowledged. For who has taken the
-    /// core out of a queue.
-    pub fn dispatched_kernel(&self, registers: Option<&CoreRegisters>) -> Option<u64> {
-        let Stage::Ready { assignment, .. } = *self.stage() else { return None };
+    /// Entry of the kernel that the core was given and has not acknowledged.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the core.
+    pub unsafe fn dispatched_kernel(&self, registers: Option<&CoreRegisters>) -> Option<u64> {
+        // SAFETY: by the contract.
+        let Stage::Ready { assignment, .. } = *(unsafe { self.stage() }) else { return None };
         match registers?.dispatch().decode() {
             Ok(Dispatch::Task(id)) => entry(assignment, id),
             _ => None,
@@ -322,6 +440,7 @@ impl SimCore {
     }
 
     /// Calls the kernel at a time; its entry.
+    #[inline]
     fn call_kernel(
         &self,
         identity: CoreIdentity,

@@ -1,10 +1,12 @@
 //! The cores of a device and the few threads on which their kernels run.
 //!
-//! A task's doorbell puts the core into the set of the AICPU thread that rings (`inline_queue`). When such a thread
-//! has nothing better to do, it runs the kernels of its set that are known to be brief
-//! (`brief_kernels`), then those of other sets; any other kernel goes from there into the queue of the pool, whose threads step the
-//! core until it waits again. Bring-up and exit are stepped by the thread that rings, because
-//! they never block. An idle pool thread looks around for a moment and then sleeps.
+//! A task's doorbell puts the core into the queue of the AICPU thread that rings (`inline_queue`). When such a thread
+//! has nothing better to do, it runs the kernels in its queue that are known to be brief
+//! (`brief_kernels`), then those in other queues; any other kernel goes from there into the queue of the pool, whose threads
+//! carry the tasks out. Who has taken a core out of a queue has it until the task's end (see `core`).
+//! Bring-up and exit are stepped by the thread that rings, because
+//! they never block; what a core is told while it is in hand waits (`unheard`). An idle pool thread looks around for a moment
+//! and then sleeps.
 //!
 //! A kernel may block on the other cores of its cluster (push and pop, spec trb §7.6), and blocks
 //! that start together on one another, wherever they run. So there are at least three threads, and
@@ -41,6 +43,7 @@ use super::registers::{Doorbell, Registers};
 use super::run_state::Duty;
 use super::turns::Turns;
 use power::Power;
+use unheard::Unheard;
 
 /// Threads that a pool starts with: the cores of one cluster can run together.
 const THREADS_MIN: usize = 3;
@@ -59,7 +62,7 @@ const KERNELS_AT_ONCE: u32 = 16;
 const MEASURED: u32 = 32;
 
 thread_local! {
-    /// Which set of the device's [`InlineQueue`] is this thread's, if it is an AICPU thread in a run.
+    /// Which queue of the device's [`InlineQueue`] is this thread's, if it is an AICPU thread in a run.
     static SEAT: Cell<Option<usize>> = const { Cell::new(None) };
     /// How often this thread has run kernels.
     static BATCHES: Cell<u32> = const { Cell::new(0) };
@@ -74,6 +77,8 @@ pub struct CorePool<C: Chip> {
     pub event: Event,
     pipes: Arc<PipeStorage>,
     inline: InlineQueue,
+    /// Cores that have something to look at once they are out of hand.
+    unheard: Unheard,
     brief: BriefKernels,
     /// Whether AICPU threads run kernels.
     is_trusting: AtomicBool,
@@ -135,6 +140,7 @@ impl<C: Chip> CorePool<C> {
             event: Event::default(),
             pipes: Arc::default(),
             inline: InlineQueue::default(),
+            unheard: Unheard::default(),
             brief: BriefKernels::default(),
             is_trusting: AtomicBool::new(true),
             queue: Mutex::new(queue),
@@ -178,38 +184,59 @@ impl<C: Chip> CorePool<C> {
     }
 
     /// The AICPU wrote a word that a core looks at.
-    pub fn ring(self: &Arc<Self>, doorbell: Doorbell) {
-        if let Some(turns) = &self.turns {
-            self.ring_in_turn(turns, doorbell.core);
-        } else if matches!(doorbell.word.decode(), Ok(Dispatch::Task(_))) {
-            if self.cores[doorbell.core].state.notify() == Duty::Queue {
+    #[inline]
+    pub fn ring(self: &Arc<Self>, Doorbell { core, word }: Doorbell) {
+        match (word.decode(), &self.turns) {
+            (Ok(Dispatch::Task(id)), None) => {
+                if let Some(core) = self.cores.get(core) {
+                    core.give(id);
+                }
                 match SEAT.get() {
-                    Some(seat) => self.inline.push(seat, doorbell.core),
-                    None => self.enqueue(doorbell.core),
+                    Some(seat) => self.inline.push(seat, core),
+                    None => self.enqueue(core),
                 }
             }
-        } else {
-            self.notify(doorbell.core);
+            _ => self.notify(core),
         }
     }
 
-    /// The AICPU changed the handshake record of a core.
+    /// The AICPU changed the handshake record of a core, or told it something that is no task.
+    #[cold]
     pub fn notify(&self, index: usize) {
         if let Some(turns) = &self.turns {
             return self.ring_in_turn(turns, index);
         }
-        let Some(core) = self.cores.get(index) else { return };
+        let Some((core, around)) = self.surroundings(index) else { return };
+        if core.is_in_hand(around.registers) {
+            return self.unheard.add(index);
+        }
         if core.state.claim_or_notify() != Duty::Step {
             return;
         }
         loop {
-            match self.step(index, Reach::UpToKernel) {
-                Step::HasTask => {
-                    core.state.requeue();
-                    return self.enqueue(index);
-                }
-                Step::Waits if core.state.release() => return,
-                Step::Waits | Step::Moved => {}
+            // SAFETY: the core is claimed and not in hand: the AICPU gives it no task before it has answered.
+            let _waits = unsafe { core.step(around, Reach::UpToKernel) };
+            if core.state.release() {
+                return;
+            }
+        }
+    }
+
+    /// Steps the cores that were told something while they were in hand, and are so no longer. Cheap; called while
+    /// waiting.
+    #[inline]
+    pub fn hear(&self) {
+        if !self.unheard.is_empty() {
+            self.step_unheard();
+        }
+    }
+
+    #[cold]
+    fn step_unheard(&self) {
+        for index in 0..self.cores.len() {
+            let Some((core, around)) = self.surroundings(index) else { continue };
+            if !core.is_in_hand(around.registers) && self.unheard.take(index) {
+                self.notify(index);
             }
         }
     }
@@ -280,6 +307,7 @@ impl<C: Chip> CorePool<C> {
         lock(&self.queue)
     }
 
+    #[cold]
     fn enqueue(&self, index: usize) {
         let mut queue = self.queue();
         queue.waiting.push_back(index);
@@ -345,27 +373,32 @@ impl<C: Chip> CorePool<C> {
                 self.event.signal();
                 continue;
             }
-            let state = &self.cores[index].state;
-            state.claim_queued();
-            loop {
-                self.step(index, Reach::ThroughKernels);
-                if state.release() {
-                    break;
-                }
+            if self.turns.is_some() {
+                self.step_without_turns(index);
+            } else {
+                // SAFETY: who takes a core out of a queue has it.
+                let _waits = unsafe { self.step(index, Reach::ThroughKernels) };
             }
             // A waiter for the end of the run looks at the states, not only at the words.
             self.event.signal();
         }
     }
 
-    fn step(&self, index: usize, reach: Reach) -> Step {
-        match (self.cores.get(index), self.registers.core(index)) {
-            (Some(core), Some(registers)) => {
-                let (event, brief) = (&self.event, &self.brief);
-                core.step(Surroundings { registers, event, faults: self, brief }, reach)
-            }
-            _ => Step::Waits,
-        }
+    /// # Safety
+    ///
+    /// As for [`SimCore::step`].
+    unsafe fn step(&self, index: usize, reach: Reach) -> Step {
+        // SAFETY: by the contract.
+        self.surroundings(index)
+            .map_or(Step::Waits, |(core, around)| unsafe { core.step(around, reach) })
+    }
+
+    /// A core, and what it needs to take a step.
+    #[inline]
+    fn surroundings(&self, index: usize) -> Option<(&SimCore, Surroundings<'_>)> {
+        let (core, registers) = (self.cores.get(index)?, self.registers.core(index)?);
+        let (event, brief) = (&self.event, &self.brief);
+        Some((core, Surroundings { registers, event, faults: self, brief }))
     }
 }
 
@@ -394,3 +427,4 @@ mod inline;
 mod power;
 #[cfg(test)]
 mod tests;
+mod unheard;

@@ -5,7 +5,7 @@
 //! its cluster share for push and pop between them. Who asks is known by the thread: a core sets
 //! its identity around every kernel call. Source: spec trb §7.6.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,22 +93,24 @@ struct Attached {
 }
 
 thread_local! {
-    /// The device whose pool this thread belongs to, and the core it runs now.
-    static CORE: RefCell<(Option<Attached>, Option<CoreIdentity>)> =
-        const { RefCell::new((None, None)) };
+    /// The device whose pool this thread belongs to.
+    static DEVICE: RefCell<Option<Attached>> = const { RefCell::new(None) };
+    /// The core that it runs now. A plain cell, since it is written around every kernel.
+    static CORE: Cell<Option<CoreIdentity>> = const { Cell::new(None) };
 }
 
 /// Tells which device's storage the kernels on this thread share, and who wants to know when they
 /// ask for it: with it, they wait for one another.
 pub fn attach(storage: Arc<PipeStorage>, before_wait: BeforeWait) {
-    CORE.with_borrow_mut(|core| core.0 = Some(Attached { storage, before_wait }));
+    DEVICE.set(Some(Attached { storage, before_wait }));
 }
 
 /// Runs `kernel` as the core `identity`.
+#[inline]
 pub fn with_identity<R>(identity: CoreIdentity, kernel: impl FnOnce() -> R) -> R {
-    CORE.with_borrow_mut(|core| core.1 = Some(identity));
+    CORE.set(Some(identity));
     let result = kernel();
-    CORE.with_borrow_mut(|core| core.1 = None);
+    CORE.set(None);
     result
 }
 
@@ -128,14 +130,14 @@ pub fn hooks() -> (*const c_void, *const c_void) {
 /// `uint32_t get_subblock_id()`.
 extern "C" fn sub_block_id() -> u32 {
     // CAST: 0 or 1.
-    CORE.with_borrow(|core| core.1.map_or(0, |identity| identity.sub_block as u32))
+    CORE.get().map_or(0, |identity| identity.sub_block as u32)
 }
 
 /// `void *get_pipe_shared_state(uint64_t pipe_key, size_t size)`; null outside a kernel.
 extern "C" fn pipe_shared_state(key: u64, bytes: usize) -> *mut c_void {
-    CORE.with_borrow(|core| match core {
+    DEVICE.with_borrow(|device| match (device, CORE.get()) {
         (Some(Attached { storage, before_wait }), Some(identity)) => {
-            before_wait(*identity);
+            before_wait(identity);
             storage.piece(identity.cluster, key, bytes)
         }
         _ => core::ptr::null_mut(),

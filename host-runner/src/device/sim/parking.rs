@@ -5,7 +5,8 @@
 //! longer than [`RESIDENT_SPIN`]. Where too many would look for long at the same time, they sleep at once.
 //!
 //! Sleeping: the sleeper says that it sleeps and then looks once more; who has something for it
-//! writes that and then looks whether it sleeps. Both have a full fence in between, so one of the two sees the other.
+//! writes that and then looks whether it sleeps. The sleeper has a full fence in between, and what the other does
+//! is sequentially consistent, so one of the two sees the other.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use rustix::thread::futex;
 pub const RESIDENT_SPIN: Duration = Duration::from_millis(1);
 /// How long any thread may look without asking whether too many do.
 const UNCOUNTED_SPIN: Duration = Duration::from_micros(20);
+/// Looks before anything else is thought of: two or three microseconds.
+const GLANCES: u32 = 64;
 /// Looks between two glances at the clock.
 const LOOKS_PER_CLOCK_READ: u32 = 32;
 
@@ -32,8 +35,9 @@ pub struct Parking {
 impl Parking {
     /// Sleeps until somebody unparks, at most `bound`; not at all if there is something already.
     pub fn park(&self, has_come: impl Fn() -> bool, bound: Option<Duration>) {
-        // ORDERING: Relaxed, then a SeqCst fence: the one in `unpark` comes before it or after. If
-        // before, `has_come` sees what was written; if after, the unparking thread sees the sleeper.
+        // ORDERING: Relaxed, then a SeqCst fence: what the unparking thread has written comes before it or after
+        // in the one order of all that is SeqCst. If before, `has_come` sees it; if after, so does the look in
+        // `unpark`, which sees the sleeper.
         self.sleeps.store(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !has_come() {
@@ -45,17 +49,34 @@ impl Parking {
         self.sleeps.store(0, Ordering::Relaxed);
     }
 
-    /// Wakes the sleeper, if there is one. To be called when what it waits for has been written.
+    /// Wakes the sleeper, if there is one. To be called when what it waits for has been written, by a
+    /// SeqCst operation.
     #[inline]
     pub fn unpark(&self) {
-        // ORDERING: see `park`.
-        fence(Ordering::SeqCst);
-        if self.sleeps.load(Ordering::Relaxed) != 0 {
-            self.sleeps.store(0, Ordering::Relaxed);
-            // There is nobody to tell if this fails.
-            let _woken = futex::wake(&self.sleeps, futex::Flags::PRIVATE, 1);
+        // ORDERING: SeqCst: see `park`.
+        if self.sleeps.load(Ordering::SeqCst) != 0 {
+            self.wake();
         }
     }
+
+    #[cold]
+    fn wake(&self) {
+        self.sleeps.store(0, Ordering::Relaxed);
+        // There is nobody to tell if this fails.
+        let _woken = futex::wake(&self.sleeps, futex::Flags::PRIVATE, 1);
+    }
+}
+
+/// Looks a few times, for about as long as the briefest runs take.
+#[inline]
+pub fn glance(has_come: impl Fn() -> bool) -> bool {
+    for _ in 0..GLANCES {
+        if has_come() {
+            return true;
+        }
+        std::hint::spin_loop();
+    }
+    false
 }
 
 /// Looks until `has_come`, for `at_most` that long; whether it has.

@@ -18,6 +18,7 @@ use super::clock;
 use super::core_pool::CorePool;
 use super::load_trace;
 use super::memory::Ledger;
+use super::registers::NoSuchRegister;
 use super::turns::{Point, Turns};
 use crate::code_listing::CodeLister;
 use crate::device::Holder;
@@ -96,6 +97,23 @@ impl<C: Chip> SimPlatform<C> {
         })
     }
 
+    /// As much as is kept of what an exception says that left a call. Not inlined: the text is not small, and
+    /// nothing of it is moved where there is none.
+    #[cold]
+    #[inline(never)]
+    fn kept(&self, call: ForeignCall, text: &str) -> ExceptionText {
+        if is_of_run(call) {
+            self.thrown.lock().get_or_insert_with(trace::last);
+        }
+        let mut kept = ExceptionText::new();
+        for character in text.chars() {
+            if kept.write_char(character).is_err() {
+                break;
+            }
+        }
+        kept
+    }
+
     /// Lets others go on, if threads take turns; false if the calling thread does not.
     ///
     /// Inlined: without a seed it is one branch that never changes.
@@ -112,6 +130,10 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.turns().map_or_else(clock::nanoseconds, Turns::nanoseconds)
     }
 
+    fn coarse_ticks(&self) -> u64 {
+        self.pool.turns().map_or_else(clock::coarse_nanoseconds, Turns::nanoseconds)
+    }
+
     fn ticks_per_second(&self) -> u64 {
         clock::TICKS_PER_SECOND
     }
@@ -121,18 +143,20 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.registers().block_address(core).map(RegisterBlock)
     }
 
+    #[inline]
     fn read_register(&self, block: RegisterBlock, offset: usize) -> u32 {
         self.point(Point::ReadRegister);
         // A register that is not there reads as zero, as on a bus without the device.
         self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
     }
 
+    #[inline]
     fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
         self.point(Point::WriteRegister);
         match self.pool.registers().write::<C>(block.0, offset, value) {
             Ok(Some(doorbell)) => self.pool.ring(doorbell),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the executor wrote to a missing register"),
+            Err(error) => warn_of_missing(error),
         }
     }
 
@@ -171,6 +195,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
         if self.pool.run_kernels() {
             return;
         }
+        self.pool.hear();
         match rounds {
             0..PAUSING_ROUNDS => core::hint::spin_loop(),
             _ => {
@@ -229,19 +254,16 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         // SAFETY: the caller's promise.
-        guarded(|| unsafe { call.invoke() }).map_err(|text| {
-            if is_of_run(call) {
-                self.thrown.lock().get_or_insert_with(trace::last);
-            }
-            let mut kept = ExceptionText::new();
-            for character in text.chars() {
-                if kept.write_char(character).is_err() {
-                    break;
-                }
-            }
-            kept
-        })
+        match guarded(|| unsafe { call.invoke() }) {
+            Ok(value) => Ok(value),
+            Err(text) => Err(self.kept(call, &text)),
+        }
     }
+}
+
+#[cold]
+fn warn_of_missing(error: NoSuchRegister) {
+    tracing::warn!(%error, "the executor wrote to a missing register");
 }
 
 /// Whether a run makes this call, and not a load or an unload that may be going on beside it: what

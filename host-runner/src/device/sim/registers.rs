@@ -39,6 +39,7 @@ struct FromCore {
 
 impl CoreRegisters {
     /// What the AICPU wants the core to do. Whatever it wrote before is visible afterwards.
+    #[inline]
     pub fn dispatch(&self) -> DispatchWord {
         // ORDERING: Acquire pairs with the Release store in `Registers::write`: a core that sees
         // a task id sees that task's payload.
@@ -46,10 +47,17 @@ impl CoreRegisters {
     }
 
     /// Tells the AICPU what the core does. Whatever the core wrote before becomes visible with it.
+    #[inline]
     pub fn set_condition(&self, word: ConditionWord) {
         // ORDERING: Release pairs with the Acquire load in `Registers::read`: an AICPU thread that
         // sees a task ended sees its outputs.
         self.from_core.condition.store(word.raw(), Ordering::Release);
+    }
+
+    /// What the core has told last. Whatever it wrote before is visible afterwards.
+    pub fn condition(&self) -> ConditionWord {
+        // ORDERING: Acquire: see `set_condition`.
+        ConditionWord::from_raw(self.from_core.condition.load(Ordering::Acquire))
     }
 
     /// Clears the words, as the device does between two runs.
@@ -94,14 +102,18 @@ impl Registers {
     }
 
     /// Index of the core whose block starts at `address`.
+    #[inline]
     fn core_at(&self, address: u64) -> Option<usize> {
-        // CAST: usize is 64 bits on the supported targets.
-        let offset = address.checked_sub(self.blocks.as_ptr().addr() as u64)?;
-        let index = usize::try_from(offset).ok()? / size_of::<CoreRegisters>();
-        (self.block_address(index)? == address).then_some(index)
+        // CAST (both): usize is 64 bits on the supported targets. An address below the first block comes
+        // out as an index beyond the last one.
+        let offset = address.wrapping_sub(self.blocks.as_ptr().addr() as u64) as usize;
+        let index = offset / size_of::<CoreRegisters>();
+        (offset.is_multiple_of(size_of::<CoreRegisters>()) && index < self.blocks.len())
+            .then_some(index)
     }
 
     /// Reads the word at `offset` of the block at `address`; `None` where there is none.
+    #[inline]
     pub fn read<C: Chip>(&self, address: u64, offset: usize) -> Option<u32> {
         let block = &self.blocks[self.core_at(address)?];
         let word = if offset == C::COND {
@@ -125,6 +137,7 @@ impl Registers {
     /// # Errors
     ///
     /// [`NoSuchRegister`].
+    #[inline]
     pub fn write<C: Chip>(
         &self,
         address: u64,

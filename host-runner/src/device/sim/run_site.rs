@@ -19,26 +19,43 @@ pub struct RunSite<C: Chip> {
     pub record: Box<C::Runtime>,
     /// Number of the last run; never 0.
     number: NonZeroU32,
+    /// What the record says of the last run, if that was of an orchestration.
+    prepared: Option<Launch>,
 }
 
 impl<C: Chip> RunSite<C> {
     /// Without arenas, and with a run record that names no callable.
     pub fn new(ledger: Arc<Ledger>) -> Self {
         // Any number: it only has to differ from one run to the next.
-        Self { arenas: Arenas::new(ledger), record: empty_record::<C>(), number: NonZeroU32::MIN }
+        let (arenas, record) = (Arenas::new(ledger), empty_record::<C>());
+        Self { arenas, record, number: NonZeroU32::MIN, prepared: None }
     }
 
     /// Leaves the record where it is, for good: threads may still look at it.
     pub fn lose(&mut self) {
         std::mem::forget(std::mem::replace(&mut self.record, empty_record::<C>()));
+        self.prepared = None;
     }
 
-    /// Fills what the device itself knows of the run record.
+    /// Fills what the device itself knows of the run record, of which a run like the last one has all but its
+    /// number.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Rings`] and [`DeviceError::Memory`].
     pub fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
+        if self.prepared != Some(*launch) {
+            self.prepare_anew(launch)?;
+        }
+        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        let extension = &mut self.record.body_mut().extension;
+        extension.run_number = self.number.get();
+        *extension = extension.sealed();
+        Ok(())
+    }
+
+    fn prepare_anew(&mut self, launch: &Launch) -> Result<(), DeviceError> {
+        self.prepared = None;
         let operation = match &launch.work {
             Work::Orchestration(rings) => {
                 self.prepare_rings(*rings)?;
@@ -54,11 +71,11 @@ impl<C: Chip> RunSite<C> {
         body.worker_count = launch.clusters as i32 * 3;
         body.sche_cpu_num = launch.aicpu_threads as i32;
         body.extension.operation = operation.raw();
-        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        body.extension.run_number = self.number.get();
         // CAST: 2^64 microseconds are more than half a million years.
         body.extension.stall_timeout_us = launch.stall_timeout.as_micros() as u64;
-        body.extension = body.extension.sealed();
+        // A graph is in the same fields, and its number is another one each time that it is built.
+        self.prepared =
+            Some(*launch).filter(|launch| matches!(launch.work, Work::Orchestration(_)));
         Ok(())
     }
 

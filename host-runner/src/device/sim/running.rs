@@ -1,11 +1,10 @@
 //! Runs, one at a time.
 
-use aicpu_executor::RunOutcome;
 use protocol::{Chip, RuntimeBody, RuntimeRecord};
 
 use super::order::{Order, Pointer};
 use super::{Parts, SimDevice};
-use crate::device::{DeviceError, Launch};
+use crate::device::{DeviceError, Launch, RunOutcome};
 
 impl<C: Chip> SimDevice<C> {
     /// Carries out a run whose record `fill` completes; waits for the run in flight.

@@ -126,6 +126,7 @@ impl Turns {
     }
 
     /// An interleaving point of the calling thread. False for a thread that takes no turns.
+    #[cold]
     pub fn point(&self, cores: &impl Cores, point: Point) -> bool {
         let Some(me) = ME.get() else { return false };
         self.pass_point(cores, me, point, point as usize);
@@ -133,6 +134,7 @@ impl Turns {
     }
 
     /// An interleaving point of the executor. Where it is in the code tells how often a thread comes there.
+    #[cold]
     pub fn point_at(&self, cores: &impl Cores, place: &'static Location<'static>) {
         if let Some(me) = ME.get() {
             self.pass_point(cores, me, Point::Interleave, core::ptr::from_ref(place).addr());

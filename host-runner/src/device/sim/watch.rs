@@ -13,13 +13,13 @@
 
 use std::time::{Duration, Instant};
 
-use aicpu_executor::{ForeignFunction, RunOutcome};
+use aicpu_executor::{ForeignFunction, RunCounts};
 use protocol::Chip;
 
 use super::aicpu_threads::{Ended, Stuck};
 use super::core::Busy;
 use super::{Parts, SimDevice};
-use crate::device::{DeviceLost, Launch, LostCause};
+use crate::device::{DeviceLost, Launch, LostCause, RunOutcome};
 
 /// How often a run that is past its limit is told so.
 const REPORT_AGAIN: Duration = Duration::from_millis(10);
@@ -32,15 +32,17 @@ const LOOKS: u32 = 8;
 const GLANCE: Duration = Duration::from_millis(4);
 
 impl<C: Chip> SimDevice<C> {
-    /// Waits for the AICPU threads of a run until `end`, and calls more of them where they are needed.
+    /// Waits for the AICPU threads of a run within its time limit, which is told from when the caller would
+    /// sleep, and calls more of them where they are needed.
     ///
     /// Not inlined: who counts instructions leaves it out.
     #[inline(never)]
-    fn attend(&self, launch: &Launch, end: Instant) -> Result<Ended, Stuck> {
+    fn attend(&self, launch: &Launch) -> Result<Ended, Stuck> {
+        let end = || Instant::now() + launch.timeout;
         let Parts { aicpu, engine, .. } = &*self.parts;
         let (executor, pool) = (engine.executor(), engine.pool());
         if pool.turns().is_some() {
-            return aicpu.sleep_until(end);
+            return aicpu.sleep_until(end());
         }
         let helpers = 1..self.cores_used.min(C::MAX_AICPU_THREADS);
         let call_if_needed = || {
@@ -58,6 +60,7 @@ impl<C: Chip> SimDevice<C> {
                 break;
             }
         }
+        let end = end();
         let guard = C::MAX_AICPU_THREADS..C::MAX_AICPU_THREADS + 1;
         let (mut seen, mut failed_at, mut glance) = (executor.moves(), None, LOOK * LOOKS);
         loop {
@@ -95,8 +98,7 @@ impl<C: Chip> SimDevice<C> {
     pub(super) fn finish(&self, launch: &Launch) -> Result<RunOutcome, DeviceLost> {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let executor = engine.executor();
-        let end = Instant::now() + launch.timeout;
-        let back = self.attend(launch, end).or_else(|_running| {
+        let back = self.attend(launch).or_else(|_running| {
             // A run that is only being set up clears the latch, so once may not be enough.
             let given_up = Instant::now() + launch.grace;
             loop {
@@ -108,10 +110,10 @@ impl<C: Chip> SimDevice<C> {
                 }
             }
         });
-        let outcome = executor.take_report();
+        let fault = executor.take_fault().map(Box::new);
         let cause = match back {
             Ok(ended) if ended.panicked => Some(LostCause::Executor),
-            Ok(_) if outcome.fault.is_none() => {
+            Ok(_) if fault.is_none() => {
                 engine.pool().keep_on();
                 None
             }
@@ -133,8 +135,11 @@ impl<C: Chip> SimDevice<C> {
             }),
         };
         match cause {
-            None => Ok(outcome),
-            Some(cause) => Err(DeviceLost { cause, fault: outcome.fault.map(Box::new) }),
+            None => {
+                let RunCounts { tasks, loaded } = executor.counts();
+                Ok(RunOutcome { fault, tasks, loaded })
+            }
+            Some(cause) => Err(DeviceLost { cause, fault }),
         }
     }
 

@@ -66,7 +66,8 @@ impl<C: Chip> Bench<C> {
         let registers = self.registers.core(CORE).unwrap();
         let (event, faults, brief) = (&self.event, &self.faults, &self.brief);
         let around = Surroundings { registers, event, faults, brief };
-        self.core.step(around, reach)
+        // SAFETY: the bench is alone with its core.
+        unsafe { self.core.step(around, reach) }
     }
 
     fn write(&self, word: DispatchWord) {

@@ -24,13 +24,27 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
+    /// Steps a core that was left to the pool, when its run takes no turns any more.
+    pub(super) fn step_without_turns(&self, index: usize) {
+        let state = &self.cores[index].state;
+        state.claim_queued();
+        loop {
+            // SAFETY: the core is claimed.
+            while unsafe { self.step(index, Reach::OneTransition) } == Step::Moved {}
+            if state.release() {
+                return;
+            }
+        }
+    }
+
     /// Calls the kernel of a core, and those of the cores that are picked next.
     pub(super) fn call_kernels(self: &Arc<Self>, turns: &Turns, first: usize) {
         let mut index = first;
         loop {
             let state = &self.cores[index].state;
             state.claim_queued();
-            self.step(index, Reach::OneTransition);
+            // SAFETY: the core is claimed.
+            unsafe { self.step(index, Reach::OneTransition) };
             state.requeue();
             match turns.kernel_returned(self, index) {
                 AfterKernel::Run(next) => index = next,
@@ -43,7 +57,8 @@ impl<C: Chip> CorePool<C> {
 
 impl<C: Chip> Cores for Arc<CorePool<C>> {
     fn next_kernel(&self, core: usize) -> Option<u64> {
-        self.cores.get(core)?.next_kernel()
+        // SAFETY: those who take turns step a core with its claim, and who asks here has the turn, or nobody.
+        unsafe { self.cores.get(core)?.next_kernel() }
     }
 
     fn running_kernel(&self, core: usize) -> Option<u64> {
@@ -53,7 +68,8 @@ impl<C: Chip> Cores for Arc<CorePool<C>> {
     fn move_on(&self, core: usize) -> bool {
         let Some(SimCore { state, .. }) = self.cores.get(core) else { return false };
         state.claim_queued();
-        let waits = CorePool::step(self, core, Reach::OneTransition) == Step::Waits;
+        // SAFETY: the core is claimed.
+        let waits = unsafe { CorePool::step(self, core, Reach::OneTransition) } == Step::Waits;
         let is_left = waits && state.release();
         if !is_left {
             state.requeue();

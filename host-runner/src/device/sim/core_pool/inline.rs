@@ -85,28 +85,34 @@ impl<C: Chip> CorePool<C> {
         }
     }
 
-    /// Runs the kernel that a core was given, `entered` at about this time, or leaves it to the pool.
+    /// Runs the kernel that a core was given, `entered` at about this time, or leaves it to the pool. The calling thread has
+    /// taken the core out of a queue.
+    #[inline]
     fn run_kernel(&self, index: usize, entered: u64) {
         // ORDERING: Relaxed: see `distrust`.
         if !self.is_trusting.load(Ordering::Relaxed) {
             return self.enqueue(index);
         }
-        let state = &self.cores[index].state;
-        state.claim_queued();
-        loop {
-            if self.step(index, Reach::ThroughBriefKernels { entered }) == Step::HasTask {
-                state.requeue();
-                return self.enqueue(index);
-            }
-            if state.release() {
-                return;
-            }
+        let Some((core, around)) = self.surroundings(index) else { return };
+        // SAFETY: who takes a core out of a queue has it.
+        if !unsafe { core.carry_out_brief(around, entered) } {
+            self.leave_kernel(index);
+        }
+    }
+
+    /// Leaves a core that the calling thread has taken out of a queue to the pool if it has to run a kernel, and otherwise steps it.
+    #[cold]
+    fn leave_kernel(&self, index: usize) {
+        // SAFETY: who takes a core out of a queue has it.
+        if unsafe { self.step(index, Reach::UpToKernel) } == Step::HasTask {
+            self.enqueue(index);
         }
     }
 
     /// The same, with a look at how long it takes.
     fn measure_kernel(&self, index: usize) {
-        let function = self.cores[index].dispatched_kernel(self.registers.core(index));
+        // SAFETY: who takes a core out of a queue has it.
+        let function = unsafe { self.cores[index].dispatched_kernel(self.registers.core(index)) };
         let entered = clock::nanoseconds();
         self.run_kernel(index, entered);
         if let Some(function) = function.filter(|&function| self.brief.contains(function)) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use protocol::{Chip, RuntimeRecord};
 
-use super::super::core::{Assignment, Busy, SimCore, identity};
+use super::super::core::{Assignment, Busy, identity};
 use super::super::run_site::reset_handshake;
 use super::CorePool;
 
@@ -66,10 +66,11 @@ impl<C: Chip> CorePool<C> {
                     reset_handshake(handshake, index, clusters);
                     let assignment =
                         Assignment { handshake: core::ptr::from_ref(handshake), identity };
-                    // SAFETY: the caller's promise.
+                    // SAFETY: the cores are idle; the rest is the caller's promise.
                     unsafe { core.begin(assignment) };
                 }
-                _ => core.end(),
+                // SAFETY: the cores are idle.
+                _ => unsafe { core.end() },
             }
         }
     }
@@ -82,9 +83,17 @@ impl<C: Chip> CorePool<C> {
 
     /// Waits until no thread of the pool is on its way back from a kernel that has ended.
     fn await_idle(&self) {
-        while !self.cores.iter().all(|core| core.state.is_idle()) {
+        while !self.is_idle() {
             self.event.wait(LOOK_AGAIN);
         }
+    }
+
+    /// Whether nobody has a core, or is about to.
+    fn is_idle(&self) -> bool {
+        self.cores.iter().enumerate().all(|(index, core)| {
+            core.state.is_idle()
+                && self.registers.core(index).is_none_or(|registers| !core.is_in_hand(registers))
+        })
     }
 
     /// After a run that has succeeded: leaves the cores on for the next one. All their kernels have
@@ -102,16 +111,19 @@ impl<C: Chip> CorePool<C> {
     ///
     /// The kernel that runs for longest, if one is still running then.
     pub fn end_run(self: &Arc<Self>, deadline: Instant) -> Result<(), Busy> {
-        while !self.cores.iter().all(|core| core.state.is_idle()) {
+        while !self.is_idle() {
             if Instant::now() >= deadline
                 && let Some(busy) = self.longest_kernel()
             {
                 return Err(busy);
             }
             self.relieve();
+            self.hear();
             self.event.wait(LOOK_AGAIN);
         }
-        self.cores.iter().for_each(SimCore::end);
+        self.unheard.clear();
+        // SAFETY: the cores are idle, and nobody is in a run.
+        self.cores.iter().for_each(|core| unsafe { core.end() });
         // ORDERING: Relaxed: see `begin_run`.
         self.power.on_for.store(0, Ordering::Relaxed);
         Ok(())

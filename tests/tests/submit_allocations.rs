@@ -1,0 +1,51 @@
+//! A bound call is submitted and waited for without allocating anything.
+//!
+//! Alone in its program: it counts what the whole process allocates.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
+
+use host_runner::arguments::OwnedArguments;
+use host_runner::run::RunConfig;
+use protocol::DataType;
+use tests::allocations::Counting;
+use tests::sources;
+use tests::workers::{open, threads};
+
+#[global_allocator]
+static ALLOCATIONS: Counting = Counting::new();
+
+#[test]
+fn submitting_a_bound_call_allocates_nothing_once_as_many_were_in_flight() {
+    let worker = open();
+    let callable = sources::callable("runs", "mixes", sources::cell_kernels());
+    let handle = worker.register(&callable).unwrap();
+    let mut arguments = OwnedArguments::new();
+    let state = worker.allocate(8 * 16).unwrap();
+    arguments.push_input(&[7_u64; 16], &[16]).unwrap();
+    arguments.push_device(state, DataType::Uint64, &[16]).unwrap();
+    arguments.push_output::<u64>(&[16]).unwrap();
+    arguments.push_scalar(0).unwrap();
+    arguments.push_scalar(0).unwrap();
+    let config = RunConfig { block_dim: 3, ..threads(4) };
+    let mut call = worker.bind(&handle, arguments, &config).unwrap();
+    let mut in_flight = std::collections::VecDeque::with_capacity(8);
+    for depth in [1, 8] {
+        let mut before = 0;
+        for number in 0..400_u64 {
+            if number == 100 {
+                before = ALLOCATIONS.count();
+            }
+            call.set_scalar(0, number).unwrap();
+            in_flight.push_back((number, call.submit().unwrap()));
+            if in_flight.len() == depth {
+                let (number, completion) = in_flight.pop_front().unwrap();
+                let output = completion.wait().unwrap();
+                let bytes = output.arguments.tensors()[2].host_bytes().unwrap();
+                assert_eq!(bytes[..8], (7 + number).to_le_bytes());
+            }
+        }
+        let of_runs = ALLOCATIONS.count() - before;
+        assert_eq!(of_runs, 0, "in 300 runs, {depth} in flight");
+        in_flight.drain(..).for_each(|(_, completion)| drop(completion.wait().unwrap()));
+    }
+}
