@@ -61,6 +61,12 @@ impl Counting {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts one more of what only turns count, one after the other.
+    pub(super) fn count_in_turn(counter: &AtomicU64) {
+        // ORDERING: Relaxed (both): see `count`; turns order those who write.
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
     /// Counts what a placement took.
     pub(super) fn placed(&self, traffic: Traffic) {
         // ORDERING: Relaxed (all): see `count`.

@@ -196,11 +196,11 @@ impl Shared {
         source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
         let end = self.run_on_device(&lease.callable, arguments, config, source);
-        let counter = match &end {
-            Ok(_) => &self.counting.runs,
-            Err(_) => &self.counting.failed_runs,
-        };
-        Counting::count(counter);
+        match &end {
+            Ok(_) => Counting::count_in_turn(&self.counting.runs),
+            // Cancelled ones count as well, whenever that is.
+            Err(_) => Counting::count(&self.counting.failed_runs),
+        }
         end
     }
 

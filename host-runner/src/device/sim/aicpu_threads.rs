@@ -8,7 +8,7 @@
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -90,13 +90,12 @@ struct Outcome {
     panicked: AtomicBool,
 }
 
-/// What caller and threads share.
+/// What caller and threads share. Beside the outcome and the mailboxes, nothing is written for an order that is
+/// like the last one, so that the threads find it in their caches.
 struct Shared<O> {
     outcome: Outcome,
     /// `None` before the first one.
     order: UnsafeCell<Option<O>>,
-    /// Number of the order, for the caller.
-    number: AtomicU32,
     mailboxes: Box<[Mailbox]>,
 }
 
@@ -126,7 +125,7 @@ pub struct Ended {
     pub panicked: bool,
 }
 
-impl<O: Copy + Send + 'static> AicpuThreads<O> {
+impl<O: Copy + PartialEq + Send + 'static> AicpuThreads<O> {
     /// Starts `count` threads, which are prepared when this returns, and wait for the first order. The
     /// system shows them as `name`, with a number.
     ///
@@ -142,7 +141,6 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
         let shared = Arc::new(Shared {
             outcome: Outcome::default(),
             order: UnsafeCell::new(None),
-            number: AtomicU32::new(0),
             mailboxes: (0..count).map(|_| Mailbox::default()).collect(),
         });
         let mut threads = Self { shared, threads: Vec::with_capacity(count) };
@@ -174,14 +172,16 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
         let Shared { outcome, mailboxes, .. } = &*self.shared;
         debug_assert_eq!(outcome.attendance.inside(), 0);
         // SAFETY: nobody is inside an order, and who is called for the last one is turned away.
-        unsafe { *self.shared.order.get() = Some(order) };
+        let place = unsafe { &mut *self.shared.order.get() };
+        if *place != Some(order) {
+            *place = Some(order);
+        }
         // ORDERING: Relaxed (all): what `begin` and `put` release comes later.
         outcome.status.store(0, Ordering::Relaxed);
         outcome.panicked.store(false, Ordering::Relaxed);
         let members = members.min(mailboxes.len());
         // CAST: a handful of threads.
         let number = outcome.attendance.begin(members as u32);
-        self.shared.number.store(number, Ordering::Relaxed);
         for mailbox in mailboxes.iter().take(members) {
             mailbox.put(number, MEMBER);
         }
@@ -190,7 +190,7 @@ impl<O: Copy + Send + 'static> AicpuThreads<O> {
     /// Calls one more thread to help with the order that is under way, of those with an index of
     /// `among`; false if all of them are called already.
     pub fn call(&self, among: std::ops::Range<usize>) -> bool {
-        let number = self.shared.number.load(Ordering::Relaxed);
+        let number = self.shared.outcome.attendance.order();
         let is_free = |mailbox: &&Mailbox| mailbox.look() >> 2 != u64::from(number);
         let free = self.shared.mailboxes.get(among).unwrap_or_default().iter().find(is_free);
         free.map(|mailbox| mailbox.put(number, HELPER)).is_some()

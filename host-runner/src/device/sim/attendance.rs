@@ -59,6 +59,12 @@ impl Attendance {
         parts(self.0.fetch_sub(1, Ordering::SeqCst)).1 == 1
     }
 
+    /// Number of the order that began last. For whoever begins orders.
+    pub fn order(&self) -> u32 {
+        // ORDERING: Relaxed: see `begin`.
+        parts(self.0.load(Ordering::Relaxed)).0
+    }
+
     /// How many threads are inside; 0 if the order is over.
     pub fn inside(&self) -> u32 {
         // ORDERING: Acquire: see `leave`.

@@ -24,10 +24,14 @@ pub struct Engine<C: Chip> {
     executor: ResidentExecutor<C>,
     pool: Arc<CorePool<C>>,
     /// The run record of the run in flight, to find func ids by; null between runs.
-    record: AtomicPtr<C::Runtime>,
+    record: RecordOfRun<C::Runtime>,
     /// What came of the last load.
     load_fault: Mutex<Option<(Fault, Option<ThrowTrace>)>>,
 }
+
+/// Written by the caller of a run, and seldom read: on cache lines that the threads of the run do not need.
+#[repr(align(128))]
+struct RecordOfRun<R>(AtomicPtr<R>);
 
 impl<C: Chip> Engine<C> {
     /// Starts the cores and makes an executor for them, whose code goes into the books. With a seed,
@@ -47,7 +51,7 @@ impl<C: Chip> Engine<C> {
         })?;
         let executor = ResidentExecutor::new(SimPlatform::new(Arc::clone(&pool), ledger))
             .inspect_err(|_refused| pool.stop())?;
-        let record = AtomicPtr::new(core::ptr::null_mut());
+        let record = RecordOfRun(AtomicPtr::new(core::ptr::null_mut()));
         let engine = Arc::new(Self { executor, pool, record, load_fault: Mutex::default() });
         let receiver: Arc<dyn FaultReceiver> = Arc::<Self>::clone(&engine);
         engine.pool.report_faults_to(Arc::downgrade(&receiver));
@@ -71,7 +75,7 @@ impl<C: Chip> Engine<C> {
     /// A record that is named stays valid and unchanged until another one, or none, is.
     pub unsafe fn set_record(&self, record: *const C::Runtime) {
         // ORDERING: Release pairs with the Acquire load in `func_id_of`.
-        self.record.store(record.cast_mut(), Ordering::Release);
+        self.record.0.store(record.cast_mut(), Ordering::Release);
     }
 
     /// Says what came of a load; on the thread that has carried it out.
@@ -92,7 +96,7 @@ impl<C: Chip> Engine<C> {
     /// The func id under which the run in flight has the kernel with this entry.
     pub fn func_id_of(&self, function: u64) -> Option<FuncId> {
         // ORDERING: Acquire: see `set_record`.
-        let record = self.record.load(Ordering::Acquire);
+        let record = self.record.0.load(Ordering::Acquire);
         // SAFETY: null, or valid by the contract of `set_record`.
         let body = unsafe { record.as_ref() }?.body();
         // SAFETY: the table of a run in flight holds records of loaded kernels only.

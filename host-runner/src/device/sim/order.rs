@@ -30,6 +30,20 @@ impl<C: Chip> Clone for Order<C> {
 
 impl<C: Chip> Copy for Order<C> {}
 
+impl<C: Chip> PartialEq for Order<C> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Run(own), Self::Run(other)) => own.0 == other.0,
+            (Self::Load(own), Self::Load(other)) => own.0 == other.0,
+            (Self::Unload { id, generation }, Self::Unload { id: other, generation: others }) => {
+                (id, generation) == (other, others)
+            }
+            (Self::UnloadAll, Self::UnloadAll) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A record, as the threads get it.
 ///
 /// # Invariants

@@ -4,7 +4,7 @@ use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-fn start<O: Copy + Send + 'static>(count: usize, program: &Program<O>) -> AicpuThreads<O> {
+fn start<O: Copy + PartialEq + Send + 'static>(count: usize, program: &Program<O>) -> AicpuThreads<O> {
     let prepare: Prepare = Arc::new(|| {});
     AicpuThreads::start("test", count, &prepare, program).unwrap()
 }
@@ -15,16 +15,18 @@ fn soon() -> Instant {
 
 #[test]
 fn each_order_is_carried_out_by_as_many_threads_as_asked_for() {
-    let program: Program<&AtomicUsize> = Arc::new(|runs, _| {
-        runs.fetch_add(1, Ordering::SeqCst);
+    static RUNS: [AtomicUsize; 6] = [const { AtomicUsize::new(0) }; 6];
+    let program: Program<usize> = Arc::new(|order, _| {
+        RUNS[order].fetch_add(1, Ordering::SeqCst);
         0
     });
     let threads = start(4, &program);
-    static RUNS: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
-    for (participants, runs) in [1, 4, 2, 3, 1].into_iter().zip(&RUNS) {
-        threads.begin(runs, participants);
+    // The last two orders are alike.
+    for (participants, order) in [1, 4, 2, 3, 1, 1].into_iter().zip([0, 1, 2, 3, 4, 4]) {
+        let before = RUNS[order].load(Ordering::SeqCst);
+        threads.begin(order, participants);
         assert_eq!(threads.wait(soon()), Ok(Ended { status: 0, panicked: false }));
-        assert_eq!(runs.load(Ordering::SeqCst), participants);
+        assert_eq!(RUNS[order].load(Ordering::SeqCst), before + participants);
     }
 }
 
