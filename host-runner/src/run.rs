@@ -171,7 +171,7 @@ impl Call<'_> {
         if let Some(fault) = outcome.fault {
             return Err(RunFault::new(fault.code, fault.text.as_str()).into());
         }
-        staging::collect(on, self.callable, &mut buffers, arguments).map_err(RunError::Memory)?;
+        staging::collect(on, &mut buffers, arguments).map_err(RunError::Memory)?;
         Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed(), graph: None })
     }
 }

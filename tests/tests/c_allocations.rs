@@ -57,6 +57,13 @@ fn runs_and_submissions_allocate_nothing_once_there_was_one() {
     // SAFETY: the blob stays where it is.
     assert_eq!(unsafe { callables::prepare(context, 0, callable.blob().as_ptr().cast()) }, 0);
     let mut cells = [0_u64; 3];
+    // Several at once: who is told of the end of one may be a little late, and then the next one needs another place.
+    let record = arguments(&[tensor(DataType::Uint64, &mut cells)], &[0]);
+    // SAFETY: as in `run`; nobody asks for their outputs.
+    let submit_one =
+        || unsafe { submissions::submit(context, 0, ptr::from_ref(&record).cast(), LAUNCH) };
+    let several = [(); 4].map(|()| submit_one());
+    several.into_iter().for_each(submissions::free);
     for act in [run, submit] {
         let mut before = 0;
         for number in 0..300 {

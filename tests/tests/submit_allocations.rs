@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
+use std::collections::VecDeque;
+
 use host_runner::arguments::OwnedArguments;
 use host_runner::run::RunConfig;
 use protocol::DataType;
@@ -28,13 +30,11 @@ fn submitting_a_bound_call_allocates_nothing_once_as_many_were_in_flight() {
     arguments.push_scalar(0).unwrap();
     let config = RunConfig { block_dim: 3, ..threads(4) };
     let mut call = worker.bind(&handle, arguments, &config).unwrap();
-    let mut in_flight = std::collections::VecDeque::with_capacity(8);
-    for depth in [1, 8] {
-        let mut before = 0;
-        for number in 0..400_u64 {
-            if number == 100 {
-                before = ALLOCATIONS.count();
-            }
+    let mut in_flight = VecDeque::with_capacity(16);
+    // The deepest first: who carries a run out may be about to give its memory back when the next one is submitted.
+    for (depth, runs) in [(16, 100), (1, 300), (8, 300)] {
+        let before = ALLOCATIONS.count();
+        for number in 0..runs {
             call.set_scalar(0, number).unwrap();
             in_flight.push_back((number, call.submit().unwrap()));
             if in_flight.len() == depth {
@@ -44,8 +44,8 @@ fn submitting_a_bound_call_allocates_nothing_once_as_many_were_in_flight() {
                 assert_eq!(bytes[..8], (7 + number).to_le_bytes());
             }
         }
-        let of_runs = ALLOCATIONS.count() - before;
-        assert_eq!(of_runs, 0, "in 300 runs, {depth} in flight");
         in_flight.drain(..).for_each(|(_, completion)| drop(completion.wait().unwrap()));
+        let of_runs = ALLOCATIONS.count() - before;
+        assert!(depth == 16 || of_runs == 0, "{of_runs} in {runs} runs, {depth} in flight");
     }
 }

@@ -7,6 +7,7 @@
 //! The client's memory is touched in two calls only: tensors are copied when the run is submitted, and
 //! outputs are written by the call that first learns that it succeeded.
 
+use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -35,8 +36,8 @@ enum State {
 /// How many that are over are kept.
 const KEPT_MAX: usize = 64;
 
-/// Submissions that are over, whose memory the next ones use.
-static KEPT: Mutex<Vec<Arc<Submission>>> = Mutex::new(Vec::new());
+/// Submissions that are over, whose memory the next ones use: the one first that has been over for longest.
+static KEPT: Mutex<VecDeque<Arc<Submission>>> = Mutex::new(VecDeque::new());
 
 /// Wakes those who wait, however many there are.
 #[derive(Debug, Default)]
@@ -55,29 +56,33 @@ impl Wake for Signal {
 impl Submission {
     /// A run that was accepted, and where its outputs go.
     pub(crate) fn begin(completion: RunCompletion, arguments: SpareArguments) -> Arc<Self> {
-        let state = State::Running(completion, arguments);
-        let kept = lock(&KEPT).pop();
-        if let Some(kept) = kept {
-            *lock(&kept.state) = state;
+        let state = Mutex::new(State::Running(completion, arguments));
+        let kept = lock(&KEPT).pop_front();
+        if let Some(mut kept) = kept
+            && let Some(own) = Arc::get_mut(&mut kept)
+        {
+            match Arc::get_mut(&mut own.signal) {
+                Some(signal) => *signal = Signal::default(),
+                // It is still being told of the run before.
+                None => own.signal = Arc::default(),
+            }
+            own.state = state;
             return kept;
         }
-        Arc::new(Self { state: Mutex::new(state), signal: Arc::default() })
+        Arc::new(Self { state, signal: Arc::default() })
     }
 
     /// Takes one back that the client has freed. If nobody else is in it, the next one uses its memory.
     pub(crate) fn give_back(mut run: Arc<Self>) {
         let Some(own) = Arc::get_mut(&mut run) else { return };
-        let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         // A run that has not ended goes on unobserved.
-        *state = State::Ended(Ok(()));
-        match Arc::get_mut(&mut own.signal) {
-            Some(signal) => *signal = Signal::default(),
-            // It has been told, or will be, of a run that nobody asks about any more.
-            None => own.signal = Arc::default(),
-        }
+        own.state = Mutex::new(State::Ended(Ok(())));
         let mut kept = lock(&KEPT);
+        // All the room at once, so that keeping one more allocates no more than once.
+        let room = KEPT_MAX.saturating_sub(kept.len());
+        kept.reserve_exact(room);
         if kept.len() < KEPT_MAX {
-            kept.push(run);
+            kept.push_back(run);
         }
     }
 

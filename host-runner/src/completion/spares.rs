@@ -35,7 +35,8 @@ pub(super) type Home<T> = Weak<Spares<T>>;
 impl<T> Spares<T> {
     /// None yet. `unfinished` is as in [`Completion::new`].
     pub(crate) fn new(unfinished: fn(Unfinished) -> T) -> std::sync::Arc<Self> {
-        std::sync::Arc::new(Self { unfinished, kept: Mutex::new(Vec::new()) })
+        // With all the room at once, so that keeping one more never allocates.
+        std::sync::Arc::new(Self { unfinished, kept: Mutex::new(Vec::with_capacity(KEPT_MAX)) })
     }
 
     /// A completion and its producer's end.

@@ -22,6 +22,8 @@ pub(crate) struct TensorBuffer {
     pinned: Option<Arc<dyn PinnedMemory>>,
     /// A range of the user that is known to be there, for a tensor that is on the device.
     of_user: Option<(DeviceAddr, usize)>,
+    /// Whether the run writes a tensor of the host there.
+    pub(crate) is_written: bool,
 }
 
 /// One for each tensor, kept from run to run.

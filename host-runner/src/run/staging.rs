@@ -34,10 +34,13 @@ pub(super) fn stage(
                 // The arguments have checked the shape; a size beyond 64 bits is in no allocation.
                 let bytes = tensor.byte_len().ok().and_then(|bytes| usize::try_from(bytes).ok());
                 buffer.check_user_range(on.device(), address, bytes.unwrap_or(usize::MAX))?;
+                buffer.is_written = false;
             }
             Place::Host(bytes, direction) => {
                 buffer.fit(on, callable.id(), bytes.len())?;
-                if direction.unwrap_or_else(|| callable.direction(index)) != ArgDirection::Out {
+                let direction = direction.unwrap_or_else(|| callable.direction(index));
+                buffer.is_written = direction != ArgDirection::In;
+                if direction != ArgDirection::Out {
                     buffer.copy_in(on.device(), bytes)?;
                 }
             }
@@ -58,11 +61,10 @@ pub(super) fn write_arguments(
     replace(&mut to.tensors, to.tensor_count, &from.tensors, tensors);
     replace(&mut to.scalars, to.scalar_count, &from.scalars, scalars);
     (to.tensor_count, to.scalar_count) = (tensors, scalars);
-    for (index, (tensor, buffer)) in to.tensors.iter_mut().zip(buffers.all()).enumerate() {
-        match arguments.place(index) {
-            Some(Place::Host(..)) => tensor.data = buffer.address().raw(),
-            Some(Place::Device(_)) => {}
-            None => break,
+    // CAST: the counts of arguments that were packed are from 0 to their limit.
+    for (tensor, buffer) in to.tensors.iter_mut().take(tensors as usize).zip(buffers.all()) {
+        if !tensor.is_child_memory() {
+            tensor.data = buffer.address().raw();
         }
     }
 }
@@ -81,27 +83,21 @@ fn replace<T: Copy + FromZeros, const N: usize>(
     to[count..before.max(count)].fill_with(T::new_zeroed);
 }
 
-/// Copies back what the callable wrote, after a run that succeeded.
+/// Copies back what the callable wrote, after a run that succeeded, of tensors that were [staged](stage).
 ///
 /// # Errors
 ///
 /// [`MemoryError`]; some of the outputs may be written then.
 pub(super) fn collect(
     on: &OpenDevice,
-    callable: &Registration,
     buffers: &mut TensorBuffers,
     arguments: &mut dyn TensorSet,
 ) -> Result<(), MemoryError> {
+    // Those beyond the arguments of this run are not written.
     for (index, buffer) in buffers.all().iter_mut().enumerate() {
-        let direction = match arguments.place(index) {
-            Some(Place::Host(_, direction)) => direction,
-            Some(Place::Device(_)) => continue,
-            None => break,
-        };
-        if direction.unwrap_or_else(|| callable.direction(index)) == ArgDirection::In {
-            continue;
-        }
-        if let Some(bytes) = arguments.writable(index) {
+        if buffer.is_written
+            && let Some(bytes) = arguments.writable(index)
+        {
             buffer.copy_out(on.device(), bytes)?;
         }
     }

@@ -52,6 +52,9 @@ impl Drop for SpareArguments {
         arguments.clear();
         arguments.keep_at_most(KEPT_BYTES_MAX);
         let mut kept = lock(&KEPT);
+        // All the room at once, so that keeping one more allocates no more than once.
+        let room = KEPT_MAX.saturating_sub(kept.len());
+        kept.reserve_exact(room);
         if kept.len() < KEPT_MAX {
             kept.push(arguments);
         }
