@@ -113,7 +113,7 @@ impl Scheduler {
     }
 
     /// Makes a task whose producers are complete available to the scheduler threads.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn make_ready<P: Platform>(
         &self,
         platform: &P,

@@ -301,6 +301,29 @@ mod tests {
         }
     }
 
+    /// Whatever is in use for a while, a few pieces or many: memory is touched in proportion, and a run
+    /// that began after others does not go on to the end of it.
+    #[test]
+    fn a_ring_touches_no_more_than_a_few_times_what_is_in_use() {
+        let mut heap = HeapRing::new(0, 256 << 20);
+        let mut positions = VecDeque::new();
+        for alive in [16_000_usize, 100, 8_000, 50, 16_000, 3_000, 100] {
+            let many = 16_000 * 1024;
+            for step in 0..100_000 {
+                let offset = heap.take(1024).unwrap();
+                let is_settled = step > 50_000;
+                let most = if is_settled { alive as u64 * 1024 + 2 * SOFT_BYTES } else { many };
+                assert!(offset < 3 * most, "{alive} alive, step {step}: at {offset}");
+                positions.push_back(heap.position());
+                // Given back some at a time, as the orchestrator looks.
+                if positions.len() > alive + 64 {
+                    let gone = positions.len() - alive;
+                    heap.give_back(positions.drain(..gone).next_back().unwrap());
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_an_open_scope_holds_is_no_wall() {
         let mut heap = HeapRing::new(0, 8 * SOFT_BYTES);

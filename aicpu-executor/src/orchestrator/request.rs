@@ -263,8 +263,10 @@ unsafe fn bytes_of_tensor(tag: i32, address: u64) -> Option<u64> {
         return Some(0);
     }
     let info = core::ptr::with_exposed_provenance::<TensorCreateInfo>(address as usize);
-    // SAFETY: non-null, and a create-info by the contract but for its alignment; numbers are aligned.
-    let shape = unsafe { &*(&raw const (*info).raw_shapes) };
+    // SAFETY: non-null, and a create-info by the contract but for its alignment.
+    let shape = unsafe { &raw const (*info).raw_shapes };
+    // SAFETY: as above; its numbers are aligned.
+    let shape = unsafe { &*shape };
     output_bytes(shape.get(..rank as usize)?, shift)
 }
 

@@ -172,9 +172,9 @@ impl Orchestrator {
     ) -> Result<u32, Fatal> {
         let is_manual = self.scopes.is_manual();
         let (mut waits, mut outputs, mut output_address) = (0, 0, taken.outputs);
-        let (mut index, mut place) = (0, core::ptr::null_mut());
+        let (mut index, mut place) = (0, core::ptr::null_mut::<Tensor>());
         while let Some((tag, address)) = request.tensor(index) {
-            place = taken.arguments.next_tensor(index, place);
+            place = taken.arguments.first_tensor(index).unwrap_or(place.wrapping_add(1));
             index += 1;
             if tag == ArgTag::Output as i32 {
                 let bytes = self.output_bytes.get(outputs).copied().unwrap_or_default();

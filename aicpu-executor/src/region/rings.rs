@@ -10,6 +10,7 @@ use core::sync::atomic::Ordering;
 use protocol::{DispatchPayload, LOCAL_CONTEXT_ARG};
 
 use super::consumers::EMPTY;
+use super::slot::INLINE_TENSORS;
 use super::{EdgeHandle, Region, SlotHandle, TaskRecord, TaskSlot};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
@@ -59,15 +60,22 @@ impl<'r> TaskStore for Region<'r> {
         let arguments = self.arguments(handle, slot)?;
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
-        let (args, mut place) = (&mut payload.args, core::ptr::null_mut());
-        for (index, arg) in args.iter_mut().enumerate().take(tensors) {
-            place = arguments.next_tensor(index, place);
-            *arg = place.expose_provenance() as u64;
+        // The tensors in the slot at once, whether the task has as many or not: less than to count. Scalars are
+        // behind those it has, and kernels look at no more.
+        for (index, arg) in payload.args.iter_mut().enumerate().take(INLINE_TENSORS) {
+            *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
         }
-        let rest = args.get_mut(tensors..LOCAL_CONTEXT_ARG).unwrap_or_default();
-        for (index, arg) in rest.iter_mut().enumerate().take(scalars) {
-            // SAFETY: the index is below the task's scalar count, and the task is published.
-            *arg = unsafe { arguments.scalar_pointer(index).read() };
+        for index in INLINE_TENSORS..tensors {
+            if let Some(arg) = payload.args.get_mut(index) {
+                *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
+            }
+        }
+        for index in 0..scalars {
+            let at = tensors + index;
+            if let Some(arg) = payload.args.get_mut(at).filter(|_| at < LOCAL_CONTEXT_ARG) {
+                // SAFETY: the index is below the task's scalar count, and the task is published.
+                *arg = unsafe { arguments.scalar_pointer(index).read() };
+            }
         }
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_num = record.block_count as i32;

@@ -126,7 +126,7 @@ impl OrchestratorNote {
 /// Scalars in a slot itself.
 pub(crate) const INLINE_SCALARS: usize = 8;
 /// Tensors in a slot itself: as many as most tasks have.
-const INLINE_TENSORS: usize = 4;
+pub(super) const INLINE_TENSORS: usize = 4;
 
 /// A value on cache lines of its own.
 #[derive(Debug)]
@@ -182,15 +182,11 @@ pub(crate) struct Arguments<'r> {
 }
 
 impl Arguments<'_> {
-    /// Address of tensor `index` from that of the one before; of the first one from any.
-    ///
-    /// A step for each tensor is less than to look each time which part it is in.
+    /// Address of tensor `index`, if it is the first one of those in the slot or of the others; from there
+    /// on they are in a row.
     #[inline]
-    pub(crate) fn next_tensor(self, index: usize, before: *mut Tensor) -> *mut Tensor {
-        match index {
-            0 | INLINE_TENSORS => self.tensor_pointer(index),
-            _ => before.wrapping_add(1),
-        }
+    pub(crate) fn first_tensor(self, index: usize) -> Option<*mut Tensor> {
+        (index == 0 || index == INLINE_TENSORS).then(|| self.tensor_pointer(index))
     }
 
     /// Address of tensor `index`, which is what kernels and `TaskOutputTensors` point at.

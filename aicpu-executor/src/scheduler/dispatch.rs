@@ -119,12 +119,13 @@ impl<C: Chip> SchedulerThread<C> {
             let taken = if let Some(handle) = self.released.take(at) {
                 let Some(candidate) = Candidate::find(context, handle) else { continue };
                 let lanes = candidate.launch.lanes;
-                let is_mixed = shape == ResourceShape::Mix;
-                self.place(
-                    context,
-                    candidate,
-                    if is_mixed { places(open, shape, lanes) } else { wanted },
-                )
+                if candidate.launch.is_sole() {
+                    self.place_sole(context, &candidate, wanted)
+                } else if shape == ResourceShape::Mix {
+                    self.place(context, &candidate, places(open, shape, lanes))
+                } else {
+                    self.place(context, &candidate, wanted)
+                }
             } else if let Some(taken) = self.claim_waiting(context, shape, open) {
                 taken
             } else if self.refill(context, shape, wanted) {
@@ -181,14 +182,15 @@ impl<C: Chip> SchedulerThread<C> {
 
     /// Hands out as many blocks of a task that this thread holds as there are places, and lets go of
     /// the task; returns the cores that were given.
+    #[inline(never)]
     fn place<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
-        candidate: Candidate<T::Task>,
+        candidate: &Candidate<T::Task>,
         places: CoreSet,
     ) -> CoreSet {
         let StepContext { platform, faults, tasks, scheduler, .. } = context;
-        let Candidate { handle, task, launch } = candidate;
+        let Candidate { handle, task, launch } = *candidate;
         let TaskLaunch { block_count, lanes, shape, .. } = launch;
         if launch.sync_start && block_count > 1 {
             let request = Request { block_count, lanes, shape };
@@ -211,7 +213,26 @@ impl<C: Chip> SchedulerThread<C> {
                 scheduler.make_ready(platform, tasks, faults, handle, shape);
             }
         }
-        self.assign_blocks(context, &candidate, places, blocks)
+        self.assign_blocks(context, candidate, places, blocks)
+    }
+
+    /// The same for a task of one sub-task, for which there is a place.
+    #[inline]
+    fn place_sole<P: Platform, T: TaskStore>(
+        &mut self,
+        context: StepContext<'_, P, T>,
+        candidate: &Candidate<T::Task>,
+        places: CoreSet,
+    ) -> CoreSet {
+        context.platform.interleave();
+        let kernel_lane = candidate.launch.lanes.trailing_zeros() as usize;
+        let core = places.trailing_zeros() as usize;
+        if !self.assign(context, core, candidate, Assignment { kernel_lane, block: 0 }) {
+            return 0;
+        }
+        let taken = places & places.wrapping_neg();
+        self.busy |= taken;
+        taken
     }
 
     /// Hands blocks out to `places`, of which there are enough; returns the cores that were given.
@@ -248,7 +269,7 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// Hands one sub-task to an idle core; false if the run has a fault.
-    #[inline]
+    #[inline(always)]
     fn assign<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
