@@ -51,7 +51,8 @@ fn runs_and_submissions_allocate_nothing_once_there_was_one() {
     let context = device::create(Variant { platform, runtime });
     assert_eq!(device::init(context, 0, 0, 0), 0);
     let builder = sources::orchestration("c_library");
-    let builder = host_runner::callable::Callable::builder(builder).entry("writes_all_and_may_fail");
+    let builder =
+        host_runner::callable::Callable::builder(builder).entry("writes_all_and_may_fail");
     let callable = sources::packed(builder, sources::cell_kernels());
     // SAFETY: the blob stays where it is.
     assert_eq!(unsafe { callables::prepare(context, 0, callable.blob().as_ptr().cast()) }, 0);

@@ -235,7 +235,12 @@ impl ClientArguments {
         };
         for (index, memory, ..) in written() {
             let start = std::ptr::with_exposed_provenance(memory.start);
-            client_memory::check(format_args!("tensor {index}"), start, memory.len(), Access::Write)?;
+            client_memory::check(
+                format_args!("tensor {index}"),
+                start,
+                memory.len(),
+                Access::Write,
+            )?;
         }
         for (_, memory, before, after) in written() {
             // SAFETY: writable, as was just found, and the run's own copy was made from it.

@@ -20,8 +20,8 @@ use zerocopy::IntoBytes as _;
 
 use super::snapshot::{Held, Packed, Spares};
 use super::{
-    ArgumentsError, Element, Place, TensorSet, check_shape, clear_record, pack_scalar, pack_tensor, scalar_bits,
-    show, tensor_bytes,
+    ArgumentsError, Element, Place, TensorSet, check_shape, clear_record, pack_scalar, pack_tensor,
+    scalar_bits, show, tensor_bytes,
 };
 
 /// Where a tensor is, and what the callable does with it.

@@ -54,10 +54,7 @@ pub struct InlineQueue {
 impl Default for InlineQueue {
     fn default() -> Self {
         let seat = |_| Seat {
-            own: Own {
-                tail: AtomicU64::new(0),
-                cells: std::array::from_fn(|_| AtomicU8::new(0)),
-            },
+            own: Own { tail: AtomicU64::new(0), cells: std::array::from_fn(|_| AtomicU8::new(0)) },
             taken: Taken { head: AtomicU64::new(0) },
         };
         Self { seats: std::array::from_fn(seat) }

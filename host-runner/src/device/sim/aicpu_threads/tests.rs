@@ -4,7 +4,10 @@ use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-fn start<O: Copy + PartialEq + Send + 'static>(count: usize, program: &Program<O>) -> AicpuThreads<O> {
+fn start<O: Copy + PartialEq + Send + 'static>(
+    count: usize,
+    program: &Program<O>,
+) -> AicpuThreads<O> {
     let prepare: Prepare = Arc::new(|| {});
     AicpuThreads::start("test", count, &prepare, program).unwrap()
 }

@@ -134,7 +134,8 @@ impl<C: Chip> CorePool<C> {
         let function = unsafe { self.cores[index].dispatched_kernel(self.registers.core(index)) };
         let entered = clock::nanoseconds();
         let time = self.run_kernel(index, entered);
-        if let Some(function) = function.filter(|&function| self.brief.time_of(function).is_some()) {
+        if let Some(function) = function.filter(|&function| self.brief.time_of(function).is_some())
+        {
             self.brief.took(function, clock::nanoseconds().saturating_sub(entered));
         }
         time
