@@ -297,8 +297,7 @@ impl<C: Chip> SchedulerThread<C> {
         }
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_idx = block as i32;
-        let kernel =
-            RunningKernel { func_id: filled.func_id, graph_task: T::number(handle) };
+        let kernel = RunningKernel { func_id: filled.func_id, graph_task: T::number(handle) };
         core.running = Running { task: handle, id, is_sole: launch.is_sole() };
         core.next_id = id.next();
         scheduler.running().set(worker, Some(kernel));
