@@ -13,23 +13,22 @@
 //! filled anew when its end is asked for: what is written back is what was recorded as an output, and what
 //! has changed besides.
 
-use std::ffi::c_void;
-use std::fmt::Display;
 use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
 
 use host_runner::arguments::{Arguments, OwnedArguments, OwnedData, TensorData};
 use host_runner::runtime_name::RuntimeName;
-use protocol::{
-    ArgDirection, ChipStorageTaskArgs, ContinuousTensor, DataType, DeviceAddr, MAX_TENSOR_DIMS,
-};
+use protocol::{ArgDirection, ChipStorageTaskArgs, DataType, DeviceAddr, MAX_TENSOR_DIMS};
 
 use crate::client_memory::{self, Access};
 use crate::failure::Failure;
 
+mod check;
+mod copies;
 mod spares;
 
+use check::check_tensor;
+use copies::{NONE, copied, duplicate, look, put};
 pub(crate) use spares::SpareArguments;
 
 /// Which host tensors are copied to the device before a run, and which back after it. An orchestration of hbg
@@ -316,79 +315,6 @@ impl ClientArguments {
     }
 }
 
-/// In the place of data that was taken.
-const NONE: OwnedData = OwnedData::Device(DeviceAddr::NULL);
-
-/// The memory of a tensor.
-///
-/// # Safety
-///
-/// Nobody changes or unmaps it as long as the bytes are used.
-unsafe fn look<'a>(memory: &Range<usize>) -> Result<&'a [u8], Failure> {
-    let start = std::ptr::with_exposed_provenance(memory.start);
-    // SAFETY: as the caller promises.
-    unsafe { client_memory::look("a tensor", start, memory.len()) }
-}
-
-/// A copy of a tensor for its use, in the memory of an earlier one where that fits.
-fn copied(bytes: &[u8], use_: Use, spare: Option<OwnedData>) -> Result<OwnedData, Failure> {
-    let spare = spare.unwrap_or(NONE);
-    if use_ == Use::Read {
-        let mut shared = match spare {
-            OwnedData::In(shared) if shared.len() == bytes.len() => shared,
-            _ => return Ok(OwnedData::In(Arc::from(duplicate(bytes)?))),
-        };
-        return Ok(OwnedData::In(match Arc::get_mut(&mut shared) {
-            Some(own) => {
-                own.copy_from_slice(bytes);
-                shared
-            }
-            None => Arc::from(duplicate(bytes)?),
-        }));
-    }
-    let mut own = match spare {
-        OwnedData::Out(own) | OwnedData::InOut(own) => own,
-        _ => Vec::new(),
-    };
-    own.clear();
-    reserve(&mut own, bytes.len())?;
-    own.extend_from_slice(bytes);
-    Ok(if use_ == Use::Fill { OwnedData::Out(own) } else { OwnedData::InOut(own) })
-}
-
-/// The same bytes once more.
-fn duplicate(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut again = Vec::new();
-    reserve(&mut again, bytes.len())?;
-    again.extend_from_slice(bytes);
-    Ok(again)
-}
-
-/// Makes room in an empty vector.
-fn reserve(vector: &mut Vec<u8>, bytes: usize) -> Result<(), Failure> {
-    let room = vector.try_reserve_exact(bytes);
-    room.map_err(|_| Failure::refused(format!("no memory for a copy of {bytes} bytes")))
-}
-
-/// Writes bytes to the memory of a tensor: all of them, or those that are not as before.
-///
-/// # Safety
-///
-/// The memory can be written to, nothing refers to it, and it has the length of the bytes.
-unsafe fn put(memory: &Range<usize>, before: Option<&[u8]>, after: &[u8]) {
-    let start = std::ptr::with_exposed_provenance_mut::<u8>(memory.start);
-    let Some(before) = before else {
-        // SAFETY: as the caller promises.
-        return unsafe { start.copy_from_nonoverlapping(after.as_ptr(), after.len()) };
-    };
-    for (at, (old, new)) in before.iter().zip(after).enumerate() {
-        if old != new {
-            // SAFETY: as the caller promises; `at` is below the length.
-            unsafe { start.add(at).write(*new) };
-        }
-    }
-}
-
 impl Place {
     fn host(&self) -> Option<(Range<usize>, Use)> {
         match self {
@@ -424,56 +350,6 @@ impl Place {
             }
         }
     }
-}
-
-/// Checks one tensor.
-fn check_tensor(
-    what: impl Display + Copy,
-    tensor: &ContinuousTensor,
-    declared: Option<ArgDirection>,
-    rule: CopyRule,
-    runtime: RuntimeName,
-) -> Result<(Place, DataType, Shape), Failure> {
-    let refused = |error: &dyn std::fmt::Display| Failure::refused(format!("{what}: {error}"));
-    let bytes = tensor.byte_len().map_err(|error| refused(&error))?;
-    let dtype = tensor.data_type().map_err(|error| refused(&error))?;
-    // CAST: at most 5, which the size has been computed with.
-    let mut shape = Shape { sizes: tensor.shapes, dimensions: tensor.ndims as usize };
-    if shape.dimensions == 0 {
-        // No dimensions are one element (spec callable §1.3), and so is one dimension of 1.
-        (shape.sizes[0], shape.dimensions) = (1, 1);
-    }
-    if tensor.is_child_memory() {
-        return Ok((Place::Device(DeviceAddr::new(tensor.data)), dtype, shape));
-    }
-    let too_large = |_| refused(&"it is larger than this machine's memory");
-    let bytes = usize::try_from(bytes).map_err(too_large)?;
-    let start = usize::try_from(tensor.data).map_err(too_large)?;
-    let address = std::ptr::with_exposed_provenance::<c_void>(start);
-    let check = |access| client_memory::check(what, address, bytes, access);
-    let (wanted, may_be_read_only) = match (rule, declared) {
-        (CopyRule::Declared, Some(ArgDirection::In)) => (Use::Read, true),
-        (CopyRule::Declared, Some(ArgDirection::Out)) => (Use::Fill, false),
-        // Copying back what is only read changes nothing, so where it cannot be written to, as a
-        // mapped file of weights, it need not be.
-        (CopyRule::BothWays, Some(ArgDirection::In)) => (Use::Change, true),
-        // Of hbg only outputs are written, and one in such memory is refused when it is recorded.
-        _ => (Use::Change, runtime == RuntimeName::Hbg),
-    };
-    let use_ = match wanted {
-        Use::Fill | Use::Change => match check(Access::Write) {
-            Err(_) if may_be_read_only => Use::Read,
-            checked => checked.map(|()| wanted)?,
-        },
-        Use::Read => Use::Read,
-    };
-    if use_ == Use::Read {
-        check(Access::Read)?;
-    }
-    // No overflow: the range is memory. An empty tensor has no memory, and is refused later.
-    let memory = start..start.saturating_add(bytes);
-    let (copy, before) = (None, None);
-    Ok((Place::Host { memory, use_, copy, before }, dtype, shape))
 }
 
 #[cfg(test)]

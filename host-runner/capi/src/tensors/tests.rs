@@ -1,5 +1,7 @@
 //! Which memory is lent, copied and written back, and which arguments are refused.
 
+use protocol::ContinuousTensor;
+
 use super::*;
 
 const F32: u8 = DataType::Float32 as u8;

@@ -202,7 +202,19 @@ impl<O: Copy + PartialEq + Send + 'static> AicpuThreads<O> {
     ///
     /// [`Stuck`] where they have not; they may still come back later.
     pub fn wait(&self, deadline: Instant) -> Result<Ended, Stuck> {
-        self.look_for(CALLER_SPIN).or_else(|_| self.sleep_until(deadline))
+        let seen = self.glance().or_else(|_| self.look_for(CALLER_SPIN));
+        seen.or_else(|_| self.sleep_until(deadline))
+    }
+
+    /// The same, for as long as the briefest orders take, and without a thought of who needs the processor.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn glance(&self) -> Result<Ended, Stuck> {
+        let attendance = &self.shared.outcome.attendance;
+        parking::glance(|| attendance.inside() == 0);
+        self.ended()
     }
 
     /// The same, for `time` that is short: looks all the time. Comes back at once where the first thread needs
@@ -213,14 +225,11 @@ impl<O: Copy + PartialEq + Send + 'static> AicpuThreads<O> {
     /// As [`wait`](Self::wait).
     pub fn look_for(&self, time: Duration) -> Result<Ended, Stuck> {
         let Outcome { attendance, caller_processor, first_processor, .. } = &self.shared.outcome;
-        let is_over = || attendance.inside() == 0;
-        if !parking::glance(is_over) {
-            let here = processor();
-            // ORDERING: Relaxed (both): guesses to go by.
-            caller_processor.store(here, Ordering::Relaxed);
-            if first_processor.load(Ordering::Relaxed) != here {
-                parking::spin(is_over, time);
-            }
+        let here = processor();
+        // ORDERING: Relaxed (both): guesses to go by.
+        caller_processor.store(here, Ordering::Relaxed);
+        if first_processor.load(Ordering::Relaxed) != here {
+            parking::spin(|| attendance.inside() == 0, time);
         }
         self.ended()
     }

@@ -44,25 +44,18 @@ impl<C: Chip> SimDevice<C> {
         if pool.turns().is_some() {
             return aicpu.sleep_until(end());
         }
-        let helpers = 1..self.cores_used.min(C::MAX_AICPU_THREADS);
-        let is_orchestrated = matches!(launch.work, Work::Orchestration(_));
-        let call_if_needed = |has_moved: bool| {
-            let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
-            // A thread that submits tasks and runs them in between has all that belongs to them at hand. As
-            // long as it does not stand still, another one would be in its way unless the kernels take a while.
-            let is_alone_best = is_orchestrated
-                && has_moved
-                && pool.are_kernels_slight()
-                && !executor.has_ready_blocks();
-            is_needed && !is_alone_best && aicpu.call(helpers.clone())
-        };
+        if let Ok(ended) = aicpu.glance() {
+            return Ok(ended);
+        }
         let (mut called, mut seen) = (0, 0);
         for _ in 0..LOOKS {
             if let Ok(ended) = aicpu.look_for(LOOK) {
                 return Ok(ended);
             }
             let moves = executor.moves();
-            called += usize::from(call_if_needed(std::mem::replace(&mut seen, moves) != moves));
+            called += usize::from(
+                self.call_if_needed(launch, std::mem::replace(&mut seen, moves) != moves),
+            );
             // The threads of the run need all processors.
             if called > 0 && called + 1 >= self.cores_used {
                 break;
@@ -93,7 +86,7 @@ impl<C: Chip> SimDevice<C> {
                 }
             }
             let moves = executor.moves();
-            call_if_needed(moves != seen);
+            self.call_if_needed(launch, moves != seen);
             if moves == seen && glance == GLANCE {
                 pool.distrust();
                 pool.relieve();
@@ -101,6 +94,20 @@ impl<C: Chip> SimDevice<C> {
             }
             seen = moves;
         }
+    }
+
+    /// Calls another thread into a run that has more to do than those in it do; whether one came.
+    fn call_if_needed(&self, launch: &Launch, has_moved: bool) -> bool {
+        let Parts { aicpu, engine, .. } = &*self.parts;
+        let (executor, pool) = (engine.executor(), engine.pool());
+        let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
+        // A thread that submits tasks and runs them in between has all that belongs to them at hand. As
+        // long as it does not stand still, another one would be in its way unless the kernels take a while.
+        let is_alone_best = matches!(launch.work, Work::Orchestration(_))
+            && has_moved
+            && pool.are_kernels_slight()
+            && !executor.has_ready_blocks();
+        is_needed && !is_alone_best && aicpu.call(1..self.cores_used.min(C::MAX_AICPU_THREADS))
     }
 
     /// Waits for everything that the run has set in motion.

@@ -10,9 +10,10 @@ pub(super) const AICPU_LIMIT: usize = 8;
 /// Set of actors, by number.
 pub(super) type ActorSet = u128;
 
-/// How long a kernel may keep the turn. TIMEOUT: far above the kernels of small scenes; one that
-/// takes longer is most likely waiting for somebody.
-pub(super) const KERNEL_PATIENCE: Duration = Duration::from_millis(10);
+/// How long a kernel may keep the turn. TIMEOUT: far above the kernels of small scenes, and above several time
+/// slices of a busy machine, which may take the processor from a brief one; one that takes longer is most likely waiting
+/// for somebody.
+pub(super) const KERNEL_PATIENCE: Duration = Duration::from_millis(40);
 /// The same for an AICPU thread: only user code that hangs takes that long between two points.
 pub(super) const AICPU_PATIENCE: Duration = Duration::from_millis(500);
 
