@@ -177,6 +177,7 @@ impl<'a> Arguments<'a> {
         self.tensors.clear();
         clear_record(&mut self.record);
         // The same memory, for elements of another lifetime.
+        #[expect(clippy::unnecessary_filter_map, reason = "there are none, and of another type")]
         let tensors = self.tensors.into_iter().filter_map(|_none| None).collect();
         Arguments { tensors, record: self.record }
     }
