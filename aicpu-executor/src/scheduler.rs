@@ -246,6 +246,11 @@ impl Scheduler {
         self.counters.moved()
     }
 
+    /// Whether a task waits whose blocks are being handed out. Any thread may ask at any time.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.boards.iter().any(|board| board.look().is_some())
+    }
+
     /// Whether anything ready waits for a core. Any thread may ask at any time.
     pub(crate) fn has_ready(&self) -> bool {
         (0..SHAPE_COUNT).any(|shape| !self.is_idle(shape))

@@ -58,6 +58,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.scheduler.has_ready()
     }
 
+    /// Whether blocks of a task of many wait so, which other threads can hand out without looking at much; as
+    /// [`has_ready_tasks`](Self::has_ready_tasks).
+    pub fn has_ready_blocks(&self) -> bool {
+        self.scheduler.has_blocks()
+    }
+
     /// Ends a run that is over its time limit, with a fault that says what it hangs in if that is
     /// a function of the orchestration other than its entry, what task of a graph is on a core, and
     /// what deferred tasks wait for.

@@ -83,20 +83,24 @@ impl Orchestrator {
         }
     }
 
-    /// Adds the producer that has a slot, unless that is the consumer.
-    #[inline]
-    fn add_slot<C: Chip, P: Platform>(
+    /// Adds the task of a write as a producer, unless this submission has it already or is its own. Returns 1
+    /// if it is not complete; `None` if there is no edge at once. Nothing has kept the task then: it may
+    /// be the one that gives edges back.
+    #[inline(always)]
+    fn add_at_once<C: Chip, P: Platform>(
         &mut self,
-        services: &mut Services<'_, C, P>,
-        producer: SlotHandle,
+        services: &Services<'_, C, P>,
+        writer: SlotHandle,
         consumer: SlotHandle,
-    ) -> Result<u32, Fatal> {
-        match self.region.slot(producer) {
-            Some(slot) if producer != consumer => {
-                self.add_producer(services, (producer, slot), consumer)
-            }
-            _ => Ok(0),
+    ) -> Option<u32> {
+        let slot = self.region.slot(writer)?;
+        let number = self.submission.number;
+        if writer == consumer || is_named(slot, number) {
+            return Some(0);
         }
+        let edge = self.rings.take_edge(&self.region, ring_of(consumer)).ok()?;
+        name_producer(slot, number);
+        Some(link(services.platform, (writer, slot), edge, consumer, false))
     }
 
     /// Puts a task behind those that have written to what its tensor touches; if the task writes as well,
@@ -112,9 +116,10 @@ impl Orchestrator {
         let (mut exact, mut waits) = (tensor_map::EMPTY, 0);
         if tag == ArgTag::OutputExisting as i32 {
             // What was written before does not matter.
-        } else if let Some((entry, writer)) = TensorMap::sole_write(&self.region, &access) {
-            exact = entry;
-            waits = self.add_slot(services, writer, consumer)?;
+        } else if let Some((entry, writer)) = TensorMap::sole_write(&self.region, &access)
+            && let Some(added) = self.add_at_once(services, writer, consumer)
+        {
+            (exact, waits) = (entry, added);
         } else {
             let takes_covered = tag == ArgTag::InOut as i32;
             // A copy, so that the other one need not be in memory.

@@ -77,6 +77,32 @@ fn edges_and_map_entries_held_by_an_open_scope_are_reported() {
     assert_eq!(entries.code(), StatusCode::DependencyOverflow.code());
 }
 
+/// Who waits for an edge has not kept the task that it is for: that one may be what gives edges back.
+#[test]
+fn a_task_whose_producer_holds_all_edges_waits_for_it_to_retire() {
+    let (mut parts, mut state) = (std::vec![0; 4], std::vec![0; 1]);
+    let machine = Machine { edges: 4, window: 16, ..Machine::default() };
+    let outcome = machine.run(&[set], |session| {
+        let whole = external(&mut parts, &[4]);
+        let part = |index| view(&whole, &[1], &[index]);
+        for index in 0..4 {
+            let task = Submission::aiv(0).tensor(ArgTag::OutputExisting, part(index));
+            task.scalar(1).submit(session);
+        }
+        let state = external(&mut state, &[1]);
+        for turn in 0..8 {
+            session.orchestrator.scope_begin(session.services, ScopeMode::Auto).unwrap();
+            let mut task = Submission::aiv(0).tensor(ArgTag::InOut, state);
+            for index in (0..4).filter(|_| turn == 0) {
+                task = task.tensor(ArgTag::Input, part(index));
+            }
+            assert!(task.scalar(1).submit(session).task_id.is_valid(), "turn {turn}");
+            session.orchestrator.scope_end(session.services).unwrap();
+        }
+    });
+    assert_eq!((outcome.code(), outcome.tasks), (0, 12), "{:?}", outcome.fault);
+}
+
 #[test]
 fn a_full_tensor_map_names_a_window_that_brings_more_entries() {
     // 65536 entries come with every window up to 16384, so twice the window would change nothing.

@@ -13,6 +13,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// microseconds, is worth while beyond it.
 pub const BRIEF_NANOSECONDS: u64 = 20_000;
 
+/// How long a kernel takes at most that is not worth a second thread: about what it costs to bring the dozen cache lines
+/// of a task from one processor to another.
+const SLIGHT_NANOSECONDS: u32 = 500;
+
 /// Cells of the table.
 const CELLS: usize = 256;
 /// Marks a kernel that waits for others; addresses do not reach that far.
@@ -37,11 +41,13 @@ impl Cell {
 #[derive(Debug)]
 pub struct BriefKernels {
     cells: [Cell; CELLS],
+    /// About how long the kernels of late took that were measured; 0 before the first one.
+    typical: AtomicU32,
 }
 
 impl Default for BriefKernels {
     fn default() -> Self {
-        Self { cells: [const { Cell::new() }; CELLS] }
+        Self { cells: [const { Cell::new() }; CELLS], typical: AtomicU32::new(0) }
     }
 }
 
@@ -55,8 +61,19 @@ impl BriefKernels {
         is_known.then(|| cell.nanoseconds.load(Ordering::Relaxed))
     }
 
+    /// Whether kernels take so little time, of late, that a second thread costs more than it does: what it would need to
+    /// know of each task is in the cache of the thread that has submitted it.
+    pub fn are_slight(&self) -> bool {
+        let typical = self.typical.load(Ordering::Relaxed);
+        typical != 0 && typical <= SLIGHT_NANOSECONDS
+    }
+
     /// A call of the kernel took this long.
     pub fn took(&self, function: u64, nanoseconds: u64) {
+        let typical = self.typical.load(Ordering::Relaxed);
+        let now = u32::try_from(nanoseconds).unwrap_or(u32::MAX).max(1);
+        let next = if typical == 0 { now } else { (typical - typical / 8).saturating_add(now / 8) };
+        self.typical.store(next, Ordering::Relaxed);
         let cell = self.cell(function);
         let known = cell.function.load(Ordering::Relaxed);
         match u32::try_from(nanoseconds) {
@@ -113,6 +130,20 @@ mod tests {
         assert_eq!(kernels.time_of(0x1000), None);
         kernels.took(0x1000, u64::MAX);
         assert_eq!(kernels.time_of(0x1000), None);
+    }
+
+    #[test]
+    fn kernels_are_slight_when_those_of_late_were() {
+        let kernels = BriefKernels::default();
+        assert!(!kernels.are_slight(), "nobody knows");
+        kernels.took(0x1000, 100);
+        assert!(kernels.are_slight());
+        kernels.took(0x2000, 10_000);
+        assert!(!kernels.are_slight());
+        (0..20).for_each(|_| kernels.took(0x1000, 100));
+        assert!(kernels.are_slight());
+        kernels.took(0x3000, u64::MAX);
+        assert!(!kernels.are_slight());
     }
 
     #[test]

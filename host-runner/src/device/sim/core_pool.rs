@@ -40,7 +40,6 @@ use super::inline_queue::InlineQueue;
 use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
 use super::parking;
 use super::registers::{Doorbell, Registers};
-use super::run_state::Duty;
 use super::turns::Turns;
 use power::Power;
 use unheard::Unheard;
@@ -195,47 +194,6 @@ impl<C: Chip> CorePool<C> {
                 }
             }
             _ => self.notify(core),
-        }
-    }
-
-    /// The AICPU changed the handshake record of a core, or told it something that is no task.
-    #[cold]
-    pub fn notify(&self, index: usize) {
-        if let Some(turns) = &self.turns {
-            return self.ring_in_turn(turns, index);
-        }
-        let Some((core, around)) = self.surroundings(index) else { return };
-        if core.is_in_hand(around.registers) {
-            return self.unheard.add(index);
-        }
-        if core.state.claim_or_notify() != Duty::Step {
-            return;
-        }
-        loop {
-            // SAFETY: the core is claimed and not in hand: the AICPU gives it no task before it has answered.
-            let _waits = unsafe { core.step(around, Reach::UpToKernel) };
-            if core.state.release() {
-                return;
-            }
-        }
-    }
-
-    /// Steps the cores that were told something while they were in hand, and are so no longer. Cheap; called while
-    /// waiting.
-    #[inline]
-    pub fn hear(&self) {
-        if !self.unheard.is_empty() {
-            self.step_unheard();
-        }
-    }
-
-    #[cold]
-    fn step_unheard(&self) {
-        for index in 0..self.cores.len() {
-            let Some((core, around)) = self.surroundings(index) else { continue };
-            if !core.is_in_hand(around.registers) && self.unheard.take(index) {
-                self.notify(index);
-            }
         }
     }
 

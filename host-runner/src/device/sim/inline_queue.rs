@@ -207,7 +207,7 @@ mod loom_tests {
     /// ended, and another thread helps: each task is carried out once, by one that sees it, though the
     /// third one's cell is the first one's.
     ///
-    /// Seen to fail with the store of the tail or its load Relaxed, with the exchange Relaxed, and with a head that is
+    /// There to catch: the store of the tail or its load Relaxed, the exchange Relaxed, and a head that is
     /// stored instead of exchanged.
     #[test]
     fn each_task_is_carried_out_once_and_by_one_that_sees_it() {

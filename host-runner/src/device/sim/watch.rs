@@ -19,7 +19,7 @@ use protocol::Chip;
 use super::aicpu_threads::{Ended, Stuck};
 use super::core::Busy;
 use super::{Parts, SimDevice};
-use crate::device::{DeviceLost, Launch, LostCause, RunOutcome};
+use crate::device::{DeviceLost, Launch, LostCause, RunOutcome, Work};
 
 /// How often a run that is past its limit is told so.
 const REPORT_AGAIN: Duration = Duration::from_millis(10);
@@ -44,20 +44,18 @@ impl<C: Chip> SimDevice<C> {
         if pool.turns().is_some() {
             return aicpu.sleep_until(end());
         }
-        let helpers = 1..self.cores_used.min(C::MAX_AICPU_THREADS);
-        let call_if_needed = || {
-            let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
-            is_needed && aicpu.call(helpers.clone())
-        };
         if let Ok(ended) = aicpu.glance() {
             return Ok(ended);
         }
-        let mut called = 0;
+        let (mut called, mut seen) = (0, 0);
         for _ in 0..LOOKS {
             if let Ok(ended) = aicpu.look_for(LOOK) {
                 return Ok(ended);
             }
-            called += usize::from(call_if_needed());
+            let moves = executor.moves();
+            called += usize::from(
+                self.call_if_needed(launch, std::mem::replace(&mut seen, moves) != moves),
+            );
             // The threads of the run need all processors.
             if called > 0 && called + 1 >= self.cores_used {
                 break;
@@ -65,7 +63,8 @@ impl<C: Chip> SimDevice<C> {
         }
         let end = end();
         let guard = C::MAX_AICPU_THREADS..C::MAX_AICPU_THREADS + 1;
-        let (mut seen, mut failed_at, mut glance) = (executor.moves(), None, LOOK * LOOKS);
+        let (mut failed_at, mut glance) = (None, LOOK * LOOKS);
+        seen = executor.moves();
         loop {
             glance = GLANCE.min(glance * 2);
             let stuck = match aicpu.sleep_until(end.min(Instant::now() + glance)) {
@@ -86,8 +85,8 @@ impl<C: Chip> SimDevice<C> {
                     return Err(stuck);
                 }
             }
-            call_if_needed();
             let moves = executor.moves();
+            self.call_if_needed(launch, moves != seen);
             if moves == seen && glance == GLANCE {
                 pool.distrust();
                 pool.relieve();
@@ -95,6 +94,20 @@ impl<C: Chip> SimDevice<C> {
             }
             seen = moves;
         }
+    }
+
+    /// Calls another thread into a run that has more to do than those in it do; whether one came.
+    fn call_if_needed(&self, launch: &Launch, has_moved: bool) -> bool {
+        let Parts { aicpu, engine, .. } = &*self.parts;
+        let (executor, pool) = (engine.executor(), engine.pool());
+        let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
+        // A thread that submits tasks and runs them in between has all that belongs to them at hand. As
+        // long as it does not stand still, another one would be in its way unless the kernels take a while.
+        let is_alone_best = matches!(launch.work, Work::Orchestration(_))
+            && has_moved
+            && pool.are_kernels_slight()
+            && !executor.has_ready_blocks();
+        is_needed && !is_alone_best && aicpu.call(1..self.cores_used.min(C::MAX_AICPU_THREADS))
     }
 
     /// Waits for everything that the run has set in motion.

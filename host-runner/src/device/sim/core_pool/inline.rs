@@ -66,6 +66,11 @@ impl<C: Chip> CorePool<C> {
         self.inline.count() > 1
     }
 
+    /// Whether the run's kernels take less time than it costs to have another thread look at their tasks.
+    pub fn are_kernels_slight(&self) -> bool {
+        self.brief.are_slight()
+    }
+
     /// Has AICPU threads run brief kernels again.
     pub(super) fn trust(&self) {
         // ORDERING: Relaxed: the start of the run publishes it.

@@ -1,11 +1,16 @@
-//! Cores that were told something, other than a task, while they were in hand.
+//! What cores are told other than a task, and those that were told while they were in hand.
 //!
-//! That happens in a run that has failed: its cores are to exit, and some are in kernels. Whoever has such a core does not
+//! The latter happens in a run that has failed: its cores are to exit, and some are in kernels. Whoever has such a core does not
 //! look up, so those who wait for the cores have them stepped once they are out of hand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::Chip;
+
+use super::super::core::Reach;
 use super::super::inline_queue::CORES_MAX;
+use super::super::run_state::Duty;
+use super::CorePool;
 
 const WORDS: usize = CORES_MAX / 64;
 
@@ -40,5 +45,48 @@ impl Unheard {
     pub(super) fn is_empty(&self) -> bool {
         // ORDERING: Relaxed: who waits looks again.
         self.words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
+    }
+}
+
+impl<C: Chip> CorePool<C> {
+    /// The AICPU changed the handshake record of a core, or told it something that is no task.
+    #[cold]
+    pub fn notify(&self, index: usize) {
+        if let Some(turns) = &self.turns {
+            return self.ring_in_turn(turns, index);
+        }
+        let Some((core, around)) = self.surroundings(index) else { return };
+        if core.is_in_hand(around.registers) {
+            return self.unheard.add(index);
+        }
+        if core.state.claim_or_notify() != Duty::Step {
+            return;
+        }
+        loop {
+            // SAFETY: the core is claimed and not in hand: the AICPU gives it no task before it has answered.
+            let _waits = unsafe { core.step(around, Reach::UpToKernel) };
+            if core.state.release() {
+                return;
+            }
+        }
+    }
+
+    /// Steps the cores that were told something while they were in hand, and are so no longer. Cheap; called while
+    /// waiting.
+    #[inline]
+    pub fn hear(&self) {
+        if !self.unheard.is_empty() {
+            self.step_unheard();
+        }
+    }
+
+    #[cold]
+    fn step_unheard(&self) {
+        for index in 0..self.cores.len() {
+            let Some((core, around)) = self.surroundings(index) else { continue };
+            if !core.is_in_hand(around.registers) && self.unheard.take(index) {
+                self.notify(index);
+            }
+        }
     }
 }
