@@ -8,6 +8,8 @@
 //!
 //! Positions count bytes ever taken and never wrap; what is in use is between two of them.
 
+use core::cmp::Reverse;
+
 /// Bytes from the start of the memory up to which a run goes on without a look for room before it.
 const SOFT_BYTES: u64 = 1 << 20;
 
@@ -112,7 +114,16 @@ impl HeapRing {
             self.limit = self.next_look(here, bytes);
             return true;
         }
-        self.lowest_start(bytes).is_some_and(|start| self.begin_run(start, bytes))
+        // Much room if there is such a place: there can only be so many runs, and each is to last.
+        let start = self.lowest_start(bytes.max(RUN_BYTES)).or_else(|| self.widest_start(bytes));
+        start.is_some_and(|start| self.begin_run(start, bytes))
+    }
+
+    /// The place at which most is free, if that is as much as `bytes`; the lowest of several.
+    fn widest_start(&self, bytes: u64) -> Option<u64> {
+        let room = |start: u64| (self.end_of_room(start) - start, Reverse(start));
+        let widest = self.offsets().map(|(_, end)| room(end)).chain([room(0)]).max();
+        widest.filter(|(room, _)| *room >= bytes).map(|(_, Reverse(start))| start)
     }
 
     /// The lowest place at which `bytes` are free: the start of the memory, or the end of a run.
@@ -285,6 +296,32 @@ mod tests {
             }
             heap.give_back(heap.position());
             prop_assert_eq!(heap.take(capacity), Some(0));
+        }
+    }
+
+    proptest! {
+        /// A ring of which little is in use has room, however its pieces came and went, and although the oldest stay
+        /// for long now and then, as those of an open scope do.
+        #[test]
+        fn a_ring_of_which_little_is_in_use_has_room(
+            capacity in 20_u32..24,
+            steps in prop::collection::vec((1_u64..64, 0_u64..100), 200..2000),
+        ) {
+            let capacity = 1 << capacity;
+            let mut heap = HeapRing::new(0, capacity);
+            let mut pieces: VecDeque<(u64, u64)> = VecDeque::new();
+            for (share, kept) in steps {
+                let bytes = capacity / 4096 * share;
+                // Given back until that share is left, or not at all for a while.
+                let keep = capacity / 800 * kept;
+                if kept % 3 != 0 || heap.used() + bytes > capacity / 8 {
+                    while heap.used() > keep {
+                        heap.give_back(pieces.pop_front().unwrap().1);
+                    }
+                }
+                prop_assert!(heap.take(bytes).is_some(), "{bytes} beside {} of {capacity}", heap.used());
+                pieces.push_back((bytes, heap.position()));
+            }
         }
     }
 
