@@ -103,6 +103,9 @@ pub mod worker;
 #[path = "device/sim/attendance.rs"]
 pub mod attendance;
 #[cfg(loom)]
+#[path = "device/sim/inline_queue.rs"]
+pub mod inline_queue;
+#[cfg(loom)]
 #[path = "registry/lease_gate.rs"]
 pub mod lease_gate;
 #[cfg(loom)]

@@ -207,8 +207,8 @@ mod loom_tests {
     /// ended, and another thread helps: each task is carried out once, by one that sees it, though the
     /// third one's cell is the first one's.
     ///
-    /// There to catch: the store of the tail or its load Relaxed, the exchange Relaxed, and a head that is
-    /// stored instead of exchanged.
+    /// Seen to fail with the store of the tail or its load Relaxed, and with a head that is stored instead of
+    /// exchanged; not with a Relaxed exchange, since the end of the task orders the same here.
     #[test]
     fn each_task_is_carried_out_once_and_by_one_that_sees_it() {
         let mut model = loom::model::Builder::new();
