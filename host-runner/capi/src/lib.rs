@@ -13,6 +13,7 @@
 //! | `handles` | contexts, submitted runs and communicators by handle |
 //! | [`context`] | a worker with the client's ids and pointers |
 //! | `communicator` | a rank among processes, and windows that all contexts reach |
+//! | `kept` | what is over, whose memory the next ones use |
 //! | `submission` | a run that nobody waits for, until somebody asks |
 //! | `client_memory` | whether memory of the client can be read or written |
 //! | [`blob`], [`tensors`] | callables and arguments behind pointers |
@@ -38,6 +39,7 @@ pub mod context;
 pub mod failure;
 mod guard;
 mod handles;
+mod kept;
 mod library;
 #[expect(unsafe_code, reason = "functions of other libraries are looked up and called")]
 mod log;

@@ -7,7 +7,6 @@
 //! The client's memory is touched in two calls only: tensors are copied when the run is submitted, and
 //! outputs are written by the call that first learns that it succeeded.
 
-use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -18,6 +17,7 @@ use host_runner::worker::RunCompletion;
 
 use crate::context::lock;
 use crate::failure::{CANCELLED, Failure, PENDING};
+use crate::kept::Kept;
 use crate::tensors::SpareArguments;
 
 /// A submitted run.
@@ -33,11 +33,8 @@ enum State {
     Ended(Result<(), Failure>),
 }
 
-/// How many that are over are kept.
-const KEPT_MAX: usize = 64;
-
-/// Submissions that are over, whose memory the next ones use: the one first that has been over for longest.
-static KEPT: Mutex<VecDeque<Arc<Submission>>> = Mutex::new(VecDeque::new());
+/// Submissions that are over.
+static KEPT: Kept<Arc<Submission>> = Kept::new();
 
 /// Wakes those who wait, however many there are.
 #[derive(Debug, Default)]
@@ -57,8 +54,7 @@ impl Submission {
     /// A run that was accepted, and where its outputs go.
     pub(crate) fn begin(completion: RunCompletion, arguments: SpareArguments) -> Arc<Self> {
         let state = Mutex::new(State::Running(completion, arguments));
-        let kept = lock(&KEPT).pop_front();
-        if let Some(mut kept) = kept
+        if let Some(mut kept) = KEPT.take_oldest()
             && let Some(own) = Arc::get_mut(&mut kept)
         {
             match Arc::get_mut(&mut own.signal) {
@@ -77,13 +73,7 @@ impl Submission {
         let Some(own) = Arc::get_mut(&mut run) else { return };
         // A run that has not ended goes on unobserved.
         own.state = Mutex::new(State::Ended(Ok(())));
-        let mut kept = lock(&KEPT);
-        // All the room at once, so that keeping one more allocates no more than once.
-        let room = KEPT_MAX.saturating_sub(kept.len());
-        kept.reserve_exact(room);
-        if kept.len() < KEPT_MAX {
-            kept.push_back(run);
-        }
+        KEPT.keep(run);
     }
 
     /// Waits for the end, for at most `limit`; [`PENDING`] if there is none by then.

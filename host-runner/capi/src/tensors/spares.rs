@@ -2,13 +2,9 @@
 //! allocates nothing.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
 
 use super::ClientArguments;
-use crate::context::lock;
-
-/// How many are kept.
-const KEPT_MAX: usize = 64;
+use crate::kept::Kept;
 
 /// Bytes that each of them may keep for tensors.
 const KEPT_BYTES_MAX: u64 = 64 << 10;
@@ -17,8 +13,7 @@ const KEPT_BYTES_MAX: u64 = 64 << 10;
 const THERE: &str = "arguments are there until they are dropped";
 
 /// Boxed, as they go in and out by their address.
-#[expect(clippy::vec_box, reason = "they are not small, and stay where they are")]
-static KEPT: Mutex<Vec<Box<ClientArguments>>> = Mutex::new(Vec::new());
+static KEPT: Kept<Box<ClientArguments>> = Kept::new();
 
 /// Arguments of a run, in memory that later ones use.
 #[derive(Debug)]
@@ -27,7 +22,7 @@ pub(crate) struct SpareArguments(Option<Box<ClientArguments>>);
 impl SpareArguments {
     /// No arguments.
     pub(crate) fn take() -> Self {
-        let kept = lock(&KEPT).pop();
+        let kept = KEPT.take_latest();
         Self(Some(kept.unwrap_or_else(|| Box::new(ClientArguments::new()))))
     }
 }
@@ -51,12 +46,6 @@ impl Drop for SpareArguments {
         let Some(mut arguments) = self.0.take() else { return };
         arguments.clear();
         arguments.keep_at_most(KEPT_BYTES_MAX);
-        let mut kept = lock(&KEPT);
-        // All the room at once, so that keeping one more allocates no more than once.
-        let room = KEPT_MAX.saturating_sub(kept.len());
-        kept.reserve_exact(room);
-        if kept.len() < KEPT_MAX {
-            kept.push(arguments);
-        }
+        KEPT.keep(arguments);
     }
 }
