@@ -243,6 +243,19 @@ impl core::fmt::Display for ArgFlaw {
     }
 }
 
+/// Whether a number is an argument type.
+#[inline(always)]
+fn is_tag(tag: i32) -> bool {
+    // The tags are the numbers from 0; negative ones become large.
+    tag.cast_unsigned() < ArgTag::ALL.len() as u32
+}
+
+/// Whether a tensor or a create-info may be at an address.
+#[inline(always)]
+fn is_record(address: u64) -> bool {
+    address != 0 && address.is_multiple_of(RECORD_ALIGN)
+}
+
 /// Bytes to allocate for a tensor argument, rounded up to [`OUTPUT_ALIGN`]; 0 for one that is there.
 /// `None` for an argument with a flaw.
 ///
@@ -251,9 +264,7 @@ impl core::fmt::Display for ArgFlaw {
 /// `address` is null or points at what `tag` says.
 #[inline(always)]
 unsafe fn bytes_of_tensor(tag: i32, address: u64) -> Option<u64> {
-    // The tags are the numbers from 0; negative ones become large.
-    let is_tag = tag.cast_unsigned() < ArgTag::ALL.len() as u32;
-    if !is_tag || address == 0 || !address.is_multiple_of(RECORD_ALIGN) {
+    if !is_tag(tag) || !is_record(address) {
         return None;
     }
     // SAFETY: non-null, and by the contract.
@@ -277,10 +288,10 @@ unsafe fn bytes_of_tensor(tag: i32, address: u64) -> Option<u64> {
 /// As for that.
 #[cold]
 unsafe fn flaw_of(tag: i32, address: u64) -> ArgFlaw {
-    if ArgTag::ALL.iter().all(|known| *known as i32 != tag) {
+    if !is_tag(tag) {
         return ArgFlaw::Tag(tag);
     }
-    if address == 0 || !address.is_multiple_of(RECORD_ALIGN) {
+    if !is_record(address) {
         return ArgFlaw::Address(address);
     }
     // SAFETY: non-null, and by the contract.
