@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use host_runner::arguments::Arguments;
+use host_runner::arguments::{Arguments, OwnedArguments};
 use host_runner::device::RingConfig;
 use host_runner::run::{RunConfig, RunError, RunFault, RunReport};
 use host_runner::worker::{CallableHandle, PlatformName, Worker, WorkerConfig};
-use protocol::StatusCode;
+use protocol::{DataType, StatusCode};
 
 use crate::sources;
 
@@ -80,6 +80,25 @@ impl Cells {
         result
     }
 }
+
+/// Registers `mixes` of `runs.cpp`, and makes arguments for it: an input of sevens, device memory, an output, all of
+/// [`MIXED_CELLS`], and two scalars of 0.
+pub fn register_mixes(worker: &Worker) -> (CallableHandle, OwnedArguments) {
+    let callable = sources::callable("runs", "mixes", sources::cell_kernels());
+    let handle = worker.register(&callable).expect("a good callable can be registered");
+    let state = worker.allocate(8 * MIXED_CELLS).expect("memory of the device");
+    let shape = [u32::try_from(MIXED_CELLS).expect("a short tensor")];
+    let mut arguments = OwnedArguments::new();
+    arguments.push_input(&[7_u64; MIXED_CELLS], &shape).expect("an input");
+    arguments.push_device(state, DataType::Uint64, &shape).expect("a device tensor");
+    arguments.push_output::<u64>(&shape).expect("an output");
+    arguments.push_scalar(0).expect("a scalar");
+    arguments.push_scalar(0).expect("a scalar");
+    (handle, arguments)
+}
+
+/// Cells of each tensor of [`register_mixes`].
+pub const MIXED_CELLS: usize = 16;
 
 /// The fault that a run ended with.
 #[track_caller]

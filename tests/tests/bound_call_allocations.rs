@@ -4,12 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
-use host_runner::arguments::{OwnedArguments, OwnedData};
+use host_runner::arguments::OwnedData;
 use host_runner::run::RunConfig;
-use protocol::DataType;
 use tests::allocations::Counting;
-use tests::sources;
-use tests::workers::{open, threads};
+use tests::workers::{MIXED_CELLS, open, register_mixes, threads};
 
 #[global_allocator]
 static ALLOCATIONS: Counting = Counting::new();
@@ -17,22 +15,15 @@ static ALLOCATIONS: Counting = Counting::new();
 #[test]
 fn a_bound_call_allocates_nothing_once_it_has_run() {
     let worker = open();
-    let callable = sources::callable("runs", "mixes", sources::cell_kernels());
-    let handle = worker.register(&callable).unwrap();
-    let mut arguments = OwnedArguments::new();
-    let state = worker.allocate(8 * 16).unwrap();
-    arguments.push_input(&[7_u64; 16], &[16]).unwrap();
-    arguments.push_device(state, DataType::Uint64, &[16]).unwrap();
-    arguments.push_output::<u64>(&[16]).unwrap();
-    arguments.push_scalar(0).unwrap();
-    arguments.push_scalar(0).unwrap();
+    let (handle, arguments) = register_mixes(&worker);
     for aicpu_threads in [1, 4] {
         let config = RunConfig { block_dim: 3, ..threads(aicpu_threads) };
         let mut call = worker.bind(&handle, arguments.clone(), &config).unwrap();
         for _ in 0..20 {
             call.run().unwrap();
         }
-        let inputs: Vec<_> = (0..4_u64).map(|i| (i, i.to_le_bytes().repeat(16).into())).collect();
+        let inputs: Vec<_> =
+            (0..4_u64).map(|i| (i, i.to_le_bytes().repeat(MIXED_CELLS).into())).collect();
         let (before, usage) = (ALLOCATIONS.count(), worker.usage());
         let report = worker.memory_report();
         let of_report = ALLOCATIONS.count() - before;

@@ -6,12 +6,9 @@
 
 use std::collections::VecDeque;
 
-use host_runner::arguments::OwnedArguments;
 use host_runner::run::RunConfig;
-use protocol::DataType;
 use tests::allocations::Counting;
-use tests::sources;
-use tests::workers::{open, threads};
+use tests::workers::{open, register_mixes, threads};
 
 #[global_allocator]
 static ALLOCATIONS: Counting = Counting::new();
@@ -19,15 +16,7 @@ static ALLOCATIONS: Counting = Counting::new();
 #[test]
 fn submitting_a_bound_call_allocates_nothing_once_as_many_were_in_flight() {
     let worker = open();
-    let callable = sources::callable("runs", "mixes", sources::cell_kernels());
-    let handle = worker.register(&callable).unwrap();
-    let mut arguments = OwnedArguments::new();
-    let state = worker.allocate(8 * 16).unwrap();
-    arguments.push_input(&[7_u64; 16], &[16]).unwrap();
-    arguments.push_device(state, DataType::Uint64, &[16]).unwrap();
-    arguments.push_output::<u64>(&[16]).unwrap();
-    arguments.push_scalar(0).unwrap();
-    arguments.push_scalar(0).unwrap();
+    let (handle, arguments) = register_mixes(&worker);
     let config = RunConfig { block_dim: 3, ..threads(4) };
     let mut call = worker.bind(&handle, arguments, &config).unwrap();
     let mut in_flight = VecDeque::with_capacity(16);
