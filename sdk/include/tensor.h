@@ -93,15 +93,20 @@ struct alignas(64) Tensor {
                 bool manual = false) const {
         Tensor result(*this);
         const uint32_t *raw = get_raw_shapes();
-        for (uint32_t d = 0; d < ndims; ++d) {
+        uint64_t flat = 0;
+        // A number of rounds that the compiler knows: it makes no calls of them to copy a few bytes.
+        for (uint32_t d = 0; d < static_cast<uint32_t>(RUNTIME_MAX_TENSOR_DIMS); ++d) {
+            if (d >= ndims) break;
+            const uint32_t offset = (is_all_offset_zero ? 0 : offsets[d]) + view_offsets[d];
             result.raw_shapes[d] = raw[d];
             result.shapes[d] = view_shapes[d];
-            result.offsets[d] = (is_all_offset_zero ? 0 : offsets[d]) + view_offsets[d];
+            result.offsets[d] = offset;
             if (view_offsets[d] != 0) result.is_all_offset_zero = false;
+            flat = flat * raw[d] + offset;
         }
         result.is_raw_eq_shapes = false;
         result.manual_dep = manual;
-        result.update_start_offset();
+        result.start_offset = result.is_all_offset_zero ? 0 : flat;
         return result;
     }
 
