@@ -286,7 +286,7 @@ impl SimCore {
     }
 
     /// Calls the kernel at a time; its entry.
-    #[inline]
+    #[inline(always)]
     fn call_kernel(
         &self,
         identity: CoreIdentity,

@@ -44,6 +44,8 @@ const LISTED_SLOTS: SlotConfig = SlotConfig { mode: SlotMode::Anonymous, ..SLOTS
 #[derive(Debug)]
 pub struct SimPlatform<C: Chip> {
     pool: Arc<CorePool<C>>,
+    /// Whether threads take turns: known here, since every task asks often.
+    takes_turns: bool,
     symbols: &'static ResidentSymbols,
     /// Made when the first orchestration is loaded, or the number of callables is asked for.
     slots: OnceLock<SlotArena>,
@@ -60,6 +62,7 @@ impl<C: Chip> SimPlatform<C> {
     /// The machine around `pool`, with the books of the device's memory.
     pub fn new(pool: Arc<CorePool<C>>, ledger: Arc<Ledger>) -> Self {
         Self {
+            takes_turns: pool.turns().is_some(),
             pool,
             symbols: ResidentSymbols::open(),
             slots: OnceLock::new(),
@@ -114,12 +117,18 @@ impl<C: Chip> SimPlatform<C> {
         kept
     }
 
+    /// The turns that threads take, if they do.
+    #[inline]
+    fn turns(&self) -> Option<&Turns> {
+        if self.takes_turns { self.pool.turns() } else { None }
+    }
+
     /// Lets others go on, if threads take turns; false if the calling thread does not.
     ///
     /// Inlined: without a seed it is one branch that never changes.
     #[inline]
     fn point(&self, point: Point) -> bool {
-        self.pool.turns().is_some_and(|turns| turns.point(&self.pool, point))
+        self.turns().is_some_and(|turns| turns.point(&self.pool, point))
     }
 }
 
@@ -150,7 +159,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
         self.pool.registers().read::<C>(block.0, offset).unwrap_or(0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_register(&self, block: RegisterBlock, offset: usize, value: u32) {
         self.point(Point::WriteRegister);
         match self.pool.registers().write::<C>(block.0, offset, value) {
@@ -175,7 +184,7 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     #[track_caller]
     fn interleave(&self) {
-        if let Some(turns) = self.pool.turns() {
+        if let Some(turns) = self.turns() {
             turns.point_at(&self.pool, Location::caller());
         }
     }

@@ -101,7 +101,7 @@ impl SimCore {
     /// # Safety
     ///
     /// As for [`step`](Self::step): after a task the caller has the core no longer.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn carry_out_brief(&self, around: Surroundings<'_>, entered: u64) -> Option<u32> {
         let held = Held::new(self);
         // SAFETY: by the contract.

@@ -49,16 +49,19 @@ impl<C: Chip> CorePool<C> {
         let batch = BATCHES.get().wrapping_add(1);
         BATCHES.set(batch);
         let entered = about_now();
-        let mut time = match batch.is_multiple_of(MEASURED) {
-            true => self.measure_kernel(first),
-            false => self.run_kernel(first, entered),
-        };
-        while time < TIME_AT_ONCE
-            && let Some(core) = self.inline.pop(seat)
-        {
-            time += self.run_kernel(core, entered);
+        let (mut time, mut core) = (0, first);
+        let mut is_measured = batch.is_multiple_of(MEASURED);
+        loop {
+            time += match core::mem::take(&mut is_measured) {
+                true => self.measure_kernel(core),
+                false => self.run_kernel(core, entered),
+            };
+            if time >= TIME_AT_ONCE {
+                return true;
+            }
+            let Some(next) = self.inline.pop(seat) else { return true };
+            core = next;
         }
-        true
     }
 
     /// Whether kernels wait for a thread that is busy otherwise.
@@ -100,7 +103,7 @@ impl<C: Chip> CorePool<C> {
 
     /// Runs the kernel that a core was given, `entered` at about this time, or leaves it to the pool. The calling thread has
     /// taken the core out of a queue. About how many nanoseconds it took, with what there is to do beside.
-    #[inline]
+    #[inline(always)]
     fn run_kernel(&self, index: usize, entered: u64) -> u32 {
         // ORDERING: Relaxed: see `distrust`.
         if self.is_trusting.load(Ordering::Relaxed)
