@@ -194,6 +194,7 @@ impl Scheduler {
     }
 
     /// The number of the run, among all of this executor.
+    #[inline]
     pub(crate) fn run(&self) -> u64 {
         // ORDERING: Relaxed: written before the gate of the run opens.
         self.run.load(Ordering::Relaxed)

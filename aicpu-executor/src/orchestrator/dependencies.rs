@@ -64,7 +64,12 @@ impl Orchestrator {
         {
             return Ok(waits);
         }
-        Ok(waits + self.order(services, (tag, tensor), (slot, consumer))?)
+        let task = (slot, consumer);
+        let further = match tensor.ndims {
+            1 => self.order_row(services, (tag, tensor), task)?,
+            _ => self.order_view(services, (tag, tensor), task)?,
+        };
+        Ok(waits + further)
     }
 
     /// The task that allocated a tensor: it is waited for, and its memory is kept.
@@ -103,29 +108,52 @@ impl Orchestrator {
         Some(link(services.platform, (writer, slot), edge, consumer, false))
     }
 
-    /// Puts a task behind those that have written to what its tensor touches; if the task writes as well,
-    /// records it for those that come after.
-    fn order<C: Chip, P: Platform>(
+    /// [`order`](Self::order) of a tensor of one dimension, with the access in registers.
+    #[inline(never)]
+    fn order_row<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
         (tag, tensor): (i32, &'static Tensor),
-        (slot, consumer): (&'static TaskSlot, SlotHandle),
+        task: (&'static TaskSlot, SlotHandle),
+    ) -> Result<u32, Fatal> {
+        // The request was checked.
+        let Ok(access) = Access::of_row(tensor) else { return Ok(0) };
+        self.order(services, (tag, access), task)
+    }
+
+    /// [`order`](Self::order) of any tensor.
+    #[inline(never)]
+    fn order_view<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        (tag, tensor): (i32, &'static Tensor),
+        task: (&'static TaskSlot, SlotHandle),
     ) -> Result<u32, Fatal> {
         // The request was checked.
         let Ok(access) = Access::of(tensor) else { return Ok(0) };
-        let (mut exact, mut waits) = (tensor_map::EMPTY, 0);
-        if tag == ArgTag::OutputExisting as i32 {
+        self.order(services, (tag, access), task)
+    }
+
+    /// Puts a task behind those that have written to what its tensor touches; if the task writes as well,
+    /// records it for those that come after.
+    #[inline(always)]
+    fn order<C: Chip, P: Platform>(
+        &mut self,
+        services: &mut Services<'_, C, P>,
+        (tag, access): (i32, Access<'static>),
+        (slot, consumer): (&'static TaskSlot, SlotHandle),
+    ) -> Result<u32, Fatal> {
+        let (exact, waits) = if tag == ArgTag::OutputExisting as i32 {
             // What was written before does not matter.
+            (tensor_map::EMPTY, 0)
         } else if let Some((entry, writer)) = TensorMap::sole_write(&self.region, &access)
-            && let Some(added) = self.add_at_once(services, writer, consumer)
+            && let Some(waits) = self.add_at_once(services, writer, consumer)
         {
-            (exact, waits) = (entry, added);
+            (entry, waits)
         } else {
-            let takes_covered = tag == ArgTag::InOut as i32;
-            // A copy, so that the other one need not be in memory.
-            let sought = access;
-            exact = self.add_writers(services, &sought, takes_covered, consumer, &mut waits)?;
-        }
+            // By the tensor, so that the access need not be in memory.
+            self.add_writers(services, (tag, access.tensor()), consumer)?
+        };
         if tag == ArgTag::Input as i32 {
             return Ok(waits);
         }
@@ -144,23 +172,25 @@ impl Orchestrator {
         Ok(waits)
     }
 
-    /// The tasks that have written to what `access` touches. Returns the entry of a write of the very
-    /// same bytes that is to be taken over, if `takes_covered`; other covered ones are unlinked then.
+    /// The tasks that have written to what a tensor touches. Returns the entry of a write of the very same
+    /// bytes that is to be taken over by one that reads and writes, and the number of producers that are
+    /// not complete. Other covered ones are unlinked then.
     #[inline(never)]
     fn add_writers<C: Chip, P: Platform>(
         &mut self,
         services: &mut Services<'_, C, P>,
-        access: &Access<'static>,
-        takes_covered: bool,
+        (tag, tensor): (i32, &'static Tensor),
         consumer: SlotHandle,
-        waits: &mut u32,
-    ) -> Result<u32, Fatal> {
-        let number = self.submission.number;
+    ) -> Result<(u32, u32), Fatal> {
+        let takes_covered = tag == ArgTag::InOut as i32;
+        // The request was checked.
+        let Ok(access) = Access::of(tensor) else { return Ok((tensor_map::EMPTY, 0)) };
+        let (number, mut waits) = (self.submission.number, 0);
         loop {
             let Self { region, rings, map, .. } = self;
             let region = &*region;
             let mut exact = tensor_map::EMPTY;
-            let walk = map.visit_overlaps(region, access, |found| {
+            let walk = map.visit_overlaps(region, &access, |found| {
                 let Found { entry, producer, overlap, is_exact } = found;
                 if producer == consumer {
                     // Another tensor of the same task.
@@ -173,7 +203,7 @@ impl Orchestrator {
                     let (edge, cell) = edge.map_err(|_: Shortage| WalkStop::NeedsEdge)?;
                     name_producer(slot, number);
                     let edge = (edge, cell);
-                    *waits += link(services.platform, (producer, slot), edge, consumer, false);
+                    waits += link(services.platform, (producer, slot), edge, consumer, false);
                 }
                 if takes_covered && overlap == Overlap::Covered {
                     // Ordered behind this task from now on, which becomes the writer.
@@ -186,7 +216,7 @@ impl Orchestrator {
                 Ok(())
             });
             match walk {
-                Ok(()) => return Ok(exact),
+                Ok(()) => return Ok((exact, waits)),
                 // Room is made outside the walk, since retiring changes the lists. What the walk
                 // has added stays, and is skipped in the next one.
                 Err(WalkStop::NeedsEdge) => {

@@ -116,17 +116,31 @@ impl<'t> Access<'t> {
     /// As [`check_kind`].
     #[inline(always)]
     pub(crate) fn of(tensor: &'t Tensor) -> Result<Self, TensorFlaw> {
+        if tensor.ndims == 1 {
+            return Self::of_row(tensor);
+        }
         let shift = check_kind(tensor.ndims, tensor.dtype)?;
         let (address, version) = (tensor.buffer.addr, tensor.version);
         let is_whole = tensor.is_all_offset_zero != 0 && tensor.is_raw_eq_shapes != 0;
         let bytes = if is_whole { whole_bytes(tensor, shift) } else { None };
         let is_whole = bytes.is_some();
-        let bytes = match (bytes, tensor.ndims) {
-            (Some(end), _) => Bytes { begin: 0, end, version, is_run: true },
-            (None, 1) => row_bytes(tensor, shift),
-            (None, _) => view_bytes(tensor, shift),
+        let bytes = match bytes {
+            Some(end) => Bytes { begin: 0, end, version, is_run: true },
+            None => view_bytes(tensor, shift),
         };
         Ok(Self { address, bytes, is_whole, tensor })
+    }
+
+    /// The same for a tensor of one dimension.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_kind`].
+    #[inline(always)]
+    pub(crate) fn of_row(tensor: &'t Tensor) -> Result<Self, TensorFlaw> {
+        let shift = check_kind(1, tensor.dtype)?;
+        let is_whole = tensor.is_all_offset_zero != 0 && tensor.is_raw_eq_shapes != 0;
+        Ok(Self { address: tensor.buffer.addr, bytes: row_bytes(tensor, shift), is_whole, tensor })
     }
 
     /// The tensor.

@@ -98,9 +98,9 @@ impl Orchestrator {
             ));
         }
         // SAFETY: non-null, aligned, and a `MixedKernels` by the contract.
-        let kernels = unsafe { *kernels };
-        if kernels != self.kernels.wanted || self.kernels.lane_count == 0 {
-            self.kernels = find_kernels(services, kernels, self.rings.sizes())?;
+        let kernels = unsafe { &*kernels };
+        if *kernels != self.kernels.wanted || self.kernels.lane_count == 0 {
+            self.kernels = find_kernels(services, *kernels, self.rings.sizes())?;
         }
         let launch = check_launch(services, self.kernels.shape, &request)?;
         let taken = self.begin_task(services, &request)?;

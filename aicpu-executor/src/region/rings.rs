@@ -7,15 +7,17 @@
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use protocol::{DispatchPayload, LOCAL_CONTEXT_ARG};
+use protocol::{DispatchPayload, LOCAL_CONTEXT_ARG, MAX_TENSOR_ARGS};
 
 use super::consumers::EMPTY;
-use super::slot::INLINE_TENSORS;
-use super::{EdgeHandle, Region, SlotHandle, TaskRecord, TaskSlot};
+use super::slot::{INLINE_SCALARS, INLINE_TENSORS};
+use super::{Arguments, EdgeHandle, Region, SlotHandle, TaskRecord, TaskSlot};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
 use crate::scheduler::task_store::{TaskLaunch, TaskName, TaskStore};
 use crate::sync::AtomicU64;
+
+const _: () = assert!(MAX_TENSOR_ARGS + INLINE_SCALARS <= LOCAL_CONTEXT_ARG);
 
 impl<'r> TaskStore for Region<'r> {
     type Task = &'r TaskSlot;
@@ -46,6 +48,7 @@ impl<'r> TaskStore for Region<'r> {
         slot.blocks.claim(places, block_count)
     }
 
+    #[inline]
     unsafe fn fill(
         &self,
         handle: SlotHandle,
@@ -57,25 +60,24 @@ impl<'r> TaskStore for Region<'r> {
         // SAFETY: the task is published and not complete.
         let record = unsafe { slot.record() };
         payload.function_bin_addr = record.kernel_addresses.get(lane).copied().unwrap_or_default();
-        let arguments = self.arguments(handle, slot)?;
         let (tensors, scalars) =
             (usize::from(record.tensor_count), usize::from(record.scalar_count));
         // The tensors in the slot at once, whether the task has as many or not: less than to count. Scalars are
         // behind those it has, and kernels look at no more.
-        for (index, arg) in payload.args.iter_mut().enumerate().take(INLINE_TENSORS) {
-            *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
+        let (places, line) = slot.arguments();
+        for (arg, tensor) in payload.args.iter_mut().zip(places) {
+            *arg = tensor.expose_provenance() as u64;
         }
-        for index in INLINE_TENSORS..tensors {
-            if let Some(arg) = payload.args.get_mut(index) {
-                *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
-            }
+        if scalars != 0
+            && let Some(room) =
+                payload.args.get_mut(tensors..).and_then(|args| args.first_chunk_mut())
+        {
+            // A whole line at once, as above: it ends before the contexts.
+            // SAFETY: the line is one of the slot, and the task is published.
+            *room = unsafe { line.read() };
         }
-        for index in 0..scalars {
-            let at = tensors + index;
-            if let Some(arg) = payload.args.get_mut(at).filter(|_| at < LOCAL_CONTEXT_ARG) {
-                // SAFETY: the index is below the task's scalar count, and the task is published.
-                *arg = unsafe { arguments.scalar_pointer(index).read() };
-            }
+        if tensors > INLINE_TENSORS || scalars > INLINE_SCALARS {
+            fill_more(self.arguments(handle, slot)?, (tensors, scalars), payload);
         }
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_num = record.block_count as i32;
@@ -89,6 +91,7 @@ impl<'r> TaskStore for Region<'r> {
         slot.subtasks_left.fetch_sub(finished, Ordering::AcqRel) == finished
     }
 
+    #[inline]
     unsafe fn complete<P: Platform>(
         &self,
         platform: &P,
@@ -130,6 +133,27 @@ impl<'r> TaskStore for Region<'r> {
 
     fn number(_: SlotHandle) -> Option<u32> {
         None
+    }
+}
+
+/// Fills in the arguments of a published task that are not in its slot.
+#[inline(never)]
+fn fill_more(
+    arguments: Arguments<'_>,
+    (tensors, scalars): (usize, usize),
+    payload: &mut DispatchPayload,
+) {
+    for index in INLINE_TENSORS..tensors {
+        if let Some(arg) = payload.args.get_mut(index) {
+            *arg = arguments.tensor_pointer(index).expose_provenance() as u64;
+        }
+    }
+    for index in 0..scalars {
+        let at = tensors + index;
+        if let Some(arg) = payload.args.get_mut(at).filter(|_| at < LOCAL_CONTEXT_ARG) {
+            // SAFETY: the index is below the task's scalar count, and the task is published.
+            *arg = unsafe { arguments.scalar_pointer(index).read() };
+        }
     }
 }
 

@@ -273,6 +273,13 @@ impl TaskSlot {
         self.consumers.is_retirable()
     }
 
+    /// Addresses of the tensors and of the scalars in the slot.
+    #[inline]
+    pub(super) fn arguments(&self) -> ([*mut Tensor; INLINE_TENSORS], *mut [u64; INLINE_SCALARS]) {
+        let first = self.tensors.get().cast::<Tensor>();
+        (core::array::from_fn(|index| first.wrapping_add(index)), self.scalars.0.get())
+    }
+
     /// The task's record.
     ///
     /// # Safety

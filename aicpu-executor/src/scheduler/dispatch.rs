@@ -97,12 +97,22 @@ impl<C: Chip> SchedulerThread<C> {
         let at = shape as usize;
         // Most looks find nothing, and cost little.
         let is_work = self.released.has(at) || context.scheduler.has_work(context.tasks, at);
-        is_work && self.dispatch_waiting(context, shape, open)
+        if !is_work {
+            return false;
+        }
+        match shape {
+            ResourceShape::Mix => self.dispatch_waiting::<P, T, true>(context, shape, open),
+            _ => {
+                // What one lane can go to stays so: the set is looked at as it is from here on.
+                let open = places(open, shape, lanes_wanted(shape));
+                self.dispatch_waiting::<P, T, false>(context, shape, open)
+            }
+        }
     }
 
-    /// The same, where there seems to be one.
+    /// The same, where there seems to be one. Of a shape that is not mixed, `open` has the places only.
     #[inline(never)]
-    fn dispatch_waiting<P: Platform, T: TaskStore>(
+    fn dispatch_waiting<P: Platform, T: TaskStore, const IS_MIX: bool>(
         &mut self,
         context: StepContext<'_, P, T>,
         shape: ResourceShape,
@@ -111,20 +121,20 @@ impl<C: Chip> SchedulerThread<C> {
         let at = shape as usize;
         let mut moved = false;
         loop {
-            let wanted = places(open, shape, lanes_wanted(shape));
+            let wanted = if IS_MIX { places(open, shape, lanes_wanted(shape)) } else { open };
             if wanted == 0 {
                 break;
             }
             context.platform.interleave();
             let taken = if let Some(handle) = self.released.take(at) {
                 let Some(candidate) = Candidate::find(context, handle) else { continue };
-                let lanes = candidate.launch.lanes;
-                if candidate.launch.is_sole() {
-                    self.place_sole(context, &candidate, wanted)
-                } else if shape == ResourceShape::Mix {
-                    self.place(context, &candidate, places(open, shape, lanes))
+                if IS_MIX {
+                    let places = places(open, shape, candidate.launch.lanes);
+                    self.place(context, &candidate, places)
+                } else if candidate.launch.is_sole() {
+                    self.place_sole(context, candidate, wanted)
                 } else {
-                    self.place(context, &candidate, wanted)
+                    self.place(context, &{ candidate }, wanted)
                 }
             } else if let Some(taken) = self.claim_waiting(context, shape, open) {
                 taken
@@ -217,17 +227,17 @@ impl<C: Chip> SchedulerThread<C> {
     }
 
     /// The same for a task of one sub-task, for which there is a place.
-    #[inline]
+    #[inline(always)]
     fn place_sole<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
-        candidate: &Candidate<T::Task>,
+        candidate: Candidate<T::Task>,
         places: CoreSet,
     ) -> CoreSet {
         context.platform.interleave();
         let kernel_lane = candidate.launch.lanes.trailing_zeros() as usize;
         let core = places.trailing_zeros() as usize;
-        if !self.assign(context, core, candidate, Assignment { kernel_lane, block: 0 }) {
+        if !self.assign(context, core, &candidate, Assignment { kernel_lane, block: 0 }) {
             return 0;
         }
         let taken = places & places.wrapping_neg();
@@ -278,7 +288,6 @@ impl<C: Chip> SchedulerThread<C> {
         Assignment { kernel_lane, block }: Assignment,
     ) -> bool {
         let StepContext { platform, faults, tasks, scheduler, payloads, .. } = context;
-        let run = scheduler.run();
         let Some(core) = self.core_mut(bit) else { return false };
         let id = core.next_id;
         let CoreLocation { worker, block: registers } = core.location;
@@ -287,17 +296,24 @@ impl<C: Chip> SchedulerThread<C> {
         let (Some(payload), Some(filled)) = (payload, core.filled.get_mut(id.buffer())) else {
             return false;
         };
-        let is_filled = launch.block_count > 1 && filled.run == run && filled.task == launch.id;
-        if !is_filled {
+        let is_shared = launch.block_count > 1;
+        let func_id = if is_shared && filled.run == scheduler.run() && filled.task == launch.id {
+            filled.func_id
+        } else {
             // SAFETY: the task is published, and not complete while a sub-task is being handed out.
             let func_id = unsafe { tasks.fill(handle, task, kernel_lane, payload, faults) };
             // The run has a fault, and what cannot run is not handed out.
             let Some(func_id) = func_id else { return false };
-            *filled = Filled { run, task: launch.id, func_id };
-        }
+            if is_shared {
+                *filled = Filled { run: scheduler.run(), task: launch.id, func_id };
+            } else {
+                filled.run = 0;
+            }
+            func_id
+        };
         // CAST: block counts come from a 16-bit field of the launch specification.
         payload.local_context.block_idx = block as i32;
-        let kernel = RunningKernel { func_id: filled.func_id, graph_task: T::number(handle) };
+        let kernel = RunningKernel { func_id, graph_task: T::number(handle) };
         core.running = Running { task: handle, id, is_sole: launch.is_sole() };
         core.next_id = id.next();
         scheduler.running().set(worker, Some(kernel));

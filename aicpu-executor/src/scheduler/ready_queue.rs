@@ -72,7 +72,7 @@ impl ReadyQueue {
     }
 
     /// Appends values, all or none. `cells.len()` is a power of two, the same at every call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, cells: &[AtomicU64], values: &[u32]) -> Result<(), QueueFull> {
         let (capacity, count) = (cells.len() as u64, values.len() as u64);
         // ORDERING: Relaxed: only a claim ticket; the values are published through their cells.

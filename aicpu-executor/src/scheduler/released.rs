@@ -62,6 +62,7 @@ impl ReleasedTasks {
     }
 
     /// Takes the newest task of a shape.
+    #[inline]
     pub(super) fn take(&mut self, shape: usize) -> Option<TaskHandle> {
         self.lists.get_mut(shape)?.pop().map(TaskHandle::from_raw)
     }
@@ -79,12 +80,20 @@ impl ReleasedTasks {
         let mut taken = [0; LIMIT];
         let Some(into) = taken.get_mut(..places.min(LIMIT - list.len())) else { return false };
         let count = queue.pop(cells, into);
-        // The oldest is taken first.
-        list.extend(into.iter().take(count).rev().copied());
+        let Some(taken) = taken.get_mut(..count) else { return false };
+        // The oldest is taken first. There is room for all.
+        let _fits = match *taken {
+            [one] => list.push(one).is_ok(),
+            _ => {
+                taken.reverse();
+                list.extend_from_slice(taken).is_ok()
+            }
+        };
         count != 0
     }
 
     /// Shares the tasks of a shape.
+    #[inline]
     pub(super) fn share<P: Platform>(
         &mut self,
         Sink { scheduler, platform, tasks, faults }: Sink<'_, P, impl TaskStore>,
@@ -97,6 +106,7 @@ impl ReleasedTasks {
     }
 
     /// Shares everything.
+    #[inline]
     pub(crate) fn share_all<P: Platform>(&mut self, sink: Sink<'_, P, impl TaskStore>) {
         for shape in 0..SHAPE_COUNT {
             self.share(sink, shape);
