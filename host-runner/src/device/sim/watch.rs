@@ -19,7 +19,7 @@ use protocol::Chip;
 use super::aicpu_threads::{Ended, Stuck};
 use super::core::Busy;
 use super::{Parts, SimDevice};
-use crate::device::{DeviceLost, Launch, LostCause, RunOutcome, Work};
+use crate::device::{DeviceLost, Launch, LostCause, RunOutcome};
 
 /// How often a run that is past its limit is told so.
 const REPORT_AGAIN: Duration = Duration::from_millis(10);
@@ -101,12 +101,10 @@ impl<C: Chip> SimDevice<C> {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let (executor, pool) = (engine.executor(), engine.pool());
         let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
-        // A thread that submits tasks and runs them in between has all that belongs to them at hand. As
-        // long as it does not stand still, another one would be in its way unless the kernels take a while.
-        let is_alone_best = matches!(launch.work, Work::Orchestration(_))
-            && has_moved
-            && pool.are_kernels_slight()
-            && !executor.has_ready_blocks();
+        // The thread that runs the tasks has all that belongs to them at hand, whether it submits them in between or
+        // has them in a graph. As long as it does not stand still, another one would be in its way unless the kernels
+        // take a while: a graph of slight ones that was replayed by two took two to eight times as long.
+        let is_alone_best = has_moved && pool.are_kernels_slight() && !executor.has_ready_blocks();
         is_needed && !is_alone_best && aicpu.call(1..self.cores_used.min(C::MAX_AICPU_THREADS))
     }
 
