@@ -53,9 +53,8 @@ impl<C: Chip> SimDevice<C> {
                 return Ok(ended);
             }
             let moves = executor.moves();
-            called += usize::from(
-                self.call_if_needed(launch, std::mem::replace(&mut seen, moves) != moves),
-            );
+            called +=
+                usize::from(self.call_if_needed(std::mem::replace(&mut seen, moves) != moves));
             // The threads of the run need all processors.
             if called > 0 && called + 1 >= self.cores_used {
                 break;
@@ -86,7 +85,7 @@ impl<C: Chip> SimDevice<C> {
                 }
             }
             let moves = executor.moves();
-            self.call_if_needed(launch, moves != seen);
+            self.call_if_needed(moves != seen);
             if moves == seen && glance == GLANCE {
                 pool.distrust();
                 pool.relieve();
@@ -97,7 +96,7 @@ impl<C: Chip> SimDevice<C> {
     }
 
     /// Calls another thread into a run that has more to do than those in it do; whether one came.
-    fn call_if_needed(&self, launch: &Launch, has_moved: bool) -> bool {
+    fn call_if_needed(&self, has_moved: bool) -> bool {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let (executor, pool) = (engine.executor(), engine.pool());
         let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
