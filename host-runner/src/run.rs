@@ -8,7 +8,7 @@
 //! What a run needs on the device is kept from run to run: a run of the same callable with tensors
 //! that fit its buffers allocates nothing.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::arguments::TensorSet;
@@ -153,17 +153,16 @@ impl Call<'_> {
     /// Carries out a run whose orchestration the device has.
     fn carry_out_on_device(
         &self,
-        buffers: &Mutex<TensorBuffers>,
+        buffers: &RefCell<TensorBuffers>,
         arguments: &mut dyn TensorSet,
     ) -> Result<RunReport, RunError> {
         let start = Instant::now();
         let on = self.placement.on();
-        // In turn with all other runs, so nobody else has them.
-        let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = buffers.borrow_mut();
         staging::stage(on, self.callable, &mut buffers, arguments)?;
         let work = Work::Orchestration(self.rings);
         let outcome = on.device().run(&self.config.launch(work), &mut |body| {
-            if on.rebind(self.placement.identity()) {
+            if on.rebind(self.placement) {
                 self.placement.bind(body);
             }
             staging::write_arguments(&mut body.orch_args, arguments, &mut buffers);
