@@ -92,8 +92,15 @@ impl DeviceOrchestration {
     pub(super) fn bind(&self, body: &mut RuntimeBody) {
         body.dev_orch_so_addr = self.image;
         body.dev_orch_so_size = self.image_bytes;
-        body.device_orch_func_name = self.entry_symbol;
-        body.device_orch_config_name = self.config_symbol;
+        // Most have the same names.
+        for (to, from) in [
+            (&mut body.device_orch_func_name, &self.entry_symbol),
+            (&mut body.device_orch_config_name, &self.config_symbol),
+        ] {
+            if to != from {
+                *to = *from;
+            }
+        }
     }
 
     /// Frees buffers and image. It is unloaded.

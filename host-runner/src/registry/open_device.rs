@@ -4,18 +4,20 @@
 //! goes with it, so each placement holds the device that it is on.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::{DeviceAddr, FuncId, RuntimeBody};
 
 use super::content::SharedBytes;
 use super::orchestrations::Orchestrations;
 use super::placement::Placement;
-use crate::device::{Device, KernelError, MemoryError, OrchestrationError, Uploaded};
+use crate::device::{Device, DeviceFacts, KernelError, MemoryError, OrchestrationError, Uploaded};
 
 /// A device and what the callables on it share.
 pub struct OpenDevice {
     device: Box<dyn Device>,
+    /// What the device is, once somebody has asked.
+    facts: OnceLock<DeviceFacts>,
     orchestrations: Mutex<Orchestrations>,
     /// The number of the placement that the run record names, so that a run of the same callable need not write it
     /// again; 0 for none. Used in turn.
@@ -32,6 +34,7 @@ impl OpenDevice {
     pub fn new(device: Box<dyn Device>) -> Self {
         Self {
             device,
+            facts: OnceLock::new(),
             orchestrations: Mutex::default(),
             bound: AtomicU64::new(0),
             kernels_bound: Mutex::default(),
@@ -43,6 +46,11 @@ impl OpenDevice {
     /// The device.
     pub fn device(&self) -> &dyn Device {
         &*self.device
+    }
+
+    /// What the device is, which does not change.
+    pub fn facts(&self) -> &DeviceFacts {
+        self.facts.get_or_init(|| self.device.facts())
     }
 
     /// Notes that the device did not come back: nothing needs to be given back to it.
