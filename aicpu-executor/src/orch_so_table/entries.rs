@@ -5,7 +5,8 @@ use core::ffi::{CStr, c_void};
 use core::mem::transmute;
 
 use protocol::{
-    BIND_SYMBOL, ChipStorageTaskArgs, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL, RuntimeBody, SYMBOL_NAME_BYTES,
+    BIND_SYMBOL, ChipStorageTaskArgs, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL, RuntimeBody,
+    SYMBOL_NAME_BYTES,
 };
 
 use crate::loader::{Export, LoadedImage, Plan};

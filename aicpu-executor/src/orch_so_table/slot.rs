@@ -19,10 +19,10 @@ use super::listing::{IsListed, Listing, Place};
 use super::named_code::NamedCode;
 use super::running_call::{ForeignFunction, RunningCall};
 use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
+use crate::fault::FaultLatch;
 use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
 use crate::log::log_at;
-use crate::fault::FaultLatch;
 use crate::platform::{
     ExceptionText, FinaliserEntry, ForeignCall, InitialiserEntry, Platform, UnwindTables,
 };
