@@ -139,15 +139,15 @@ impl Call<'_> {
         arguments: &mut dyn TensorSet,
         source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        match (self.placement.work(), self.callable.host_orchestration()) {
-            (PlacedWork::Graphs(space), Some(host)) => {
-                graph_run::carry_out(self, &host, space, arguments, source)
-            }
-            (PlacedWork::Orchestration(on_device), _) => {
+        match self.placement.work() {
+            PlacedWork::Orchestration(on_device) => {
                 self.carry_out_on_device(&on_device.buffers, arguments)
             }
-            // The registration opens what it places for.
-            (PlacedWork::Graphs(_), None) => Err(RunError::Abandoned),
+            PlacedWork::Graphs(space) => {
+                // The registration opens what it places for.
+                let host = self.callable.host_orchestration().ok_or(RunError::Abandoned)?;
+                graph_run::carry_out(self, &host, space, arguments, source)
+            }
         }
     }
 

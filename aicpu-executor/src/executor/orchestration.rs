@@ -41,7 +41,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let place = unsafe { &mut *self.orchestrator.get() };
         let orchestrator = match place {
             Some(kept) if rings.are_kept => {
-                kept.reset();
+                kept.reset(&runtime.body().func_id_to_addr);
                 kept
             }
             _ => place.insert(Orchestrator::new(rings.region, rings.sizes, rings.heap)),

@@ -7,13 +7,14 @@
 use core::sync::atomic::Ordering;
 
 use protocol::{
-    ActiveMask, Arg, ArgTag, BufferHandle, Chip, INVALID_KERNEL_ID, LANE_COUNT, MixedKernels,
-    ResourceShape, StatusCode, TaskId, TaskOutputTensors, Tensor,
+    ActiveMask, Arg, ArgTag, BufferHandle, Chip, INVALID_KERNEL_ID, LANE_COUNT, MAX_FUNC_IDS,
+    MixedKernels, ResourceShape, StatusCode, TaskId, TaskOutputTensors, Tensor,
 };
 
 use super::request::TaskRequest;
 use super::task_rings::{RingSizes, Submission, TakenSlot};
 use super::{Fatal, Orchestrator, Services, payload};
+use crate::kernels::kernel_address;
 use crate::platform::Platform;
 use crate::region::{OrchestratorNote, TaskRecord, WIRING};
 
@@ -41,6 +42,14 @@ impl FoundKernels {
         shape: ResourceShape::Aiv,
         record: TaskRecord::NONE,
     };
+
+    /// Whether they are found at the same addresses in another table.
+    pub(super) fn are_in(&self, kernels: &[u64; MAX_FUNC_IDS]) -> bool {
+        let TaskRecord { kernel_ids, kernel_addresses, .. } = self.record;
+        kernel_ids.iter().zip(kernel_addresses).all(|(id, address)| {
+            *id == INVALID_KERNEL_ID || kernel_address(kernels, *id) == Ok(address)
+        })
+    }
 }
 
 /// How a task is spread over cores, checked.
