@@ -91,14 +91,12 @@ impl Orchestrator {
     }
 
     /// Makes it as [`new`](Self::new), with the region, sizes and memory that it has: for the next run, after one
-    /// that has succeeded and whose kernels may be others than these.
+    /// that has succeeded and whose kernels may have been others than these.
     pub(crate) fn reset(&mut self, kernels: &[u64; MAX_FUNC_IDS]) {
         self.rings.reset();
         self.map = TensorMap::default();
         self.scopes.reset();
-        if !self.kernels.are_in(kernels) {
-            self.kernels = submit::FoundKernels::NONE;
-        }
+        self.kernels.find_again(kernels);
         self.submission = Submission { number: 0, task: None };
     }
 

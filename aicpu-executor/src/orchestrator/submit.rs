@@ -43,12 +43,19 @@ impl FoundKernels {
         record: TaskRecord::NONE,
     };
 
-    /// Whether they are found at the same addresses in another table.
-    pub(super) fn are_in(&self, kernels: &[u64; MAX_FUNC_IDS]) -> bool {
-        let TaskRecord { kernel_ids, kernel_addresses, .. } = self.record;
-        kernel_ids.iter().zip(kernel_addresses).all(|(id, address)| {
-            *id == INVALID_KERNEL_ID || kernel_address(kernels, *id) == Ok(address)
-        })
+    /// Finds the same ones in the table of another run; none where that does not have them all.
+    pub(super) fn find_again(&mut self, kernels: &[u64; MAX_FUNC_IDS]) {
+        let TaskRecord { kernel_ids, kernel_addresses, .. } = &mut self.record;
+        for (id, address) in kernel_ids.iter().zip(kernel_addresses) {
+            if *id == INVALID_KERNEL_ID {
+                continue;
+            }
+            let Ok(found) = kernel_address(kernels, *id) else {
+                *self = Self::NONE;
+                return;
+            };
+            *address = found;
+        }
     }
 }
 
