@@ -30,7 +30,6 @@ use crate::variadic::{
 #[derive(Debug)]
 pub(crate) struct OrchestrationRuntime<'e, C: Chip, P: Platform> {
     prefix: RuntimePrefix,
-    ops: RuntimeOps,
     /// The orchestrator of the run.
     pub(crate) orchestrator: &'e mut Orchestrator,
     /// What it works with.
@@ -46,7 +45,7 @@ impl<'e, C: Chip, P: Platform> OrchestrationRuntime<'e, C, P> {
             pending_scope_mode: ScopeMode::Auto as u8,
             reserved: [0; 7],
         };
-        Self { prefix, ops: Operations::<C, P>::table(), orchestrator, services }
+        Self { prefix, orchestrator, services }
     }
 
     /// Points the prefix at the ops and returns the pointer that the orchestration is bound to.
@@ -56,10 +55,8 @@ impl<'e, C: Chip, P: Platform> OrchestrationRuntime<'e, C, P> {
     /// `this` points at a live object that is not moved or borrowed while the orchestration may
     /// call.
     pub(crate) unsafe fn connect(this: *mut Self) -> *mut RuntimePrefix {
-        // SAFETY: live by the contract; this only computes an address.
-        let ops = unsafe { &raw const (*this).ops };
         // SAFETY: live and unborrowed by the contract.
-        unsafe { (*this).prefix.ops = ops };
+        unsafe { (*this).prefix.ops = const { &Operations::<C, P>::table() } };
         const { assert!(offset_of!(OrchestrationRuntime<'static, C, P>, prefix) == 0) };
         this.cast()
     }
@@ -69,7 +66,7 @@ impl<'e, C: Chip, P: Platform> OrchestrationRuntime<'e, C, P> {
 struct Operations<C, P>(core::marker::PhantomData<(C, P)>);
 
 impl<C: Chip, P: Platform> Operations<C, P> {
-    fn table() -> RuntimeOps {
+    const fn table() -> RuntimeOps {
         RuntimeOps {
             submit_task: Self::submit_task,
             scope_begin: Self::scope_begin,

@@ -37,7 +37,7 @@ mod slot_gate;
 pub(crate) mod tests;
 
 use entries::EntryVaddrs;
-pub(crate) use entries::OrchestrationEntries;
+pub(crate) use entries::{BoundEntry, OrchestrationEntries};
 use listing::Place;
 use named_code::NamedCode;
 pub use running_call::{ForeignFunction, RunningCall};
@@ -122,10 +122,8 @@ impl OrchSoTable {
         let slot = self.slot(id);
         let inside =
             slot.gate.enter(generation).map_err(|why| refused(faults, &slot.named(id), why))?;
-        // What is published is listed until it has been unloaded, which cannot be before we leave.
-        let Some(entries) = slot.entries() else {
-            return Err(refused(faults, &slot.named(id), Refused::Empty));
-        };
+        // SAFETY: what is published is listed until it has been unloaded, which cannot be before we leave.
+        let entries = unsafe { slot.entries() };
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })
     }
 
@@ -261,6 +259,26 @@ impl<P: Platform> Lease<'_, P> {
         };
         // SAFETY: the caller's promise, and the lease is a token of the slot.
         unsafe { self.slot.call(self.platform, function, call) }
+    }
+}
+
+impl<P: Platform> Lease<'_, P> {
+    /// Binds a runtime object, calls the entry unless the run has a fault by then, and unbinds it.
+    ///
+    /// # Errors
+    ///
+    /// Which of the calls has thrown, and what; those after it are not made.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call), of all three calls.
+    pub(crate) unsafe fn enter_bound(
+        &self,
+        faults: &FaultLatch,
+        entry: BoundEntry,
+    ) -> Result<(), (ForeignFunction, ExceptionText)> {
+        // SAFETY: the caller's promise, and the lease is a token of the slot.
+        unsafe { self.slot.enter_bound(self.platform, faults, entry) }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::partitions::Driver;
+use crate::scheduler::task_store::TaskStore;
 use crate::scheduler::thread::StepContext;
 use crate::wait::{Polled, WaitEnd, work_until};
 
@@ -90,12 +91,12 @@ impl Orchestrator {
     }
 
     /// Makes it as [`new`](Self::new), with the region, sizes and memory that it has: for the next run, after one
-    /// that has succeeded.
-    pub(crate) fn reset(&mut self) {
+    /// that has succeeded and whose kernels may have been others than these.
+    pub(crate) fn reset(&mut self, kernels: &[u64; MAX_FUNC_IDS]) {
         self.rings.reset();
         self.map = TensorMap::default();
         self.scopes.reset();
-        self.kernels = submit::FoundKernels::NONE;
+        self.kernels.find_again(kernels);
         self.submission = Submission { number: 0, task: None };
     }
 
@@ -184,7 +185,7 @@ pub(crate) struct Services<'a, C: Chip, P: Platform> {
     pub(crate) cluster_count: u32,
 }
 
-impl<C: Chip, P: Platform> Services<'_, C, P> {
+impl<'a, C: Chip, P: Platform> Services<'a, C, P> {
     /// Fails if the run has a fault.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fatal> {
@@ -200,20 +201,22 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
         Fatal
     }
 
+    /// What a step of the driver works with.
+    fn step_context<'t, T: TaskStore>(&self, tasks: &'t T) -> StepContext<'t, P, T>
+    where
+        'a: 't,
+    {
+        let Self { platform, faults, scheduler, payloads, waiting, .. } = *self;
+        StepContext { platform, faults, scheduler, tasks, payloads, waiting }
+    }
+
     /// Waits for `poll`, scheduling meanwhile.
     pub(crate) fn work_until<T>(
         &mut self,
         region: &Region<'_>,
         mut poll: impl FnMut() -> Option<T>,
     ) -> Result<T, WaitEnd> {
-        let context = StepContext {
-            platform: self.platform,
-            faults: self.faults,
-            scheduler: self.scheduler,
-            tasks: region,
-            payloads: self.payloads,
-            waiting: self.waiting,
-        };
+        let context = self.step_context(region);
         let driver = &mut self.driver;
         work_until(
             self.platform,
@@ -231,6 +234,23 @@ impl<C: Chip, P: Platform> Services<'_, C, P> {
                 }
             },
         )
+    }
+
+    /// Schedules until all tasks of the run are complete.
+    ///
+    /// Looks for that after each step, and not before it: nothing that the step has dispatched is left behind then.
+    pub(crate) fn work_to_end(&mut self, region: &Region<'_>) -> Result<(), WaitEnd> {
+        let context = self.step_context(region);
+        let Self { driver, scheduler, platform, .. } = self;
+        let progress = || scheduler.progress::<C, P>(platform);
+        work_until(*platform, self.faults, self.stall_us, progress, || {
+            let moved = driver.step(context);
+            match (scheduler.is_finished(), moved) {
+                (true, _) => Polled::Done(()),
+                (false, true) => Polled::Progress,
+                (false, false) => Polled::Idle,
+            }
+        })
     }
 
     /// Run-time address of a kernel.

@@ -204,4 +204,22 @@ pub trait Platform: Sync {
     ///
     /// As for [`ForeignCall::invoke`].
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText>;
+
+    /// Makes several calls of a run into foreign code, which cost what there is to do around a call once.
+    /// `calls` is nothing but these calls: where one throws, what lives in it is not dropped, and the rest of it is not done.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_foreign`](Self::call_foreign).
+    ///
+    /// # Safety
+    ///
+    /// What `calls` calls is live code with those signatures, and the arguments are valid for it.
+    unsafe fn call_foreign_in_turn(
+        &self,
+        calls: impl FnOnce() + Copy,
+    ) -> Result<(), ExceptionText> {
+        calls();
+        Ok(())
+    }
 }

@@ -188,6 +188,11 @@ impl Scheduler {
             && self.board(shape).is_none_or(|board| board.look().is_none())
     }
 
+    /// Whether no more than one task of a shape seems to be in its queue.
+    pub(crate) fn has_one_at_most(&self, shape: usize) -> bool {
+        self.queues.get(shape).is_none_or(ReadyQueue::has_one_at_most)
+    }
+
     /// Where the task of a shape is whose blocks are being handed out.
     pub(crate) fn board(&self, shape: usize) -> Option<&BlockBoard> {
         self.boards.get(shape)

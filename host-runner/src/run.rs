@@ -8,10 +8,11 @@
 //! What a run needs on the device is kept from run to run: a run of the same callable with tensors
 //! that fit its buffers allocates nothing.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::time::Duration;
 
 use crate::arguments::TensorSet;
+use crate::device::sim::clock;
 use crate::device::{DeviceFacts, Launch, RingConfig, Work};
 use crate::registry::{GraphReport, PlacedWork, Placement, Registration, TensorBuffers};
 
@@ -138,32 +139,31 @@ impl Call<'_> {
         arguments: &mut dyn TensorSet,
         source: &mut GraphSource<'_>,
     ) -> Result<RunReport, RunError> {
-        match (self.placement.work(), self.callable.host_orchestration()) {
-            (PlacedWork::Graphs(space), Some(host)) => {
-                graph_run::carry_out(self, &host, space, arguments, source)
-            }
-            (PlacedWork::Orchestration(on_device), _) => {
+        match self.placement.work() {
+            PlacedWork::Orchestration(on_device) => {
                 self.carry_out_on_device(&on_device.buffers, arguments)
             }
-            // The registration opens what it places for.
-            (PlacedWork::Graphs(_), None) => Err(RunError::Abandoned),
+            PlacedWork::Graphs(space) => {
+                // The registration opens what it places for.
+                let host = self.callable.host_orchestration().ok_or(RunError::Abandoned)?;
+                graph_run::carry_out(self, &host, space, arguments, source)
+            }
         }
     }
 
     /// Carries out a run whose orchestration the device has.
     fn carry_out_on_device(
         &self,
-        buffers: &Mutex<TensorBuffers>,
+        buffers: &RefCell<TensorBuffers>,
         arguments: &mut dyn TensorSet,
     ) -> Result<RunReport, RunError> {
-        let start = Instant::now();
+        let start = clock::nanoseconds();
         let on = self.placement.on();
-        // In turn with all other runs, so nobody else has them.
-        let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = buffers.borrow_mut();
         staging::stage(on, self.callable, &mut buffers, arguments)?;
         let work = Work::Orchestration(self.rings);
         let outcome = on.device().run(&self.config.launch(work), &mut |body| {
-            if on.rebind(self.placement.identity()) {
+            if on.rebind(self.placement) {
                 self.placement.bind(body);
             }
             staging::write_arguments(&mut body.orch_args, arguments, &mut buffers);
@@ -172,7 +172,8 @@ impl Call<'_> {
             return Err(RunFault::new(fault.code, fault.text.as_str()).into());
         }
         staging::collect(on, &mut buffers, arguments).map_err(RunError::Memory)?;
-        Ok(RunReport { tasks: outcome.tasks, elapsed: start.elapsed(), graph: None })
+        let elapsed = Duration::from_nanos(clock::nanoseconds().saturating_sub(start));
+        Ok(RunReport { tasks: outcome.tasks, elapsed, graph: None })
     }
 }
 

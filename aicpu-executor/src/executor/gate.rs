@@ -33,6 +33,11 @@ impl Gate {
         self.roll.join(run)
     }
 
+    /// Whether other threads than the calling one have been counted in, of a run with this number.
+    pub(super) fn is_shared(&self, run: u32) -> bool {
+        self.roll.arrivals(run) != 1
+    }
+
     /// Counts a thread out; true for the last one.
     pub(super) fn depart(&self, run: u32, count: usize) -> bool {
         self.roll.depart(run, count)

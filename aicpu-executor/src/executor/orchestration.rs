@@ -8,11 +8,14 @@ use protocol::{Chip, ChipStorageTaskArgs, RuntimeRecord, ScopeMode, StatusCode};
 use super::Executor;
 use super::setup::{CleanRegion, Rings, Setup};
 use crate::ops::OrchestrationRuntime;
-use crate::orch_so_table::Lease;
+use crate::orch_so_table::{BoundEntry, ForeignFunction, Lease};
 use crate::orchestrator::{Orchestrator, Services};
-use crate::platform::{ForeignCall, Platform};
+use crate::platform::{BindRuntimeEntry, ExceptionText, ForeignCall, Platform};
 use crate::scheduler::partitions::Driver;
 use crate::wait::WaitEnd;
+
+/// What messages call it.
+const UNBINDING: &str = "unbinding the runtime";
 
 impl<C: Chip, P: Platform> Executor<C, P> {
     /// Runs the orchestration and waits for its tasks. Faults go to the latch.
@@ -38,7 +41,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let place = unsafe { &mut *self.orchestrator.get() };
         let orchestrator = match place {
             Some(kept) if rings.are_kept => {
-                kept.reset();
+                kept.reset(&runtime.body().func_id_to_addr);
                 kept
             }
             _ => place.insert(Orchestrator::new(rings.region, rings.sizes, rings.heap)),
@@ -67,11 +70,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.platform.interleave();
         self.scheduler.set_total(tasks);
         self.platform.interleave();
-        let end = services.work_until(&rings.region, || self.scheduler.is_finished().then_some(()));
+        let end = services.work_to_end(&rings.region);
         match end {
             Ok(()) if orchestrator.retire_all() => {
                 let queue_positions = self.scheduler.queue_positions();
-                let clean = |identity| CleanRegion { identity, queue_positions };
+                let run = self.scheduler.run();
+                let clean = |identity| CleanRegion { identity, queue_positions, run };
                 // SAFETY: of the threads in the run, only this one uses it now.
                 unsafe { (*self.left_clean.get()).region = rings.identity.map(clean) };
             }
@@ -139,23 +143,23 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let _latched = object.orchestrator.scope_begin(&object.services, ScopeMode::Auto);
         // SAFETY: `object` is not used here until the orchestration has been unbound.
         let prefix = unsafe { OrchestrationRuntime::connect(&raw mut *object) };
-        if let Some(bind) = lease.entries.bind {
-            // SAFETY: a loaded function of that signature; the object lives until it is unbound.
-            self.call("binding the runtime", unsafe {
-                lease.call(ForeignCall::Bind(bind, prefix.cast()))
-            });
-        }
-        if !self.faults.is_raised() {
-            // SAFETY: a loaded function of that signature; the arguments outlive the call.
-            self.call("the orchestration", unsafe {
-                lease.call(ForeignCall::Entry(lease.entries.entry, args))
-            });
-        }
-        if let Some(bind) = lease.entries.bind {
-            // SAFETY: as above: from now on, a late call of the orchestration finds no runtime.
-            self.call("unbinding the runtime", unsafe {
-                lease.call(ForeignCall::Bind(bind, null_mut()))
-            });
+        let entry = lease.entries.entry;
+        match lease.entries.bind {
+            Some(bind) => {
+                let bound = BoundEntry { bind, runtime: prefix.cast(), entry, args };
+                // SAFETY: loaded functions of those signatures; the object lives until it is unbound, and
+                // the arguments outlive the call.
+                if let Err(thrown) = unsafe { lease.enter_bound(&self.faults, bound) } {
+                    self.entry_threw(lease, bind, thrown);
+                }
+            }
+            None if self.faults.is_raised() => {}
+            None => {
+                // SAFETY: a loaded function of that signature; the arguments outlive the call.
+                self.call("the orchestration", unsafe {
+                    lease.call(ForeignCall::Entry(entry, args))
+                });
+            }
         }
         if self.faults.is_raised() {
             return;
@@ -173,8 +177,30 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         let _latched = object.orchestrator.scope_end(&object.services);
     }
 
+    /// Reports what a call has thrown on the way into an orchestration or out of it, which is not to find the runtime
+    /// object any more.
+    #[cold]
+    fn entry_threw(
+        &self,
+        lease: &Lease<'_, P>,
+        bind: BindRuntimeEntry,
+        (thrower, text): (ForeignFunction, ExceptionText),
+    ) {
+        let what = match thrower {
+            ForeignFunction::Bind => "binding the runtime",
+            ForeignFunction::Unbind => UNBINDING,
+            _ => "the orchestration",
+        };
+        self.call::<()>(what, Err(text));
+        if thrower != ForeignFunction::Unbind {
+            // SAFETY: a loaded function of that signature: from now on, a late call of the orchestration finds
+            // no runtime.
+            self.call(UNBINDING, unsafe { lease.call(ForeignCall::Bind(bind, null_mut())) });
+        }
+    }
+
     /// Turns an exception that came out of a call into a fault.
-    fn call<T>(&self, what: &str, result: Result<T, crate::platform::ExceptionText>) {
+    fn call<T>(&self, what: &str, result: Result<T, ExceptionText>) {
         if let Err(text) = result {
             self.faults.report(
                 StatusCode::EntryException.code(),

@@ -89,6 +89,14 @@ impl Roll {
         }
     }
 
+    /// How many threads of a run have arrived, which has not ended.
+    pub(super) fn arrivals(&self, run: u32) -> usize {
+        // ORDERING: Relaxed: who arrives later than the word was read sees by itself what there is to see.
+        let (current, counts) = parts(self.word.load(Ordering::Relaxed));
+        debug_assert_eq!(current, run);
+        arrived(counts)
+    }
+
     /// Counts a thread out; true for the last one, who has the run for itself from then on.
     pub(super) fn depart(&self, run: u32, count: usize) -> bool {
         // ORDERING: Relaxed: a guess, as in `come`.

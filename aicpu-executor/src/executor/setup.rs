@@ -126,6 +126,8 @@ pub(super) struct CleanRegion {
     pub(super) identity: RegionIdentity,
     /// Where the ready queues were then.
     pub(super) queue_positions: [u64; SHAPE_COUNT],
+    /// In which run: in the next one, the queues are where they were.
+    pub(super) run: u64,
 }
 
 impl<C: Chip, P: Platform> Executor<C, P> {
@@ -250,9 +252,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             }
         };
         rings.callable_generation = extension.map(|extension| extension.callable_generation);
-        rings.is_clean = clean.is_some_and(|CleanRegion { identity, queue_positions }| {
+        rings.is_clean = clean.is_some_and(|CleanRegion { identity, queue_positions, run }| {
+            let is_next = || self.scheduler.run() == run.wrapping_add(1);
+            let left_at = &queue_positions;
             Some(identity) == rings.identity
-                && !self.scheduler.have_come_round(&queue_positions, &rings.region)
+                && (is_next() || !self.scheduler.have_come_round(left_at, &rings.region))
         });
         if !rings.is_clean {
             rings.region.clean();

@@ -43,7 +43,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if index == 0 || self.await_open() {
             self.take_part(runtime, index);
         }
-        self.platform.wake_peers();
+        // Who comes from here on finds the run over by itself.
+        if self.gate.is_shared(run) {
+            self.platform.wake_peers();
+        }
         self.platform.interleave();
         if self.gate.depart(run, count) {
             self.platform.interleave();

@@ -94,7 +94,7 @@ fn a_run_that_names_no_region_ends_what_was_known_of_any() {
     let mut memory = Garbage::new();
     let runtime = memory.runtime(|_| {});
     let identity = RegionIdentity { address: 64, wanted: (4, 4), generation: 1 };
-    let known = Some(CleanRegion { identity, queue_positions: [0; 3] });
+    let known = Some(CleanRegion { identity, queue_positions: [0; 3], run: 0 });
     // SAFETY: no run is under way.
     unsafe { (*executor.left_clean.get()).region = known };
     assert_eq!(executor.execute(&runtime), -StatusCode::TooManyCores.code());

@@ -5,7 +5,8 @@ use core::ffi::{CStr, c_void};
 use core::mem::transmute;
 
 use protocol::{
-    BIND_SYMBOL, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL, RuntimeBody, SYMBOL_NAME_BYTES,
+    BIND_SYMBOL, ChipStorageTaskArgs, DEFAULT_CONFIG_SYMBOL, DEFAULT_ENTRY_SYMBOL, RuntimeBody,
+    SYMBOL_NAME_BYTES,
 };
 
 use crate::loader::{Export, LoadedImage, Plan};
@@ -20,6 +21,17 @@ pub(crate) struct OrchestrationEntries {
     pub(crate) config: Option<OrchestrationConfigEntry>,
     /// Takes the runtime object.
     pub(crate) bind: Option<BindRuntimeEntry>,
+}
+
+/// An entry that has a runtime object while it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BoundEntry {
+    /// Takes the object, and gives it back.
+    pub(crate) bind: BindRuntimeEntry,
+    /// The object.
+    pub(crate) runtime: *mut c_void,
+    pub(crate) entry: OrchestrationEntry,
+    pub(crate) args: *const ChipStorageTaskArgs,
 }
 
 /// Where the functions are, as linked.

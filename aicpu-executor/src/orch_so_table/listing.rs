@@ -24,8 +24,9 @@ impl IsListed {
 /// Memory for a value. Any bytes are valid in it.
 pub(super) struct Place<T>(UnsafeCell<MaybeUninit<T>>);
 
-// SAFETY: the value is accessed by `Listing` alone, under the lock of the flag.
-unsafe impl<T: Send> Sync for Place<T> {}
+// SAFETY: the value is accessed by `Listing` alone: written under the lock of the flag, and read under it or by whoever
+// knows that nobody writes (`Listing::value`).
+unsafe impl<T: Send + Sync> Sync for Place<T> {}
 
 impl<T> fmt::Debug for Place<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,6 +88,17 @@ impl<'t, T> Listing<'t, T> {
         })
     }
 
+    /// The value.
+    ///
+    /// # Safety
+    ///
+    /// A value was listed before, which the caller knows from whoever listed it, and neither taken out nor replaced as
+    /// long as the reference lives. (Others may look at it.)
+    pub(super) unsafe fn value(self) -> &'t T {
+        // SAFETY: by the contract there is a value that nobody writes.
+        unsafe { (*self.place.0.get()).assume_init_ref() }
+    }
+
     /// Looks something up in the value. The lock is held meanwhile.
     pub(super) fn look<U>(self, find: impl FnOnce(&T) -> Option<U>) -> Option<U> {
         let is_listed = self.is_listed.0.lock();
@@ -114,6 +126,8 @@ mod tests {
         for value in &values {
             listing.list(Rc::clone(value));
             assert_eq!(listing.look(|listed| Some(**listed)), Some(**value));
+            // SAFETY: it was just listed, here.
+            assert_eq!(unsafe { listing.value() }, value);
         }
         assert_eq!(values.each_ref().map(Rc::strong_count), [1, 2]);
         assert_eq!(listing.unlist().as_deref(), Some(&2));

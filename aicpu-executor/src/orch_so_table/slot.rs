@@ -14,11 +14,12 @@ use core::mem::transmute;
 use protocol::CallableId;
 
 use super::call_record::CallRecord;
-use super::entries::{EntryVaddrs, OrchestrationEntries};
+use super::entries::{BoundEntry, EntryVaddrs, OrchestrationEntries};
 use super::listing::{IsListed, Listing, Place};
 use super::named_code::NamedCode;
 use super::running_call::{ForeignFunction, RunningCall};
 use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
+use crate::fault::FaultLatch;
 use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
 use crate::log::log_at;
@@ -212,9 +213,57 @@ impl<'t> Slot<'t> {
         }
     }
 
-    /// The functions of the code. Only with a token of the slot.
-    pub(super) fn entries(self) -> Option<OrchestrationEntries> {
-        self.listed.look(|orchestration| Some(orchestration.entries))
+    /// Binds a runtime object, calls the entry unless the run has a fault by then, and unbinds it, where watchers
+    /// can see it.
+    ///
+    /// # Errors
+    ///
+    /// Which of the calls has thrown, and what; those after it are not made.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call), of all three calls.
+    pub(super) unsafe fn enter_bound<P: Platform>(
+        self,
+        platform: &P,
+        faults: &FaultLatch,
+        BoundEntry { bind, runtime, entry, args }: BoundEntry,
+    ) -> Result<(), (ForeignFunction, ExceptionText)> {
+        let record = self.call;
+        record.begin(ForeignFunction::Bind.pack(), platform.coarse_ticks());
+        // SAFETY: the caller's promise.
+        let passed = unsafe {
+            platform.call_foreign_in_turn(|| {
+                bind(runtime);
+                if !faults.is_raised() {
+                    record.go_on(ForeignFunction::Entry.pack());
+                    entry(args);
+                }
+                record.begin(ForeignFunction::Unbind.pack(), platform.coarse_ticks());
+                bind(core::ptr::null_mut());
+            })
+        };
+        match passed {
+            Ok(()) => {
+                record.end();
+                Ok(())
+            }
+            Err(text) => {
+                let thrower = record.current().and_then(|(word, _)| ForeignFunction::unpack(word));
+                record.end();
+                Err((thrower.unwrap_or(ForeignFunction::Entry), text))
+            }
+        }
+    }
+
+    /// The functions of the code.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a token of the slot, as it is entered when it is full.
+    pub(super) unsafe fn entries(self) -> OrchestrationEntries {
+        // SAFETY: a value is listed before the slot can be entered, and taken out when nobody is inside.
+        unsafe { self.listed.value() }.entries
     }
 
     /// The call that is running, with its start in ticks.

@@ -7,13 +7,14 @@
 use core::sync::atomic::Ordering;
 
 use protocol::{
-    ActiveMask, Arg, ArgTag, BufferHandle, Chip, INVALID_KERNEL_ID, LANE_COUNT, MixedKernels,
-    ResourceShape, StatusCode, TaskId, TaskOutputTensors, Tensor,
+    ActiveMask, Arg, ArgTag, BufferHandle, Chip, INVALID_KERNEL_ID, LANE_COUNT, MAX_FUNC_IDS,
+    MixedKernels, ResourceShape, StatusCode, TaskId, TaskOutputTensors, Tensor,
 };
 
 use super::request::TaskRequest;
 use super::task_rings::{RingSizes, Submission, TakenSlot};
 use super::{Fatal, Orchestrator, Services, payload};
+use crate::kernels::kernel_address;
 use crate::platform::Platform;
 use crate::region::{OrchestratorNote, TaskRecord, WIRING};
 
@@ -41,6 +42,21 @@ impl FoundKernels {
         shape: ResourceShape::Aiv,
         record: TaskRecord::NONE,
     };
+
+    /// Finds the same ones in the table of another run; none where that does not have them all.
+    pub(super) fn find_again(&mut self, kernels: &[u64; MAX_FUNC_IDS]) {
+        let TaskRecord { kernel_ids, kernel_addresses, .. } = &mut self.record;
+        for (id, address) in kernel_ids.iter().zip(kernel_addresses) {
+            if *id == INVALID_KERNEL_ID {
+                continue;
+            }
+            let Ok(found) = kernel_address(kernels, *id) else {
+                *self = Self::NONE;
+                return;
+            };
+            *address = found;
+        }
+    }
 }
 
 /// How a task is spread over cores, checked.

@@ -18,6 +18,7 @@ use protocol::{Chip, ResourceShape};
 
 use super::core_table::{Assignment, CoreLocation, LANES, RunningKernel};
 use super::meeting_point::Request;
+use super::released::Refilled;
 use super::task_store::{TaskHandle, TaskLaunch, TaskStore};
 use super::thread::{CoreSet, Filled, Running, SchedulerThread, StepContext};
 use crate::platform::Platform;
@@ -67,12 +68,16 @@ impl<C: Chip> SchedulerThread<C> {
         &mut self,
         context: StepContext<'_, P, T>,
     ) -> bool {
-        let mut moved = self.dispatch_shape(context, ResourceShape::Mix, self.idle());
-        // What has found no cluster counts as waiting below.
-        self.released.share(context.sink(), ResourceShape::Mix as usize);
-        let mut open = self.idle();
-        if !context.scheduler.is_idle(ResourceShape::Mix as usize) {
-            open &= !CLUSTER_LANES;
+        let (mut moved, mut open) = (false, self.idle());
+        let mixed = ResourceShape::Mix as usize;
+        if self.is_work(context, mixed) {
+            moved = self.dispatch_waiting::<P, T, true>(context, ResourceShape::Mix, open);
+            // What has found no cluster counts as waiting here.
+            self.released.share(context.sink(), mixed);
+            open = self.idle();
+            if !context.scheduler.is_idle(mixed) {
+                open &= !CLUSTER_LANES;
+            }
         }
         // Odd threads look at the vector tasks first, so that the threads do not all drain one
         // queue and starve the other.
@@ -87,27 +92,29 @@ impl<C: Chip> SchedulerThread<C> {
         moved
     }
 
-    /// Gives cores of `open` to ready tasks of one shape.
+    /// Gives cores of `open` to ready tasks of one shape that is not mixed.
     fn dispatch_shape<P: Platform, T: TaskStore>(
         &mut self,
         context: StepContext<'_, P, T>,
         shape: ResourceShape,
         open: CoreSet,
     ) -> bool {
-        let at = shape as usize;
-        // Most looks find nothing, and cost little.
-        let is_work = self.released.has(at) || context.scheduler.has_work(context.tasks, at);
-        if !is_work {
+        if !self.is_work(context, shape as usize) {
             return false;
         }
-        match shape {
-            ResourceShape::Mix => self.dispatch_waiting::<P, T, true>(context, shape, open),
-            _ => {
-                // What one lane can go to stays so: the set is looked at as it is from here on.
-                let open = places(open, shape, lanes_wanted(shape));
-                self.dispatch_waiting::<P, T, false>(context, shape, open)
-            }
-        }
+        // What one lane can go to stays so: the set is looked at as it is from here on.
+        let open = places(open, shape, lanes_wanted(shape));
+        self.dispatch_waiting::<P, T, false>(context, shape, open)
+    }
+
+    /// Whether there seems to be a ready task of a shape. Most looks find none, and cost little.
+    #[inline]
+    fn is_work<P: Platform, T: TaskStore>(
+        &self,
+        context: StepContext<'_, P, T>,
+        shape: usize,
+    ) -> bool {
+        self.released.has(shape) || context.scheduler.has_work(context.tasks, shape)
     }
 
     /// The same, where there seems to be one. Of a shape that is not mixed, `open` has the places only.
@@ -119,12 +126,10 @@ impl<C: Chip> SchedulerThread<C> {
         mut open: CoreSet,
     ) -> bool {
         let at = shape as usize;
-        let mut moved = false;
-        loop {
-            let wanted = if IS_MIX { places(open, shape, lanes_wanted(shape)) } else { open };
-            if wanted == 0 {
-                break;
-            }
+        let wanted_of = |open| if IS_MIX { places(open, shape, lanes_wanted(shape)) } else { open };
+        let (mut moved, mut is_drained) = (false, false);
+        let mut wanted = wanted_of(open);
+        while wanted != 0 {
             context.platform.interleave();
             let taken = if let Some(handle) = self.released.take(at) {
                 let Some(candidate) = Candidate::find(context, handle) else { continue };
@@ -138,32 +143,44 @@ impl<C: Chip> SchedulerThread<C> {
                 }
             } else if let Some(taken) = self.claim_waiting(context, shape, open) {
                 taken
-            } else if self.refill(context, shape, wanted) {
-                continue;
-            } else {
+            } else if is_drained {
                 break;
+            } else {
+                let filled = self.refill(context, shape, wanted);
+                if filled == Refilled::Nothing {
+                    break;
+                }
+                // What comes into the queue from now on is for the next step.
+                is_drained = filled == Refilled::Last;
+                continue;
             };
             if taken == 0 {
                 break;
             }
             moved = true;
             open &= !taken;
+            wanted = wanted_of(open);
         }
         moved
     }
 
-    /// Takes tasks from a queue, not more than there are places for. Returns whether there were any.
+    /// Takes tasks from a queue, not more than there are places for.
     #[inline(never)]
     fn refill<P: Platform, T: TaskStore>(
         &mut self,
         StepContext { scheduler, tasks, .. }: StepContext<'_, P, T>,
         shape: ResourceShape,
         places: CoreSet,
-    ) -> bool {
+    ) -> Refilled {
         // Which cluster a mixed task can have, only the task says.
         let is_mixed = shape == ResourceShape::Mix;
+        let shape = shape as usize;
+        // Counting the places takes longer than asking whether there is more than one task.
+        if scheduler.has_one_at_most(shape) {
+            return self.released.refill_one(scheduler, tasks, shape);
+        }
         let most = if is_mixed { 1 } else { places.count_ones() as usize };
-        self.released.refill(scheduler, tasks, shape as usize, most)
+        self.released.refill(scheduler, tasks, shape, most)
     }
 
     /// Hands out blocks of the task whose turn it is; returns the cores that were given, or `None`
@@ -335,16 +352,21 @@ fn lanes_wanted(shape: ResourceShape) -> u8 {
 /// Where a block with these lanes can go: one bit for each place. For a mixed task that is bit 0
 /// of each cluster whose wanted lanes are all idle (the others may be busy).
 pub(super) fn places(idle: CoreSet, shape: ResourceShape, lanes: u8) -> CoreSet {
-    let (aic, aiv0, aiv1) = (idle & AIC_LANES, (idle >> 1) & AIC_LANES, (idle >> 2) & AIC_LANES);
     match shape {
-        ResourceShape::Aic => aic,
+        ResourceShape::Aic => idle & AIC_LANES,
         ResourceShape::Aiv => idle & AIV_LANES,
-        ResourceShape::Mix if lanes == 0 => (aic & aiv0) | (aic & aiv1) | (aiv0 & aiv1),
-        ResourceShape::Mix => {
-            let wanted = |lane: u8, set: CoreSet| if lanes & lane != 0 { set } else { AIC_LANES };
-            wanted(1, aic) & wanted(2, aiv0) & wanted(4, aiv1)
-        }
+        ResourceShape::Mix => mixed_places(idle, lanes),
     }
+}
+
+/// The same for mixed tasks.
+fn mixed_places(idle: CoreSet, lanes: u8) -> CoreSet {
+    let (aic, aiv0, aiv1) = (idle & AIC_LANES, (idle >> 1) & AIC_LANES, (idle >> 2) & AIC_LANES);
+    if lanes == 0 {
+        return (aic & aiv0) | (aic & aiv1) | (aiv0 & aiv1);
+    }
+    let wanted = |lane: u8, set: CoreSet| if lanes & lane != 0 { set } else { AIC_LANES };
+    wanted(1, aic) & wanted(2, aiv0) & wanted(4, aiv1)
 }
 
 #[cfg(test)]

@@ -141,7 +141,9 @@ pub(crate) struct Driver<'a, C: Chip> {
 impl<'a, C: Chip> Driver<'a, C> {
     /// The thread that was the `index`-th to join the run.
     pub(crate) fn new(partitions: &'a Partitions<C>, index: usize) -> Self {
-        let own = index % partitions.formed().len().max(1);
+        let count = partitions.formed().len().max(1);
+        // Most threads have one each.
+        let own = if index < count { index } else { index % count };
         Self { partitions, own, next: own }
     }
 

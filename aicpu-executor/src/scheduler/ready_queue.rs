@@ -178,6 +178,13 @@ impl ReadyQueue {
         cell.is_some_and(|cell| cell.load(Ordering::Relaxed) >> 32 == lap(head, capacity))
     }
 
+    /// Whether there seems to be one value at most; another thread may change that at once.
+    pub(crate) fn has_one_at_most(&self) -> bool {
+        // ORDERING: Relaxed (both): a hint.
+        let head = self.head.0.load(Ordering::Relaxed);
+        self.tail.0.position.load(Ordering::Relaxed) <= head.wrapping_add(1)
+    }
+
     /// Whether the queue looks empty; another thread may change that at once.
     pub(crate) fn is_empty(&self) -> bool {
         // ORDERING: Relaxed: a hint.

@@ -31,6 +31,17 @@ impl<P: Platform, T: TaskStore> Clone for Sink<'_, P, T> {
 
 impl<P: Platform, T: TaskStore> Copy for Sink<'_, P, T> {}
 
+/// What a queue had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refilled {
+    /// Nothing.
+    Nothing,
+    /// Less than there was room for: nothing is left, or its push is not finished yet.
+    Last,
+    /// As much as there was room for.
+    Some,
+}
+
 /// The tasks, as raw handles, by shape.
 #[derive(Debug, Default)]
 pub(crate) struct ReleasedTasks {
@@ -67,20 +78,23 @@ impl ReleasedTasks {
         self.lists.get_mut(shape)?.pop().map(TaskHandle::from_raw)
     }
 
-    /// Takes tasks of a shape from their queue, up to `places`. Returns whether there were any.
+    /// Takes tasks of a shape from their queue, up to `places`.
     pub(super) fn refill(
         &mut self,
         scheduler: &Scheduler,
         tasks: &impl TaskStore,
         shape: usize,
         places: usize,
-    ) -> bool {
-        let Some((queue, cells)) = scheduler.queue(tasks, shape) else { return false };
-        let Some(list) = self.lists.get_mut(shape) else { return false };
+    ) -> Refilled {
+        let Some((queue, cells)) = scheduler.queue(tasks, shape) else { return Refilled::Nothing };
+        let Some(list) = self.lists.get_mut(shape) else { return Refilled::Nothing };
         let mut taken = [0; LIMIT];
-        let Some(into) = taken.get_mut(..places.min(LIMIT - list.len())) else { return false };
+        let Some(into) = taken.get_mut(..places.min(LIMIT - list.len())) else {
+            return Refilled::Nothing;
+        };
+        let wanted = into.len();
         let count = queue.pop(cells, into);
-        let Some(taken) = taken.get_mut(..count) else { return false };
+        let Some(taken) = taken.get_mut(..count) else { return Refilled::Nothing };
         // The oldest is taken first. There is room for all.
         let _fits = match *taken {
             [one] => list.push(one).is_ok(),
@@ -89,7 +103,28 @@ impl ReleasedTasks {
                 list.extend_from_slice(taken).is_ok()
             }
         };
-        count != 0
+        match count {
+            0 => Refilled::Nothing,
+            _ if count < wanted => Refilled::Last,
+            _ => Refilled::Some,
+        }
+    }
+
+    /// The same where the queue seems to have one task at most, and nothing is here.
+    pub(super) fn refill_one(
+        &mut self,
+        scheduler: &Scheduler,
+        tasks: &impl TaskStore,
+        shape: usize,
+    ) -> Refilled {
+        let Some((queue, cells)) = scheduler.queue(tasks, shape) else { return Refilled::Nothing };
+        let Some(list) = self.lists.get_mut(shape) else { return Refilled::Nothing };
+        let mut taken = [0];
+        if list.is_full() || queue.pop(cells, &mut taken) == 0 {
+            return Refilled::Nothing;
+        }
+        list.extend(taken);
+        Refilled::Last
     }
 
     /// Shares the tasks of a shape.

@@ -150,9 +150,13 @@ impl<C: Chip> SchedulerThread<C> {
         &mut self,
         context: StepContext<'_, P, T>,
     ) -> bool {
-        let mut moved = self.collect(context);
+        let mut moved = self.busy != 0 && self.collect(context);
         if self.deferred != 0 {
             moved |= self.poll_deferred(context);
+        }
+        // The last tasks of a run leave nothing to hand out.
+        if moved && self.is_idle() && context.scheduler.is_finished() {
+            return true;
         }
         match self.meet_sync_start(context) {
             Some(launched) => moved |= launched,

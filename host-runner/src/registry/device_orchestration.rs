@@ -1,7 +1,7 @@
 //! An orchestration that the device runs (trb): its image, its place in the executor, and the buffers of
 //! its runs.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
 
 use protocol::callable::parse::ChipCallableView;
 use protocol::{DeviceAddr, RuntimeBody, SYMBOL_NAME_BYTES};
@@ -21,8 +21,8 @@ pub(crate) struct DeviceOrchestration {
     config_symbol: [u8; SYMBOL_NAME_BYTES],
     /// Whether the executor has it.
     is_loaded: bool,
-    /// For the tensors of its runs, which have them in turn.
-    pub(crate) buffers: Mutex<TensorBuffers>,
+    /// For the tensors of its runs: who has the placement locked has them, too.
+    pub(crate) buffers: RefCell<TensorBuffers>,
 }
 
 impl DeviceOrchestration {
@@ -35,7 +35,7 @@ impl DeviceOrchestration {
             entry_symbol: padded(callable.entry_symbol()),
             config_symbol: padded(callable.config_symbol()),
             is_loaded: false,
-            buffers: Mutex::default(),
+            buffers: RefCell::default(),
         }
     }
 
@@ -92,13 +92,20 @@ impl DeviceOrchestration {
     pub(super) fn bind(&self, body: &mut RuntimeBody) {
         body.dev_orch_so_addr = self.image;
         body.dev_orch_so_size = self.image_bytes;
-        body.device_orch_func_name = self.entry_symbol;
-        body.device_orch_config_name = self.config_symbol;
+        // Most have the same names.
+        for (to, from) in [
+            (&mut body.device_orch_func_name, &self.entry_symbol),
+            (&mut body.device_orch_config_name, &self.config_symbol),
+        ] {
+            if to != from {
+                *to = *from;
+            }
+        }
     }
 
     /// Frees buffers and image. It is unloaded.
     pub(super) fn give_back(&mut self, on: &OpenDevice) {
-        self.buffers.get_mut().unwrap_or_else(PoisonError::into_inner).give_back(on);
+        self.buffers.get_mut().give_back(on);
         if !self.image.is_null() {
             on.give_back(self.image);
         }

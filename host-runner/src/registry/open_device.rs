@@ -4,21 +4,24 @@
 //! goes with it, so each placement holds the device that it is on.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::{DeviceAddr, FuncId, RuntimeBody};
 
 use super::content::SharedBytes;
 use super::orchestrations::Orchestrations;
-use super::placement::Identity;
-use crate::device::{Device, KernelError, MemoryError, OrchestrationError, Uploaded};
+use super::placement::Placement;
+use crate::device::{Device, DeviceFacts, KernelError, MemoryError, OrchestrationError, Uploaded};
 
 /// A device and what the callables on it share.
 pub struct OpenDevice {
     device: Box<dyn Device>,
+    /// What the device is, once somebody has asked.
+    facts: OnceLock<DeviceFacts>,
     orchestrations: Mutex<Orchestrations>,
-    /// What the run record names, so that a run of the same callable need not write it again.
-    bound: Mutex<Option<Identity>>,
+    /// The number of the placement that the run record names, so that a run of the same callable need not write it
+    /// again; 0 for none. Used in turn.
+    bound: AtomicU64,
     /// The func ids that the run record has kernels for.
     kernels_bound: Mutex<Vec<FuncId>>,
     is_lost: AtomicBool,
@@ -31,8 +34,9 @@ impl OpenDevice {
     pub fn new(device: Box<dyn Device>) -> Self {
         Self {
             device,
+            facts: OnceLock::new(),
             orchestrations: Mutex::default(),
-            bound: Mutex::default(),
+            bound: AtomicU64::new(0),
             kernels_bound: Mutex::default(),
             is_lost: AtomicBool::new(false),
             user_memory_ends: AtomicU64::new(0),
@@ -42,6 +46,11 @@ impl OpenDevice {
     /// The device.
     pub fn device(&self) -> &dyn Device {
         &*self.device
+    }
+
+    /// What the device is, which does not change.
+    pub fn facts(&self) -> &DeviceFacts {
+        self.facts.get_or_init(|| self.device.facts())
     }
 
     /// Notes that the device did not come back: nothing needs to be given back to it.
@@ -111,9 +120,16 @@ impl OpenDevice {
         }
     }
 
-    /// Notes what the run record names from now on; whether it named something else before.
-    pub(crate) fn rebind(&self, identity: Identity) -> bool {
-        locked(&self.bound).replace(identity) != Some(identity)
+    /// Notes what the run record names from now on; whether it named something else before. In turn with runs. What
+    /// was there and is not any more has a number that does not come again.
+    pub(crate) fn rebind(&self, placement: &Placement) -> bool {
+        let number = placement.number().get();
+        // ORDERING: Relaxed (both): turns order it.
+        let is_new = self.bound.load(Ordering::Relaxed) != number;
+        if is_new {
+            self.bound.store(number, Ordering::Relaxed);
+        }
+        is_new
     }
 
     /// Puts the kernels of a callable into the run record, in place of those that were there: a table
@@ -126,15 +142,6 @@ impl OpenDevice {
         for (func_id, record) in kernels {
             body.func_id_to_addr[func_id.index()] = record.raw();
             bound.push(*func_id);
-        }
-    }
-
-    /// Notes that what the run record may name is not there any more, so that it is written again
-    /// even where the same callable comes back to another place.
-    pub(super) fn unbind(&self, identity: Identity) {
-        let mut bound = locked(&self.bound);
-        if *bound == Some(identity) {
-            *bound = None;
         }
     }
 

@@ -6,6 +6,8 @@
 //!         └────── any failure: dropping what is there gives it all back ─┘
 //! ```
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::callable::parse::ChipCallableView;
@@ -47,6 +49,8 @@ pub struct Identity {
 pub struct Placement {
     on: Arc<OpenDevice>,
     identity: Identity,
+    /// Of all placements there ever were, this one.
+    number: NonZeroU64,
     kernels: Vec<(FuncId, DeviceAddr)>,
     work: PlacedWork,
     traffic: Traffic,
@@ -93,7 +97,7 @@ impl Placement {
         }
         let kernels = Vec::with_capacity(callable.child_count());
         let (on, traffic) = (Arc::clone(on), Traffic::default());
-        let mut placement = Self { on, identity, kernels, work, traffic };
+        let mut placement = Self { on, identity, number: next_number(), kernels, work, traffic };
         placement.load_kernels(name, callable)?;
         placement.load_orchestration(name, callable.entry_symbol(), &image)?;
         Ok(placement)
@@ -153,6 +157,11 @@ impl Placement {
         self.traffic
     }
 
+    /// Its number, which no other has, here or elsewhere, now or later.
+    pub(super) fn number(&self) -> NonZeroU64 {
+        self.number
+    }
+
     /// What its runs work with.
     pub(crate) fn work(&self) -> &PlacedWork {
         &self.work
@@ -196,7 +205,6 @@ impl Drop for Placement {
         if self.on.is_lost() {
             return;
         }
-        self.on.unbind(self.identity);
         match &mut self.work {
             PlacedWork::Orchestration(it) => it.give_back(&self.on),
             PlacedWork::Graphs(space) => {
@@ -207,6 +215,14 @@ impl Drop for Placement {
             self.on.unload_kernel(*record);
         }
     }
+}
+
+/// The number of the next placement.
+fn next_number() -> NonZeroU64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed: only that each is another one.
+    let last = LAST.fetch_add(1, Ordering::Relaxed);
+    NonZeroU64::MIN.saturating_add(last)
 }
 
 impl Traffic {

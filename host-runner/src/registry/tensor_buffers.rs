@@ -47,12 +47,13 @@ impl TensorBuffers {
         self.epoch = now;
     }
 
-    /// The buffer of the tensor at `index`.
-    pub(crate) fn at(&mut self, index: usize) -> &mut TensorBuffer {
-        if self.list.len() <= index {
-            self.list.resize_with(index + 1, TensorBuffer::default);
+    /// The buffers of the first `count` tensors.
+    #[inline]
+    pub(crate) fn first(&mut self, count: usize) -> &mut [TensorBuffer] {
+        if self.list.len() < count {
+            self.list.resize_with(count, TensorBuffer::default);
         }
-        &mut self.list[index]
+        &mut self.list[..count]
     }
 
     /// All of them, in the order of the tensors.
@@ -79,6 +80,7 @@ impl TensorBuffer {
     /// # Errors
     ///
     /// As [`Device::allocate`].
+    #[inline]
     pub(crate) fn fit(
         &mut self,
         on: &OpenDevice,
@@ -88,6 +90,17 @@ impl TensorBuffer {
         if !self.address.is_null() && self.capacity >= bytes {
             return Ok(());
         }
+        self.replace(on, callable, bytes)
+    }
+
+    /// Allocates it anew.
+    #[cold]
+    fn replace(
+        &mut self,
+        on: &OpenDevice,
+        callable: CallableId,
+        bytes: usize,
+    ) -> Result<(), MemoryError> {
         on.free(core::mem::take(self).address);
         let address = on.device().allocate(bytes, Holder::Tensors(callable))?;
         *self = Self { address, capacity: bytes, ..Self::default() };

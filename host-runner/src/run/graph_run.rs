@@ -193,7 +193,7 @@ fn run(
     })?;
     let launch = call.config.launch_within(Work::Graph(uploaded.run), left);
     let ended = on.device().run(&launch, &mut |body| {
-        if on.rebind(call.placement.identity()) {
+        if on.rebind(call.placement) {
             call.placement.bind(body);
         }
     });

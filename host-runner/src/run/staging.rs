@@ -26,9 +26,11 @@ pub(super) fn stage(
     arguments: &dyn TensorSet,
 ) -> Result<(), RunError> {
     buffers.begin_run(on.device());
-    for (index, tensor) in arguments.record().tensors.iter().enumerate() {
+    let record = arguments.record();
+    let tensors = record.tensors.iter().take(in_use(record.tensor_count, record.tensors.len()));
+    let buffers = buffers.first(tensors.len());
+    for ((index, tensor), buffer) in tensors.enumerate().zip(buffers) {
         let Some(place) = arguments.place(index) else { break };
-        let buffer = buffers.at(index);
         match place {
             Place::Device(address) => {
                 // The arguments have checked the shape; a size beyond 64 bits is in no allocation.
@@ -76,11 +78,14 @@ fn replace<T: Copy + FromZeros, const N: usize>(
     from: &[T; N],
     count: i32,
 ) {
-    // A count that makes no sense may have left anything anywhere.
-    let in_use = |count| usize::try_from(count).unwrap_or(N).min(N);
-    let (before, count) = (in_use(before), in_use(count));
+    let (before, count) = (in_use(before, N), in_use(count, N));
     to[..count].copy_from_slice(&from[..count]);
     to[count..before.max(count)].fill_with(T::new_zeroed);
+}
+
+/// How many elements of `capacity` a count is of: one that makes no sense may have left anything anywhere.
+fn in_use(count: i32, capacity: usize) -> usize {
+    usize::try_from(count).unwrap_or(capacity).min(capacity)
 }
 
 /// Copies back what the callable wrote, after a run that succeeded, of tensors that were [staged](stage).

@@ -228,7 +228,7 @@ impl Shared {
             placement = self.place(callable, config)?;
         }
         let Some(place) = placement.as_ref() else { return Err(callable.stale().into()) };
-        config.check(&place.on().device().facts())?;
+        config.check(place.on().facts())?;
         if !callable.is_on_host() && callable.note_run() {
             Counting::count(&self.counting.first_runs);
         }
@@ -267,7 +267,7 @@ impl Shared {
         config: &RunConfig,
     ) -> Result<MutexGuard<'r, Option<Placement>>, RunError> {
         let on = self.devices.ensure().map_err(RunError::from)?;
-        config.check(&on.device().facts())?;
+        config.check(on.facts())?;
         let (placement, placed) = callable.place_on(&on).map_err(|error| {
             if error.is_lost() || error.is_gone() {
                 self.devices.forget(&on);

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::fmt::Write;
 use std::num::NonZeroU64;
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct SimPlatform<C: Chip> {
     /// Through which calls the first exception came that left an orchestration in a run, since it
     /// was taken.
     thrown: Mutex<Option<Trace>>,
+    /// Whether there is one; most runs take none.
+    has_thrown: AtomicBool,
 }
 
 impl<C: Chip> SimPlatform<C> {
@@ -69,12 +72,18 @@ impl<C: Chip> SimPlatform<C> {
             lister: OnceLock::new(),
             ledger,
             thrown: Mutex::new(None),
+            has_thrown: AtomicBool::new(false),
         }
     }
 
     /// Through which calls the first exception came that has left code of an orchestration in a run
     /// since the last call of this, the innermost first; `None` without one.
     pub fn take_thrown(&self) -> Option<Trace> {
+        // ORDERING: Relaxed (both): asked between runs, whose end orders it.
+        if !self.has_thrown.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.has_thrown.store(false, Ordering::Relaxed);
         self.thrown.lock().take()
     }
 
@@ -104,9 +113,11 @@ impl<C: Chip> SimPlatform<C> {
     /// nothing of it is moved where there is none.
     #[cold]
     #[inline(never)]
-    fn kept(&self, call: ForeignCall, text: &str) -> ExceptionText {
-        if is_of_run(call) {
+    fn kept(&self, is_of_run: bool, text: &str) -> ExceptionText {
+        if is_of_run {
             self.thrown.lock().get_or_insert_with(trace::last);
+            // ORDERING: Relaxed: see `take_thrown`.
+            self.has_thrown.store(true, Ordering::Relaxed);
         }
         let mut kept = ExceptionText::new();
         for character in text.chars() {
@@ -265,8 +276,15 @@ impl<C: Chip> Platform for SimPlatform<C> {
         // SAFETY: the caller's promise.
         match guarded(|| unsafe { call.invoke() }) {
             Ok(value) => Ok(value),
-            Err(text) => Err(self.kept(call, &text)),
+            Err(text) => Err(self.kept(is_of_run(call), &text)),
         }
+    }
+
+    unsafe fn call_foreign_in_turn(
+        &self,
+        calls: impl FnOnce() + Copy,
+    ) -> Result<(), ExceptionText> {
+        guarded(calls).map_err(|text| self.kept(true, &text))
     }
 }
 

@@ -37,24 +37,25 @@ impl<C: Chip> RunSite<C> {
         self.prepared = None;
     }
 
-    /// Fills what the device itself knows of the run record, of which a run like the last one has all but its
-    /// number.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Rings`] and [`DeviceError::Memory`].
-    pub fn prepare(&mut self, launch: &Launch) -> Result<(), DeviceError> {
-        if self.prepared != Some(*launch) {
-            self.prepare_anew(launch)?;
-        }
+    /// Whether the record has what the device itself knows of a run, but for its number: the last one was the same.
+    pub fn is_prepared_for(&self, launch: &Launch) -> bool {
+        self.prepared.as_ref() == Some(launch)
+    }
+
+    /// Gives the run that is prepared its number.
+    pub fn number_run(&mut self) {
         self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let extension = &mut self.record.body_mut().extension;
         extension.run_number = self.number.get();
         *extension = extension.sealed();
-        Ok(())
     }
 
-    fn prepare_anew(&mut self, launch: &Launch) -> Result<(), DeviceError> {
+    /// Fills what the device itself knows of the run record, but for the number.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Rings`] and [`DeviceError::Memory`].
+    pub fn prepare_anew(&mut self, launch: &Launch) -> Result<(), DeviceError> {
         self.prepared = None;
         let operation = match &launch.work {
             Work::Orchestration(rings) => {

@@ -18,8 +18,11 @@ impl<C: Chip> SimDevice<C> {
             return Err(DeviceError::Gone);
         }
         fill(site.record.body_mut());
-        self.check(launch)?;
-        site.prepare(launch)?;
+        if !site.is_prepared_for(launch) {
+            self.check(launch)?;
+            site.prepare_anew(launch)?;
+        }
+        site.number_run();
         let Parts { aicpu, engine, .. } = &*self.parts;
         let _of_an_earlier_run = engine.executor().platform().take_thrown();
         let (clusters, threads) = (launch.clusters as usize, launch.aicpu_threads as usize);

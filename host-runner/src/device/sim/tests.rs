@@ -107,7 +107,10 @@ fn surplus_threads_that_come_with_the_others_are_sent_away() {
     // What the device does for a run, with a launch of more threads than the run has places.
     for run in 2..=50 {
         let mut site = device.site();
-        site.prepare(&launch).unwrap();
+        if !site.is_prepared_for(&launch) {
+            site.prepare_anew(&launch).unwrap();
+        }
+        site.number_run();
         let record = &*site.record;
         let Parts { aicpu, engine, .. } = &*device.parts;
         // SAFETY: the record is not written until the threads are back.

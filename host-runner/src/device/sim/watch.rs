@@ -31,6 +31,29 @@ const LOOKS: u32 = 8;
 /// How often a run is looked at by a caller that sleeps: first soon, then ever later up to this.
 const GLANCE: Duration = Duration::from_millis(4);
 
+/// What the caller sees of a run whose threads may need another one.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// Whether ready tasks wait for a core, or kernels for a thread.
+    has_work: bool,
+    /// Whether some of the ready ones are blocks of one task.
+    has_blocks: bool,
+    /// Whether anything has moved since the caller looked last.
+    has_moved: bool,
+    are_kernels_slight: bool,
+}
+
+impl Seen {
+    /// Whether another thread would be of use.
+    fn asks_for_another(self) -> bool {
+        // The thread that runs the tasks has all that belongs to them at hand, whether it submits them in between
+        // or has them in a graph. As long as it does not stand still, another one would be in its way unless the
+        // kernels take a while: a graph of slight ones that was replayed by two took two to eight times as long.
+        let is_alone_best = self.has_moved && self.are_kernels_slight && !self.has_blocks;
+        self.has_work && !is_alone_best
+    }
+}
+
 impl<C: Chip> SimDevice<C> {
     /// Waits for the AICPU threads of a run within its time limit, which is told from when the caller would
     /// sleep, and calls more of them where they are needed.
@@ -99,12 +122,13 @@ impl<C: Chip> SimDevice<C> {
     fn call_if_needed(&self, has_moved: bool) -> bool {
         let Parts { aicpu, engine, .. } = &*self.parts;
         let (executor, pool) = (engine.executor(), engine.pool());
-        let is_needed = executor.has_ready_tasks() || pool.has_waiting_kernels();
-        // The thread that runs the tasks has all that belongs to them at hand, whether it submits them in between or
-        // has them in a graph. As long as it does not stand still, another one would be in its way unless the kernels
-        // take a while: a graph of slight ones that was replayed by two took two to eight times as long.
-        let is_alone_best = has_moved && pool.are_kernels_slight() && !executor.has_ready_blocks();
-        is_needed && !is_alone_best && aicpu.call(1..self.cores_used.min(C::MAX_AICPU_THREADS))
+        let seen = Seen {
+            has_work: executor.has_ready_tasks() || pool.has_waiting_kernels(),
+            has_blocks: executor.has_ready_blocks(),
+            has_moved,
+            are_kernels_slight: pool.are_kernels_slight(),
+        };
+        seen.asks_for_another() && aicpu.call(1..self.cores_used.min(C::MAX_AICPU_THREADS))
     }
 
     /// Waits for everything that the run has set in motion.
@@ -161,6 +185,40 @@ impl<C: Chip> SimDevice<C> {
             core: busy.core,
             func_id: self.parts.engine.func_id_of(busy.function),
             running: Duration::from_nanos(busy.nanoseconds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is seen of a run that one thread does best, although tasks are ready.
+    const ALONE: Seen =
+        Seen { has_work: true, has_blocks: false, has_moved: true, are_kernels_slight: true };
+
+    #[test]
+    fn a_thread_with_slight_kernels_that_moves_is_left_alone() {
+        assert!(!ALONE.asks_for_another());
+    }
+
+    #[test]
+    fn another_one_is_called_where_any_of_what_speaks_against_it_is_missing() {
+        for seen in [
+            Seen { has_blocks: true, ..ALONE },
+            Seen { has_moved: false, ..ALONE },
+            Seen { are_kernels_slight: false, ..ALONE },
+        ] {
+            assert!(seen.asks_for_another(), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_called_where_there_is_nothing_to_do() {
+        for bits in 0..8_u32 {
+            let [has_blocks, has_moved, are_kernels_slight] = [1, 2, 4].map(|bit| bits & bit != 0);
+            let seen = Seen { has_work: false, has_blocks, has_moved, are_kernels_slight };
+            assert!(!seen.asks_for_another(), "{seen:?}");
         }
     }
 }

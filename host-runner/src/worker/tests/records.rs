@@ -43,7 +43,7 @@ fn s9_the_record_of_a_run_holds_nothing_of_the_host() {
     assert_eq!((args.tensor_count, args.scalar_count, args.scalars[0]), (1, 1, 41));
     let placement = handle.callable().placement();
     let PlacedWork::Orchestration(placed) = placement.as_ref().unwrap().work() else { panic!() };
-    let buffer = placed.buffers.lock().unwrap().at(0).address();
+    let buffer = placed.buffers.borrow_mut().all()[0].address();
     drop(placement);
     assert_eq!(args.tensors[0].data, buffer.raw());
     assert_ne!(args.tensors[0].data, of_caller);

@@ -192,3 +192,27 @@ fn the_end_of_a_run_names_a_kernel_that_does_not_return() {
     release.store(1, Ordering::SeqCst);
     bench.wait_for(2, DispatchId::FIRST);
 }
+
+#[test]
+fn a_core_that_is_told_to_exit_inside_a_kernel_hears_of_it_afterwards() {
+    let mut bench = Bench::new(1);
+    let release = AtomicU64::new(0);
+    let address = (&raw const release).expose_provenance() as u64;
+    let has_exited = |bench: &Bench, core| {
+        bench.pool.registers().core(core).unwrap().condition() == ConditionWord::EXITED
+    };
+    bench.dispatch(2, DispatchId::FIRST, wait_for_release, address);
+    bench.write(1, DispatchWord::EXIT);
+    assert!(has_exited(&bench, 1) && bench.pool.unheard.is_empty(), "an idle one hears at once");
+    bench.write(2, DispatchWord::EXIT);
+    bench.pool.hear();
+    assert!(!bench.pool.unheard.is_empty(), "not as long as it is in hand");
+    assert!(!has_exited(&bench, 2));
+    release.store(1, Ordering::SeqCst);
+    let start = Instant::now();
+    while !has_exited(&bench, 2) || !bench.pool.unheard.is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never hears of it");
+        bench.pool.hear();
+        std::thread::yield_now();
+    }
+}

@@ -90,3 +90,51 @@ impl<C: Chip> CorePool<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_in_the_set_from_when_it_is_added_until_it_is_taken() {
+        let set = Unheard::default();
+        assert!(set.is_empty() && !set.take(0));
+        for core in [0, 63, 64, CORES_MAX - 1] {
+            set.add(core);
+            set.add(core);
+            assert!(!set.is_empty());
+            for other in (0..CORES_MAX).filter(|other| *other != core) {
+                assert!(!set.take(other), "{other} instead of {core}");
+            }
+            assert!(set.take(core) && !set.take(core));
+            assert!(set.is_empty());
+        }
+    }
+
+    #[test]
+    fn taking_one_core_leaves_the_others_and_clearing_leaves_none() {
+        let set = Unheard::default();
+        let cores = [1, 2, 65, 66];
+        cores.iter().for_each(|core| set.add(*core));
+        assert!(set.take(2) && set.take(65));
+        assert!(!set.is_empty());
+        assert!(set.take(1) && set.take(66) && set.is_empty());
+        cores.iter().for_each(|core| set.add(*core));
+        set.clear();
+        assert!(set.is_empty() && !cores.iter().any(|core| set.take(*core)));
+    }
+
+    #[test]
+    fn of_two_threads_that_take_a_core_one_gets_it() {
+        let set = Unheard::default();
+        for _ in 0..500 {
+            (0..CORES_MAX).for_each(|core| set.add(core));
+            let take = || (0..CORES_MAX).filter(|core| set.take(*core)).count();
+            let taken = std::thread::scope(|scope| {
+                let other = scope.spawn(take);
+                take() + other.join().unwrap()
+            });
+            assert_eq!(taken, CORES_MAX);
+        }
+    }
+}
