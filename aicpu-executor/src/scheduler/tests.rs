@@ -3,7 +3,10 @@
 use core::sync::atomic::Ordering;
 use std::vec::Vec;
 
-use protocol::ResourceShape;
+use protocol::{
+    DispatchPayload, LOCAL_CONTEXT_ARG, MAX_SCALAR_ARGS, MAX_TENSOR_ARGS, ResourceShape,
+};
+use zerocopy::FromZeros as _;
 
 use super::Scheduler;
 use super::task_store::TaskStore;
@@ -107,4 +110,37 @@ fn a_run_is_finished_when_the_total_is_known_and_reached_and_not_before() {
     assert!(!scheduler.is_finished() && !scheduler.is_total_known(), "of the run before");
     scheduler.set_total(0);
     assert!(scheduler.is_finished(), "an empty graph ends at once");
+}
+
+/// Lines are copied whole, and what is beyond them one by one: no count may leave a gap between tensors and scalars,
+/// nor touch the contexts behind them.
+#[test]
+fn a_kernel_gets_every_tensor_and_scalar_in_order_whatever_their_number() {
+    let (region, _memory) = region();
+    let handle = SlotHandle::new(0, 1);
+    let slot = region.slot(handle).unwrap();
+    let arguments = region.arguments(handle, slot).unwrap();
+    for index in 0..MAX_SCALAR_ARGS {
+        let scalar = arguments.scalar_pointer(index);
+        // SAFETY: the scalar is one of the slot, which is the test's alone.
+        unsafe { scalar.write(1000 + index as u64) };
+    }
+    for (tensors, scalars) in
+        (0..=MAX_TENSOR_ARGS).flat_map(|tensors| (0..=MAX_SCALAR_ARGS).map(move |n| (tensors, n)))
+    {
+        let counts = (tensors as u8, scalars as u8);
+        let like = record(ResourceShape::Aiv);
+        let like = TaskRecord { tensor_count: counts.0, scalar_count: counts.1, ..like };
+        // SAFETY: the test is orchestrator and scheduler at once; nobody else has the slot.
+        unsafe { slot.new_record(&like) };
+        let mut payload = DispatchPayload::new_zeroed();
+        payload.args[LOCAL_CONTEXT_ARG..].fill(7);
+        // SAFETY: as above: the task is as good as published.
+        let filled = unsafe { region.fill(handle, slot, 1, &mut payload, &FaultLatch::new()) };
+        assert_eq!(filled, Some(-1));
+        let addresses = (0..tensors).map(|index| arguments.tensor_pointer(index).addr() as u64);
+        let expected: Vec<u64> = addresses.chain((0..scalars as u64).map(|n| 1000 + n)).collect();
+        assert_eq!(payload.args[..tensors + scalars], expected, "{tensors}, {scalars}");
+        assert!(payload.args[LOCAL_CONTEXT_ARG..].iter().all(|word| *word == 7));
+    }
 }
