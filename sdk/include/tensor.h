@@ -94,9 +94,9 @@ struct alignas(64) Tensor {
         Tensor result(*this);
         const uint32_t *raw = get_raw_shapes();
         uint64_t flat = 0;
-        // A number of rounds that the compiler knows: it makes no calls of them to copy a few bytes.
-        for (uint32_t d = 0; d < static_cast<uint32_t>(RUNTIME_MAX_TENSOR_DIMS); ++d) {
-            if (d >= ndims) break;
+        for (uint32_t d = 0; d < ndims; ++d) {
+            // Keeps the compiler from making calls of the loop to copy a few bytes.
+            __asm__ volatile("");
             const uint32_t offset = (is_all_offset_zero ? 0 : offsets[d]) + view_offsets[d];
             result.raw_shapes[d] = raw[d];
             result.shapes[d] = view_shapes[d];
