@@ -45,6 +45,7 @@ mod graph_run;
 mod hang;
 mod operation;
 mod orchestration;
+mod outcome;
 mod roll;
 mod setup;
 mod taking_part;
@@ -287,7 +288,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
 
     /// The last thread's work: the cores leave, the error codes go where a host looks for them, and
     /// there is no trace else.
-    fn tear_down(&self, run: u32) {
+    fn tear_down(&self, runtime: &C::Runtime, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
         let place = unsafe { &mut *self.setup.get() };
         if let Some(setup) = place {
@@ -317,6 +318,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 message: format_args!("the run failed with code {code}: {text}"),
             });
         });
+        self.tell_outcome(runtime.body(), &self.faults, self.counts());
         self.active.clear();
         self.gate.close(run);
     }

@@ -32,6 +32,7 @@ pub mod layout;
 pub mod limits;
 #[expect(unsafe_code, reason = "the address of code is shared between threads")]
 pub mod ops;
+pub mod outcome;
 pub mod profiling;
 pub mod registers;
 pub mod runtime;
@@ -63,7 +64,7 @@ pub use graph::{
 pub use graph_ops::{OrchestrationRuntime, OrchestrationRuntimeOps};
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};
-pub use kernel_args::{KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
+pub use kernel_args::{DeviceArgs, KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
 pub use layout::{ENUMS, EnumLayout, FieldLayout, LAYOUTS, StructLayout};
 pub use limits::{
     BIND_SYMBOL, CALLABLE_ALIGN, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, CORE_MAX_TENSOR_ARGS,
@@ -75,6 +76,7 @@ pub use limits::{
     TASK_WINDOW_DEFAULT,
 };
 pub use ops::{RuntimeOps, RuntimePrefix, VariadicEntry};
+pub use outcome::{OUTCOME_TEXT_BYTES, OutcomeRecord};
 pub use profiling::dump::{
     DUMP_BUFFER_RECORDS, DUMP_READY_SLOTS_A2A3, DUMP_READY_SLOTS_A5, DumpBuffer, DumpHeaderA2a3,
     DumpHeaderA5, DumpRecord, DumpRole, DumpStage, DumpState,

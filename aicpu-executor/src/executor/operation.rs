@@ -9,7 +9,7 @@ use core::fmt;
 
 use protocol::{CallableId, Chip, RuntimeBody, StatusCode, UnknownValue};
 
-use super::{Executor, extension};
+use super::{Executor, RunCounts, extension};
 use crate::fault::{Fault, FaultLatch};
 use crate::log::{Level, LogRecord};
 use crate::orch_so_table::UnloadOutcome;
@@ -71,7 +71,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 ),
             ))
         };
-        // Such a host sees only the code.
+        self.tell_outcome(body, &faults, RunCounts::default());
+        // A reference host sees only the code.
         faults.with_fault(|Fault { code, text }| {
             crate::log::emit(&LogRecord {
                 level: Level::Info,

@@ -50,7 +50,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.platform.interleave();
         if self.gate.depart(run, count) {
             self.platform.interleave();
-            self.tear_down(run);
+            self.tear_down(runtime, run);
         }
         -self.faults.code()
     }
