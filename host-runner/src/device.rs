@@ -18,10 +18,12 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;
 pub mod image;
+pub mod ledger;
 pub mod load;
 pub mod memory_report;
 pub mod orchestration_check;
 pub mod resident_symbols;
+pub mod run_site;
 pub mod shared_memory;
 #[expect(
     unsafe_code,
