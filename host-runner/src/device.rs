@@ -14,6 +14,8 @@ use protocol::{CallableId, DeviceAddr, GraphRun, RuntimeBody};
 
 use crate::code_listing::CodeLister;
 
+#[expect(unsafe_code, reason = "the vendor's functions are called through their C interface")]
+pub mod cann;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;

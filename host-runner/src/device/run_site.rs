@@ -68,11 +68,23 @@ impl<C: Chip, A: ArenaSource> RunSite<C, A> {
     }
 
     /// Gives the run that is prepared its number.
-    pub fn number_run(&mut self) {
-        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+    pub fn number_run(&mut self) -> u32 {
+        let number = self.next_number();
         let extension = &mut self.record.body_mut().extension;
-        extension.run_number = self.number.get();
+        extension.run_number = number;
         *extension = extension.sealed();
+        number
+    }
+
+    /// A number that the record before does not have.
+    pub fn next_number(&mut self) -> u32 {
+        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        self.number.get()
+    }
+
+    /// Where its arenas come from.
+    pub fn arenas_mut(&mut self) -> &mut A {
+        &mut self.arenas
     }
 
     /// Fills what the device itself knows of the run record, but for the number.
