@@ -104,7 +104,8 @@ fn lost_code(lost: &DeviceLost) -> c_int {
         LostCause::Kernel { .. } | LostCause::Orchestration | LostCause::Function(_) => {
             -StatusCode::SchedulerTimeout.code()
         }
-        LostCause::Executor => REFUSED,
+        LostCause::NotEnded { .. } => -StatusCode::SchedulerTimeout.code(),
+        LostCause::Executor | LostCause::Call(_) => REFUSED,
     }
 }
 

@@ -57,14 +57,9 @@ impl From<MemoryError> for End {
     }
 }
 
-/// Something may be left running.
+/// Something may be left running, or nothing can be started any more: only a reset helps.
 fn lost(error: CallError) -> End {
     End::Lost(LostCause::Call(Box::new(error)))
-}
-
-/// Nothing has begun.
-fn refused(error: CallError) -> End {
-    End::Refused(DeviceError::Cann(error.into()))
 }
 
 /// What runs and loads have for themselves.
@@ -138,9 +133,7 @@ impl<C: CannChip> Site<C> {
         // CAST: a handful.
         let threads = C::LAUNCHED_AICPU_THREADS as u32;
         let start = Instant::now();
-        self.launcher
-            .launch_aicpu(MAIN_KERNEL, threads, record, "starting a run")
-            .map_err(refused)?;
+        self.launcher.launch_aicpu(MAIN_KERNEL, threads, record, "starting a run").map_err(lost)?;
         self.launcher.launch_cores(launch.clusters, record).map_err(lost)?;
         let ended = self.wait_for_both(start, limits.stream);
         self.conclude(number, limits.stream, ended)
@@ -272,7 +265,7 @@ impl<C: CannChip> Site<C> {
         *record.body_mut() = *body;
         let address = self.records[1].address();
         self.records[1].copy_in(0, record.as_mut_bytes())?;
-        self.launcher.launch_aicpu(MAIN_KERNEL, 1, address, what).map_err(refused)?;
+        self.launcher.launch_aicpu(MAIN_KERNEL, 1, address, what).map_err(lost)?;
         let api = self.session.api().map_err(lost)?;
         let ended = api.synchronize(self.launcher.aicpu.handle(), limit, what);
         if matches!(&ended, Err(error) if error.is_timeout()) {
