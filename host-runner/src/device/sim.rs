@@ -70,6 +70,7 @@ pub mod memory;
 pub mod order;
 pub mod parking;
 pub mod platform;
+pub mod record_place;
 pub mod registers;
 mod resident_executor;
 pub mod run_site;
@@ -84,8 +85,9 @@ use aicpu_threads::{AicpuThreads, Prepare, Program};
 use engine::Engine;
 use image_instances::ImageInstances;
 use kernels::Kernels;
-use memory::DeviceMemory;
+use memory::{DeviceMemory, SharedArena};
 use order::Order;
+use record_place::RecordPlace;
 use run_site::RunSite;
 use turns::{Interleaving, Turns};
 
@@ -136,10 +138,23 @@ impl<C: Chip> SimDevice<C> {
     ///
     /// As [`open`](Self::open).
     pub fn open_with_seed(interleaving_seed: Option<u64>) -> Result<Self, DeviceError> {
+        Self::open_within(interleaving_seed, None, RecordPlace::own())
+    }
+
+    /// The same with its memory and its run record where another process maps them.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_within(
+        interleaving_seed: Option<u64>,
+        shared: Option<Arc<SharedArena>>,
+        record: RecordPlace<C::Runtime>,
+    ) -> Result<Self, DeviceError> {
         // Here, so that no later step waits for the system's loader.
         ResidentSymbols::open();
         let system = |what| move |source| DeviceError::System { what, source };
-        let memory = DeviceMemory::default();
+        let memory = DeviceMemory::within(shared);
         let ledger = memory.ledger();
         let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))?;
         let program: Program<Order<C>> = {
@@ -159,7 +174,7 @@ impl<C: Chip> SimDevice<C> {
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
         let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
         let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
-        let site = Mutex::new(RunSite::new(Arc::clone(ledger)));
+        let site = Mutex::new(RunSite::new(Arc::clone(ledger), record));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
