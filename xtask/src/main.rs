@@ -16,10 +16,12 @@
 //! | `asan` | the loader's tests with the address sanitizer |
 //! | `bench NAME` | what something costs, in release; a table, and JSON if asked for |
 //! | `dist` | the C libraries of all variants with their headers, in release |
-//! | `build-aicpu` | the shared object for the AICPU, for this machine and for aarch64 |
+//! | `build-aicpu` | the shared objects for the AICPU, for this machine and for aarch64 |
+//! | `build-stand-in` | the daemon that loads them in tests |
 
 mod bench;
 mod check;
+mod cross;
 mod dist;
 mod examples;
 mod firmware;
@@ -28,6 +30,7 @@ mod mutants;
 mod process;
 mod readme;
 mod scenes;
+mod stand_in;
 mod test_suite;
 mod tidy;
 
@@ -36,6 +39,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+/// The exit code where this machine lacks what a command needs.
+const NOT_HERE: u8 = 3;
 
 /// Project commands.
 #[derive(Debug, Parser)]
@@ -117,8 +123,15 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = "dist")]
         out: PathBuf,
     },
-    /// Builds and links the shared object for the AICPU.
-    BuildAicpu,
+    /// Builds and links the shared objects for the AICPU: aicpu/MACHINE/CHIP/ABI/libaicpu.so in the target
+    /// folder, each with an unstripped twin.
+    BuildAicpu(firmware::Wishes),
+    /// Builds the daemon that stands in for the chip in tests: aicpu/MACHINE/stand-in-daemon in the target folder.
+    BuildStandIn {
+        /// Machine to build for; without it, this one.
+        #[arg(long, value_name = "TARGET")]
+        target: Option<cross::Machine>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -144,7 +157,8 @@ fn main() -> ExitCode {
             bench::run(&name, bench::Wishes { json, compare, is_quick: quick }, &rest)
         }
         Command::Dist { out } => dist::build(&out),
-        Command::BuildAicpu => firmware::build_all(),
+        Command::BuildAicpu(wishes) => firmware::build_all(&wishes),
+        Command::BuildStandIn { target } => stand_in::build(target).map(drop),
     };
     report(outcome)
 }
@@ -155,7 +169,7 @@ fn report(outcome: Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<cross::NotHere>() { ExitCode::from(NOT_HERE) } else { ExitCode::FAILURE }
         }
     }
 }
