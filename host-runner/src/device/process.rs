@@ -57,7 +57,7 @@ mod refusal;
 mod run_message;
 mod settings;
 
-pub use settings::{PROGRAM_NAME, ProcessSettings, machine_name};
+pub use settings::{DeviceSettings, PROGRAM_NAME, ProcessSettings, machine_name};
 
 use calls::{Calls, During, Unanswered};
 use child::Child;
@@ -187,17 +187,6 @@ impl<C: Chip> ProcessDevice<C> {
     fn ask_or<T>(&self, request: &Request, read: impl FnOnce(Answer) -> Option<T>) -> Option<T> {
         self.calls.ask(request).ok().and_then(read)
     }
-}
-
-/// What a simulated device is made with, wherever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DeviceSettings {
-    /// The seed of the interleaving; `None` is as it comes.
-    pub interleaving_seed: Option<u64>,
-    /// How long loading and unloading may take; zero is the default.
-    pub unload_limit: Duration,
-    /// How many processors the threads of a run use; zero is as many as there are.
-    pub cores_used: usize,
 }
 
 impl<C: Chip> Device for ProcessDevice<C> {

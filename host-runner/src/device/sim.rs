@@ -50,7 +50,6 @@ use super::{
 use crate::code_listing::CodeLister;
 use crate::foreign_code::relay::Relay;
 use crate::image_cache::ImageCache;
-use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
 pub mod attendance;
@@ -76,6 +75,7 @@ mod resident_executor;
 pub mod run_site;
 pub mod run_state;
 mod running;
+mod settings;
 #[cfg(test)]
 pub(crate) mod test_objects;
 pub mod turns;
@@ -180,32 +180,6 @@ impl<C: Chip> SimDevice<C> {
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
         let cores_used = parking::parallelism();
         Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, cores_used, images: None })
-    }
-
-    /// The same with another limit for loading and unloading, at most [`TIMEOUT_MAX`]; zero is
-    /// [`UNLOAD_LIMIT_DEFAULT`].
-    #[must_use]
-    pub fn with_unload_limit(mut self, limit: Duration) -> Self {
-        // A point in time further off could not be told.
-        let limit = limit.min(TIMEOUT_MAX);
-        self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
-        self.parts.kernels.set_limit(self.unload_limit);
-        self
-    }
-
-    /// The same with another number of processors that the threads of a run use at a time; zero is as many as
-    /// the machine has. Kernels that take long have threads of their own, which are not among these.
-    #[must_use]
-    pub fn with_cores_used(mut self, cores: usize) -> Self {
-        self.cores_used = if cores == 0 { parking::parallelism() } else { cores };
-        self
-    }
-
-    /// The same with verdicts on orchestrations taken from a cache and kept there.
-    #[must_use]
-    pub fn with_image_cache(mut self, images: Option<Arc<ImageCache>>) -> Self {
-        self.images = images;
-        self
     }
 
     /// Whether code of the user has not returned.

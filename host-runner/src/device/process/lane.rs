@@ -21,9 +21,9 @@ pub(super) const WORDS: usize = 16;
 const LOOKS_PER_CLOCK_READ: u32 = 64;
 
 /// What stands in the word of a lane when the host has asked.
-pub(super) const REQUEST: u32 = 1;
+const REQUEST: u32 = 1;
 /// When the program has answered.
-pub(super) const ANSWER: u32 = 2;
+const ANSWER: u32 = 2;
 
 /// A lane; zeros are one in which nothing was asked.
 #[repr(C, align(128))]

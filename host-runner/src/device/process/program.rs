@@ -17,12 +17,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use std::{io, thread};
 
-use aicpu_executor::Fault;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{A2a3, A5, CallableId, Chip, ChipName, DeviceAddr, SYMBOL_NAME_BYTES};
 
 use super::crash_handler;
-use super::lane::{ANSWER, End, Lane, REQUEST};
+use super::lane::{End, Lane};
 use super::layout::{Control, ControlFile, LANES, LAYOUT};
 use super::message::{Answer, Reply, Request, Settings, Staged, WireLoad, callable_id};
 use super::refusal::Refusal;
@@ -163,11 +162,7 @@ impl<C: Chip> Served<C> {
             match ended {
                 Ok(outcome) => {
                     let fault = outcome.fault.as_deref();
-                    run_message::put_outcome(
-                        lane,
-                        &Ended::of(&outcome),
-                        fault.map(Fault::clone).as_ref(),
-                    );
+                    run_message::put_outcome(lane, &Ended::of(&outcome), fault);
                 }
                 Err(refusal) => run_message::put_refusal(lane, &refusal),
             }
@@ -348,7 +343,6 @@ fn await_request(lane: &Lane, look: Duration) {
 
 /// Answers.
 fn answer(lane: &Lane, reply: &Reply) {
-    debug_assert!(REQUEST != ANSWER, "the host's turn is another one than ours");
     let is_put = serde_json::to_vec(reply).is_ok_and(|bytes| lane.put_bytes(&bytes));
     if !is_put {
         let too_large: Reply =

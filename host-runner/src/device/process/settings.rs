@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use aicpu_executor::loader::Machine;
 
@@ -21,6 +22,17 @@ pub struct ProcessSettings {
     /// The emulator and its arguments, before the program; empty is `qemu-aarch64 -L /usr/aarch64-linux-gnu` for a
     /// machine that is another one, and nothing for this.
     pub emulator: Vec<OsString>,
+}
+
+/// What a simulated device is made with, wherever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceSettings {
+    /// The seed of the interleaving; `None` is as it comes.
+    pub interleaving_seed: Option<u64>,
+    /// How long loading and unloading may take; zero is the default.
+    pub unload_limit: Duration,
+    /// How many processors the threads of a run use; zero is as many as there are.
+    pub cores_used: usize,
 }
 
 impl Default for ProcessSettings {
