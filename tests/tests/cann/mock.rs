@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use host_runner::compile::Machine as Processor;
 use host_runner::device::RingConfig;
-use host_runner::device::cann::{AicpuMachine, CannConfig};
+use host_runner::device::cann::CannConfig;
 use host_runner::run::RunConfig;
 use host_runner::worker::{PlatformName, Worker, WorkerConfig, WorkerError};
 use libloading::os::unix::Library;
@@ -88,7 +89,7 @@ impl Installed {
     pub fn config(&self) -> WorkerConfig {
         let folder = Some(self.folder.path().to_owned());
         let rings = RingConfig { task_window: 64, heap_bytes: 1 << 16, dep_pool: 0 };
-        let aicpu_machine = AicpuMachine::named(std::env::consts::ARCH).unwrap();
+        let aicpu_machine = Processor::native();
         WorkerConfig::new(self.chip).with_rings(rings).with_cann(CannConfig {
             home: folder.clone(),
             aicpu_images: folder,

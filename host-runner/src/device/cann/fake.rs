@@ -13,9 +13,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use protocol::{A2a3, Chip, KernelArgsA2a3, OutcomeRecord, RuntimeRecord};
 use zerocopy::{FromBytes, IntoBytes};
 
+use aicpu_executor::loader::Machine;
+
 use super::ffi::{AicpuLaunch, Code, CoreImage, CoreLaunch, LaunchConfig, RawStream};
-use super::image::{AicpuMachine, CannConfig};
+use super::image::CannConfig;
 use super::libraries::Functions;
+use crate::device::process::machine_name;
 
 /// What was called, and what is to fail.
 #[derive(Default)]
@@ -56,15 +59,14 @@ pub(crate) fn images(chip: &str) -> (tempfile::TempDir, CannConfig) {
     let folder = tempfile::tempdir().unwrap();
     let source = "extern \"C\" int DynTileFwkBackendKernelServer(void *) { return 0; }";
     let object = crate::device::sim::test_objects::cxx_bytes("aicpu", source);
-    let machine =
-        if cfg!(target_arch = "x86_64") { AicpuMachine::X86_64 } else { AicpuMachine::Aarch64 };
+    let machine = Machine::native();
     let write = |path: PathBuf, bytes: &[u8]| {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     };
     let root = folder.path();
     write(
-        [root, machine.name().as_ref(), chip.as_ref(), "onboard/libaicpu.so".as_ref()]
+        [root, machine_name(machine).as_ref(), chip.as_ref(), "onboard/libaicpu.so".as_ref()]
             .iter()
             .collect(),
         &object,

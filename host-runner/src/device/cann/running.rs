@@ -21,6 +21,7 @@ use super::memory::{Block, DeviceArenas};
 use super::session::Session;
 use crate::device::ledger::Ledger;
 use crate::device::run_site::{RunSite, reset_handshake};
+use crate::device::sim::record_place::RecordPlace;
 use crate::device::{
     DeviceError, DeviceLost, Launch, LoadFault, LostCause, MemoryError, OrchestrationLoad,
     RunOutcome,
@@ -91,7 +92,7 @@ impl<C: CannChip> Site<C> {
         Ok(Self {
             records: [record()?, record()?],
             outcome: Block::zeroed(session, size_of::<OutcomeRecord>())?,
-            run: RunSite::new(arenas),
+            run: RunSite::new(arenas, RecordPlace::own()),
             launcher,
             op_limit: None,
             session: Arc::clone(session),
