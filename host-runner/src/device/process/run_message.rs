@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_launch_arrives_as_it_was_sent() {
-        let address = |number| DeviceAddr::new(number << 20);
+        let address = |number: u64| DeviceAddr::new(number << 20);
         let graph = GraphRun {
             image: address(1),
             image_bytes: 2,
