@@ -14,6 +14,7 @@ use protocol::{CallableId, DeviceAddr, GraphRun, RuntimeBody};
 
 use crate::code_listing::CodeLister;
 
+pub mod crash;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;
@@ -21,7 +22,11 @@ pub mod image;
 pub mod load;
 pub mod memory_report;
 pub mod orchestration_check;
+#[expect(unsafe_code, reason = "shares memory with another process, and handles its signals")]
+pub mod process;
 pub mod resident_symbols;
+#[expect(unsafe_code, reason = "maps memory that another process maps")]
+pub mod shared_file;
 pub mod shared_memory;
 #[expect(
     unsafe_code,
@@ -29,6 +34,7 @@ pub mod shared_memory;
 )]
 pub mod sim;
 
+pub use crash::{Crash, CrashFrame, CrashedIn};
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
 pub use load::{LoadFault, OrchestrationLoad, ThrowTrace};
@@ -239,6 +245,11 @@ pub trait Device: Send + Sync {
     /// Lets kernels of this device use memory that others use too: keeps it as long as they might.
     /// Memory of its own counts in [`usage`](Self::usage). Nothing happens on a lost device.
     fn attach(&self, memory: Arc<SharedMemory>, side: Side);
+
+    /// Whether kernels of this device can use memory of this process ([`attach`](Self::attach)).
+    fn reaches_this_process(&self) -> bool {
+        true
+    }
 
     /// Ends [`attach`](Self::attach) of the memory at `address`; nothing happens where there is none.
     fn detach(&self, address: DeviceAddr);

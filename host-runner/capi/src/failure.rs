@@ -104,7 +104,10 @@ fn lost_code(lost: &DeviceLost) -> c_int {
         LostCause::Kernel { .. } | LostCause::Orchestration | LostCause::Function(_) => {
             -StatusCode::SchedulerTimeout.code()
         }
-        LostCause::Executor => REFUSED,
+        LostCause::Executor
+        | LostCause::Crash(_)
+        | LostCause::Ended { .. }
+        | LostCause::Silent { .. } => REFUSED,
     }
 }
 

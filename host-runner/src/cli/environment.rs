@@ -17,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) cache_dir: Option<PathBuf>,
     /// PTO_ISA_ROOT, if set and not empty.
     pub(crate) isa_root: Option<PathBuf>,
+    /// SIMPLER_DEVICE_PROGRAM, if set and not empty.
+    pub(crate) device_program: Option<PathBuf>,
     /// Whether NO_COLOR is set.
     pub(crate) no_color: bool,
     /// Ring sizes from PTO2_RING_*.
@@ -36,6 +38,7 @@ impl Environment {
             search_path: env::var_os("PATH").unwrap_or_default(),
             cache_dir: user_cache(set("XDG_CACHE_HOME"), set("HOME")),
             isa_root: set("PTO_ISA_ROOT").map(PathBuf::from),
+            device_program: set("SIMPLER_DEVICE_PROGRAM").map(PathBuf::from),
             no_color: set("NO_COLOR").is_some(),
             rings,
             ignored,

@@ -6,6 +6,7 @@ use aicpu_executor::loader::{ExportError, PlanError};
 use aicpu_executor::{Fault, RunningCall};
 use protocol::{DeviceAddr, FuncId};
 
+use super::crash::Crash;
 use super::image::ImageError;
 use super::load::LoadFault;
 
@@ -86,6 +87,9 @@ pub enum KernelError {
         /// The address given.
         address: DeviceAddr,
     },
+    /// Its constructors or destructors have ended the process that the device is in.
+    #[error(transparent)]
+    Lost(DeviceLost),
     /// The device was lost.
     #[error("the device was lost, and its kernels with it; open another one")]
     Gone,
@@ -118,6 +122,12 @@ pub enum OrchestrationError {
         /// All of them.
         names: Vec<String>,
     },
+    /// The device, which is in another process, refuses it.
+    #[error("the device refuses it: {reason}")]
+    Refused {
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// What keeps a lost device from coming back.
@@ -139,6 +149,18 @@ pub enum LostCause {
     Function(Box<RunningCall>),
     /// The executor broke off: a defect in it.
     Executor,
+    /// Code of the user ended the process that the device is in.
+    Crash(Box<Crash>),
+    /// The process that the device is in has ended by itself, or was ended from outside.
+    Ended {
+        /// How: "SIGKILL", "exit status 1".
+        how: String,
+    },
+    /// The process that the device is in did not answer in time, and was ended.
+    Silent {
+        /// How long it had.
+        limit: Duration,
+    },
 }
 
 /// The device did not come back from a run, from loading, or from unloading.
@@ -176,6 +198,14 @@ impl std::fmt::Display for DeviceLost {
             LostCause::Executor => {
                 f.write_str("the executor broke off, which is a defect in it; see its message")?;
             }
+            LostCause::Crash(crash) => write!(f, "its process was ended by {crash}")?,
+            LostCause::Ended { how } => {
+                write!(f, "its process has ended ({how}), and by no signal of its own making")?;
+            }
+            LostCause::Silent { limit } => {
+                let milliseconds = limit.as_millis();
+                write!(f, "its process has not answered for {milliseconds} ms, and was ended")?;
+            }
         }
         match &self.fault {
             Some(fault) => write!(f, " (first fault: status -{}: {})", fault.code, fault.text),
@@ -205,6 +235,18 @@ pub enum DeviceError {
     /// It was lost in an earlier call, or in one of another thread.
     #[error("the device was lost in an earlier call; a worker opens another one at its next use")]
     Gone,
+    /// A device in a process of its own cannot be started.
+    #[error("the program of the device cannot be used: {reason}")]
+    Program {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// It is nothing that this kind of device does.
+    #[error("a device in a process of its own has no {what}; use the simulator in this process")]
+    Unsupported {
+        /// What it does not have.
+        what: &'static str,
+    },
     /// The system refused something that the device needs.
     #[error("the system refuses what the device needs: {what}")]
     System {
@@ -257,6 +299,7 @@ impl From<KernelError> for DeviceError {
     fn from(error: KernelError) -> Self {
         match error {
             KernelError::Gone => Self::Gone,
+            KernelError::Lost(lost) => Self::Lost(lost),
             error => Self::Kernel(error),
         }
     }

@@ -4,19 +4,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use protocol::{Chip, HandshakeRecord, RecordOperation, RuntimeBody, RuntimeRecord};
-use zerocopy::FromZeros;
+use protocol::{Chip, HandshakeRecord, RecordOperation, RuntimeRecord};
 
 use super::core::identity;
 use super::engine::SimExecutor;
 use super::memory::{Arenas, Ledger};
+use super::record_place::RecordPlace;
 use crate::device::{DeviceError, Launch, MemoryError, RingConfig, Work};
 
 /// What a run has for itself.
 pub struct RunSite<C: Chip> {
     arenas: Arenas,
     /// As the last run left it.
-    pub record: Box<C::Runtime>,
+    pub record: RecordPlace<C::Runtime>,
     /// Number of the last run; never 0.
     number: NonZeroU32,
     /// What the record says of the last run, if that was of an orchestration.
@@ -25,15 +25,15 @@ pub struct RunSite<C: Chip> {
 
 impl<C: Chip> RunSite<C> {
     /// Without arenas, and with a run record that names no callable.
-    pub fn new(ledger: Arc<Ledger>) -> Self {
+    pub fn new(ledger: Arc<Ledger>, record: RecordPlace<C::Runtime>) -> Self {
         // Any number: it only has to differ from one run to the next.
-        let (arenas, record) = (Arenas::new(ledger), empty_record::<C>());
+        let arenas = Arenas::new(ledger);
         Self { arenas, record, number: NonZeroU32::MIN, prepared: None }
     }
 
     /// Leaves the record where it is, for good: threads may still look at it.
     pub fn lose(&mut self) {
-        std::mem::forget(std::mem::replace(&mut self.record, empty_record::<C>()));
+        std::mem::forget(std::mem::replace(&mut self.record, RecordPlace::own()));
         self.prepared = None;
     }
 
@@ -103,13 +103,6 @@ impl<C: Chip> RunSite<C> {
         body.extension.region_generation = arenas.generation;
         Ok(())
     }
-}
-
-/// A run record without a callable.
-fn empty_record<C: Chip>() -> Box<C::Runtime> {
-    let mut record = Box::new(C::Runtime::new_zeroed());
-    *record.body_mut() = RuntimeBody::default();
-    record
 }
 
 /// Clears the bring-up record of core `index` before it is brought up in a run of `clusters` clusters.
