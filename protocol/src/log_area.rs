@@ -229,13 +229,7 @@ impl LogArea {
     ///
     /// [`LogAreaError`], where this is no such header.
     pub fn layout(&self) -> Result<LogAreaLayout, LogAreaError> {
-        if self.magic != LOG_AREA_MAGIC {
-            return Err(LogAreaError::Magic { found: self.magic });
-        }
-        if self.version != LOG_AREA_VERSION {
-            return Err(LogAreaError::Version { found: self.version });
-        }
-        LogAreaLayout::new(self.ring_count, self.ring_bytes)
+        LogAreaLayout::checked(self.magic, self.version, self.ring_count, self.ring_bytes)
     }
 }
 

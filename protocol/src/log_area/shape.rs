@@ -3,7 +3,8 @@
 use core::fmt;
 
 use super::{
-    LOG_AREA_VERSION, LOG_RING_BYTES_MAX, LOG_RING_BYTES_MIN, LOG_RINGS_MAX, LogArea, LogRing,
+    LOG_AREA_MAGIC, LOG_AREA_VERSION, LOG_RING_BYTES_MAX, LOG_RING_BYTES_MIN, LOG_RINGS_MAX,
+    LogArea, LogRing,
 };
 
 /// Why an area cannot be used.
@@ -79,6 +80,26 @@ impl LogAreaLayout {
             return Err(LogAreaError::RingBytes { bytes: ring_bytes });
         }
         Ok(Self { rings, ring_bytes })
+    }
+
+    /// The layout of an area whose header begins with these words.
+    ///
+    /// # Errors
+    ///
+    /// [`LogAreaError`].
+    pub const fn checked(
+        magic: u32,
+        version: u16,
+        rings: u16,
+        ring_bytes: u32,
+    ) -> Result<Self, LogAreaError> {
+        if magic != LOG_AREA_MAGIC {
+            return Err(LogAreaError::Magic { found: magic });
+        }
+        if version != LOG_AREA_VERSION {
+            return Err(LogAreaError::Version { found: version });
+        }
+        Self::new(rings, ring_bytes)
     }
 
     /// How many rings there are.
