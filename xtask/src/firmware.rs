@@ -1,90 +1,147 @@
-//! Builds the AICPU images, one for each chip: a static library by cargo, then the shared object by the linker.
+//! `cargo xtask build-aicpu`: the shared objects that run on the AICPU, for each machine, chip and host.
 //!
-//! Not a `cdylib`: rustc's own version script cannot name the symbols that defmt makes. The linker
-//! gets the archive, the list of exports and `aicpu-executor/firmware/link.x`:
+//! Not a `cdylib`: rustc's own version script cannot name the symbols that defmt makes. One archive has the
+//! entry points for both kinds of host, and is linked once for each; what a host does not call is left out.
 //!
 //! ```text
-//!  cargo build -p aicpu-firmware ──► libaicpu_firmware.a ── rust-lld ──► libaicpu_firmware.so
-//!                                          │ archive                        │ image
-//!                                          └──────────── inspect ───────────┤
-//!                                                                  smoke (this machine's only)
+//!  cargo build -p aicpu-firmware ──► libaicpu_firmware.a ─┬─ rust-lld ──► …/onboard/libaicpu.so
+//!                                         │ archive       │               …/onboard/libaicpu.unstripped.so
+//!                                         │               └─ rust-lld ──► …/sim/libaicpu.so …
+//!                                         └──────────────── inspect ──────────────┘ image
 //! ```
 //!
 //! The proof that neither std nor an allocator nor a C library is in it: the archive has no member
 //! or symbol of theirs, and the shared object links with `--no-undefined` and needs no library.
+//!
+//! Two builds of the same sources are the same bytes, in whatever folder: paths are written relative to it.
 
 mod inspect;
-mod smoke;
+mod link;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
 
-use protocol::{A2a3, A5, ChipName};
+use protocol::ChipName;
 
 use crate::check::Outcome;
-use crate::process::{cargo, output_of, root, run};
+use crate::cross::{self, Machine, NotHere, Toolchain};
+use crate::process::{root, run};
 
-/// What the shared object exports, and nothing else (aicpu-executor/firmware/src/entry.rs).
-const EXPORTS: [&str; 7] = [
-    "aicpu_drain_log",
-    "aicpu_execute",
-    "aicpu_image_base",
-    "aicpu_log_dropped",
-    "set_log_info_v",
-    "set_log_level",
-    "set_platform_regs",
-];
+pub(crate) use link::BUILD_ID_BYTES;
 
-/// Variable that names a compiler for other machines, where the workspace's own lacks the target.
-const CROSS_COMPILER: &str = "CROSS_RUSTC";
+/// The profile of `Cargo.toml` for it.
+const PROFILE: &str = "firmware";
 
-/// A machine that the image is built for.
-struct Target {
-    triple: &'static str,
-    /// Name of the machine for the linker.
-    emulation: &'static str,
-    /// Flags for the compiler.
-    flags: &'static str,
+/// What to build.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Wishes {
+    /// Machine to build for; without it, this one, and aarch64 if there is a compiler for that.
+    #[arg(long, value_name = "TARGET")]
+    target: Option<Machine>,
+    /// Host to build for; without it, all.
+    #[arg(long)]
+    abi: Option<Abi>,
+    /// Chip to build for; without it, all.
+    #[arg(long)]
+    chip: Option<Chip>,
+    /// Fetches a compiler for aarch64 from Debian's packages first, if there is none.
+    #[arg(long)]
+    fetch_toolchain: bool,
+    /// Folder for the files; without it, `aicpu` in the target folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
-const TARGETS: [Target; 2] = [
-    Target { triple: "x86_64-unknown-linux-gnu", emulation: "elf_x86_64", flags: "" },
-    Target {
-        triple: "aarch64-unknown-linux-gnu",
-        emulation: "aarch64linux",
-        // Outlined atomics ask the C library which processor this is, in a constructor.
-        flags: "-Ctarget-feature=-outline-atomics",
-    },
-];
-
-/// A chip that there is an image for.
-struct ChipImage {
-    name: &'static str,
-    /// The feature of the firmware that picks the chip, if it is not the default.
-    features: &'static str,
-    file: &'static str,
-    /// Loads the image and asks it things.
-    smoke: fn(&Path) -> Result<()>,
+/// Whose calls an image answers: boundary C comes in two kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Abi {
+    /// The driver's server on the chip, which calls with a launch record.
+    Onboard,
+    /// A simulator host, which loads the image into its own process.
+    Sim,
 }
 
-const CHIPS: [ChipImage; 2] = [
-    ChipImage {
-        name: ChipName::A2a3.name(),
-        features: "",
-        file: "libaicpu_firmware.so",
-        smoke: smoke::check::<A2a3>,
-    },
-    ChipImage {
-        name: ChipName::A5.name(),
-        features: "a5",
-        file: "libaicpu_firmware_a5.so",
-        smoke: smoke::check::<A5>,
-    },
-];
+impl Abi {
+    const ALL: [Self; 2] = [Self::Onboard, Self::Sim];
+
+    /// The name of its folder.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Onboard => "onboard",
+            Self::Sim => "sim",
+        }
+    }
+
+    /// What an image exports, and nothing else, sorted (aicpu-executor/firmware/src/entry).
+    const fn exports(self, chip: Chip) -> &'static [&'static str] {
+        match (self, chip) {
+            (Self::Onboard, _) => &[
+                "DynTileFwkBackendKernelServer",
+                "DynTileFwkBackendKernelServerInit",
+                "StaticTileFwkBackendKernelServer",
+            ],
+            (Self::Sim, Chip::A2a3) => &[
+                "aicpu_execute",
+                "set_dump_tensor_enabled",
+                "set_l2_swimlane_enabled",
+                "set_log_info_v",
+                "set_log_level",
+                "set_platform_dump_base",
+                "set_platform_l2_perf_base",
+                "set_platform_pmu_base",
+                "set_platform_pmu_reg_addrs",
+                "set_platform_regs",
+                "set_pmu_enabled",
+            ],
+            (Self::Sim, Chip::A5) => &[
+                "aicpu_execute",
+                "set_dump_tensor_enabled",
+                "set_l2_swimlane_enabled",
+                "set_log_info_v",
+                "set_log_level",
+                "set_platform_dump_base",
+                "set_platform_l2_perf_base",
+                "set_platform_pmu_base",
+                "set_platform_regs",
+                "set_pmu_enabled",
+            ],
+        }
+    }
+}
+
+/// A chip that there are images for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Chip {
+    /// The a2a3 family.
+    A2a3,
+    /// The a5 family.
+    A5,
+}
+
+impl Chip {
+    const ALL: [Self; 2] = [Self::A2a3, Self::A5];
+
+    /// The name of its folder.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::A2a3 => ChipName::A2a3.name(),
+            Self::A5 => ChipName::A5.name(),
+        }
+    }
+
+    /// The features of the firmware that pick it.
+    const fn features(self) -> &'static str {
+        match self {
+            Self::A2a3 => "",
+            Self::A5 => "a5",
+        }
+    }
+}
 
 /// Makes an image log every severity; without this, defmt compiles errors in and nothing else.
 pub(crate) fn with_log_frames(mut command: Command) -> Command {
@@ -92,151 +149,144 @@ pub(crate) fn with_log_frames(mut command: Command) -> Command {
     command
 }
 
-/// `cargo xtask build-aicpu`: builds and checks the image for every target that is installed.
+/// Builds and checks what is wished for.
 ///
 /// # Errors
 ///
-/// A build, a link or a check failed.
-pub(crate) fn build_all() -> Result<()> {
-    match check()? {
-        Outcome::Passed => {}
-        Outcome::Skipped(reason) => eprintln!("skipped: {reason}"),
+/// A build, a link or a check failed; [`NotHere`] where there is no compiler for a machine that was named.
+pub(crate) fn build_all(wishes: &Wishes) -> Result<()> {
+    if wishes.fetch_toolchain {
+        cross::fetch(wishes.target.unwrap_or(Machine::Aarch64))?;
+    }
+    if let Some(machine) = wishes.target {
+        let toolchain = Toolchain::find(machine)?;
+        let toolchain = toolchain.ok_or_else(|| NotHere(cross::how_to_get(machine)))?;
+        return build_for(&toolchain, wishes);
+    }
+    for machine in Machine::ALL {
+        match Toolchain::find(machine)? {
+            Some(toolchain) => build_for(&toolchain, wishes)?,
+            None => eprintln!("skipped: {}", cross::how_to_get(machine)),
+        }
     }
     Ok(())
 }
 
-/// Builds and checks the image for this machine, and for the others whose libraries are installed.
+/// Builds and checks all images for this machine, and for the others that there is a compiler for.
 ///
 /// # Errors
 ///
 /// As for [`build_all`].
 pub(crate) fn check() -> Result<Outcome> {
-    let host = host_triple()?;
-    let mut checked = 0;
-    for target in &TARGETS {
-        let is_host = target.triple == host;
-        if !is_host && !is_installed(target.triple)? {
-            let triple = target.triple;
-            eprintln!(
-                "skipped: {triple} is not installed; run `rustup target add {triple}`, or name a \
-                 compiler that has it in {CROSS_COMPILER}"
-            );
-            continue;
-        }
-        for chip in &CHIPS {
-            let image = build(target, chip, is_host)?;
-            if is_host {
-                (chip.smoke)(&image)?;
-            }
-        }
-        checked += 1;
-    }
-    if checked == 0 {
-        return Ok(Outcome::Skipped(format!("there is no image for {host}")));
-    }
+    build_all(&Wishes::default())?;
     Ok(Outcome::Passed)
 }
 
-/// Builds, links and inspects; returns the shared object.
-fn build(target: &Target, chip: &ChipImage, is_host: bool) -> Result<PathBuf> {
-    let arguments = ["build", "-p", "aicpu-firmware", "--profile", "firmware"];
-    let mut command = with_log_frames(cargo(&arguments));
-    command.args(["--features", chip.features]);
-    let folder = if is_host {
-        target_folder().join("firmware")
-    } else {
-        // Its own folder: the other target may come with a compiler of its own.
-        let folder = target_folder().join("cross");
-        command.env("RUSTC", cross_rustc());
-        command.args(["--target", target.triple, "--target-dir"]).arg(&folder);
-        folder.join(target.triple).join("firmware")
-    };
-    if !target.flags.is_empty() {
-        command.env("RUSTFLAGS", target.flags);
+/// Builds the images for a machine.
+fn build_for(toolchain: &Toolchain, wishes: &Wishes) -> Result<()> {
+    let folder = wishes.out.clone().unwrap_or_else(default_folder);
+    let wanted = |chip: &Chip| wishes.chip.is_none_or(|wish| wish == *chip);
+    for chip in Chip::ALL.into_iter().filter(wanted) {
+        let archive = compile(toolchain, chip)?;
+        let wanted = |abi: &Abi| wishes.abi.is_none_or(|wish| wish == *abi);
+        for abi in Abi::ALL.into_iter().filter(wanted) {
+            let machine = toolchain.machine();
+            let folder = folder.join(machine.processor()).join(chip.name()).join(abi.name());
+            let exports = abi.exports(chip);
+            let image =
+                link::image(&link::Job { machine, archive: &archive, exports, folder: &folder })?;
+            report(&image, exports)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where images are unless somebody says otherwise.
+pub(crate) fn default_folder() -> PathBuf {
+    cross::target_folder().join("aicpu")
+}
+
+/// Compiles the archive for a chip, and looks into it.
+fn compile(toolchain: &Toolchain, chip: Chip) -> Result<PathBuf> {
+    let arguments = ["build", "--locked", "-p", "aicpu-firmware", "--profile", PROFILE];
+    let mut command = with_log_frames(toolchain.cargo(&arguments));
+    command.args(["--features", chip.features()]);
+    // Whatever the environment says of other builds: what comes out must not depend on it.
+    command
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain.machine())?);
+    if toolchain.machine() == Machine::X86_64 {
+        // Its code is larger than that of the machine the limit is for.
+        command.env("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", "s");
     }
     run(&mut command)?;
-    let archive = folder.join("libaicpu_firmware.a");
-    let image = folder.join(chip.file);
-    let archive_facts = inspect::archive(&read(&archive)?)
+    let archive = toolchain.built_in(PROFILE).join("libaicpu_firmware.a");
+    inspect::archive(&read(&archive)?)
         .with_context(|| format!("{} is not what it should be", archive.display()))?;
-    link(target, &archive, &image)?;
-    let facts = inspect::image(&read(&image)?, &EXPORTS)
-        .with_context(|| format!("{} is not what it should be", image.display()))?;
-    println!("{} for {}: {}", target.triple, chip.name, image.display());
+    Ok(archive)
+}
+
+/// Flags for the compiler, each separated from the next as cargo wants it: what the machine needs, and paths
+/// without the folders of this computer.
+fn flags(machine: Machine) -> Result<OsString> {
+    let registry =
+        registry_folder().context("neither CARGO_HOME nor HOME says where packages are")?;
+    let mut flags = OsString::from(machine.freestanding_flags().join("\u{1f}"));
+    for (folder, name) in [(registry, "packages"), (root(), "simpler-rs")] {
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(folder);
+        flags.push(format!("={name}"));
+    }
+    Ok(flags)
+}
+
+/// Where cargo keeps the sources of packages.
+fn registry_folder() -> Option<PathBuf> {
+    let own = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    own.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+}
+
+/// Looks into an image and its twin, and prints what is in it.
+fn report(image: &link::Image, exports: &[&str]) -> Result<()> {
+    let bytes = read(&image.stripped)?;
+    let facts = inspect::image(&bytes, exports)
+        .with_context(|| format!("{} is not what it should be", image.stripped.display()))?;
+    inspect::twin(&read(&image.unstripped)?, &facts)
+        .with_context(|| format!("{} is not what it should be", image.unstripped.display()))?;
+    println!("{}", image.stripped.display());
     println!(
-        "  code {} B, constants {} B, data {} B, zeroed data {} B; {} members in the archive",
-        facts.code, facts.constants, facts.data, facts.zeroed, archive_facts.members
+        "  {} B: text {} B of at most {}, constants {} B, data {} B, zeroed data {} B",
+        bytes.len(),
+        facts.code,
+        inspect::TEXT_BYTES_MAX,
+        facts.constants,
+        facts.data,
+        facts.zeroed
     );
-    println!("  exports {}; needs no library, has no undefined symbol", EXPORTS.join(", "));
-    Ok(image)
-}
-
-/// Links the archive to a shared object that exports [`EXPORTS`] and leaves nothing undefined.
-fn link(target: &Target, archive: &Path, image: &Path) -> Result<()> {
-    let script = root().join("aicpu-executor/firmware/link.x");
-    let versions = image.with_extension("ver");
-    let text = format!("{{ global: {}; local: *; }};\n", EXPORTS.join("; "));
-    fs::write(&versions, text).with_context(|| format!("cannot write {}", versions.display()))?;
-    let mut command = linker()?;
-    command.args(["-m", target.emulation, "-shared", "--no-undefined", "--gc-sections"]);
-    command.args(["--build-id", "-z", "now", "-z", "relro", "-z", "noexecstack"]);
-    command.args(["-soname", "libaicpu_firmware.so", "-T"]).arg(script);
-    command.arg(format!("--version-script={}", versions.display()));
-    for export in EXPORTS {
-        command.args(["-u", export]);
-    }
-    command.arg(archive).arg("-o").arg(image);
-    run(&mut command)
-}
-
-/// The linker that comes with rustc, or LLVM's from the system; both link for every target.
-fn linker() -> Result<Command> {
-    let sysroot = output_of(Command::new(rustc()).args(["--print", "sysroot"]))?;
-    let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(host_triple()?).join("bin");
-    let rust_lld = folder.join("rust-lld");
-    if rust_lld.is_file() {
-        let mut command = Command::new(rust_lld);
-        command.args(["-flavor", "gnu"]);
-        return Ok(command);
-    }
-    let has_lld = Command::new("ld.lld").arg("--version").output().is_ok();
-    if !has_lld {
-        bail!("neither rust-lld in the folder of rustc nor ld.lld on the PATH: install lld");
-    }
-    Ok(Command::new("ld.lld"))
-}
-
-/// The compiler that cargo uses.
-fn rustc() -> OsString {
-    std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"))
-}
-
-/// The compiler for other machines.
-fn cross_rustc() -> OsString {
-    std::env::var_os(CROSS_COMPILER).unwrap_or_else(rustc)
-}
-
-/// The triple of this machine.
-fn host_triple() -> Result<String> {
-    let text = output_of(Command::new(rustc()).arg("-vV"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(line.context("`rustc -vV` names no host")?.to_owned())
-}
-
-/// Whether the libraries of a target are installed for the compiler for other machines.
-fn is_installed(triple: &str) -> Result<bool> {
-    let arguments = ["--print", "target-libdir", "--target", triple];
-    let folder = output_of(Command::new(cross_rustc()).args(arguments))?;
-    let Ok(entries) = fs::read_dir(folder.trim()) else { return Ok(false) };
-    Ok(entries.flatten().any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"libcore-")))
-}
-
-/// The folder that cargo builds into.
-fn target_folder() -> PathBuf {
-    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    root().join(named.unwrap_or_else(|| PathBuf::from("target")))
+    println!("  Build-ID {}", facts.build_id);
+    println!("  exports {}", exports.join(", "));
+    println!("  imports nothing, needs no library");
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_are_sorted_and_a_simulator_host_finds_the_counters_registers_on_a2a3_only() {
+        for (abi, chip) in Abi::ALL.into_iter().flat_map(|abi| Chip::ALL.map(|chip| (abi, chip))) {
+            let exports = abi.exports(chip);
+            assert!(exports.is_sorted(), "{exports:?}");
+            let has_registers = exports.contains(&"set_platform_pmu_reg_addrs");
+            assert_eq!(has_registers, (abi, chip) == (Abi::Sim, Chip::A2a3));
+        }
+    }
 }

@@ -20,6 +20,7 @@
 
 mod bench;
 mod check;
+mod cross;
 mod dist;
 mod examples;
 mod firmware;
@@ -36,6 +37,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+/// The exit code where this machine lacks what a command needs.
+const NOT_HERE: u8 = 3;
 
 /// Project commands.
 #[derive(Debug, Parser)]
@@ -117,8 +121,9 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = "dist")]
         out: PathBuf,
     },
-    /// Builds and links the shared object for the AICPU.
-    BuildAicpu,
+    /// Builds and links the shared objects for the AICPU: aicpu/MACHINE/CHIP/ABI/libaicpu.so in the target
+    /// folder, each with an unstripped twin.
+    BuildAicpu(firmware::Wishes),
 }
 
 fn main() -> ExitCode {
@@ -144,7 +149,7 @@ fn main() -> ExitCode {
             bench::run(&name, bench::Wishes { json, compare, is_quick: quick }, &rest)
         }
         Command::Dist { out } => dist::build(&out),
-        Command::BuildAicpu => firmware::build_all(),
+        Command::BuildAicpu(wishes) => firmware::build_all(&wishes),
     };
     report(outcome)
 }
@@ -155,7 +160,7 @@ fn report(outcome: Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<cross::NotHere>() { ExitCode::from(NOT_HERE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -42,8 +42,17 @@ pub(crate) fn shown(command: &Command) -> String {
 ///
 /// The command cannot be started, or ends with anything but success.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    eprintln!("$ {}", shown(command));
+    run_quietly(command)
+}
+
+/// The same for a command that nobody needs to see as long as it works.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     let text = shown(command);
-    eprintln!("$ {text}");
     let status = command.status().with_context(|| format!("cannot start `{text}`"))?;
     if !status.success() {
         bail!("`{text}` ended with {status}");

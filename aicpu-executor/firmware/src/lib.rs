@@ -3,11 +3,11 @@
 //! The executor is a library, the same in the simulator and here. This package adds what a
 //! program needs and a library must not bring: a panic handler, the C entry points of boundary C,
 //! the platform, a log transport, and the few C functions that compilers call. It links neither
-//! std nor an allocator nor a C library, and `cargo xtask ci no-std` proves that on the linked file.
+//! std nor an allocator nor a C library, and `cargo xtask ci firmware` proves that on the linked file.
 //!
 //! ```text
-//!  host or launcher ── aicpu_execute, set_* ──► entry ──► resident ──► Executor<ThisChip, LinuxPlatform>
-//!                   ◄─ aicpu_drain_log ──────── log_transport ◄── defmt frames ── aicpu_executor::log
+//!  server on the chip ── launch record ──► entry::onboard ─┬─► resident ──► Executor<ThisChip, LinuxPlatform>
+//!  simulator host ────── run record ─────► entry::sim ─────┘       log_transport ◄── aicpu_executor::log
 //! ```
 //!
 //! It is no default member of the workspace, because its panic handler clashes with std's.
@@ -21,11 +21,14 @@
 #[cfg(test)]
 extern crate std;
 
+mod admission;
 mod c_functions;
 #[cfg(not(test))]
 mod entry;
+#[allow(dead_code, reason = "who takes the frames away asks the ring")]
 mod log_ring;
 #[cfg(not(test))]
+#[allow(dead_code, reason = "who takes the frames away asks the transport")]
 mod log_transport;
 #[cfg(not(test))]
 mod panic;

@@ -3,10 +3,13 @@
 use anyhow::{Context, Result, bail};
 use goblin::archive::Archive;
 use goblin::elf::dynamic::{DF_TEXTREL, DT_INIT, DT_INIT_ARRAY, DT_TEXTREL};
+use goblin::elf::note::NT_GNU_BUILD_ID;
 use goblin::elf::program_header::{PF_W, PF_X, PT_LOAD};
 use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
 use goblin::elf::{Elf, Sym, Symtab};
 use goblin::strtab::Strtab;
+
+use super::BUILD_ID_BYTES;
 
 /// Crates of the standard library that the firmware must not have; `core` is all right.
 const FORBIDDEN_CRATES: [&str; 2] = ["alloc", "std"];
@@ -16,16 +19,14 @@ const FORBIDDEN_CRATES: [&str; 2] = ["alloc", "std"];
 const ALLOCATOR_SYMBOLS: [&str; 5] =
     ["__rust_alloc", "__rust_dealloc", "__rust_realloc", "__rg_alloc", "__rdl_alloc"];
 
-/// What is in an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ArchiveFacts {
-    /// Object files.
-    pub(super) members: usize,
-}
+/// Most bytes of code that an image may have: what the AICPU's second cache holds besides its data.
+pub(super) const TEXT_BYTES_MAX: u64 = 256 << 10;
 
 /// What is in a shared object, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ImageFacts {
+    /// The Build-ID, in hexadecimal.
+    pub(super) build_id: String,
     /// Executable sections.
     pub(super) code: u64,
     /// Read-only sections.
@@ -41,7 +42,7 @@ pub(super) struct ImageFacts {
 /// # Errors
 ///
 /// Not an archive of ELF files, or the offending names.
-pub(super) fn archive(bytes: &[u8]) -> Result<ArchiveFacts> {
+pub(super) fn archive(bytes: &[u8]) -> Result<()> {
     let archive = Archive::parse(bytes).context("not an archive")?;
     let mut found = Vec::new();
     for name in archive.members() {
@@ -59,7 +60,7 @@ pub(super) fn archive(bytes: &[u8]) -> Result<ArchiveFacts> {
     if !found.is_empty() {
         bail!("std or an allocator is in it: {}", shortened(&found));
     }
-    Ok(ArchiveFacts { members: archive.members().len() })
+    Ok(())
 }
 
 /// Checks a linked image: it stands alone, exports exactly `exports` (sorted), and has nothing
@@ -108,15 +109,39 @@ pub(super) fn image(bytes: &[u8], exports: &[&str]) -> Result<ImageFacts> {
     if elf.program_headers.iter().any(|p| p.p_type == PT_LOAD && is_writable_code(p.p_flags)) {
         wrong.push(String::from("a segment that is writable and executable"));
     }
+    let facts = facts(&elf, bytes);
+    if facts.code > TEXT_BYTES_MAX {
+        wrong.push(format!("{} bytes of code, more than {TEXT_BYTES_MAX}", facts.code));
+    }
+    if facts.build_id.len() != 2 * BUILD_ID_BYTES {
+        wrong.push(format!("the Build-ID is {:?}", facts.build_id));
+    }
     if !wrong.is_empty() {
         bail!("{}", wrong.join("; "));
     }
-    Ok(facts(&elf))
+    Ok(facts)
+}
+
+/// Checks that an unstripped image is the twin of the one with these facts, and has symbols.
+///
+/// # Errors
+///
+/// Not an ELF file, or everything that is wrong with it.
+pub(super) fn twin(bytes: &[u8], of: &ImageFacts) -> Result<()> {
+    let elf = Elf::parse(bytes).context("not an ELF file")?;
+    let own = facts(&elf, bytes);
+    if own != *of {
+        bail!("its sections or its Build-ID differ from the stripped image's: {own:?}, not {of:?}");
+    }
+    if !names(&elf.syms, &elf.strtab).any(|name| name.contains("aicpu_executor")) {
+        bail!("it has no symbols of the executor");
+    }
+    Ok(())
 }
 
 /// Adds up the sections that are in memory at run time.
-fn facts(elf: &Elf<'_>) -> ImageFacts {
-    let mut facts = ImageFacts::default();
+fn facts(elf: &Elf<'_>, bytes: &[u8]) -> ImageFacts {
+    let mut facts = ImageFacts { build_id: build_id(elf, bytes), ..ImageFacts::default() };
     for section in &elf.section_headers {
         let has = |flag: u32| section.sh_flags & u64::from(flag) != 0;
         if !has(SHF_ALLOC) {
@@ -134,6 +159,14 @@ fn facts(elf: &Elf<'_>) -> ImageFacts {
         *sum += section.sh_size;
     }
     facts
+}
+
+/// The Build-ID in hexadecimal; empty if there is none.
+fn build_id(elf: &Elf<'_>, bytes: &[u8]) -> String {
+    let mut notes = elf.iter_note_headers(bytes).into_iter().flatten().flatten();
+    let note = notes.find(|note| note.n_type == NT_GNU_BUILD_ID && note.name == "GNU");
+    note.map(|note| note.desc.iter().map(|byte| format!("{byte:02x}")).collect())
+        .unwrap_or_default()
 }
 
 /// Whether the dynamic section has an entry with this tag.
@@ -231,5 +264,6 @@ mod tests {
     fn refuses_what_is_no_archive_and_no_image() {
         assert!(archive(b"no archive").is_err());
         assert!(image(b"no image", &[]).is_err());
+        assert!(twin(b"no image", &ImageFacts::default()).is_err());
     }
 }
