@@ -19,6 +19,7 @@ pub mod error;
 pub(crate) mod failing;
 pub mod image;
 pub mod load;
+pub mod log_area;
 pub mod memory_report;
 pub mod orchestration_check;
 pub mod resident_symbols;

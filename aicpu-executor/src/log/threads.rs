@@ -23,7 +23,6 @@ pub struct LogThreads<const DESKS: usize, const BYTES: usize> {
     desks: [Desk<BYTES>; DESKS],
     /// Frames of threads that found no desk.
     homeless: AtomicU64,
-    upkeep: CacheUpkeep,
 }
 
 /// A place to speak from.
@@ -38,8 +37,10 @@ struct Desk<const BYTES: usize> {
 #[derive(Debug)]
 struct Inside<const BYTES: usize> {
     ring: FrameRing<BYTES>,
-    callable: u16,
-    aicpu_thread: u8,
+    /// The callable's number and 1, or 0. (Zeroes throughout: see [`LogThreads::new`].)
+    callable_and_one: u16,
+    /// The thread's index in its run and 1, or 0.
+    thread_and_one: u8,
     area: Option<OpenArea>,
     /// Whether the owner goes when its frame has ended.
     is_visited: bool,
@@ -57,8 +58,8 @@ impl<const BYTES: usize> Desk<BYTES> {
         ownership: Ownership::new(),
         inside: UnsafeCell::new(Inside {
             ring: FrameRing::new(),
-            callable: NO_CALLABLE,
-            aicpu_thread: NO_AICPU_THREAD,
+            callable_and_one: 0,
+            thread_and_one: 0,
             area: None,
             is_visited: false,
             is_in_frame: false,
@@ -68,9 +69,10 @@ impl<const BYTES: usize> Desk<BYTES> {
 }
 
 impl<const DESKS: usize, const BYTES: usize> LogThreads<DESKS, BYTES> {
-    /// Free desks.
-    pub const fn new(upkeep: CacheUpkeep) -> Self {
-        Self { desks: [const { Desk::FREE }; DESKS], homeless: AtomicU64::new(0), upkeep }
+    /// Free desks. All of it is zeroes, so that an image need not bring them along.
+    #[expect(clippy::new_without_default, reason = "it is for static memory, and large")]
+    pub const fn new() -> Self {
+        Self { desks: [const { Desk::FREE }; DESKS], homeless: AtomicU64::new(0) }
     }
 
     /// The calling thread enters what `speaker` says; what it says next goes to the area named there.
@@ -79,9 +81,15 @@ impl<const DESKS: usize, const BYTES: usize> LogThreads<DESKS, BYTES> {
     ///
     /// `key` is not 0, and no other thread's. The area is as [`OpenArea::open`] wants it, until the thread leaves, and no other
     /// image writes to it.
-    pub unsafe fn enter(&self, key: u64, speaker: Speaker, image: ImageIdentity) {
+    pub unsafe fn enter(
+        &self,
+        key: u64,
+        speaker: Speaker,
+        image: ImageIdentity,
+        upkeep: CacheUpkeep,
+    ) {
         // SAFETY: the caller's promise.
-        let area = unsafe { OpenArea::open(speaker.area, self.upkeep) };
+        let area = unsafe { OpenArea::open(speaker.area, upkeep) };
         if let Some(area) = &area {
             // SAFETY: the caller's promise.
             unsafe { area.introduce(image) };
@@ -92,11 +100,9 @@ impl<const DESKS: usize, const BYTES: usize> LogThreads<DESKS, BYTES> {
         // SAFETY: the desk is this thread's.
         unsafe {
             self.with(index, |inside| {
-                inside.callable = speaker
-                    .callable
-                    .and_then(|id| u16::try_from(id.raw()).ok())
-                    .unwrap_or(NO_CALLABLE);
-                inside.aicpu_thread = speaker.aicpu_thread.unwrap_or(NO_AICPU_THREAD);
+                let callable = speaker.callable.and_then(|id| u16::try_from(id.raw()).ok());
+                inside.callable_and_one = callable.map_or(0, |id| id.wrapping_add(1));
+                inside.thread_and_one = speaker.aicpu_thread.map_or(0, |it| it.wrapping_add(1));
                 inside.area = area;
                 inside.deliver(index, &self.homeless);
             });
@@ -144,13 +150,8 @@ impl<const DESKS: usize, const BYTES: usize> LogThreads<DESKS, BYTES> {
                 }
                 inside.is_visited = is_visit;
                 inside.is_in_frame = true;
-                let (callable, aicpu_thread) = (inside.callable, inside.aicpu_thread);
-                inside.ring.begin_frame(LogFrameHeader {
-                    callable,
-                    aicpu_thread,
-                    time_us,
-                    ..LogFrameHeader::default()
-                });
+                let header = inside.header(time_us);
+                inside.ring.begin_frame(header);
             });
         }
     }
@@ -232,6 +233,16 @@ impl<const DESKS: usize, const BYTES: usize> LogThreads<DESKS, BYTES> {
 }
 
 impl<const BYTES: usize> Inside<BYTES> {
+    /// What a frame of the owner begins with.
+    fn header(&self, time_us: u64) -> LogFrameHeader {
+        LogFrameHeader {
+            callable: self.callable_and_one.checked_sub(1).unwrap_or(NO_CALLABLE),
+            aicpu_thread: self.thread_and_one.checked_sub(1).unwrap_or(NO_AICPU_THREAD),
+            time_us,
+            ..LogFrameHeader::default()
+        }
+    }
+
     /// Moves frames to the area of the record, if it names one, and counts there who found no desk.
     fn deliver(&mut self, index: usize, homeless: &AtomicU64) {
         let Some(area) = self.area else { return };
@@ -258,8 +269,8 @@ impl<const BYTES: usize> Inside<BYTES> {
 
     /// The owner is nowhere any more.
     fn go(&mut self) {
-        self.callable = NO_CALLABLE;
-        self.aicpu_thread = NO_AICPU_THREAD;
+        self.callable_and_one = 0;
+        self.thread_and_one = 0;
         self.area = None;
         self.is_visited = false;
         self.is_in_frame = false;
