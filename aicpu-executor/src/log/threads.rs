@@ -54,25 +54,28 @@ struct Inside<const BYTES: usize> {
 unsafe impl<const BYTES: usize> Sync for Desk<BYTES> {}
 
 impl<const BYTES: usize> Desk<BYTES> {
-    const FREE: Self = Self {
-        ownership: Ownership::new(),
-        inside: UnsafeCell::new(Inside {
-            ring: FrameRing::new(),
-            callable_and_one: 0,
-            thread_and_one: 0,
-            area: None,
-            is_visited: false,
-            is_in_frame: false,
-            nested: 0,
-        }),
-    };
+    /// Nobody's, with nothing at it.
+    const fn free() -> Self {
+        Self {
+            ownership: Ownership::new(),
+            inside: UnsafeCell::new(Inside {
+                ring: FrameRing::new(),
+                callable_and_one: 0,
+                thread_and_one: 0,
+                area: None,
+                is_visited: false,
+                is_in_frame: false,
+                nested: 0,
+            }),
+        }
+    }
 }
 
 impl<const DESKS: usize, const BYTES: usize> LogThreads<DESKS, BYTES> {
     /// Free desks. All of it is zeroes, so that an image need not bring them along.
     #[expect(clippy::new_without_default, reason = "it is for static memory, and large")]
     pub const fn new() -> Self {
-        Self { desks: [const { Desk::FREE }; DESKS], homeless: AtomicU64::new(0) }
+        Self { desks: [const { Desk::free() }; DESKS], homeless: AtomicU64::new(0) }
     }
 
     /// The calling thread enters what `speaker` says; what it says next goes to the area named there.
