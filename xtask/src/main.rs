@@ -16,7 +16,8 @@
 //! | `asan` | the loader's tests with the address sanitizer |
 //! | `bench NAME` | what something costs, in release; a table, and JSON if asked for |
 //! | `dist` | the C libraries of all variants with their headers, in release |
-//! | `build-aicpu` | the shared object for the AICPU, for this machine and for aarch64 |
+//! | `build-aicpu` | the shared objects for the AICPU, for this machine and for aarch64 |
+//! | `build-stand-in` | the daemon that loads them in tests |
 
 mod bench;
 mod check;
@@ -29,6 +30,7 @@ mod mutants;
 mod process;
 mod readme;
 mod scenes;
+mod stand_in;
 mod test_suite;
 mod tidy;
 
@@ -124,6 +126,12 @@ enum Command {
     /// Builds and links the shared objects for the AICPU: aicpu/MACHINE/CHIP/ABI/libaicpu.so in the target
     /// folder, each with an unstripped twin.
     BuildAicpu(firmware::Wishes),
+    /// Builds the daemon that stands in for the chip in tests: aicpu/MACHINE/stand-in-daemon in the target folder.
+    BuildStandIn {
+        /// Machine to build for; without it, this one.
+        #[arg(long, value_name = "TARGET")]
+        target: Option<cross::Machine>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -150,6 +158,7 @@ fn main() -> ExitCode {
         }
         Command::Dist { out } => dist::build(&out),
         Command::BuildAicpu(wishes) => firmware::build_all(&wishes),
+        Command::BuildStandIn { target } => stand_in::build(target).map(drop),
     };
     report(outcome)
 }
