@@ -20,6 +20,7 @@ pub mod error;
 pub(crate) mod failing;
 pub mod image;
 pub mod load;
+pub mod log_area;
 pub mod memory_report;
 pub mod orchestration_check;
 #[expect(unsafe_code, reason = "shares memory with another process, and handles its signals")]

@@ -8,6 +8,7 @@
 //! | [`clock`] | the counter that deadlines are measured with |
 //! | `registers` | core registers with the barriers of boundary D |
 //! | `resident_symbols` | what orchestrations import from the libraries of the process |
+//! | `thread` | who the calling thread is |
 //!
 //! Executable memory and cache maintenance are those of `aicpu-linux`, which the simulator uses too.
 
@@ -15,17 +16,22 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use aicpu_executor::loader::{Import, SymbolResolver};
+#[cfg(not(test))]
+use aicpu_executor::log::Speaker;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{Slot, SlotArena, SlotConfig, cache};
 use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use crate::c_functions;
+#[cfg(not(test))]
+use crate::log_transport;
 use crate::this_chip::ThisChip;
 
 pub(crate) mod clock;
 mod registers;
 mod resident_symbols;
+pub(crate) mod thread;
 
 /// Polls of a wait that stay on the processor before it is offered to others. A poll is some
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.
@@ -126,6 +132,16 @@ impl Platform for LinuxPlatform {
 
     fn callable_slots(&self) -> usize {
         SLOTS.capacity()
+    }
+
+    #[cfg(not(test))]
+    fn begin_speaking(&self, speaker: Speaker) {
+        log_transport::begin_speaking(speaker);
+    }
+
+    #[cfg(not(test))]
+    fn end_speaking(&self) {
+        log_transport::end_speaking();
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {
