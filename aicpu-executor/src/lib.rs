@@ -78,6 +78,10 @@ mod graph {
     mod pending_count;
 }
 #[cfg(loom)]
+mod log {
+    mod ownership;
+}
+#[cfg(loom)]
 mod orch_so_table {
     mod call_record;
     mod slot_gate;

@@ -23,6 +23,7 @@ pub(crate) mod failing;
 pub mod image;
 pub mod ledger;
 pub mod load;
+pub mod log_area;
 pub mod memory_report;
 pub mod orchestration_check;
 #[expect(unsafe_code, reason = "shares memory with another process, and handles its signals")]

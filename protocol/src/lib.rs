@@ -30,9 +30,9 @@ pub mod ids;
 pub mod kernel_args;
 pub mod layout;
 pub mod limits;
+pub mod log_area;
 #[expect(unsafe_code, reason = "the address of code is shared between threads")]
 pub mod ops;
-pub mod outcome;
 pub mod profiling;
 pub mod registers;
 pub mod runtime;
@@ -75,8 +75,11 @@ pub use limits::{
     MAX_TENSOR_DIMS, MAX_TENSOR_PAIRS, OUTPUT_ALIGN, RING_COUNT, SYMBOL_NAME_BYTES,
     TASK_WINDOW_DEFAULT,
 };
+pub use log_area::{
+    LogArea, LogAreaError, LogAreaLayout, LogFrameHeader, LogRing, NO_AICPU_THREAD, NO_CALLABLE,
+    RunReport,
+};
 pub use ops::{RuntimeOps, RuntimePrefix, VariadicEntry};
-pub use outcome::{OUTCOME_TEXT_BYTES, OutcomeRecord};
 pub use profiling::dump::{
     DUMP_BUFFER_RECORDS, DUMP_READY_SLOTS_A2A3, DUMP_READY_SLOTS_A5, DumpBuffer, DumpHeaderA2a3,
     DumpHeaderA5, DumpRecord, DumpRole, DumpStage, DumpState,

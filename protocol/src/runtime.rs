@@ -149,8 +149,7 @@ pub struct RuntimeBody {
     pub reserved3: [u8; 3],
     /// Host only.
     pub host_api: HostApi,
-    /// Host only for the reference. From our host, with a valid extension: where the
-    /// [`OutcomeRecord`](crate::OutcomeRecord) is to be written; 0 is nowhere.
+    /// Host only.
     pub pending_orch_so_data: u64,
     /// Host only.
     pub pending_orch_so_size: u64,

@@ -1,44 +1,56 @@
-//! Telling a host in another process what came of its record.
+//! How a record ended, for a host that cannot ask the executor: it reads that in the log area.
 
-use protocol::{Chip, OutcomeRecord, RuntimeBody};
+use core::sync::atomic::Ordering;
 
-use super::{Executor, RunCounts, extension};
+use protocol::{Chip, DeviceAddr, RunReport, RuntimeBody};
+
+use super::{Executor, extension};
 use crate::fault::{Fault, FaultLatch};
+use crate::log::Speaker;
+use crate::log::area::write_report;
 use crate::platform::Platform;
 
 impl<C: Chip, P: Platform> Executor<C, P> {
-    /// Writes what came of a record to where it says, if it says so and our host has written it.
-    ///
-    /// Called by the last thread that has to do with the record.
-    #[inline]
-    pub(super) fn tell_outcome(&self, body: &RuntimeBody, faults: &FaultLatch, counts: RunCounts) {
-        // A host in the same process asks.
-        if body.pending_orch_so_data != 0 {
-            self.write_outcome(body, faults, counts);
+    /// Writes the outcome of the run where its record wants it. Only the last thread of the run.
+    pub(super) fn write_outcome(&self, body: &RuntimeBody, run: u32) {
+        // A run without a number has no area, so that nothing is asked of the record then.
+        if run == 0 || body.extension.log_area.is_null() {
+            return;
+        }
+        // ORDERING: Relaxed (both): the other threads of the run have departed.
+        let (tasks, loaded) =
+            (self.tasks.load(Ordering::Relaxed), self.loaded.load(Ordering::Relaxed));
+        let report = RunReport { tasks, loaded: loaded.into(), ..report_of(run, &self.faults) };
+        self.write(Speaker::in_run(body, extension(body), 0).area, &report);
+    }
+
+    /// Writes the outcome of a load or an unload to `area`.
+    pub(super) fn write_outcome_of_operation(
+        &self,
+        body: &RuntimeBody,
+        area: DeviceAddr,
+        faults: &FaultLatch,
+    ) {
+        if !area.is_null() {
+            self.write(area, &report_of(body.extension.run_number, faults));
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn write_outcome(&self, body: &RuntimeBody, faults: &FaultLatch, counts: RunCounts) {
-        // Of a reference host, it is an address of the host's.
-        let Some(extension) = extension(body) else { return };
-        let address = body.pending_orch_so_data;
-        // CAST: usize is 64 bits on the supported targets.
-        let place = core::ptr::with_exposed_provenance_mut::<OutcomeRecord>(address as usize);
-        if !place.is_aligned() {
-            return;
-        }
-        let mut outcome = OutcomeRecord {
-            number: extension.run_number,
-            tasks: counts.tasks,
-            loaded: counts.loaded.into(),
-            ..OutcomeRecord::default()
-        };
-        faults.with_fault(|Fault { code, text }| outcome = outcome.with_fault(*code, text));
-        // SAFETY: our host has room for it there, and nobody else uses that until the record's last thread
-        // has returned.
-        unsafe { place.write(outcome) };
-        self.platform.clean_cache(address, size_of::<OutcomeRecord>());
+    fn write(&self, area: DeviceAddr, report: &RunReport) {
+        let clean = |address, bytes| self.platform.clean_cache(address, bytes);
+        let invalidate = |address, bytes| self.platform.invalidate_cache(address, bytes);
+        // SAFETY: the host names an area that is there as long as a thread is in the record, and for this
+        // record alone (boundary C); of its threads, this one reports.
+        unsafe { write_report(area, invalidate, clean, report) };
     }
+}
+
+/// A report of what a latch holds.
+fn report_of(number: u32, faults: &FaultLatch) -> RunReport {
+    let mut report = RunReport { run_number: number, ..RunReport::NONE };
+    faults.with_fault(|Fault { code, text }| {
+        report.code = *code;
+        report.set_text(text);
+    });
+    report
 }

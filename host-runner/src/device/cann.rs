@@ -17,7 +17,7 @@
 //! | [`memory`], [`kernels`] | what is on the device, and who holds it |
 //! | [`image`] | the programs that the device runs for us |
 //! | [`chip`] | what differs between chips |
-//! | [`launch`], [`running`], [`faults`] | runs and loads, and what came of them |
+//! | [`launch`], [`running`], [`device_log`], [`faults`] | runs and loads, and what came of them |
 //!
 //! # What differs from the simulator
 //!
@@ -49,6 +49,7 @@ use crate::run::TIMEOUT_MAX;
 
 pub mod api;
 pub mod chip;
+pub mod device_log;
 pub mod error;
 #[cfg(test)]
 mod fake;

@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use protocol::{A2a3, Chip, KernelArgsA2a3, OutcomeRecord, RuntimeRecord};
+use protocol::{A2a3, Chip, KernelArgsA2a3, LogArea, RunReport, RuntimeRecord};
 use zerocopy::{FromBytes, IntoBytes};
 
 use aicpu_executor::loader::Machine;
@@ -225,12 +225,15 @@ fn answer(record: usize, threads: u32) {
     // SAFETY: the run record is there, which the caller has copied.
     let body = unsafe { &*record }.body();
     assert!(body.extension.valid());
-    let number = body.extension.run_number;
-    let told = OutcomeRecord { number, tasks: threads.into(), ..OutcomeRecord::default() };
-    let told = if code == 0 { told } else { told.with_fault(code, "as told") };
-    let place = std::ptr::with_exposed_provenance_mut::<u8>(body.pending_orch_so_data as usize);
-    let bytes = told.as_bytes();
-    // SAFETY: the caller has room for it there.
+    let run_number = body.extension.run_number;
+    let mut report = RunReport { run_number, code, tasks: threads.into(), ..RunReport::NONE };
+    if code != 0 {
+        report.set_text("as told");
+    }
+    let place = body.extension.log_area.raw() as usize + std::mem::offset_of!(LogArea, report);
+    let place = std::ptr::with_exposed_provenance_mut::<u8>(place);
+    let bytes = report.as_bytes();
+    // SAFETY: the caller has an area there.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
 }
 

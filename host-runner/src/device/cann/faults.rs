@@ -1,28 +1,11 @@
-//! What came of a run or a load, as far as the device has said it.
-//!
-//! Our executor writes an [`OutcomeRecord`] with code and text. If it did not get so far, the header of the
-//! shared region may have a code, as it has from an executor of the reference: the orchestrator's comes
-//! first, since the scheduler's often follows from it (spec callable §3.6).
+//! What the header of the shared region says of a run whose executor has not reported in its log area, as one of
+//! the reference does not: the orchestrator's code comes first, since the scheduler's often follows from it (spec
+//! callable §3.6).
 
 use aicpu_executor::Fault;
-use protocol::{OutcomeRecord, SharedMemoryHeader, StatusCode};
+use aicpu_executor::fault::FaultText;
+use protocol::{SharedMemoryHeader, StatusCode};
 use zerocopy::FromBytes as _;
-
-use crate::device::RunOutcome;
-
-/// The fault that an outcome record tells of.
-pub fn fault_of(record: &OutcomeRecord) -> Option<Fault> {
-    (record.code != 0).then(|| fault(record.code, record.text()))
-}
-
-/// The outcome that the record of run `number` tells of; `None` if it is about another one.
-pub fn outcome_of(record: &OutcomeRecord, number: u32) -> Option<RunOutcome> {
-    (record.number == number).then(|| RunOutcome {
-        fault: fault_of(record).map(Box::new),
-        tasks: record.tasks,
-        loaded: record.loaded != 0,
-    })
-}
 
 /// The fault that the header of a region tells of, from its bytes.
 pub fn fault_in_header(bytes: &[u8]) -> Option<Fault> {
@@ -37,7 +20,7 @@ pub fn fault_in_header(bytes: &[u8]) -> Option<Fault> {
 }
 
 fn fault(code: i32, text: &str) -> Fault {
-    let mut kept = aicpu_executor::FaultText::new();
+    let mut kept = FaultText::new();
     for character in text.chars() {
         if kept.push(character).is_err() {
             break;
@@ -50,17 +33,6 @@ fn fault(code: i32, text: &str) -> Fault {
 mod tests {
     use super::*;
     use zerocopy::IntoBytes as _;
-
-    #[test]
-    fn an_outcome_is_of_the_run_with_its_number_and_of_no_other() {
-        let told = OutcomeRecord { number: 7, tasks: 3, loaded: 1, ..OutcomeRecord::default() };
-        assert_eq!(outcome_of(&told, 6), None);
-        let outcome = outcome_of(&told, 7).unwrap();
-        assert_eq!((outcome.fault, outcome.tasks, outcome.loaded), (None, 3, true));
-        let failed = told.with_fault(9, "out of luck");
-        let fault = *outcome_of(&failed, 7).unwrap().fault.unwrap();
-        assert_eq!((fault.code, fault.text.as_str()), (9, "out of luck"));
-    }
 
     #[test]
     fn of_two_codes_in_a_header_the_orchestrators_comes_first() {

@@ -8,15 +8,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{
-    CallableId, OutcomeRecord, RecordOperation, RuntimeBody, RuntimeRecord, SharedMemoryHeader,
-};
+use protocol::{CallableId, RecordOperation, RuntimeBody, RuntimeRecord, SharedMemoryHeader};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::chip::CannChip;
+use super::device_log::DeviceLog;
 use super::error::CallError;
 use super::faults;
-use super::launch::{Launcher, Limits, MAIN_KERNEL};
+use super::launch::{Launcher, Limits};
 use super::memory::{Block, DeviceArenas};
 use super::session::Session;
 use crate::device::ledger::Ledger;
@@ -69,8 +68,8 @@ pub struct Site<C: CannChip> {
     launcher: Launcher<C>,
     /// Run records as the device sees them: of runs, and of loads.
     records: [Block; 2],
-    /// Where the executor says what came of it.
-    outcome: Block,
+    /// Where the executor says what came of it, and whatever else it has to say.
+    log: DeviceLog,
     /// How long kernels may take, as it was set last.
     op_limit: Option<Duration>,
     session: Arc<Session>,
@@ -91,7 +90,7 @@ impl<C: CannChip> Site<C> {
         let arenas = DeviceArenas::new(Arc::clone(session), Arc::clone(ledger));
         Ok(Self {
             records: [record()?, record()?],
-            outcome: Block::zeroed(session, size_of::<OutcomeRecord>())?,
+            log: DeviceLog::new(session, launcher.log_decoder())?,
             run: RunSite::new(arenas, RecordPlace::own()),
             launcher,
             op_limit: None,
@@ -117,7 +116,7 @@ impl<C: CannChip> Site<C> {
     pub fn run(&mut self, launch: &Launch) -> Result<RunOutcome, End> {
         let limits = Limits::of(launch);
         let launch = &Launch { stall_timeout: limits.scheduler, ..*launch };
-        self.run.record.body_mut().pending_orch_so_data = self.outcome.address().raw();
+        self.run.record.body_mut().extension.log_area = self.log.address();
         if !self.run.is_prepared_for(launch) {
             self.run.prepare_anew(launch)?;
         }
@@ -134,7 +133,7 @@ impl<C: CannChip> Site<C> {
         // CAST: a handful.
         let threads = C::LAUNCHED_AICPU_THREADS as u32;
         let start = Instant::now();
-        self.launcher.launch_aicpu(MAIN_KERNEL, threads, record, "starting a run").map_err(lost)?;
+        self.launcher.launch_aicpu(threads, record, "starting a run").map_err(lost)?;
         self.launcher.launch_cores(launch.clusters, record).map_err(lost)?;
         let ended = self.wait_for_both(start, limits.stream);
         self.conclude(number, limits.stream, ended)
@@ -166,11 +165,11 @@ impl<C: CannChip> Site<C> {
         {
             return Err(End::Lost(LostCause::NotEnded { what: error.doing, limit }));
         }
-        let told = self.told().map_err(|error| match ended.clone() {
+        let told = self.log.collect(number).map_err(|error| match ended.clone() {
             Err(first) => lost(first),
             Ok(()) => End::Refused(error.into()),
         })?;
-        let outcome = faults::outcome_of(&told, number).or_else(|| {
+        let outcome = told.or_else(|| {
             let fault = self.fault_in_header()?;
             Some(RunOutcome { fault: Some(Box::new(fault)), ..RunOutcome::default() })
         });
@@ -190,13 +189,6 @@ impl<C: CannChip> Site<C> {
             }
             Err(error) => Err(lost(error)),
         }
-    }
-
-    /// What the executor has said last.
-    fn told(&self) -> Result<OutcomeRecord, MemoryError> {
-        let mut told = OutcomeRecord::default();
-        self.outcome.copy_out(0, told.as_mut_bytes())?;
-        Ok(told)
     }
 
     /// What the header of the region says.
@@ -227,7 +219,7 @@ impl<C: CannChip> Site<C> {
     pub fn load(&mut self, load: &OrchestrationLoad<'_>, limit: Duration) -> Result<(), End> {
         let mut body = load.body();
         let told = self.operate(&mut body, RecordOperation::Load, limit, "a load")?;
-        match faults::fault_of(&told) {
+        match told.fault {
             None => Ok(()),
             Some(fault) => Err(DeviceError::from(LoadFault::new(load.id, &fault, None)).into()),
         }
@@ -242,7 +234,7 @@ impl<C: CannChip> Site<C> {
         let mut body = RuntimeBody { active_callable_id: id.raw(), ..RuntimeBody::default() };
         body.extension.callable_generation = generation;
         let told = self.operate(&mut body, RecordOperation::Unload, limit, "an unloading")?;
-        if let Some(fault) = faults::fault_of(&told) {
+        if let Some(fault) = told.fault {
             tracing::debug!(id = id.raw(), generation, text = %fault.text, "not unloaded");
         }
         Ok(())
@@ -255,10 +247,10 @@ impl<C: CannChip> Site<C> {
         operation: RecordOperation,
         limit: Duration,
         what: &'static str,
-    ) -> Result<OutcomeRecord, End> {
+    ) -> Result<RunOutcome, End> {
         let number = self.run.next_number();
         body.sche_cpu_num = 1;
-        body.pending_orch_so_data = self.outcome.address().raw();
+        body.extension.log_area = self.log.address();
         body.extension.operation = operation.raw();
         body.extension.run_number = number;
         body.extension = body.extension.sealed();
@@ -266,20 +258,20 @@ impl<C: CannChip> Site<C> {
         *record.body_mut() = *body;
         let address = self.records[1].address();
         self.records[1].copy_in(0, record.as_mut_bytes())?;
-        self.launcher.launch_aicpu(MAIN_KERNEL, 1, address, what).map_err(lost)?;
+        self.launcher.launch_aicpu(1, address, what).map_err(lost)?;
         let api = self.session.api().map_err(lost)?;
         let ended = api.synchronize(self.launcher.aicpu.handle(), limit, what);
         if matches!(&ended, Err(error) if error.is_timeout()) {
             return Err(End::Lost(LostCause::NotEnded { what, limit }));
         }
-        let told = match (self.told(), &ended) {
-            (Ok(told), _) => Some(told).filter(|told| told.number == number),
+        let told = match (self.log.collect(number), &ended) {
+            (Ok(told), _) => told,
             (Err(error), Ok(())) => return Err(error.into()),
             (Err(_), Err(_)) => None,
         };
         match (ended, told) {
             (Ok(()), Some(told)) => Ok(told),
-            (Err(error), Some(told)) if told.code != 0 => {
+            (Err(error), Some(told)) if told.fault.is_some() => {
                 tracing::debug!(%error, "the streams of a failed operation are made anew");
                 self.launcher.renew_streams().map_err(lost)?;
                 Ok(told)
