@@ -5,6 +5,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::mock_cann::MockCann;
 use crate::process::{cargo, run as run_command};
 
 /// Runs the scenes; `rest` is passed on.
@@ -14,7 +15,14 @@ use crate::process::{cargo, run as run_command};
 /// They do not build, or one failed.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
     let program = ["run", "--release", "-p", "scenes", "--"];
-    run_command(cargo(&program).args(rest))
+    let mut command = cargo(&program);
+    command.args(rest);
+    let mut words = rest.iter().skip_while(|word| *word != "--cann");
+    let Some(machine) = words.nth(1) else { return run_command(&mut command) };
+    let mock = MockCann::set_up(machine)?;
+    mock.pass_to(&mut command);
+    run_command(&mut command)?;
+    mock.check()
 }
 
 /// Runs the small scenes under seeds: 200, or as many as `rest` says in its first word.
