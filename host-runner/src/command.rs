@@ -49,6 +49,11 @@ pub(crate) fn run(
         .into_iter()
         .map(|case| prepare(case, arguments))
         .collect::<Result<Vec<_>, _>>()?;
+    if PlatformName::CHIPS.contains(&arguments.platform) {
+        // Before anything is compiled for a chip that is not there.
+        let ready = arguments.cann(environment).check(arguments.platform.chip());
+        ready.map_err(|error| Failure::Open(Box::new(error)))?;
+    }
     let kept = CacheFolder::choose(arguments, environment)?;
     let images = kept.image_cache(arguments.no_cache);
     let callable = build(&manifest, arguments, environment, &kept, images.as_deref())?;

@@ -333,3 +333,18 @@ fn a_terminal_gets_colour_unless_the_user_wants_none() {
     assert!(last(&plain).trim_end().ends_with(" ok"), "{plain:?}");
     assert!(!plain.contains("[38;5;"), "{plain:?}");
 }
+
+#[test]
+fn a_chip_without_the_vendors_libraries_is_refused_at_once_with_what_is_missing() {
+    for platform in ["a2a3", "a5"] {
+        let mut command = command(&examples().join("vector_add"), &["--platform", platform]);
+        let empty = tempfile::tempdir().unwrap();
+        command.env("ASCEND_HOME_PATH", empty.path()).env_remove("LD_LIBRARY_PATH");
+        let (_, message) = check(&command.output().unwrap(), 1);
+        for part in ["libascendcl.so", "CANN toolkit", "ASCEND_HOME_PATH", "a2a3sim"] {
+            assert!(message.contains(part), "{part:?} is not in: {message}");
+        }
+    }
+    let (_, message) = check(&run(&examples().join("vector_add"), &["--platform", "a9"]), 2);
+    assert!(message.contains("a2a3sim or a5sim or a2a3proc or a5proc or a2a3 or a5"), "{message}");
+}

@@ -112,16 +112,10 @@ impl<C: CannChip> CannDevice<C> {
         let claim = Claim::take()?;
         let session = Session::open(Api::new(functions), config.device.into(), claim)?;
         let memory = DeviceMemory::new(Arc::clone(&session));
-        let started = Launcher::start(&session, config)
-            .and_then(|launcher| Ok(Site::new(launcher, &session, memory.ledger())?));
-        let site = started.inspect_err(|error| {
-            // What was waited for in vain may never end.
-            if matches!(error, StartError::Cann(CannError::Call(call)) if call.is_wait()) {
-                session.lose();
-            }
-        });
+        let launcher = Launcher::start(&session, config)?;
+        let site = Site::new(launcher, &session, memory.ledger())?;
         Ok(Self {
-            site: Mutex::new(site?),
+            site: Mutex::new(site),
             kernels: Kernels::default(),
             memory,
             machine: config.aicpu_machine,

@@ -25,7 +25,7 @@ const RECORD_ROOM: u64 = 4096;
 /// Alignment of allocations, and least distance between them.
 const ALIGN: u64 = 64;
 /// What fresh memory holds, as far as it is filled: nobody may take it for zeroes.
-const STALE: [u8; 1 << 14] = [0xA5; 1 << 14];
+static STALE: [u8; 1 << 14] = [0xA5; 1 << 14];
 
 /// How long the daemon may take for what has no limit of its own: it may have to be translated first.
 const LIMIT: Duration = Duration::from_secs(60);

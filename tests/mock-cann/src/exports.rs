@@ -15,8 +15,6 @@ use crate::chip::{self, AicpuLaunch, Chip, Work};
 const AICPU_KFC: u32 = 5;
 /// To the device.
 const COPY_TO_DEVICE: i32 = 1;
-/// Bytes from one physical core of an a5 to the next.
-const A5_CORE_BYTES: u64 = 3 << 20;
 
 /// The arguments of an AICPU launch.
 #[repr(C)]
@@ -62,7 +60,7 @@ fn noted(name: &'static str, act: impl FnOnce(&mut Books) -> i32) -> i32 {
 }
 
 /// As [`noted`], for a call that needs a context.
-fn attached(name: &'static str, act: impl FnOnce(&mut Books) -> i32) -> i32 {
+pub(crate) fn attached(name: &'static str, act: impl FnOnce(&mut Books) -> i32) -> i32 {
     noted(name, |books| if books.is_attached(name) { act(books) } else { NO_CONTEXT })
 }
 
@@ -366,66 +364,5 @@ extern "C" fn rtKernelLaunchWithHandleV2(
         }
         // SAFETY: as the caller says.
         chip.launch_cores(blocks, unsafe { arguments.args.read() })
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn rtGetC2cCtrlAddr(address: *mut u64, bytes: *mut u32) -> i32 {
-    attached("rtGetC2cCtrlAddr", |_| {
-        // SAFETY: where the caller wants it.
-        unsafe { (address.write(0), bytes.write(0)) };
-        OK
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn halMemCtl(
-    _what: i32,
-    _request: *const c_void,
-    _bytes: usize,
-    answer: *mut c_void,
-    _room: *mut usize,
-) -> i32 {
-    attached("halMemCtl", |books| {
-        let registers = books.chip.as_ref().map_or(0, Chip::registers);
-        // SAFETY: where the caller wants it.
-        unsafe { answer.cast::<u64>().write(registers) };
-        OK
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn halGetDeviceInfoByBuff(
-    _device: u32,
-    _module: i32,
-    _query: i32,
-    answer: *mut c_void,
-    _room: *mut i32,
-) -> i32 {
-    attached("halGetDeviceInfoByBuff", |_| {
-        // All 25.
-        // SAFETY: where the caller wants it.
-        unsafe { answer.cast::<u64>().write(0x1FF_FFFF) };
-        OK
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn halResMap(
-    _device: u32,
-    request: *const u32,
-    address: *mut u64,
-    bytes: *mut u32,
-) -> i32 {
-    attached("halResMap", |books| {
-        let registers = books.chip.as_ref().map_or(0, Chip::registers);
-        // SAFETY: as the caller says; the core's number is the second word.
-        let core = unsafe { request.add(1).read() };
-        // SAFETY: where the caller wants it.
-        unsafe {
-            address.write(registers + u64::from(core) * A5_CORE_BYTES);
-            bytes.write(A5_CORE_BYTES as u32);
-        }
-        OK
     })
 }

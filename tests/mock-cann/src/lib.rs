@@ -20,7 +20,8 @@
 
 pub mod books;
 pub mod chip;
+pub mod control;
+#[allow(non_snake_case, reason = "the vendor's names")]
+pub mod driver;
 #[allow(non_snake_case, reason = "the vendor's names")]
 pub mod exports;
-
-pub mod control;

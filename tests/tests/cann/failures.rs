@@ -80,16 +80,10 @@ fn whichever_call_fails_the_error_names_it_and_the_next_life_is_whole() {
                 }
             }
             assert!(failed > 20, "{failed}");
-            // The last word of `alone` is about what is live.
-            std::process::exit(tell_passed());
+            // What could not be given back is in the books.
+            mock.forgive();
         },
     );
-}
-
-/// Ends a process whose books show what was planned, as the test harness would.
-fn tell_passed() -> i32 {
-    println!("test result: ok. 1 passed; 0 failed");
-    0
 }
 
 /// A limit that is over soon.

@@ -1,5 +1,6 @@
 //! An installation of the mock, and what a test asks it.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -25,26 +26,29 @@ const IMAGES: &str = "CANN_TEST_IMAGES";
 
 /// What is to happen to a call.
 #[derive(Debug, Clone, Copy)]
-pub enum Plan {
+pub(crate) enum Plan {
     Fail(i32),
     Hang,
     Pretend,
 }
 
 /// An installation: libraries and programs, as they are looked for.
-pub struct Installed {
+pub(crate) struct Installed {
     folder: TempDir,
     library: Library,
     chip: PlatformName,
+    is_forgiven: Cell<bool>,
 }
 
 /// Does `act` with an installation, in a process of its own, and sees that no rule was broken.
 #[track_caller]
-pub fn alone(test: &str, chip: PlatformName, act: impl FnOnce(&Installed)) {
+pub(crate) fn alone(test: &str, chip: PlatformName, act: impl FnOnce(&Installed)) {
     if child::is_child(test) {
         let installed = Installed::new(chip);
         act(&installed);
-        assert_eq!(installed.violations(), "");
+        if !installed.is_forgiven.get() {
+            assert_eq!(installed.violations(), "");
+        }
         assert_eq!(installed.live(), 0, "allocations and streams that are left");
         return;
     }
@@ -61,7 +65,7 @@ pub fn alone(test: &str, chip: PlatformName, act: impl FnOnce(&Installed)) {
 }
 
 /// A folder in which the libraries are `library` under their names.
-pub fn home_with(library: &Path) -> TempDir {
+pub(crate) fn home_with(library: &Path) -> TempDir {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("lib64");
     std::fs::create_dir(&folder).unwrap();
@@ -85,11 +89,11 @@ impl Installed {
         }
         // SAFETY: it does nothing when it is opened.
         let library = unsafe { Library::open(Some(&mock), libloading::os::unix::RTLD_NOW) };
-        Self { folder, library: library.unwrap(), chip }
+        Self { folder, library: library.unwrap(), chip, is_forgiven: Cell::new(false) }
     }
 
     /// Settings for a device.
-    pub fn config(&self) -> WorkerConfig {
+    pub(crate) fn config(&self) -> WorkerConfig {
         let folder = Some(self.folder.path().to_owned());
         let rings = RingConfig { task_window: 64, heap_bytes: 1 << 16, dep_pool: 0 };
         let aicpu_machine = Processor::native();
@@ -102,12 +106,12 @@ impl Installed {
     }
 
     /// Opens a worker.
-    pub fn open(&self) -> Result<Worker, WorkerError> {
+    pub(crate) fn open(&self) -> Result<Worker, WorkerError> {
         Worker::open(self.config())
     }
 
     /// Plans something for the `nth` call of a function from now on, from 1.
-    pub fn plan(&self, name: &str, nth: u64, plan: Plan) {
+    pub(crate) fn plan(&self, name: &str, nth: u64, plan: Plan) {
         let (kind, code) = match plan {
             Plan::Fail(code) => (0, code),
             Plan::Hang => (1, 0),
@@ -122,33 +126,38 @@ impl Installed {
     }
 
     /// Forgets what was planned and has not come about.
-    pub fn unplan(&self) {
+    pub(crate) fn unplan(&self) {
         // SAFETY: the function of this name has this signature.
         unsafe { self.library.get::<unsafe extern "C" fn()>(b"mock_cann_unplan").unwrap()() };
     }
 
     /// How often a function was called.
-    pub fn calls(&self, name: &str) -> u64 {
+    pub(crate) fn calls(&self, name: &str) -> u64 {
         let name = CString::new(name).unwrap();
         type Function = unsafe extern "C" fn(*const std::ffi::c_char) -> u64;
         // SAFETY: the function of this name has this signature.
         unsafe { self.library.get::<Function>(b"mock_cann_calls").unwrap()(name.as_ptr()) }
     }
 
+    /// Has broken rules count for nothing in the end: the test has looked at them.
+    pub(crate) fn forgive(&self) {
+        self.is_forgiven.set(true);
+    }
+
     /// Allocations and streams that there are.
-    pub fn live(&self) -> u64 {
+    pub(crate) fn live(&self) -> u64 {
         // SAFETY: the function of this name has this signature.
         unsafe { self.library.get::<unsafe extern "C" fn() -> u64>(b"mock_cann_live").unwrap()() }
     }
 
     /// Kills the chip's server.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         // SAFETY: the function of this name has this signature.
         unsafe { self.library.get::<unsafe extern "C" fn()>(b"mock_cann_kill").unwrap()() };
     }
 
     /// The rules that were broken.
-    pub fn violations(&self) -> String {
+    pub(crate) fn violations(&self) -> String {
         type Function = unsafe extern "C" fn(*mut u8, usize) -> usize;
         let mut text = vec![0; 1 << 16];
         // SAFETY: the function of this name has this signature, and there is so much room.
@@ -164,7 +173,7 @@ impl Installed {
 }
 
 /// A callable of two tasks, without anything of the C++ library, which the AICPU program does not offer.
-pub fn adding(chip: PlatformName) -> Callable {
+pub(crate) fn adding(chip: PlatformName) -> Callable {
     callable_for(chip.chip(), "runs", "adds", cell_kernels_for(chip.chip()))
 }
 
@@ -173,7 +182,7 @@ pub fn adding(chip: PlatformName) -> Callable {
 /// # Errors
 ///
 /// As [`Worker::run`].
-pub fn add(
+pub(crate) fn add(
     worker: &Worker,
     handle: &CallableHandle,
     first: u64,
@@ -189,14 +198,14 @@ pub fn add(
 
 /// Registers, runs and unregisters: whatever happened before, the worker gives the right result.
 #[track_caller]
-pub fn assert_works(worker: &Worker) {
+pub(crate) fn assert_works(worker: &Worker) {
     let handle = worker.register(&adding(worker.platform())).unwrap();
     add(worker, &handle, 9, &brief(3)).unwrap();
     worker.unregister(&handle).unwrap();
 }
 
 /// Settings of a run that has few cores, as a small machine likes it, and ends soon if it hangs.
-pub fn brief(aicpu_threads: u32) -> RunConfig {
+pub(crate) fn brief(aicpu_threads: u32) -> RunConfig {
     RunConfig {
         block_dim: 2,
         aicpu_threads,

@@ -137,7 +137,7 @@ fn a_second_worker_is_refused_until_the_first_is_closed_and_another_chip_for_goo
 }
 
 /// An error with all its causes.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

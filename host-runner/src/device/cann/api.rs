@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_void};
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
-use super::error::{CallError, SYNCHRONIZE};
+use super::error::CallError;
 use super::ffi::{self, AicpuLaunch, Code, CoreImage, CoreLaunch, LaunchConfig, RawStream};
 use super::libraries::Functions;
 
@@ -56,6 +56,10 @@ impl Api {
     }
 
     /// Initialises the application interface; once more does no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn init(&self) -> Result<(), CallError> {
         // SAFETY: null asks for the default settings.
         let code = unsafe { (self.functions.acl_init)(null()) };
@@ -66,12 +70,20 @@ impl Api {
     }
 
     /// Takes back [`init`](Self::init).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn finalize(&self) -> Result<(), CallError> {
         // SAFETY: takes nothing.
         checked("aclFinalize", "closing", unsafe { (self.functions.acl_finalize)() })
     }
 
     /// Has the calling thread use a device.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn set_device(&self, device: i32) -> Result<(), CallError> {
         // SAFETY: takes a number.
         let code = unsafe { (self.functions.set_device)(device) };
@@ -79,12 +91,20 @@ impl Api {
     }
 
     /// Gives a device up whose work is done.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn reset_device(&self, device: i32) -> Result<(), CallError> {
         // SAFETY: takes a number.
         checked("aclrtResetDevice", "closing", unsafe { (self.functions.reset_device)(device) })
     }
 
     /// Gives a device up whose work may never end, and with it everything that the process has there.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn reset_device_force(&self, device: i32) -> Result<(), CallError> {
         // SAFETY: takes a number.
         let code = unsafe { (self.functions.reset_device_force)(device) };
@@ -92,6 +112,10 @@ impl Api {
     }
 
     /// Sets how long a kernel may keep a core.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn set_op_timeout(&self, timeout: Duration) -> Result<(), CallError> {
         let wanted = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
         let mut actual = 0;
@@ -101,6 +125,10 @@ impl Api {
     }
 
     /// Waits for a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn synchronize(
         &self,
         stream: StreamHandle,
@@ -110,10 +138,14 @@ impl Api {
         let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX).max(1);
         // SAFETY: a stream that its owner has not destroyed.
         let code = unsafe { (self.functions.synchronize)(stream.0, limit) };
-        checked(SYNCHRONIZE, doing, code)
+        checked("aclrtSynchronizeStreamWithTimeout", doing, code)
     }
 
     /// Makes a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn create_stream(&self, doing: &'static str) -> Result<StreamHandle, CallError> {
         let mut stream = null_mut();
         // SAFETY: the answer goes to the local above.
@@ -122,6 +154,10 @@ impl Api {
     }
 
     /// Destroys a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn destroy_stream(&self, stream: StreamHandle) -> Result<(), CallError> {
         // SAFETY: its owner gives it up.
         let code = unsafe { (self.functions.destroy_stream)(stream.0) };
@@ -129,6 +165,10 @@ impl Api {
     }
 
     /// Allocates device memory.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn malloc(&self, bytes: u64) -> Result<u64, CallError> {
         let mut address = null_mut();
         let (kind, module) = (ffi::MEMORY_HBM, ffi::MODULE_OF_USER);
@@ -139,6 +179,10 @@ impl Api {
     }
 
     /// Frees device memory.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn free(&self, address: u64) -> Result<(), CallError> {
         // SAFETY: an address of the device, which its owner gives up.
         let code = unsafe { (self.functions.free)(device_pointer(address)) };
@@ -146,6 +190,10 @@ impl Api {
     }
 
     /// Copies to the device.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn copy_in(&self, to: u64, from: &[u8]) -> Result<(), CallError> {
         // CAST: usize is 64 bits on the supported targets.
         let (bytes, start) = (from.len() as u64, from.as_ptr().cast());
@@ -156,6 +204,10 @@ impl Api {
     }
 
     /// Copies from the device.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn copy_out(&self, to: &mut [u8], from: u64) -> Result<(), CallError> {
         // CAST: usize is 64 bits on the supported targets.
         let (bytes, start) = (to.len() as u64, to.as_mut_ptr().cast());
@@ -166,6 +218,10 @@ impl Api {
     }
 
     /// Starts a kernel on the AICPU.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn launch_aicpu(
         &self,
         call: &AicpuCall<'_>,
@@ -200,6 +256,10 @@ impl Api {
     }
 
     /// Registers the program of the cores, for good: there is no way to take it back.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn register_cores(&self, image: &[u8]) -> Result<CoreProgram, CallError> {
         let image = CoreImage {
             kind: ffi::ELF_IMAGE,
@@ -216,6 +276,10 @@ impl Api {
     }
 
     /// Starts the program of the cores on `blocks` clusters, with one word for an argument.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`].
     pub fn launch_cores(
         &self,
         program: CoreProgram,
@@ -257,6 +321,10 @@ impl Api {
 }
 
 /// What a returned number says.
+///
+/// # Errors
+///
+/// [`CallError`].
 pub fn checked(call: &'static str, doing: &'static str, code: Code) -> Result<(), CallError> {
     if code == 0 { Ok(()) } else { Err(CallError { call, code, doing }) }
 }

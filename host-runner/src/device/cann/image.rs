@@ -8,6 +8,7 @@ use aicpu_executor::loader::Machine;
 use protocol::ChipName;
 
 use super::error::CannError;
+use super::libraries::Functions;
 use crate::device::ImageError;
 use crate::device::image;
 use crate::device::process::machine_name;
@@ -46,6 +47,17 @@ impl Default for CannConfig {
 }
 
 impl CannConfig {
+    /// Checks that all that a device of a chip needs is there. Nothing is done to a device.
+    ///
+    /// # Errors
+    ///
+    /// [`CannError`]: what is missing.
+    pub fn check(&self, chip: ChipName) -> Result<(), CannError> {
+        Functions::open(self.home.as_deref(), chip)?;
+        self.aicpu_program(chip)?;
+        self.core_program(chip).map(drop)
+    }
+
     /// Reads the AICPU program for a chip.
     ///
     /// # Errors

@@ -140,7 +140,12 @@ impl<C: CannChip> Launcher<C> {
         };
         let doing = "having the AICPU program loaded";
         launcher.tell_threshold(doing)?;
-        session.api()?.synchronize(launcher.aicpu.handle(), START_LIMIT, doing)?;
+        let api = session.api()?;
+        if let Err(error) = api.synchronize(launcher.aicpu.handle(), START_LIMIT, doing) {
+            // What was waited for in vain may never end; nothing of it can be taken back.
+            session.lose();
+            return Err(error.into());
+        }
         Ok(launcher)
     }
 

@@ -19,7 +19,7 @@ use crate::device::{DeviceMemoryReport, Holder, MemoryError};
 const ALIGN: u64 = 64;
 
 /// Bytes of zeroes that are copied at a time.
-const ZEROES: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROES: [u8; 1 << 16] = [0; 1 << 16];
 
 /// An allocation; it is freed when it is dropped.
 #[derive(Debug)]
