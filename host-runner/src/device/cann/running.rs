@@ -38,6 +38,10 @@ pub enum End {
 
 impl End {
     /// The error of it, once the device was given up if it must be.
+    ///
+    /// # Errors
+    ///
+    /// Always.
     pub fn or_lose<T>(self, lose: impl FnOnce(LostCause) -> DeviceLost) -> Result<T, DeviceError> {
         match self {
             Self::Refused(error) => Err(error),
