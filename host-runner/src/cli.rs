@@ -45,6 +45,9 @@ Environment:
                   (trb; hbg has none)
   PTO2_READY_QUEUE_SHARDS, PTO2_ORCH_TO_SCHED
                   known, and without effect here: a warning says why
+  ASCEND_HOME_PATH, AICPU_IMAGES, ASCEND_DEVICE_ID
+                  of the chips themselves: where CANN and the AICPU programs are, and which device
+                  (docs/cann.md)
 
 Examples:
   host-runner run examples/vector_add
@@ -121,7 +124,7 @@ pub(crate) struct RunArguments {
     /// A callable.toml, or the folder that holds one
     pub(crate) path: PathBuf,
 
-    /// What to run on: the simulator of the chip a2a3, or with a5sim of the chip a5
+    /// What to run on: the simulator of a chip (a2a3sim, a5sim), or the chip itself (a2a3, a5), which needs CANN
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) platform: PlatformName,
 

@@ -54,6 +54,7 @@ pub(crate) fn run(
 
     let config = WorkerConfig::new(arguments.platform)
         .with_rings(environment.rings)
+        .with_cann(environment.cann.clone())
         .with_code_listing(arguments.code_listing())
         .with_image_cache(images.clone());
     let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;

@@ -14,15 +14,19 @@ use protocol::{CallableId, DeviceAddr, GraphRun, RuntimeBody};
 
 use crate::code_listing::CodeLister;
 
+#[expect(unsafe_code, reason = "the vendor's functions are called through their C interface")]
+pub mod cann;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;
 pub mod image;
+pub mod ledger;
 pub mod load;
 pub mod log_area;
 pub mod memory_report;
 pub mod orchestration_check;
 pub mod resident_symbols;
+pub mod run_site;
 pub mod shared_memory;
 #[expect(
     unsafe_code,

@@ -16,25 +16,37 @@ pub enum PlatformName {
     A2a3Sim,
     /// The simulator of the a5 chip.
     A5Sim,
+    /// The a2a3 chip itself, through CANN.
+    A2a3,
+    /// The a5 chip itself, through CANN.
+    A5,
 }
 
 impl PlatformName {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::A2a3Sim, Self::A5Sim];
+    pub const ALL: &'static [Self] = &[Self::A2a3Sim, Self::A5Sim, Self::A2a3, Self::A5];
+
+    /// Those that are simulated in this process.
+    pub const SIMULATORS: &'static [Self] = &[Self::A2a3Sim, Self::A5Sim];
+
+    /// The chips themselves, which need the vendor's libraries.
+    pub const CHIPS: &'static [Self] = &[Self::A2a3, Self::A5];
 
     /// The name that users give.
     pub const fn name(self) -> &'static str {
         match self {
             Self::A2a3Sim => "a2a3sim",
             Self::A5Sim => "a5sim",
+            Self::A2a3 => "a2a3",
+            Self::A5 => "a5",
         }
     }
 
     /// The chip that the device has, or stands for.
     pub const fn chip(self) -> ChipName {
         match self {
-            Self::A2a3Sim => ChipName::A2a3,
-            Self::A5Sim => ChipName::A5,
+            Self::A2a3Sim | Self::A2a3 => ChipName::A2a3,
+            Self::A5Sim | Self::A5 => ChipName::A5,
         }
     }
 }
@@ -79,13 +91,18 @@ mod tests {
     fn platforms_are_found_by_name_and_others_say_what_there_is() {
         assert_eq!("a2a3sim".parse(), Ok(PlatformName::A2a3Sim));
         assert_eq!("a5sim".parse(), Ok(PlatformName::A5Sim));
-        for platform in PlatformName::ALL {
-            assert_eq!(platform.name(), format!("{}sim", platform.chip()));
+        assert_eq!("a2a3".parse(), Ok(PlatformName::A2a3));
+        for (kind, platforms) in [("sim", PlatformName::SIMULATORS), ("", PlatformName::CHIPS)] {
+            for platform in platforms {
+                assert_eq!(platform.name(), format!("{}{kind}", platform.chip()));
+                assert!(PlatformName::ALL.contains(platform));
+            }
         }
-        for name in ["a2a3", "a5", "A2A3SIM", ""] {
+        for name in ["a2a4", "a5cann", "A2A3SIM", ""] {
             let error = name.parse::<PlatformName>().unwrap_err();
             assert_eq!(error.name, name);
-            assert!(error.to_string().ends_with("use a2a3sim or a5sim"), "{error}");
+            assert!(error.to_string().contains("use a2a3sim or a5sim or "), "{error}");
+            assert!(error.to_string().ends_with(" or a2a3 or a5"), "{error}");
         }
     }
 }

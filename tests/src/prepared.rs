@@ -10,7 +10,7 @@ use protocol::{ChipName, CoreType};
 
 /// Does `scenario` on each chip, with a worker of its own.
 pub fn on_both_chips(scenario: impl Fn(&Worker, PlatformName)) {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         scenario(&open_on(*platform), *platform);
     }
 }

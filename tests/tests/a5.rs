@@ -101,7 +101,7 @@ fn a_common_start_is_limited_by_the_cores_of_this_chip() {
 
 #[test]
 fn clearing_arguments_forgets_dependencies_on_a5_only() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let worker = open_on(platform);
         let chip = platform.chip();
         let kernels = vec![sources::kernel_for(chip, 0, CoreType::Aiv, "fill")];
@@ -121,7 +121,7 @@ fn clearing_arguments_forgets_dependencies_on_a5_only() {
 
 #[test]
 fn a_guard_takes_the_mode_of_its_scope_on_either_chip() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let worker = open_on(platform);
         let chip = platform.chip();
         let kernels = vec![sources::kernel_for(chip, 0, CoreType::Aiv, "fill")];

@@ -91,7 +91,7 @@ fn print_row(platform: PlatformName, cycles: usize, held: &Holdings, files: usiz
 
 /// So many cycles on each chip, in this process.
 fn cycle_on_both_chips(cycles: usize) {
-    for platform in PlatformName::ALL.iter().copied() {
+    for platform in PlatformName::SIMULATORS.iter().copied() {
         let programs = Programs::new(platform.chip());
         let before = leftovers();
         let worker = open_on(platform);

@@ -112,7 +112,7 @@ fn four_ranks_on_a5_exchange_values_both_ways() {
 
 #[test]
 fn a_kernel_sees_its_rank_and_every_window_and_the_host_sees_what_kernels_write() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let workers = workers(platform, 3);
         let before: Vec<_> = workers.iter().map(Worker::usage).collect();
         let group = group(&workers);
@@ -192,7 +192,7 @@ fn groups_that_make_no_sense_are_refused_and_leave_nothing() {
 
 #[test]
 fn a_hang_on_one_chip_neither_stops_nor_harms_the_other() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let workers = workers(platform, 2);
         let group = group(&workers);
         let flag = Flag::new();
@@ -217,7 +217,7 @@ fn a_hang_on_one_chip_neither_stops_nor_harms_the_other() {
 
 #[test]
 fn a_fault_on_one_chip_is_that_chips_alone() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let workers = workers(platform, 2);
         let group = group(&workers);
         let mut kernels = sources::cell_kernels();
@@ -250,7 +250,7 @@ fn a_fault_on_one_chip_is_that_chips_alone() {
 
 #[test]
 fn a_lost_chip_is_named_its_peers_go_on_and_a_new_group_has_it_back() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let workers = workers(platform, 2);
         let old = group(&workers);
         old.copy_in(0, 0, &5_u64.to_le_bytes()).unwrap();
@@ -293,7 +293,7 @@ fn a_lost_chip_is_named_its_peers_go_on_and_a_new_group_has_it_back() {
 
 #[test]
 fn storage_that_a_cluster_shares_is_not_shared_between_chips() {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         let workers = workers(platform, 3);
         let arrived = AtomicU64::new(0);
         let counter = arrived.as_ptr().expose_provenance() as u64;

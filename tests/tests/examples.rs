@@ -18,7 +18,7 @@ use tests::workers::{open_on, threads};
 /// Runs the cases of an example with each setting on each chip; `tasks` is how many tasks each has.
 #[track_caller]
 fn check(name: &str, tasks: &[u64]) {
-    for &platform in PlatformName::ALL {
+    for &platform in PlatformName::SIMULATORS {
         check_on(platform, name, tasks);
     }
 }

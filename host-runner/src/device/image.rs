@@ -82,7 +82,16 @@ pub enum ImageError {
 ///
 /// The first reason why it is not.
 pub fn check(image: &[u8], symbol: &str) -> Result<(), ImageError> {
-    check_tables(image)?;
+    check_for(image, symbol, NATIVE_MACHINE)
+}
+
+/// As [`check`], for the machine with this ELF number.
+///
+/// # Errors
+///
+/// The first reason why it is not.
+pub fn check_for(image: &[u8], symbol: &str, machine: u16) -> Result<(), ImageError> {
+    check_tables_for(image, machine)?;
     let elf = Elf::parse(image).map_err(malformed)?;
     for segment in elf.program_headers.iter().filter(|segment| segment.p_type == PT_LOAD) {
         within(image, "loadable segment", segment.p_offset, segment.p_filesz)?;
@@ -101,10 +110,15 @@ pub fn check(image: &[u8], symbol: &str) -> Result<(), ImageError> {
 ///
 /// The first reason why not.
 pub fn check_tables(image: &[u8]) -> Result<(), ImageError> {
+    check_tables_for(image, NATIVE_MACHINE)
+}
+
+/// As [`check_tables`], for the machine with this ELF number.
+fn check_tables_for(image: &[u8], want: u16) -> Result<(), ImageError> {
     check_header(image)?;
     let header = Elf::parse_header(image).map_err(malformed)?;
-    if header.e_machine != NATIVE_MACHINE {
-        return Err(ImageError::WrongMachine { found: header.e_machine, want: NATIVE_MACHINE });
+    if header.e_machine != want {
+        return Err(ImageError::WrongMachine { found: header.e_machine, want });
     }
     if header.e_type != ET_DYN {
         return Err(ImageError::NotShared { kind: header.e_type });
@@ -120,8 +134,13 @@ fn malformed(error: goblin::error::Error) -> ImageError {
     ImageError::Malformed { reason: error.to_string() }
 }
 
-/// Checks what stands before the fields that depend on class and byte order.
-fn check_header(image: &[u8]) -> Result<(), ImageError> {
+/// Checks what stands before the fields that depend on class and byte order: that it is an ELF file of the kind
+/// that every machine here has, whatever it is a file of.
+///
+/// # Errors
+///
+/// The first reason why it is not.
+pub fn check_header(image: &[u8]) -> Result<(), ImageError> {
     if !image.starts_with(ELFMAG) {
         return Err(ImageError::NotElf { found: image[..image.len().min(4)].to_vec() });
     }

@@ -197,6 +197,6 @@ impl Stage<'_> {
 ///
 /// There is none.
 pub fn platform(chip: ChipName) -> Result<PlatformName> {
-    let found = PlatformName::ALL.iter().find(|platform| platform.chip() == chip);
+    let found = PlatformName::SIMULATORS.iter().find(|platform| platform.chip() == chip);
     found.copied().with_context(|| format!("there is no simulator of {chip}"))
 }

@@ -45,7 +45,7 @@ const AFTER_HELD: [u64; COUNT as usize] = [1, 6, 6, 6, 6, 6, 6, 6];
 
 #[test]
 fn an_exception_of_a_kernel_ends_the_run_with_its_text() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         for aicpu_threads in [1, 2, 4] {
             // Among others, that come before it, after it, and beside it.
@@ -75,7 +75,7 @@ fn of_many_kernels_that_throw_the_run_ends_once() {
 
 #[test]
 fn a_kernel_that_does_not_return_costs_the_device_and_not_the_worker() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         let opened = stand.worker.counters().host_dlopen_count;
         for aicpu_threads in [1, 3] {

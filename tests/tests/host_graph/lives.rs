@@ -19,7 +19,7 @@ use super::setting::config;
 
 #[test]
 fn a_worker_that_is_dropped_closes_what_handles_calls_and_recordings_still_name() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let (worker, lives) = (open_on(*platform), [Life::new(), Life::new(), Life::new()]);
         let register = |life: &Life| worker.register(&life.on_host(platform.chip())).unwrap();
         let handles = lives.each_ref().map(register);
@@ -53,7 +53,7 @@ fn a_device_that_is_lost_while_its_worker_is_dropped_does_not_keep_orchestration
 
 #[test]
 fn no_code_of_an_orchestration_runs_before_all_kernels_are_there() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let (worker, life, chip) = (open_on(*platform), Life::new(), platform.chip());
         let kernels = ["add", "no_entry"];
         let kernel = |(name, id)| sources::kernel_for(chip, id, CoreType::Aiv, name);
@@ -71,7 +71,7 @@ fn a_destructor_that_does_not_return_is_told_and_what_is_opened_meanwhile_hears_
         "lives::a_destructor_that_does_not_return_is_told_and_what_is_opened_meanwhile_hears_of_it";
     child::alone(TEST, || {
         let limit = Duration::from_millis(500);
-        for platform in PlatformName::ALL {
+        for platform in PlatformName::SIMULATORS {
             let settings = WorkerConfig::new(*platform).with_unload_limit(limit);
             let (worker, [life, other]) =
                 (Worker::open(settings).unwrap(), [Life::new(), Life::new()]);

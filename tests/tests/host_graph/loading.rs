@@ -34,7 +34,7 @@ fn counter(chip: ChipName) -> Callable {
 
 #[test]
 fn each_registration_of_the_same_bytes_has_its_own_globals() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let worker = open_on(*platform);
         let callable = counter(platform.chip());
         let [first, second] = [(); 2].map(|()| worker.register(&callable).unwrap());
@@ -83,7 +83,7 @@ fn broken(chip: ChipName) -> Vec<(Callable, &'static str)> {
 
 #[test]
 fn what_cannot_be_opened_is_refused_and_not_counted() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         let (counters, usage) = (stand.worker.counters(), stand.worker.usage());
         for (callable, part) in broken(platform.chip()) {
@@ -126,10 +126,10 @@ fn a_registration_that_fails_leaves_no_mapping() {
     const TEST: &str = "loading::a_registration_that_fails_leaves_no_mapping";
     if !child::is_child(TEST) {
         // Compiled once, here.
-        PlatformName::ALL.iter().for_each(|platform| drop(broken(platform.chip())));
+        PlatformName::SIMULATORS.iter().for_each(|platform| drop(broken(platform.chip())));
     }
     child::alone(TEST, || {
-        for platform in PlatformName::ALL {
+        for platform in PlatformName::SIMULATORS {
             let stand = Stand::open_on(*platform);
             let broken = broken(platform.chip());
             // The first time, the unwinder and the loader take what they keep.

@@ -40,7 +40,7 @@ fn register_fork_join(worker: &Worker) -> CallableHandle {
 
 #[test]
 fn callables_of_both_runtimes_run_by_turns_on_one_worker() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         let other = register_fork_join(&stand.worker);
         for round in 0..12 {
@@ -64,7 +64,7 @@ fn callables_of_both_runtimes_run_by_turns_on_one_worker() {
 
 #[test]
 fn several_threads_run_several_callables_at_once() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         let second = stand.worker.register(&tests::script::player_for(platform.chip())).unwrap();
         let other = register_fork_join(&stand.worker);

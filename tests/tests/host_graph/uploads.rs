@@ -39,7 +39,7 @@ fn reported(worker: &Worker, handle: &CallableHandle, graph: Layers) -> GraphRep
 
 #[test]
 fn a_graph_of_ten_tasks_is_a_few_kilobytes_and_its_replay_nothing() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let worker = open_on(*platform);
         let handle = register(&worker);
         let graph = Layers::new(8, 1, 5);
@@ -76,7 +76,7 @@ fn the_bytes_of_a_large_graph_go_with_its_tasks_and_edges() {
 
 #[test]
 fn a_hundred_thousand_tasks_are_uploaded_once_and_replayed() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let worker = open_on(*platform);
         let handle = register(&worker);
         let graph = Layers::new(8, 11_111, 3);

@@ -42,7 +42,7 @@ fn cycle(stand: &Stand, tasks: i32, edges: &[(i32, i32)]) -> (Vec<u32>, usize) {
 
 #[test]
 fn tasks_that_wait_for_each_other_are_named() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         assert_eq!(cycle(&stand, 1, &[(0, 0)]), (vec![0], 1));
         assert_eq!(cycle(&stand, 3, &[(0, 1), (1, 1), (1, 2)]), (vec![1], 1));
@@ -70,7 +70,7 @@ fn a_cycle_of_thousands_of_tasks_is_found_behind_a_long_way() {
 
 #[test]
 fn edges_to_tasks_that_are_not_there_name_both_ends() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let stand = Stand::open_on(*platform);
         let ends = [(0, 3), (3, 0), (7, 9), (-1, 0), (0, -1), (i32::MIN, 2), (2, i32::MAX)];
         for (from, to) in ends {

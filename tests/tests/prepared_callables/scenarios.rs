@@ -125,7 +125,7 @@ fn e_one_of_two_ids_of_a_callable_goes_and_the_other_still_runs() {
 /// A later test of the reference: registering without the entry fails, and counts nothing.
 #[test]
 fn f_a_callable_without_its_entry_is_refused_and_not_counted() {
-    for platform in PlatformName::ALL.iter().copied() {
+    for platform in PlatformName::SIMULATORS.iter().copied() {
         let worker = tests::workers::open_on(platform);
         let image = tests::sources::orchestration_for(platform.chip(), "graphs");
         let builder = host_runner::callable::Callable::builder(image).entry("no_such_entry");

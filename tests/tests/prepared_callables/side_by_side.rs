@@ -80,7 +80,7 @@ const PROCESSES: &str = "side_by_side::two_processes_run_the_same_callable_at_on
 /// What one of two processes does: it has the callable on its device, says so, and goes on when it
 /// is told to.
 fn be_one_of_two_processes() {
-    let workers = PlatformName::ALL.iter().map(|platform| (open_on(*platform), *platform));
+    let workers = PlatformName::SIMULATORS.iter().map(|platform| (open_on(*platform), *platform));
     let ready: Vec<_> = workers
         .map(|(worker, platform)| {
             let handle = worker.register(&witness(platform.chip(), 7, "fill")).unwrap();

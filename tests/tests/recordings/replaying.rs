@@ -11,7 +11,7 @@ use super::setting::{Chain, config, register, uploaded};
 
 #[test]
 fn a_replay_computes_from_the_contents_that_it_is_given_without_the_orchestration() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let worker = open_on(*platform);
         let handle = register(&worker, "chain");
         let mut chain = Chain::of(0..64);
@@ -36,7 +36,7 @@ fn a_replay_computes_from_the_contents_that_it_is_given_without_the_orchestratio
 
 #[test]
 fn each_number_of_threads_replays_what_any_other_has_recorded() {
-    for platform in PlatformName::ALL {
+    for platform in PlatformName::SIMULATORS {
         let worker = open_on(*platform);
         let handle = register(&worker, "chain");
         let counts = 1..=worker.facts().unwrap().aicpu_threads_max;
