@@ -8,6 +8,7 @@
 //! | [`clock`] | the counter that deadlines are measured with |
 //! | `registers` | core registers with the barriers of boundary D |
 //! | `thread` | who the calling thread is |
+//! | `resident_symbols` | what orchestrations import from the libraries of the process |
 //!
 //! Executable memory and cache maintenance are those of `aicpu-linux`, which the simulator uses too.
 
@@ -30,6 +31,7 @@ use crate::this_chip::ThisChip;
 pub(crate) mod clock;
 mod registers;
 pub(crate) mod thread;
+mod resident_symbols;
 
 /// Polls of a wait that stay on the processor before it is offered to others. A poll is some
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.
@@ -146,12 +148,12 @@ impl Platform for LinuxPlatform {
         &self.symbols
     }
 
-    fn register_unwind(&self, _tables: UnwindTables) {
-        // There is no unwinder to tell.
+    fn register_unwind(&self, tables: UnwindTables) {
+        resident_symbols::tell_unwinder(b"__register_frame", tables.eh_frame);
     }
 
-    fn deregister_unwind(&self, _tables: UnwindTables) {
-        // There is no unwinder to tell.
+    fn deregister_unwind(&self, tables: UnwindTables) {
+        resident_symbols::tell_unwinder(b"__deregister_frame", tables.eh_frame);
     }
 
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
@@ -160,14 +162,15 @@ impl Platform for LinuxPlatform {
     }
 }
 
-/// What an orchestration can import: the C functions that the firmware itself brings.
+/// What an orchestration can import: the C functions that the firmware itself brings, and what the libraries of
+/// the process have.
 #[derive(Debug)]
 struct OfferedSymbols;
 
 impl SymbolResolver for OfferedSymbols {
     fn resolve(&self, import: &Import<'_>) -> Option<u64> {
         // These functions have no versions: each meets all that an image may ask for.
-        c_functions::find(import.name)
+        c_functions::find(import.name).or_else(|| resident_symbols::find(import))
     }
 }
 
