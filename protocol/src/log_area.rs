@@ -17,6 +17,8 @@
 //! turns it into text with the unstripped twin of the image that wrote it: the same Build-ID, and the load bias
 //! added to the interned strings' addresses.
 
+use core::fmt;
+
 use crate::layout::check_layout;
 
 mod shape;
@@ -60,7 +62,7 @@ pub const NO_AICPU_THREAD: u8 = u8::MAX;
 
 /// How a record ended, as the executor tells it. Written by the device before the last thread leaves.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct RunReport {
     /// Number of the record that this is about; 0 as long as the executor has reported nothing.
     pub run_number: u32,
@@ -118,6 +120,19 @@ impl RunReport {
                 core::str::from_utf8(valid).unwrap_or_default()
             }
         }
+    }
+}
+
+impl fmt::Debug for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run_number, code, tasks, loaded, .. } = self;
+        f.debug_struct("RunReport")
+            .field("run_number", run_number)
+            .field("code", code)
+            .field("tasks", tasks)
+            .field("loaded", loaded)
+            .field("text", &self.text())
+            .finish_non_exhaustive()
     }
 }
 

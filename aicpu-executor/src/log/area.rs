@@ -223,4 +223,4 @@ fn pointer<T>(address: u64) -> *mut T {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
