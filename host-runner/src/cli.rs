@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
+use host_runner::compile::Machine;
+use host_runner::device::cann::CannConfig;
+use host_runner::device::process::{ProcessSettings, machine_name};
 use host_runner::run::TIMEOUT_MAX;
 use host_runner::runtime_name::RuntimeName;
 use host_runner::worker::{CodeListing, PlatformName};
@@ -40,6 +43,8 @@ Environment:
   PTO_ISA_ROOT    the real pto-isa headers; kernels are then compiled with them, not with the stub
   XDG_CACHE_HOME  where the cache lies, unless --cache-dir says so (else ~/.cache)
   NO_COLOR        no colour, if set to anything but nothing
+  SIMPLER_DEVICE_PROGRAM
+                  the program of a2a3proc and a5proc [default: process-device beside host-runner]
   PTO2_RING_TASK_WINDOW, PTO2_RING_HEAP, PTO2_RING_DEP_POOL
                   task slots, bytes of output memory and dependency edges of each of the four rings
                   (trb; hbg has none)
@@ -124,7 +129,8 @@ pub(crate) struct RunArguments {
     /// A callable.toml, or the folder that holds one
     pub(crate) path: PathBuf,
 
-    /// What to run on: the simulator of a chip (a2a3sim, a5sim), or the chip itself (a2a3, a5), which needs CANN
+    /// What to run on: the simulator of a chip in this process (a2a3sim, a5sim) or in a process of its own, which
+    /// crashes alone (a2a3proc, a5proc); or the chip itself (a2a3, a5), which needs CANN
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) platform: PlatformName,
 
@@ -157,6 +163,16 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "PATH")]
     pub(crate) cxx: Option<String>,
 
+    /// The machine that a device in a process of its own, or the AICPU of a chip, is: x86_64 or aarch64. A process for
+    /// another one than this is emulated; code of the device is compiled for it [default: this machine; of chips,
+    /// aarch64]
+    #[arg(long, value_name = "NAME", value_parser = parse_machine)]
+    pub(crate) device_machine: Option<Machine>,
+
+    /// The C++ compiler for code of the device, where that is for another machine [default: NAME-linux-gnu-g++]
+    #[arg(long, value_name = "PATH", requires = "device_machine")]
+    pub(crate) device_cxx: Option<String>,
+
     /// A folder with include/, stub/ and src/ to use instead of the built-in SDK
     #[arg(long, value_name = "DIR")]
     pub(crate) sdk: Option<PathBuf>,
@@ -184,10 +200,35 @@ pub(crate) struct RunArguments {
 }
 
 impl RunArguments {
+    /// Which program a device in a process of its own is.
+    pub(crate) fn process(&self, environment: &Environment) -> ProcessSettings {
+        ProcessSettings::for_machine(self.machine())
+            .with_program(environment.device_program.clone())
+    }
+
+    /// What a chip is opened with.
+    pub(crate) fn cann(&self, environment: &Environment) -> CannConfig {
+        CannConfig { aicpu_machine: self.machine(), ..environment.cann.clone() }
+    }
+
+    /// The machine that code of the device is for.
+    pub(crate) fn machine(&self) -> Machine {
+        let is_chip = PlatformName::CHIPS.contains(&self.platform);
+        let default = if is_chip { Machine::Aarch64 } else { Machine::native() };
+        self.device_machine.unwrap_or(default)
+    }
+
     /// Whom loaded code is to be shown to.
     pub(crate) fn code_listing(&self) -> CodeListing {
         CodeListing { gdb: self.gdb, perf_map: self.perf_map.clone() }
     }
+}
+
+/// Reads the name of a machine.
+fn parse_machine(name: &str) -> Result<Machine, String> {
+    let known = [Machine::X86_64, Machine::Aarch64];
+    let found = known.into_iter().find(|machine| machine_name(*machine) == name);
+    found.ok_or_else(|| "there are x86_64 and aarch64".to_owned())
 }
 
 /// Reads a positive number of seconds, fractions included.
@@ -231,7 +272,7 @@ mod tests {
     fn every_option_is_taken() {
         let line = "a --case x --case y --block-dim 3 --aicpu-threads 4 --rounds 9 --timeout 0.5 \
                     --json --cxx g++-15 --sdk s --cache-dir c --no-cache -vv --platform a5sim \
-                    --gdb --perf-map=m";
+                    --gdb --perf-map=m --device-machine aarch64 --device-cxx a-g++";
         let arguments = parse(line).unwrap();
         assert_eq!(arguments.case, ["x", "y"]);
         assert_eq!((arguments.block_dim, arguments.aicpu_threads), (Some(3), Some(4)));
@@ -243,6 +284,9 @@ mod tests {
         assert_eq!((arguments.sdk, arguments.cache_dir), (Some("s".into()), Some("c".into())));
         assert!(arguments.json && arguments.no_cache);
         assert_eq!(arguments.platform, PlatformName::A5Sim);
+        let process = arguments.process(&Environment::default());
+        assert_eq!(process, ProcessSettings::for_machine(Machine::Aarch64));
+        assert_eq!(arguments.device_cxx.as_deref(), Some("a-g++"));
         assert_eq!(parse("a").unwrap().platform, PlatformName::A2a3Sim);
     }
 
@@ -263,6 +307,7 @@ mod tests {
             ("a --timeout 0", ErrorKind::ValueValidation),
             ("a --timeout -1", ErrorKind::UnknownArgument),
             ("a --timeout soon", ErrorKind::ValueValidation),
+            ("a --device-machine m68k", ErrorKind::ValueValidation),
             ("a --platform h100", ErrorKind::ValueValidation),
             ("a --colour", ErrorKind::UnknownArgument),
             ("--json", ErrorKind::MissingRequiredArgument),

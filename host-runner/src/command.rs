@@ -15,7 +15,8 @@ use host_runner::callable::Callable;
 use host_runner::case_data::CaseData;
 use host_runner::compare::Tolerance;
 use host_runner::compile::{
-    CompileError, Compiler, Reuse, Toolchain, ToolchainConfig, ToolchainFacts, ToolchainKey,
+    CompileError, Compiler, Machine, Reuse, Toolchain, ToolchainConfig, ToolchainFacts,
+    ToolchainKey,
 };
 use host_runner::image_cache::ImageCache;
 use host_runner::manifest::{Case, Manifest};
@@ -54,7 +55,8 @@ pub(crate) fn run(
 
     let config = WorkerConfig::new(arguments.platform)
         .with_rings(environment.rings)
-        .with_cann(environment.cann.clone())
+        .with_cann(arguments.cann(environment))
+        .with_process(arguments.process(environment))
         .with_code_listing(arguments.code_listing())
         .with_image_cache(images.clone());
     let worker = Worker::open(config).map_err(|error| Failure::Open(Box::new(error)))?;
@@ -154,7 +156,9 @@ fn build(
         cache_dir: &folder.path,
         isa_root: environment.isa_root.as_deref(),
     });
-    let kept = images.zip(toolchain_key);
+    // What is kept is for this machine.
+    let is_native = arguments.machine() == Machine::native();
+    let kept = images.zip(toolchain_key.filter(|_| is_native));
     let kept = kept.map(|(cache, toolchain)| KeptBuilds { cache, toolchain });
     let progress = Progress::start("compiling", jobs.len() as u64);
     let callable = build::kept_callable(
@@ -189,6 +193,12 @@ fn toolchain(
         reuse: if arguments.no_cache { Reuse::Never } else { Reuse::Cached },
         isa_root: environment.isa_root.clone(),
     })?;
+    let other = Some(arguments.machine()).filter(|machine| *machine != Machine::native());
+    let device_compiler = other.map(|machine| match &arguments.device_cxx {
+        Some(command) => Compiler::named(command),
+        None => Compiler::for_machine(machine),
+    });
+    let toolchain = toolchain.with_device_compiler(device_compiler.transpose()?);
     Ok(toolchain.for_chip(arguments.platform.chip()))
 }
 

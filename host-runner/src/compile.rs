@@ -38,6 +38,7 @@ pub use self::error::CompileError;
 pub use self::flags::CodeKind;
 pub use self::sdk::Sdk;
 pub use self::toolchain_key::{ToolchainFacts, ToolchainKey};
+pub use aicpu_executor::loader::Machine;
 
 pub(crate) use self::digest::DigestFields;
 
@@ -94,6 +95,8 @@ pub enum Reuse {
 #[derive(Debug)]
 pub struct Toolchain {
     compiler: Compiler,
+    /// What compiles for the device, where that is another machine.
+    device_compiler: Option<Compiler>,
     chip: ChipName,
     sdk: Sdk,
     isa_root: Option<PathBuf>,
@@ -120,13 +123,31 @@ impl Toolchain {
         let kept = (reuse == Reuse::Cached).then(|| root.join("compile"));
         let scratch = root.join("scratch");
         let cache = Cache::new(kept);
-        Ok(Self { compiler, chip: ChipName::A2a3, sdk, isa_root, cache, scratch })
+        let (device_compiler, chip) = (None, ChipName::A2a3);
+        Ok(Self { compiler, device_compiler, chip, sdk, isa_root, cache, scratch })
     }
 
     /// The same for another chip than a2a3: a few things of the headers differ (spec trb §11).
     #[must_use]
     pub fn for_chip(self, chip: ChipName) -> Self {
         Self { chip, ..self }
+    }
+
+    /// The same with another compiler for what runs on the device: that is for another machine. What runs in
+    /// this process, orchestrations of hbg, is compiled as before.
+    #[must_use]
+    pub fn with_device_compiler(self, device_compiler: Option<Compiler>) -> Self {
+        Self { device_compiler, ..self }
+    }
+
+    /// The compiler of a kind of code.
+    fn compiler_of(&self, kind: CodeKind) -> &Compiler {
+        match kind {
+            CodeKind::HostOrchestration => &self.compiler,
+            CodeKind::Orchestration | CodeKind::Kernel(_) => {
+                self.device_compiler.as_ref().unwrap_or(&self.compiler)
+            }
+        }
     }
 
     /// The compiler in use.
@@ -183,7 +204,8 @@ impl Toolchain {
         let source = absolute(&job.source)?;
         let include_dirs: Vec<PathBuf> =
             job.include_dirs.iter().map(|folder| absolute(folder)).collect::<Result<_, _>>()?;
-        let family = self.compiler.family();
+        let compiler = self.compiler_of(job.kind);
+        let family = compiler.family();
         let folder = self.sdk.folder();
         let (flags, support) = match job.kind {
             CodeKind::Orchestration => {
@@ -201,7 +223,7 @@ impl Toolchain {
         };
         let support_file = folder.join(sdk::SUPPORT_SOURCE);
         let linked = support.as_ref().map(|support| (support.bytes.as_slice(), support_file));
-        let built = self.run(Step { source: &source, flags, support: linked })?;
+        let built = self.run(compiler, Step { source: &source, flags, support: linked })?;
         let support_sources = support.map_or(Some(Vec::new()), |support| support.sources);
         let both = built.sources.zip(support_sources);
         let sources = both.map(|(own, support)| [own, support].concat());
@@ -212,14 +234,15 @@ impl Toolchain {
     /// share it and the dependency file of an orchestration covers one source only.
     fn support_object(&self) -> Result<StepOutput, CompileError> {
         let source = self.sdk.folder().join(sdk::SUPPORT_SOURCE);
-        let flags = flags::support_flags(self.compiler.family(), self.sdk.folder());
-        self.run(Step { source: &source, flags, support: None })
+        let compiler = self.compiler_of(CodeKind::Orchestration);
+        let flags = flags::support_flags(compiler.family(), self.sdk.folder());
+        self.run(compiler, Step { source: &source, flags, support: None })
     }
 
-    /// Runs a step with this toolchain's compiler and cache, for its chip.
-    fn run(&self, mut step: Step<'_>) -> Result<StepOutput, CompileError> {
+    /// Runs a step with a compiler and this toolchain's cache, for its chip.
+    fn run(&self, compiler: &Compiler, mut step: Step<'_>) -> Result<StepOutput, CompileError> {
         step.flags.extend(flags::chip_flags(self.chip));
-        step.run(&self.compiler, &self.cache, &self.scratch)
+        step.run(compiler, &self.cache, &self.scratch)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::code_listing::CodeLister;
 
 #[expect(unsafe_code, reason = "the vendor's functions are called through their C interface")]
 pub mod cann;
+pub mod crash;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;
@@ -25,8 +26,12 @@ pub mod load;
 pub mod log_area;
 pub mod memory_report;
 pub mod orchestration_check;
+#[expect(unsafe_code, reason = "shares memory with another process, and handles its signals")]
+pub mod process;
 pub mod resident_symbols;
 pub mod run_site;
+#[expect(unsafe_code, reason = "maps memory that another process maps")]
+pub mod shared_file;
 pub mod shared_memory;
 #[expect(
     unsafe_code,
@@ -34,6 +39,7 @@ pub mod shared_memory;
 )]
 pub mod sim;
 
+pub use crash::{Crash, CrashFrame, CrashedIn};
 pub use error::{DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError};
 pub use image::ImageError;
 pub use load::{LoadFault, OrchestrationLoad, ThrowTrace};
@@ -244,6 +250,11 @@ pub trait Device: Send + Sync {
     /// Lets kernels of this device use memory that others use too: keeps it as long as they might.
     /// Memory of its own counts in [`usage`](Self::usage). Nothing happens on a lost device.
     fn attach(&self, memory: Arc<SharedMemory>, side: Side);
+
+    /// Whether kernels of this device can use memory of this process ([`attach`](Self::attach)).
+    fn reaches_this_process(&self) -> bool {
+        true
+    }
 
     /// Ends [`attach`](Self::attach) of the memory at `address`; nothing happens where there is none.
     fn detach(&self, address: DeviceAddr);

@@ -13,6 +13,7 @@
 pub mod anonymous_library;
 pub mod guarded_call;
 pub mod relay;
+pub mod thread_start;
 pub mod user_thread;
 
 pub use anonymous_library::OpenError;

@@ -30,8 +30,8 @@ use crate::this_chip::ThisChip;
 
 pub(crate) mod clock;
 mod registers;
-pub(crate) mod thread;
 mod resident_symbols;
+pub(crate) mod thread;
 
 /// Polls of a wait that stay on the processor before it is offered to others. A poll is some
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use host_runner::device::RingConfig;
-use host_runner::device::cann::{AicpuMachine, CannConfig};
+use host_runner::device::cann::CannConfig;
 
 /// The environment variables that count.
 #[derive(Clone, Debug, Default)]
@@ -18,11 +18,13 @@ pub(crate) struct Environment {
     pub(crate) cache_dir: Option<PathBuf>,
     /// PTO_ISA_ROOT, if set and not empty.
     pub(crate) isa_root: Option<PathBuf>,
+    /// SIMPLER_DEVICE_PROGRAM, if set and not empty.
+    pub(crate) device_program: Option<PathBuf>,
     /// Whether NO_COLOR is set.
     pub(crate) no_color: bool,
     /// Ring sizes from PTO2_RING_*.
     pub(crate) rings: RingConfig,
-    /// Where what a chip needs is, from ASCEND_HOME_PATH, AICPU_IMAGES, AICPU_MACHINE and ASCEND_DEVICE_ID.
+    /// Where what a chip needs is, from ASCEND_HOME_PATH, AICPU_IMAGES and ASCEND_DEVICE_ID.
     pub(crate) cann: CannConfig,
     /// Variables that are ignored, with their value and why: each is worth a warning.
     pub(crate) ignored: Vec<String>,
@@ -41,6 +43,7 @@ impl Environment {
             search_path: env::var_os("PATH").unwrap_or_default(),
             cache_dir: user_cache(set("XDG_CACHE_HOME"), set("HOME")),
             isa_root: set("PTO_ISA_ROOT").map(PathBuf::from),
+            device_program: set("SIMPLER_DEVICE_PROGRAM").map(PathBuf::from),
             no_color: set("NO_COLOR").is_some(),
             rings,
             cann,
@@ -82,13 +85,6 @@ fn ring_sizes(set: impl Fn(&str) -> Option<OsString>) -> (RingConfig, Vec<String
 fn chip_settings(set: impl Fn(&str) -> Option<OsString>) -> (CannConfig, Vec<String>) {
     let mut ignored = Vec::new();
     let text = |name: &str| set(name).map(|text| text.to_string_lossy().trim().to_owned());
-    let machine = text("AICPU_MACHINE").and_then(|text| {
-        let machine = AicpuMachine::named(&text);
-        if machine.is_none() {
-            ignored.push(format!("AICPU_MACHINE={text} is ignored: it is aarch64 or x86_64"));
-        }
-        machine
-    });
     let device = text("ASCEND_DEVICE_ID").and_then(|text| {
         let device = text.parse().ok();
         if device.is_none() {
@@ -100,8 +96,8 @@ fn chip_settings(set: impl Fn(&str) -> Option<OsString>) -> (CannConfig, Vec<Str
     let cann = CannConfig {
         home: set("ASCEND_HOME_PATH").map(PathBuf::from),
         aicpu_images: set("AICPU_IMAGES").map(PathBuf::from),
-        aicpu_machine: machine.unwrap_or_default(),
         device: device.unwrap_or_default(),
+        ..CannConfig::default()
     };
     (cann, ignored)
 }
@@ -157,22 +153,19 @@ mod tests {
 
     #[test]
     fn a_chip_is_opened_with_what_the_variables_say_and_nonsense_is_named() {
-        let with = |machine: &'static str, device: &'static str| {
+        let with = |device: &'static str| {
             chip_settings(move |name| match name {
-                "AICPU_MACHINE" => Some(machine.into()),
                 "ASCEND_DEVICE_ID" => Some(device.into()),
                 "AICPU_IMAGES" => Some("/images".into()),
                 _ => None,
             })
         };
-        let (cann, ignored) = with("x86_64", "3");
-        let images = Some(PathBuf::from("/images"));
-        let aicpu_machine = AicpuMachine::X86_64;
-        let expected = CannConfig { home: None, aicpu_images: images, aicpu_machine, device: 3 };
+        let (cann, ignored) = with("3");
+        let aicpu_images = Some(PathBuf::from("/images"));
+        let expected = CannConfig { aicpu_images, device: 3, ..CannConfig::default() };
         assert_eq!((cann, ignored), (expected, Vec::new()));
-        let (cann, ignored) = with("z80", "-1");
-        assert_eq!((cann.aicpu_machine, cann.device), (AicpuMachine::Aarch64, 0));
-        assert_eq!(ignored.len(), 2, "{ignored:?}");
+        let (cann, ignored) = with("-1");
+        assert_eq!((cann.device, ignored.len()), (0, 1), "{ignored:?}");
     }
 
     #[test]

@@ -8,8 +8,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aicpu_executor::loader::Machine;
+
 use super::error::CompileError;
 use super::toolchain_key::NamedProgram;
+use crate::device::process::machine_name;
 
 /// A C++ compiler that has answered `--version`.
 #[derive(Clone, Debug)]
@@ -48,6 +51,15 @@ impl Compiler {
     pub fn newest_on(search_path: &OsStr) -> Result<Self, CompileError> {
         let program = newest_program(search_path).ok_or(CompileError::NoCompiler)?;
         Self::probe(vec![program.into_os_string()])
+    }
+
+    /// Takes the compiler for another machine, under the name that Debian gives it: `aarch64-linux-gnu-g++`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Compiler::named`].
+    pub fn for_machine(machine: Machine) -> Result<Self, CompileError> {
+        Self::named(&format!("{}-linux-gnu-g++", machine_name(machine)))
     }
 
     /// The command as it is started, for messages.

@@ -37,6 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aicpu_executor::loaded_code::LoadedRange;
+use aicpu_executor::loader::Machine;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody};
 
@@ -65,7 +66,7 @@ pub mod session;
 
 pub use chip::CannChip;
 pub use error::{CallError, CannError};
-pub use image::{AicpuMachine, CannConfig};
+pub use image::CannConfig;
 
 use api::Api;
 use kernels::Kernels;
@@ -85,7 +86,7 @@ pub struct CannDevice<C: CannChip> {
     kernels: Kernels,
     memory: DeviceMemory,
     /// The machine that orchestrations are for.
-    machine: AicpuMachine,
+    machine: Machine,
     unload_limit: Duration,
     session: Arc<Session>,
 }
@@ -233,7 +234,7 @@ impl<C: CannChip> Device for CannDevice<C> {
 
     fn check_orchestration(&self, image: &[u8], entry: &str) -> Result<(), OrchestrationError> {
         // What it imports, the AICPU program offers or does not: it says so when it loads.
-        Ok(shared_object::check_for(image, entry, self.machine.elf())?)
+        Ok(shared_object::check_for(self.machine, image, entry)?)
     }
 
     fn load_kernel(&self, kernel: &CoreCallableView<'_>) -> Result<Uploaded, KernelError> {

@@ -7,6 +7,7 @@ use aicpu_executor::{Fault, RunningCall};
 use protocol::{DeviceAddr, FuncId};
 
 use super::cann::error::{CallError, CannError};
+use super::crash::Crash;
 use super::image::ImageError;
 use super::load::LoadFault;
 
@@ -90,6 +91,9 @@ pub enum KernelError {
         /// The address given.
         address: DeviceAddr,
     },
+    /// Its constructors or destructors have ended the process that the device is in.
+    #[error(transparent)]
+    Lost(DeviceLost),
     /// The device was lost.
     #[error("the device was lost, and its kernels with it; open another one")]
     Gone,
@@ -122,6 +126,12 @@ pub enum OrchestrationError {
         /// All of them.
         names: Vec<String>,
     },
+    /// The device, which is in another process, refuses it.
+    #[error("the device refuses it: {reason}")]
+    Refused {
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// What keeps a lost device from coming back.
@@ -152,6 +162,18 @@ pub enum LostCause {
     },
     /// A function of the vendor failed where something may be left running.
     Call(Box<CallError>),
+    /// Code of the user ended the process that the device is in.
+    Crash(Box<Crash>),
+    /// The process that the device is in has ended by itself, or was ended from outside.
+    Ended {
+        /// How: "SIGKILL", "exit status 1".
+        how: String,
+    },
+    /// The process that the device is in did not answer in time, and was ended.
+    Silent {
+        /// How long it had.
+        limit: Duration,
+    },
 }
 
 /// The device did not come back from a run, from loading, or from unloading.
@@ -195,6 +217,14 @@ impl std::fmt::Display for DeviceLost {
                 f.write_str("look for an endless loop in the orchestration or in a kernel")?;
             }
             LostCause::Call(error) => error.fmt(f)?,
+            LostCause::Crash(crash) => write!(f, "its process was ended by {crash}")?,
+            LostCause::Ended { how } => {
+                write!(f, "its process has ended ({how}), and by no signal of its own making")?;
+            }
+            LostCause::Silent { limit } => {
+                let milliseconds = limit.as_millis();
+                write!(f, "its process has not answered for {milliseconds} ms, and was ended")?;
+            }
         }
         match &self.fault {
             Some(fault) => write!(f, " (first fault: status -{}: {})", fault.code, fault.text),
@@ -227,6 +257,18 @@ pub enum DeviceError {
     /// The vendor's libraries, what they need, or one of their functions.
     #[error(transparent)]
     Cann(#[from] CannError),
+    /// A device in a process of its own cannot be started.
+    #[error("the program of the device cannot be used: {reason}")]
+    Program {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// It is nothing that this kind of device does.
+    #[error("a device in a process of its own has no {what}; use the simulator in this process")]
+    Unsupported {
+        /// What it does not have.
+        what: &'static str,
+    },
     /// The system refused something that the device needs.
     #[error("the system refuses what the device needs: {what}")]
     System {
@@ -279,6 +321,7 @@ impl From<KernelError> for DeviceError {
     fn from(error: KernelError) -> Self {
         match error {
             KernelError::Gone => Self::Gone,
+            KernelError::Lost(lost) => Self::Lost(lost),
             error => Self::Kernel(error),
         }
     }

@@ -4,6 +4,7 @@
 //! process. So everything that a wrong or damaged file usually shows is looked for first, with a
 //! typed error. Orchestrations go through the same check, so that both report the same way.
 
+use aicpu_executor::loader::Machine;
 use goblin::elf::Elf;
 use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_DYN};
 use goblin::elf::program_header::PT_LOAD;
@@ -11,11 +12,8 @@ use goblin::elf64::program_header::SIZEOF_PHDR;
 use goblin::elf64::section_header::SIZEOF_SHDR;
 
 /// ELF number of the machine that this program runs on.
-#[cfg(target_arch = "x86_64")]
-pub const NATIVE_MACHINE: u16 = goblin::elf::header::EM_X86_64;
-/// ELF number of the machine that this program runs on.
-#[cfg(target_arch = "aarch64")]
-pub const NATIVE_MACHINE: u16 = goblin::elf::header::EM_AARCH64;
+#[cfg(test)]
+pub(crate) const NATIVE_MACHINE: u16 = Machine::native().elf_number();
 
 /// Why bytes are not a shared object that can be loaded here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +35,8 @@ pub enum ImageError {
     },
     /// Compiled for another processor.
     #[error(
-        "compiled for another machine: ELF machine {found}, this one is {want}; compile it with \
-         the compiler of this machine"
+        "compiled for another machine: ELF machine {found}, the device's is {want}; compile it with \
+         a compiler for that machine"
     )]
     WrongMachine {
         /// Machine number of the file.
@@ -82,16 +80,16 @@ pub enum ImageError {
 ///
 /// The first reason why it is not.
 pub fn check(image: &[u8], symbol: &str) -> Result<(), ImageError> {
-    check_for(image, symbol, NATIVE_MACHINE)
+    check_for(Machine::native(), image, symbol)
 }
 
-/// As [`check`], for the machine with this ELF number.
+/// The same for another machine.
 ///
 /// # Errors
 ///
-/// The first reason why it is not.
-pub fn check_for(image: &[u8], symbol: &str, machine: u16) -> Result<(), ImageError> {
-    check_tables_for(image, machine)?;
+/// As [`check`].
+pub fn check_for(machine: Machine, image: &[u8], symbol: &str) -> Result<(), ImageError> {
+    check_tables(machine, image)?;
     let elf = Elf::parse(image).map_err(malformed)?;
     for segment in elf.program_headers.iter().filter(|segment| segment.p_type == PT_LOAD) {
         within(image, "loadable segment", segment.p_offset, segment.p_filesz)?;
@@ -104,19 +102,15 @@ pub fn check_for(image: &[u8], symbol: &str, machine: u16) -> Result<(), ImageEr
     if exported { Ok(()) } else { Err(ImageError::MissingSymbol { symbol: symbol.to_owned() }) }
 }
 
-/// Checks that `image` is a shared object for this machine and holds the tables that its header names.
+/// Checks that `image` is a shared object for a machine and holds the tables that its header names.
 ///
 /// # Errors
 ///
 /// The first reason why not.
-pub fn check_tables(image: &[u8]) -> Result<(), ImageError> {
-    check_tables_for(image, NATIVE_MACHINE)
-}
-
-/// As [`check_tables`], for the machine with this ELF number.
-fn check_tables_for(image: &[u8], want: u16) -> Result<(), ImageError> {
+pub fn check_tables(machine: Machine, image: &[u8]) -> Result<(), ImageError> {
     check_header(image)?;
     let header = Elf::parse_header(image).map_err(malformed)?;
+    let want = machine.elf_number();
     if header.e_machine != want {
         return Err(ImageError::WrongMachine { found: header.e_machine, want });
     }

@@ -38,8 +38,17 @@ pub fn check(
             let planned = cache.planned(image, entry, || planned(image, entry))?;
             check_imports(planned.imports.iter().map(as_import))
         }
-        None => check_imports(checked(image, entry)?.0.imports()),
+        None => check_imports(checked(Machine::native(), image, entry)?.0.imports()),
     }
+}
+
+/// Checks an image for a device of another process, which knows what names it offers.
+///
+/// # Errors
+///
+/// [`OrchestrationError`], but for missing names.
+pub fn check_for(machine: Machine, image: &[u8], entry: &str) -> Result<(), OrchestrationError> {
+    checked(machine, image, entry).map(drop)
 }
 
 /// Checks and plans the image.
@@ -48,7 +57,7 @@ pub fn check(
 ///
 /// [`OrchestrationError`], but for missing names.
 pub fn planned(image: &[u8], entry: &str) -> Result<PlannedImage, OrchestrationError> {
-    let (plan, function) = checked(image, entry)?;
+    let (plan, function) = checked(Machine::native(), image, entry)?;
     let owned = |import: Import<'_>| PlannedImport {
         name: import.name.to_vec(),
         weak: import.weak,
@@ -67,20 +76,30 @@ pub fn planned(image: &[u8], entry: &str) -> Result<PlannedImage, OrchestrationE
 ///
 /// Planning checks all that loading relies on. Only what it refuses is read a second time, so that a wrong
 /// file is called what it is.
-fn checked<'i>(image: &'i [u8], entry: &str) -> Result<(Plan<'i>, Export), OrchestrationError> {
-    image::check_tables(image)?;
+fn checked<'i>(
+    machine: Machine,
+    image: &'i [u8],
+    entry: &str,
+) -> Result<(Plan<'i>, Export), OrchestrationError> {
+    image::check_tables(machine, image)?;
     let limits = PlanLimits { page_bytes: rustix::param::page_size(), ..PlanLimits::default() };
-    let plan = plan(image, Machine::native(), &limits)
-        .map_err(|refusal| named(image, entry, OrchestrationError::Plan(refusal)))?;
+    let plan = plan(image, machine, &limits)
+        .map_err(|refusal| named(machine, image, entry, OrchestrationError::Plan(refusal)))?;
     let function = plan.exported_function(entry.as_bytes()).map_err(|reason| {
-        named(image, entry, OrchestrationError::Entry { symbol: entry.to_owned(), reason })
+        let refusal = OrchestrationError::Entry { symbol: entry.to_owned(), reason };
+        named(machine, image, entry, refusal)
     })?;
     Ok((plan, function))
 }
 
 /// What is wrong with an image that was refused: what can be said of any shared object comes first.
-fn named(image: &[u8], entry: &str, refusal: OrchestrationError) -> OrchestrationError {
-    image::check(image, entry).map_or_else(OrchestrationError::from, |()| refusal)
+fn named(
+    machine: Machine,
+    image: &[u8],
+    entry: &str,
+    refusal: OrchestrationError,
+) -> OrchestrationError {
+    image::check_for(machine, image, entry).map_or_else(OrchestrationError::from, |()| refusal)
 }
 
 /// Checks that this process offers the names that an image cannot do without.

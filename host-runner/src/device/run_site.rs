@@ -6,11 +6,11 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 
-use protocol::{Chip, DeviceAddr, HandshakeRecord, RecordOperation, RuntimeBody, RuntimeRecord};
-use zerocopy::FromZeros;
+use protocol::{Chip, DeviceAddr, HandshakeRecord, RecordOperation, RuntimeRecord};
 
 use super::sim::core::identity;
 use super::sim::engine::SimExecutor;
+use super::sim::record_place::RecordPlace;
 use crate::device::{DeviceError, Launch, MemoryError, RingConfig, Work};
 
 /// Where the arenas of a run are.
@@ -42,7 +42,7 @@ pub trait ArenaSource {
 pub struct RunSite<C: Chip, A: ArenaSource> {
     arenas: A,
     /// As the last run left it.
-    pub record: Box<C::Runtime>,
+    pub record: RecordPlace<C::Runtime>,
     /// Number of the last run; never 0.
     number: NonZeroU32,
     /// What the record says of the last run, if that was of an orchestration.
@@ -51,14 +51,14 @@ pub struct RunSite<C: Chip, A: ArenaSource> {
 
 impl<C: Chip, A: ArenaSource> RunSite<C, A> {
     /// With a run record that names no callable.
-    pub fn new(arenas: A) -> Self {
+    pub fn new(arenas: A, record: RecordPlace<C::Runtime>) -> Self {
         // Any number: it only has to differ from one run to the next.
-        Self { arenas, record: empty_record::<C>(), number: NonZeroU32::MIN, prepared: None }
+        Self { arenas, record, number: NonZeroU32::MIN, prepared: None }
     }
 
     /// Leaves the record where it is, for good: threads may still look at it.
     pub fn lose(&mut self) {
-        std::mem::forget(std::mem::replace(&mut self.record, empty_record::<C>()));
+        std::mem::forget(std::mem::replace(&mut self.record, RecordPlace::own()));
         self.prepared = None;
     }
 
@@ -140,13 +140,6 @@ impl<C: Chip, A: ArenaSource> RunSite<C, A> {
         body.extension.region_generation = arenas.generation;
         Ok(())
     }
-}
-
-/// A run record without a callable.
-fn empty_record<C: Chip>() -> Box<C::Runtime> {
-    let mut record = Box::new(C::Runtime::new_zeroed());
-    *record.body_mut() = RuntimeBody::default();
-    record
 }
 
 /// Clears the bring-up record of core `index` before it is brought up in a run of `clusters` clusters.

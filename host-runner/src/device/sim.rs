@@ -51,7 +51,6 @@ use super::{
 use crate::code_listing::CodeLister;
 use crate::foreign_code::relay::Relay;
 use crate::image_cache::ImageCache;
-use crate::run::TIMEOUT_MAX;
 
 pub mod aicpu_threads;
 pub mod attendance;
@@ -71,10 +70,12 @@ pub mod memory;
 pub mod order;
 pub mod parking;
 pub mod platform;
+pub mod record_place;
 pub mod registers;
 mod resident_executor;
 pub mod run_state;
 mod running;
+mod settings;
 #[cfg(test)]
 pub(crate) mod test_objects;
 pub mod turns;
@@ -84,8 +85,9 @@ use aicpu_threads::{AicpuThreads, Prepare, Program};
 use engine::Engine;
 use image_instances::ImageInstances;
 use kernels::Kernels;
-use memory::{Arenas, DeviceMemory};
+use memory::{Arenas, DeviceMemory, SharedArena};
 use order::Order;
+use record_place::RecordPlace;
 use turns::{Interleaving, Turns};
 
 /// How long loading or unloading may take unless the host says otherwise. Constructors and
@@ -135,10 +137,23 @@ impl<C: Chip> SimDevice<C> {
     ///
     /// As [`open`](Self::open).
     pub fn open_with_seed(interleaving_seed: Option<u64>) -> Result<Self, DeviceError> {
+        Self::open_within(interleaving_seed, None, RecordPlace::own())
+    }
+
+    /// The same with its memory and its run record where another process maps them.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_within(
+        interleaving_seed: Option<u64>,
+        shared: Option<Arc<SharedArena>>,
+        record: RecordPlace<C::Runtime>,
+    ) -> Result<Self, DeviceError> {
         // Here, so that no later step waits for the system's loader.
         ResidentSymbols::open();
         let system = |what| move |source| DeviceError::System { what, source };
-        let memory = DeviceMemory::default();
+        let memory = DeviceMemory::within(shared);
         let ledger = memory.ledger();
         let engine = Engine::<C>::start(interleaving_seed, Arc::clone(ledger))?;
         let program: Program<Order<C>> = {
@@ -158,38 +173,12 @@ impl<C: Chip> SimDevice<C> {
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
         let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
         let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
-        let site = Mutex::new(RunSite::new(Arenas::new(Arc::clone(ledger))));
+        let site = Mutex::new(RunSite::new(Arenas::new(Arc::clone(ledger)), record));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
         let cores_used = parking::parallelism();
         Ok(Self { parts, lost: AtomicBool::new(false), unload_limit, cores_used, images: None })
-    }
-
-    /// The same with another limit for loading and unloading, at most [`TIMEOUT_MAX`]; zero is
-    /// [`UNLOAD_LIMIT_DEFAULT`].
-    #[must_use]
-    pub fn with_unload_limit(mut self, limit: Duration) -> Self {
-        // A point in time further off could not be told.
-        let limit = limit.min(TIMEOUT_MAX);
-        self.unload_limit = if limit.is_zero() { UNLOAD_LIMIT_DEFAULT } else { limit };
-        self.parts.kernels.set_limit(self.unload_limit);
-        self
-    }
-
-    /// The same with another number of processors that the threads of a run use at a time; zero is as many as
-    /// the machine has. Kernels that take long have threads of their own, which are not among these.
-    #[must_use]
-    pub fn with_cores_used(mut self, cores: usize) -> Self {
-        self.cores_used = if cores == 0 { parking::parallelism() } else { cores };
-        self
-    }
-
-    /// The same with verdicts on orchestrations taken from a cache and kept there.
-    #[must_use]
-    pub fn with_image_cache(mut self, images: Option<Arc<ImageCache>>) -> Self {
-        self.images = images;
-        self
     }
 
     /// Whether code of the user has not returned.

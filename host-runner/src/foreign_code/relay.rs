@@ -155,6 +155,7 @@ impl Drop for Relay {
 impl Line {
     /// What the thread does from start to end. Work that panics ends it.
     fn serve(&self) {
+        super::thread_start::started();
         let mut seen = 0;
         while let Some(job) = self.next(&mut seen) {
             job();

@@ -112,7 +112,11 @@ pub enum RegisterError {
 impl RegisterError {
     /// Whether code of the callable did not return, which has cost the device.
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(self, Self::Load { source: DeviceError::Lost(_), .. })
+        matches!(
+            self,
+            Self::Load { source: DeviceError::Lost(_), .. }
+                | Self::Kernel { source: KernelError::Lost(_), .. }
+        )
     }
 
     /// Whether the device was lost meanwhile, to something else.

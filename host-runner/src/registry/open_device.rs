@@ -73,6 +73,9 @@ impl OpenDevice {
             Err(error @ KernelError::NotReturned { .. }) => {
                 tracing::warn!(%error, "a kernel was unloaded, but a thread is left in it");
             }
+            Err(KernelError::Lost(lost)) => {
+                tracing::warn!(%lost, "a kernel was unloaded, and the device is gone");
+            }
             Err(_unknown) if self.is_lost() => {}
             Err(error) => tracing::error!(%error, "a kernel of the registry is not loaded"),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
 use crate::device::cann::CannConfig;
+use crate::device::process::ProcessSettings;
 use crate::device::sim::UNLOAD_LIMIT_DEFAULT;
 use crate::device::{DeviceError, RingConfig};
 use crate::image_cache::ImageCache;
@@ -39,6 +40,8 @@ pub struct WorkerConfig {
     pub image_cache: Option<Arc<ImageCache>>,
     /// What a chip itself is opened with.
     pub cann: CannConfig,
+    /// Which program the device is, where it is in a process of its own.
+    pub process: ProcessSettings,
 }
 
 /// How many bytes of arguments runs in flight may hold unless the user says otherwise: 1 GiB.
@@ -91,6 +94,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_image_cache(self, image_cache: Option<Arc<ImageCache>>) -> Self {
         Self { image_cache, ..self }
+    }
+
+    /// The same with another program for a device in a process of its own.
+    #[must_use]
+    pub fn with_process(self, process: ProcessSettings) -> Self {
+        Self { process, ..self }
     }
 
     /// The same with the threads of a simulated device taking turns in runs, one at a time, in an

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use protocol::{A2a3, A5, Chip};
 
 use super::WorkerConfig;
-use crate::code_listing::CodeLister;
+use crate::code_listing::{CodeLister, CodeListing};
 use crate::device::cann::{CannChip, CannDevice};
+use crate::device::process::{DeviceSettings, ProcessDevice};
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError};
 use crate::platform_name::PlatformName;
@@ -95,6 +96,8 @@ pub(super) fn opener(config: &WorkerConfig, lister: Option<Arc<CodeLister>>) -> 
         let device: Box<dyn Device> = match config.platform {
             PlatformName::A2a3Sim => simulator::<A2a3>(&config)?,
             PlatformName::A5Sim => simulator::<A5>(&config)?,
+            PlatformName::A2a3Proc => process::<A2a3>(&config)?,
+            PlatformName::A5Proc => process::<A5>(&config)?,
             PlatformName::A2a3 => chip::<A2a3>(&config)?,
             PlatformName::A5 => chip::<A5>(&config)?,
         };
@@ -116,4 +119,17 @@ fn simulator<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceEr
 fn chip<C: CannChip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
     let device = CannDevice::<C>::open(&config.cann)?;
     Ok(Box::new(device.with_unload_limit(config.unload_limit)))
+}
+
+/// The simulator of a chip, in a process of its own.
+fn process<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
+    if config.code_listing != CodeListing::default() {
+        return Err(DeviceError::Unsupported { what: "code that tools could be shown" });
+    }
+    let settings = DeviceSettings {
+        interleaving_seed: config.interleaving_seed,
+        unload_limit: config.unload_limit,
+        cores_used: config.cores_used,
+    };
+    Ok(Box::new(ProcessDevice::<C>::open(&config.process, &settings)?))
 }

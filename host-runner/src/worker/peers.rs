@@ -29,6 +29,11 @@ impl Worker {
     /// [`DeviceError`] where there is no device yet and it cannot be opened.
     pub fn attach_windows(&self, memory: &RankMemory) -> Result<u64, DeviceError> {
         let (_turn, on) = self.shared.device_in_turn()?;
+        if !on.device().reaches_this_process() {
+            return Err(DeviceError::Unsupported {
+                what: "windows that it shares with other devices",
+            });
+        }
         // In turn, no run can lose the device between the two.
         for (memory, side) in memory.all() {
             on.device().attach(Arc::clone(memory), side);

@@ -332,9 +332,10 @@ extern "C" fn rtAicpuKernelLaunchExWithArgs(
 #[unsafe(no_mangle)]
 extern "C" fn rtRegisterAllKernel(image: *const CoreImage, handle: *mut *mut c_void) -> i32 {
     attached("rtRegisterAllKernel", |books| {
-        // SAFETY: (both) as the caller says.
+        // SAFETY: as the caller says.
         let image = unsafe { &*image };
         // CAST: both machines have 64-bit addresses.
+        // SAFETY: as above.
         let bytes = unsafe { std::slice::from_raw_parts(image.data, image.bytes as usize) };
         if !bytes.starts_with(b"\x7fELF") {
             books.violation("rtRegisterAllKernel: no ELF file".to_owned());

@@ -17,6 +17,7 @@
 pub mod arguments;
 pub mod catalogue;
 pub mod child;
+pub mod device_kind;
 pub mod event;
 pub mod performance;
 pub mod program;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use protocol::ChipName;
+use scenes::device_kind::DeviceKind;
 use scenes::event::Event;
 use scenes::performance::{self, Extent};
 use scenes::runner::{self, Selection};
@@ -36,6 +37,15 @@ struct Options {
     /// The first seed; without --seeds the only one.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// Runs the small cases only.
+    #[arg(long)]
+    small: bool,
+    /// Runs on devices in processes of their own.
+    #[arg(long)]
+    process: bool,
+    /// Runs those for aarch64 under the emulator, small cases only.
+    #[arg(long, requires = "process")]
+    emulated: bool,
     /// Writes the rows to FILE as well, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -57,6 +67,14 @@ struct Options {
 }
 
 impl Options {
+    fn kind(&self) -> DeviceKind {
+        match (self.process, self.emulated) {
+            (false, _) => DeviceKind::Simulator,
+            (true, false) => DeviceKind::Process,
+            (true, true) => DeviceKind::EmulatedProcess,
+        }
+    }
+
     fn seeds(&self) -> Range<u64> {
         let first = self.seed.unwrap_or(1);
         let count = self.seeds.unwrap_or(u64::from(self.seed.is_some()));
@@ -88,9 +106,16 @@ fn run(options: &Options) -> Result<ExitCode> {
     }
     let Options { chip, threads, .. } = *options;
     let (scene, seeds) = (options.scene.clone(), options.seeds());
-    let selection = Selection { chip, threads, scene, seeds };
+    let (small, kind) = (options.small || options.emulated, options.kind());
+    let selection = Selection { chip, threads, scene, seeds, small, kind };
     let plan = selection.plan(&scenes)?;
     let limit = Duration::from_secs(options.limit);
+    if let Some(reason) = kind.why_no_windows() {
+        let has_windows = |scene: &&Scene| scene.cases.iter().any(|case| case.windows);
+        for scene in scenes.iter().filter(has_windows) {
+            println!("skipped: cases of {} with windows: {reason}", scene.name);
+        }
+    }
     let rows =
         runner::run_in_children(&plan, limit, &|scene, chip| note(&format!("{scene} on {chip}")))?;
     note("");
@@ -130,7 +155,8 @@ fn perform(name: &str, options: &Options) -> Result<ExitCode> {
         .with_context(|| format!("there is no scene `{name}`"))?;
     let chip = options.chip.context("a child has a chip")?;
     let range = options.child_threads.as_deref().context("a child has a range of threads")?;
-    let extent = Extent { chip, threads: runner::parse_range(range)?, seeds: options.seeds() };
+    let (threads, seeds) = (runner::parse_range(range)?, options.seeds());
+    let extent = Extent { chip, threads, seeds, small: options.small, kind: options.kind() };
     performance::perform(&scene, &extent, &mut tell);
     // At once: a simulated device that was given up still has threads in user code.
     std::process::exit(0)

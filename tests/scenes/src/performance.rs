@@ -9,6 +9,7 @@ use host_runner::worker::{CallableHandle, Worker};
 use protocol::ChipName;
 
 use crate::arguments::CaseArguments;
+use crate::device_kind::DeviceKind;
 use crate::event::Event;
 use crate::scene::{Case, Expect, Scene, Work};
 use crate::stage::{Ensemble, Setting, Stage};
@@ -23,6 +24,10 @@ pub struct Extent {
     /// Seeds to run small cases under, each in one of the settings; none is all cases in all
     /// settings, as it comes.
     pub seeds: Range<u64>,
+    /// Whether small cases only are run, as with seeds.
+    pub small: bool,
+    /// The kind of device.
+    pub kind: DeviceKind,
 }
 
 /// Runs a scene and passes each event to `tell`. Stops at the first run that is wrong, but goes on
@@ -41,11 +46,10 @@ fn perform_all(
     tensor_bytes: &mut u64,
     tell: &mut dyn FnMut(&Event),
 ) -> Result<()> {
-    let ensemble = Ensemble::build(&scene.programs, extent.chip)?;
+    let ensemble = Ensemble::build(&scene.programs, extent.chip, extent.kind)?;
     let mut house = House { ensemble: &ensemble, open: None };
     let by_seed = !extent.seeds.is_empty();
-    let is_wanted = |case: &&Case| case.chips.contains(&extent.chip) && (case.small || !by_seed);
-    for case in scene.cases.iter().filter(is_wanted) {
+    for case in scene.cases.iter().filter(|case| extent.has(case)) {
         let play = Play::new(scene, case)?;
         *tensor_bytes = (*tensor_bytes).max(play.tensor_bytes());
         for setting in extent.settings(case) {
@@ -79,6 +83,14 @@ fn perform_rounds(
 }
 
 impl Extent {
+    /// Whether a case is run.
+    #[must_use]
+    pub fn has(&self, case: &Case) -> bool {
+        let is_small = case.small || (self.seeds.is_empty() && !self.small);
+        let can_run = !case.windows || self.kind.why_no_windows().is_none();
+        case.chips.contains(&self.chip) && is_small && can_run
+    }
+
     /// The settings in which a case is run: all, or one for each seed.
     ///
     /// Which one depends on the seed alone, so that the seed names a run.

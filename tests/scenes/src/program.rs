@@ -8,6 +8,8 @@ use host_runner::compile::{CodeKind, CompileJob, Compiler, Reuse, Toolchain, Too
 use host_runner::runtime_name::RuntimeName;
 use protocol::{ChipName, CoreType, FuncId};
 
+use crate::device_kind::DeviceKind;
+
 /// An orchestration with its kernels. Paths are relative to `programs/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -86,12 +88,12 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With the compiler of this machine, for a chip.
+    /// With the compiler of this machine, and that of the device, for a chip.
     ///
     /// # Errors
     ///
     /// There is no compiler, or no folder to work in.
-    pub fn new(chip: ChipName) -> Result<Self> {
+    pub fn new(chip: ChipName, kind: DeviceKind) -> Result<Self> {
         let compiler = match std::env::var("CXX") {
             Ok(command) if !command.is_empty() => Compiler::named(&command),
             _ => Compiler::newest_on(&std::env::var_os("PATH").unwrap_or_default()),
@@ -109,7 +111,7 @@ impl Builder {
             reuse: Reuse::Cached,
             isa_root: None,
         })?;
-        let toolchain = toolchain.for_chip(chip);
+        let toolchain = toolchain.for_chip(chip).with_device_compiler(kind.compiler()?);
         Ok(Self { toolchain, sources: own.join("programs") })
     }
 

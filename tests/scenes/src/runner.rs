@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use protocol::{A2a3, A5, Chip as _, ChipName};
 
 use crate::child;
+use crate::device_kind::DeviceKind;
 use crate::performance::Extent;
 use crate::row::Row;
 use crate::scene::Scene;
@@ -29,6 +30,10 @@ pub struct Selection {
     pub scene: Option<String>,
     /// Seeds for small cases; none runs all cases, as it comes.
     pub seeds: Range<u64>,
+    /// Whether small cases only are run, as with seeds.
+    pub small: bool,
+    /// The kind of device.
+    pub kind: DeviceKind,
 }
 
 /// All numbers of AICPU threads that a run on a chip may have.
@@ -53,18 +58,16 @@ impl Selection {
         let mut plan = Vec::new();
         for scene in scenes.iter().filter(|scene| scene.name.contains(pattern)) {
             for &chip in crate::scene::BOTH_CHIPS {
-                let is_small = |small: bool| small || self.seeds.is_empty();
-                let mut cases = scene.cases.iter();
-                let has_cases = cases.any(|c| c.chips.contains(&chip) && is_small(c.small));
                 let is_wanted = self.chip.is_none_or(|wanted| wanted == chip);
-                if !has_cases || !is_wanted {
-                    continue;
-                }
                 let threads = self.threads.map_or(all_threads(chip), |one| one..=one);
                 if !all_threads(chip).contains(threads.start()) {
                     continue;
                 }
-                plan.push((scene, Extent { chip, threads, seeds: self.seeds.clone() }));
+                let (seeds, small, kind) = (self.seeds.clone(), self.small, self.kind);
+                let extent = Extent { chip, threads, seeds, small, kind };
+                if is_wanted && scene.cases.iter().any(|case| extent.has(case)) {
+                    plan.push((scene, extent));
+                }
             }
         }
         if plan.is_empty() {
@@ -126,10 +129,11 @@ pub fn run_in_children(
 /// The process cannot be started.
 pub fn run_in_child(scene: &str, extent: &Extent, limit: Duration) -> Result<Row> {
     let program = std::env::current_exe().context("no path of this program")?;
-    let Extent { chip, threads, seeds } = extent;
+    let Extent { chip, threads, seeds, small, kind } = extent;
     let range = format!("{}-{}", threads.start(), threads.end());
     let mut command = Command::new(program);
     command.args(["--child", scene, "--chip", chip.name(), "--child-threads", &range]);
+    command.args(kind.arguments()).args(small.then_some("--small"));
     let count = seeds.end - seeds.start;
     if count != 0 {
         let (first, count) = (seeds.start.to_string(), count.to_string());
@@ -143,7 +147,7 @@ pub fn run_in_child(scene: &str, extent: &Extent, limit: Duration) -> Result<Row
         *problem += &format!("\nagain: cargo xtask test scenes -- {again}");
     }
     let shown = if threads.start() == threads.end() { threads.start().to_string() } else { range };
-    Ok(Row::new(scene, chip.name(), shown, count, end))
+    Ok(Row::new(scene, &kind.name(*chip), shown, count, end))
 }
 
 /// Reads the range of AICPU threads that a parent passes.

@@ -35,6 +35,8 @@ pub struct Case {
     pub chips: &'static [ChipName],
     /// Whether a run takes well under 100 ms, so that it is also run under many seeds.
     pub small: bool,
+    /// Whether its devices share windows.
+    pub windows: bool,
     /// AICPU threads of the runs; `None` is all that the chip has.
     pub threads: Option<Vec<u32>>,
     /// Clusters of the runs, one run for each.
@@ -117,6 +119,7 @@ impl Case {
             name: name.into(),
             chips: BOTH_CHIPS,
             small: false,
+            windows: false,
             threads: None,
             block_dims: vec![24, 3],
             rings: RingConfig::default(),
@@ -137,6 +140,13 @@ impl Case {
     #[must_use]
     pub fn small(mut self) -> Self {
         self.small = true;
+        self
+    }
+
+    /// Its devices share windows.
+    #[must_use]
+    pub fn windows(mut self) -> Self {
+        self.windows = true;
         self
     }
 

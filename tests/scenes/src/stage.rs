@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result};
 use host_runner::callable::Callable;
 use host_runner::device::RingConfig;
 use host_runner::run::{RunConfig, RunError};
-use host_runner::worker::{CallableHandle, PlatformName, Worker, WorkerConfig};
+use host_runner::worker::{CallableHandle, Worker};
 use protocol::ChipName;
 
 use crate::arguments::CaseArguments;
+use crate::device_kind::DeviceKind;
 use crate::program::{Builder, Program};
 use crate::scene::Expect;
 
@@ -21,6 +22,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(30);
 pub struct Ensemble {
     /// The chip.
     pub chip: ChipName,
+    /// The kind of device.
+    pub kind: DeviceKind,
     programs: Vec<Program>,
     callables: Vec<(&'static str, Callable)>,
 }
@@ -115,14 +118,14 @@ impl Ensemble {
     /// # Errors
     ///
     /// One does not build.
-    pub fn build(programs: &[Program], chip: ChipName) -> Result<Self> {
-        let builder = Builder::new(chip)?;
+    pub fn build(programs: &[Program], chip: ChipName, kind: DeviceKind) -> Result<Self> {
+        let builder = Builder::new(chip, kind)?;
         let build = |program: &Program| {
             let callable = builder.build(program);
             Ok((program.name, callable.with_context(|| format!("program {}", program.name))?))
         };
         let callables = programs.iter().map(build).collect::<Result<_>>()?;
-        Ok(Self { chip, programs: programs.to_vec(), callables })
+        Ok(Self { chip, kind, programs: programs.to_vec(), callables })
     }
 
     /// The same programs for another chip.
@@ -131,7 +134,7 @@ impl Ensemble {
     ///
     /// One does not build.
     pub fn on(&self, chip: ChipName) -> Result<Self> {
-        Self::build(&self.programs, chip)
+        Self::build(&self.programs, chip, self.kind)
     }
 
     /// The callable of a program.
@@ -150,7 +153,7 @@ impl Ensemble {
     ///
     /// It cannot be opened.
     pub fn open(&self, setting: &Setting) -> Result<Worker> {
-        let config = WorkerConfig::new(platform(self.chip)?).with_rings(setting.rings);
+        let config = self.kind.worker(self.chip)?.with_rings(setting.rings);
         Ok(Worker::open(config.with_interleaving_seed(setting.seed))?)
     }
 }
@@ -189,14 +192,4 @@ impl Stage<'_> {
     ) -> Result<u64, String> {
         self.setting.run(worker, handle, passed, expect).map_err(|error| format!("{error:#}"))
     }
-}
-
-/// The simulator of a chip.
-///
-/// # Errors
-///
-/// There is none.
-pub fn platform(chip: ChipName) -> Result<PlatformName> {
-    let found = PlatformName::SIMULATORS.iter().find(|platform| platform.chip() == chip);
-    found.copied().with_context(|| format!("there is no simulator of {chip}"))
 }

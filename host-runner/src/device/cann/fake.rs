@@ -14,9 +14,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use protocol::{A2a3, Chip, KernelArgsA2a3, LogArea, RunReport, RuntimeRecord};
 use zerocopy::{FromBytes, IntoBytes};
 
+use aicpu_executor::loader::Machine;
+
 use super::ffi::{AicpuLaunch, Code, CoreImage, CoreLaunch, LaunchConfig, RawStream};
-use super::image::{AicpuMachine, CannConfig};
+use super::image::CannConfig;
 use super::libraries::Functions;
+use crate::device::process::machine_name;
 
 /// What was called, and what is to fail.
 #[derive(Default)]
@@ -57,15 +60,14 @@ pub(crate) fn images(chip: &str) -> (tempfile::TempDir, CannConfig) {
     let folder = tempfile::tempdir().unwrap();
     let source = "extern \"C\" int DynTileFwkBackendKernelServer(void *) { return 0; }";
     let object = crate::device::sim::test_objects::cxx_bytes("aicpu", source);
-    let machine =
-        if cfg!(target_arch = "x86_64") { AicpuMachine::X86_64 } else { AicpuMachine::Aarch64 };
+    let machine = Machine::native();
     let write = |path: PathBuf, bytes: &[u8]| {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     };
     let root = folder.path();
     write(
-        [root, machine.name().as_ref(), chip.as_ref(), "onboard/libaicpu.so".as_ref()]
+        [root, machine_name(machine).as_ref(), chip.as_ref(), "onboard/libaicpu.so".as_ref()]
             .iter()
             .collect(),
         &object,
@@ -225,8 +227,7 @@ fn answer(record: usize, threads: u32) {
     let body = unsafe { &*record }.body();
     assert!(body.extension.valid());
     let number = body.extension.run_number;
-    let mut told =
-        RunReport { run_number: number, code, tasks: threads.into(), ..RunReport::NONE };
+    let mut told = RunReport { run_number: number, code, tasks: threads.into(), ..RunReport::NONE };
     if code != 0 {
         told.set_text("as told");
     }

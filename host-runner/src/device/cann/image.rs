@@ -4,16 +4,17 @@
 
 use std::path::{Path, PathBuf};
 
-use goblin::elf::header::{EM_AARCH64, EM_X86_64};
+use aicpu_executor::loader::Machine;
 use protocol::ChipName;
 
 use super::error::CannError;
 use crate::device::ImageError;
 use crate::device::image;
+use crate::device::process::machine_name;
 use crate::registry::content::ContentKey;
 
 /// What a device of the vendor is opened with.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CannConfig {
     /// Where CANN is installed; `None`: where the system finds its libraries.
     pub home: Option<PathBuf>,
@@ -21,42 +22,9 @@ pub struct CannConfig {
     /// beside the program.
     pub aicpu_images: Option<PathBuf>,
     /// The machine that the AICPU is. A chip's is an aarch64; stand-ins for one are what they are.
-    pub aicpu_machine: AicpuMachine,
+    pub aicpu_machine: Machine,
     /// Which device.
     pub device: u16,
-}
-
-/// A machine that an AICPU can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AicpuMachine {
-    /// That of the chips.
-    #[default]
-    Aarch64,
-    /// A stand-in.
-    X86_64,
-}
-
-impl AicpuMachine {
-    /// Its name in paths.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Aarch64 => "aarch64",
-            Self::X86_64 => "x86_64",
-        }
-    }
-
-    /// The machine of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Aarch64, Self::X86_64].into_iter().find(|machine| machine.name() == name)
-    }
-
-    /// Its number in ELF files.
-    pub const fn elf(self) -> u16 {
-        match self {
-            Self::Aarch64 => EM_AARCH64,
-            Self::X86_64 => EM_X86_64,
-        }
-    }
 }
 
 /// A program, read from its file.
@@ -71,6 +39,12 @@ pub struct ProgramImage {
 /// What the driver's server calls in the AICPU program.
 const ENTRY: &str = "DynTileFwkBackendKernelServer";
 
+impl Default for CannConfig {
+    fn default() -> Self {
+        Self { home: None, aicpu_images: None, aicpu_machine: Machine::Aarch64, device: 0 }
+    }
+}
+
 impl CannConfig {
     /// Reads the AICPU program for a chip.
     ///
@@ -79,14 +53,14 @@ impl CannConfig {
     /// [`CannError::NoImage`] and [`CannError::BadImage`].
     pub fn aicpu_program(&self, chip: ChipName) -> Result<ProgramImage, CannError> {
         const WHAT: &str = "AICPU program";
-        let machine = self.aicpu_machine.name();
+        let machine = machine_name(self.aicpu_machine);
         let file: PathBuf = [machine, chip.name(), "onboard", "libaicpu.so"].iter().collect();
         let remedy = format!(
             "build it with `cargo xtask build-aicpu --target {machine}-unknown-linux-gnu --abi onboard \
              --chip {chip}` and have AICPU_IMAGES name the folder that it says"
         );
         let program = self.read(WHAT, chip, &file, remedy)?;
-        image::check_for(&program.bytes, ENTRY, self.aicpu_machine.elf())
+        image::check_for(self.aicpu_machine, &program.bytes, ENTRY)
             .map_err(|error| bad(WHAT, &program.path, &error))?;
         Ok(program)
     }

@@ -166,12 +166,7 @@ impl<C: CannChip> Launcher<C> {
     /// The launch record for a run record, with what is logged now.
     fn record(&self, runtime: DeviceAddr) -> C::KernelArgs {
         let (log_level, log_verbosity) = crate::log::threshold();
-        C::launch_record(&LaunchAddresses {
-            runtime,
-            log_level,
-            log_verbosity,
-            ..self.addresses
-        })
+        C::launch_record(&LaunchAddresses { runtime, log_level, log_verbosity, ..self.addresses })
     }
 
     /// Writes the cores' copy of the launch record, for this run record.

@@ -22,6 +22,7 @@ use super::run_log::RunLog;
 use super::session::Session;
 use crate::device::ledger::Ledger;
 use crate::device::run_site::{RunSite, reset_handshake};
+use crate::device::sim::record_place::RecordPlace;
 use crate::device::{
     DeviceError, DeviceLost, Launch, LoadFault, LostCause, MemoryError, OrchestrationLoad,
     RunOutcome,
@@ -58,14 +59,9 @@ impl From<MemoryError> for End {
     }
 }
 
-/// Something may be left running.
+/// Something may be left running, or nothing can be started any more: only a reset helps.
 fn lost(error: CallError) -> End {
     End::Lost(LostCause::Call(Box::new(error)))
-}
-
-/// Nothing has begun.
-fn refused(error: CallError) -> End {
-    End::Refused(DeviceError::Cann(error.into()))
 }
 
 /// What runs and loads have for themselves.
@@ -98,7 +94,7 @@ impl<C: CannChip> Site<C> {
         Ok(Self {
             records: [record()?, record()?],
             log,
-            run: RunSite::new(arenas),
+            run: RunSite::new(arenas, RecordPlace::own()),
             launcher,
             op_limit: None,
             session: Arc::clone(session),
@@ -140,9 +136,7 @@ impl<C: CannChip> Site<C> {
         // CAST: a handful.
         let threads = C::LAUNCHED_AICPU_THREADS as u32;
         let start = Instant::now();
-        self.launcher
-            .launch_aicpu(MAIN_KERNEL, threads, record, "starting a run")
-            .map_err(refused)?;
+        self.launcher.launch_aicpu(MAIN_KERNEL, threads, record, "starting a run").map_err(lost)?;
         self.launcher.launch_cores(launch.clusters, record).map_err(lost)?;
         let ended = self.wait_for_both(start, limits.stream);
         self.conclude(number, limits.stream, ended)
@@ -267,7 +261,7 @@ impl<C: CannChip> Site<C> {
         *record.body_mut() = *body;
         let address = self.records[1].address();
         self.records[1].copy_in(0, record.as_mut_bytes())?;
-        self.launcher.launch_aicpu(MAIN_KERNEL, 1, address, what).map_err(refused)?;
+        self.launcher.launch_aicpu(MAIN_KERNEL, 1, address, what).map_err(lost)?;
         let api = self.session.api().map_err(lost)?;
         let ended = api.synchronize(self.launcher.aicpu.handle(), limit, what);
         if matches!(&ended, Err(error) if error.is_timeout()) {

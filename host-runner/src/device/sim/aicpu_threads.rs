@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::attendance::Attendance;
 use super::parking::{self, Parking, RESIDENT_SPIN, processor};
+use crate::foreign_code::thread_start;
 
 /// How long the caller looks before it sleeps, where nobody says otherwise.
 const CALLER_SPIN: Duration = Duration::from_micros(50);
@@ -150,6 +151,7 @@ impl<O: Copy + PartialEq + Send + 'static> AicpuThreads<O> {
             let (prepare, program) = (Arc::clone(prepare), Arc::clone(program));
             let prepared = prepared.clone();
             let body = move || {
+                thread_start::started();
                 prepare();
                 // `start` waits for it, or has failed.
                 let _told = prepared.send(());

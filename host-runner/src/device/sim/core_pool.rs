@@ -41,6 +41,7 @@ use super::kernel_hooks::{self, CoreIdentity, PipeStorage};
 use super::parking;
 use super::registers::{Doorbell, Registers};
 use super::turns::Turns;
+use crate::foreign_code::thread_start;
 use power::Power;
 use unheard::Unheard;
 
@@ -321,6 +322,7 @@ impl<C: Chip> CorePool<C> {
 
     /// What a pool thread does.
     fn serve(self: &Arc<Self>) {
+        thread_start::started();
         self.attach_thread();
         self.queue().starting -= 1;
         while let Some(index) = self.next() {

@@ -114,6 +114,11 @@ pub fn with_identity<R>(identity: CoreIdentity, kernel: impl FnOnce() -> R) -> R
     result
 }
 
+/// The core whose kernel this thread is in. May be called in a signal handler.
+pub fn current() -> Option<CoreIdentity> {
+    CORE.get()
+}
+
 /// Type of a kernel's `pto_sim_register_hooks`: takes the two functions below.
 pub type RegisterHooks = unsafe extern "C-unwind" fn(*const c_void, *const c_void);
 

@@ -17,10 +17,12 @@ use crate::device::{DeviceMemoryReport, Holder, MemoryError, PinnedMemory, Share
 
 mod allocation;
 mod arena;
+mod shared_arena;
 
 pub use allocation::ALLOCATION_ALIGN;
 use allocation::Allocation;
 pub use arena::{Arena, Arenas};
+pub use shared_arena::SharedArena;
 
 pub use crate::device::ledger::Ledger;
 
@@ -86,9 +88,17 @@ pub struct DeviceMemory {
     /// Counts what takes away meaning from an address.
     epoch: AtomicU64,
     ledger: Arc<Ledger>,
+    /// What it allocates from where another process maps it; else the heap of this one.
+    shared: Option<Arc<SharedArena>>,
 }
 
 impl DeviceMemory {
+    /// Memory in a file that another process maps, if one is given.
+    #[must_use]
+    pub fn within(shared: Option<Arc<SharedArena>>) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
     /// The books, for memory of the device that is not in the table.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
@@ -102,7 +112,7 @@ impl DeviceMemory {
     ///
     /// [`MemoryError::Exhausted`], and [`MemoryError::Gone`] once it is [closed](Self::close).
     pub fn allocate(&self, bytes: usize, holder: Holder) -> Result<DeviceAddr, MemoryError> {
-        self.add(Allocation::new(bytes, holder)?)
+        self.add(Allocation::new(bytes, holder, self.shared.as_ref())?)
     }
 
     /// Allocates a copy of `bytes`, as [`allocate`](Self::allocate) does.
@@ -111,7 +121,7 @@ impl DeviceMemory {
     ///
     /// As [`allocate`](Self::allocate).
     pub fn allocate_with(&self, bytes: &[u8], holder: Holder) -> Result<DeviceAddr, MemoryError> {
-        self.add(Allocation::of(bytes, holder)?)
+        self.add(Allocation::of(bytes, holder, self.shared.as_ref())?)
     }
 
     fn add(&self, allocation: Allocation) -> Result<DeviceAddr, MemoryError> {

@@ -30,7 +30,7 @@ pub(super) fn scenes() -> Vec<Scene> {
             name: "deferred_notify",
             summary: "two chips: producer, notification, deferred wait, consumer; result = out + 1",
             programs: vec![Program::new("ranks", "deferred_notify/orchestration.cpp", &kernels)],
-            cases: vec![Case::own("two ranks", two_ranks).small()],
+            cases: vec![Case::own("two ranks", two_ranks).small().windows()],
         },
     ]
 }

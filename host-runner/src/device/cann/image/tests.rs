@@ -23,11 +23,12 @@ fn a_program_for_another_machine_or_without_its_entry_is_refused() {
     let (_folder, config) = fake::images("a2a3");
     assert!(config.aicpu_program(ChipName::A2a3).is_ok());
     let images = config.aicpu_images.clone().unwrap();
-    let [own, other] = match config.aicpu_machine {
-        AicpuMachine::X86_64 => [AicpuMachine::X86_64, AicpuMachine::Aarch64],
-        AicpuMachine::Aarch64 => [AicpuMachine::Aarch64, AicpuMachine::X86_64],
+    let own = config.aicpu_machine;
+    let other = match own {
+        Machine::X86_64 => Machine::Aarch64,
+        Machine::Aarch64 => Machine::X86_64,
     };
-    std::fs::rename(images.join(own.name()), images.join(other.name())).unwrap();
+    std::fs::rename(images.join(machine_name(own)), images.join(machine_name(other))).unwrap();
     let wrong = CannConfig { aicpu_machine: other, ..config }.aicpu_program(ChipName::A2a3);
     let Err(CannError::BadImage { reason, .. }) = wrong else { panic!("{wrong:?}") };
     assert!(reason.contains("another machine"), "{reason}");

@@ -2,10 +2,11 @@
 
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::DeviceAddr;
 
+use super::SharedArena;
 use crate::device::{Holder, MemoryError, PinnedMemory};
 
 /// Alignment of every allocation, in bytes: a cache line, and what every record asks for.
@@ -15,12 +16,19 @@ pub const ALLOCATION_ALIGN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) start: NonNull<u8>,
-    layout: Layout,
+    home: Home,
     /// As they were asked for.
     pub(super) bytes: usize,
     pub(super) holder: Holder,
     /// Held by the one thread of the host that copies.
     copying: Mutex<()>,
+}
+
+/// Where the bytes of an allocation come from.
+#[derive(Debug)]
+enum Home {
+    Heap(Layout),
+    Shared(Arc<SharedArena>),
 }
 
 // SAFETY: the bytes are owned by this value, and nothing about them is bound to a thread. The host
@@ -30,18 +38,41 @@ unsafe impl Send for Allocation {}
 unsafe impl Sync for Allocation {}
 
 impl Allocation {
-    pub(super) fn new(bytes: usize, holder: Holder) -> Result<Self, MemoryError> {
+    pub(super) fn new(
+        bytes: usize,
+        holder: Holder,
+        shared: Option<&Arc<SharedArena>>,
+    ) -> Result<Self, MemoryError> {
+        if let Some(arena) = shared {
+            return Self::shared(bytes, holder, arena);
+        }
         let exhausted = MemoryError::Exhausted { bytes };
         let Ok(layout) = Layout::from_size_align(bytes.max(1), ALLOCATION_ALIGN) else {
             return Err(exhausted);
         };
         // SAFETY: the size is not zero.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(exhausted)?;
-        Ok(Self { start, layout, bytes, holder, copying: Mutex::new(()) })
+        Ok(Self { start, home: Home::Heap(layout), bytes, holder, copying: Mutex::new(()) })
+    }
+
+    /// An allocation in memory that another process maps, too.
+    fn shared(bytes: usize, holder: Holder, arena: &Arc<SharedArena>) -> Result<Self, MemoryError> {
+        let start = arena.take(bytes).ok_or(MemoryError::Exhausted { bytes })?;
+        let home = Home::Shared(Arc::clone(arena));
+        Ok(Self { start, home, bytes, holder, copying: Mutex::new(()) })
     }
 
     /// An allocation that holds a copy of `bytes`, which is written once.
-    pub(super) fn of(bytes: &[u8], holder: Holder) -> Result<Self, MemoryError> {
+    pub(super) fn of(
+        bytes: &[u8],
+        holder: Holder,
+        shared: Option<&Arc<SharedArena>>,
+    ) -> Result<Self, MemoryError> {
+        if let Some(arena) = shared {
+            let allocation = Self::shared(bytes.len(), holder, arena)?;
+            allocation.copy_in(0, bytes)?;
+            return Ok(allocation);
+        }
         let exhausted = MemoryError::Exhausted { bytes: bytes.len() };
         let Ok(layout) = Layout::from_size_align(bytes.len().max(1), ALLOCATION_ALIGN) else {
             return Err(exhausted);
@@ -54,7 +85,8 @@ impl Allocation {
             start.write(0);
             start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
         }
-        Ok(Self { start, layout, bytes: bytes.len(), holder, copying: Mutex::new(()) })
+        let home = Home::Heap(layout);
+        Ok(Self { start, home, bytes: bytes.len(), holder, copying: Mutex::new(()) })
     }
 
     fn copying(&self) -> MutexGuard<'_, ()> {
@@ -100,7 +132,11 @@ impl PinnedMemory for Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout, and freed once, here.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        match &self.home {
+            // SAFETY: allocated in `new` with this layout, and freed once, here.
+            Home::Heap(layout) => unsafe { dealloc(self.start.as_ptr(), *layout) },
+            // SAFETY: taken in `shared` for so many bytes, and given back once, here.
+            Home::Shared(arena) => unsafe { arena.give(self.start, self.bytes) },
+        }
     }
 }

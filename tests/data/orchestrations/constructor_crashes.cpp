@@ -1,0 +1,11 @@
+// An orchestration with a static object whose constructor writes to where nothing is.
+#include "pto_orchestration_api.h"
+
+namespace {
+struct Crash {
+    Crash() { *static_cast<volatile int *volatile>(nullptr) = 1; }
+};
+Crash crash;
+}  // namespace
+
+extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &) {}
