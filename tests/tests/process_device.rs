@@ -6,6 +6,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use host_runner::arguments::{Arguments, TensorArgument, TensorData};
 use host_runner::callable::Callable;
 use host_runner::device::{Crash, CrashedIn, DeviceLost, KernelError, LostCause};
 use host_runner::run::{RunConfig, RunError};
@@ -106,8 +107,10 @@ fn many_runs_and_memory_of_the_user_and_books_are_as_in_the_simulator() {
     assert_eq!(worker.counters().loads, 1);
     let address = worker.allocate(64).unwrap();
     worker.copy_in(address, &[7; 64]).unwrap();
-    let mut arguments = host_runner::arguments::Arguments::new();
-    arguments.push_device(address, DataType::Uint64, &[8]).unwrap();
+    let mut arguments = Arguments::new();
+    let (dtype, shape) = (DataType::Uint64, vec![8]);
+    let data = TensorData::Device(address);
+    arguments.push_tensor(TensorArgument { data, dtype, shape }).unwrap();
     arguments.push_scalar(SOUND).unwrap();
     worker.run(&handle, &mut arguments, &threads(2)).unwrap();
     let mut bytes = [0; 64];
@@ -164,10 +167,10 @@ fn a_crash_in_an_entry_names_signal_address_and_functions_and_the_next_run_works
             let callable = handle.id();
             assert_eq!(crash.inside, CrashedIn::Orchestration { callable }, "{lost}");
             let names = names(crash);
-            assert!(names.iter().any(|name| name.starts_with(function)), "{function}: {lost}");
+            assert!(names.iter().any(|name| name.contains(function)), "{function}: {lost}");
             if way != CALL_NULL {
                 // The caller of one that calls null is all that can be told for sure.
-                assert!(names.contains(&"crashes"), "{lost}");
+                assert!(names.iter().any(|name| name.starts_with("crashes")), "{lost}");
             }
             assert_eq!(run(&worker, &handle, SOUND, &threads(aicpu_threads)).unwrap(), 7);
         }
@@ -189,7 +192,7 @@ fn a_crash_in_a_kernel_names_its_func_id_and_core_and_the_next_run_works() {
         // With 24 clusters, cores 0 to 23 are cube cores.
         assert!((24..72).contains(&core), "{core}");
         assert_eq!(func_id, FuncId::new(6).ok(), "{lost}");
-        assert!(names(crash).iter().any(|name| name.starts_with(function)), "{lost}");
+        assert!(names(crash).iter().any(|name| name.contains(function)), "{lost}");
         assert_eq!(run(&worker, &handle, SOUND, &threads(3)).unwrap(), 8);
     }
 }
@@ -312,7 +315,7 @@ fn nothing_stays_of_devices_that_were_closed_or_lost() {
             life();
         }
         let after = Holdings::now();
-        assert_eq!(children(), [], "no process stays, and no zombie");
+        assert!(children().is_empty(), "no process stays, and no zombie");
         assert_eq!((after.descriptors, after.threads), (before.descriptors, before.threads));
         assert!(after.mappings <= before.mappings + 4, "{before:?} {after:?}");
     });

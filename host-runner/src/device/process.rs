@@ -35,6 +35,7 @@ use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, Chip, CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL, RuntimeBody};
 
+use super::resident_symbols::ResidentSymbols;
 use super::shared_file::SharedFile;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
@@ -88,6 +89,8 @@ impl<C: Chip> ProcessDevice<C> {
     ///
     /// [`DeviceError::Program`], and what else the device is refused by.
     pub fn open(settings: &ProcessSettings, device: &DeviceSettings) -> Result<Self, DeviceError> {
+        // Names of C++ functions in messages are made readable by its library.
+        ResidentSymbols::open();
         let system = |what| move |source| DeviceError::System { what, source };
         let bytes = if settings.is_emulated() { EMULATED_MEMORY_BYTES } else { MEMORY_BYTES };
         let memory =

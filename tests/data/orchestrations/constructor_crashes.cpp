@@ -3,7 +3,10 @@
 
 namespace {
 struct Crash {
-    Crash() { *static_cast<volatile int *volatile>(nullptr) = 1; }
+    Crash() {
+        volatile int *volatile nowhere = nullptr;
+        *nowhere = 1;
+    }
 };
 Crash crash;
 }  // namespace

@@ -27,7 +27,8 @@ enum Way : uint64_t { SOUND, CALL_NULL, ABORT, ENDLESS, OVERFLOW_STACK, WRITE_NU
 }
 
 [[gnu::noinline]] static void write_null() {
-    *static_cast<volatile int *volatile>(nullptr) = 1;
+    volatile int *volatile nowhere = nullptr;
+    *nowhere = 1;
     asm volatile("" ::: "memory");
 }
 

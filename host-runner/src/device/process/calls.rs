@@ -110,12 +110,14 @@ impl<C: Chip> Calls<C> {
         let _held = locked(&self.lanes[0]);
         let asked = self.exchange(self.lane(0), &Request::Open(settings), During::Other);
         asked.map_err(|unanswered| match unanswered {
-            Unanswered::Ended { cause, .. } => DeviceError::Program {
-                reason: format!(
-                    "it has ended before it was ready ({cause:?}); run it by itself to see why, and \
-                     build it together with its host"
-                ),
-            },
+            Unanswered::Gone | Unanswered::Ended { .. } => {
+                let how = DeviceLost { cause: self.child.how(), fault: None };
+                let reason = format!(
+                    "it has ended before it was ready ({how}); build it together with its host, and see \
+                     what it says on the standard error"
+                );
+                DeviceError::Program { reason }
+            }
             unanswered => unanswered.into_device(),
         })
     }
