@@ -279,14 +279,14 @@ mod tests {
         assert_eq!((arguments.rounds, arguments.verbose), (9, 2));
         assert_eq!(arguments.timeout, Some(Duration::from_millis(500)));
         assert_eq!(arguments.cxx.as_deref(), Some("g++-15"));
+        let process = arguments.process(&Environment::default());
+        assert_eq!(process, ProcessSettings::for_machine(Machine::Aarch64));
+        assert_eq!(arguments.device_cxx.as_deref(), Some("a-g++"));
         let listing = CodeListing { gdb: true, perf_map: Some("m".into()) };
         assert_eq!(arguments.code_listing(), listing);
         assert_eq!((arguments.sdk, arguments.cache_dir), (Some("s".into()), Some("c".into())));
         assert!(arguments.json && arguments.no_cache);
         assert_eq!(arguments.platform, PlatformName::A5Sim);
-        let process = arguments.process(&Environment::default());
-        assert_eq!(process, ProcessSettings::for_machine(Machine::Aarch64));
-        assert_eq!(arguments.device_cxx.as_deref(), Some("a-g++"));
         assert_eq!(parse("a").unwrap().platform, PlatformName::A2a3Sim);
     }
 

@@ -7,8 +7,8 @@
 //! |---|---|
 //! | [`clock`] | the counter that deadlines are measured with |
 //! | `registers` | core registers with the barriers of boundary D |
-//! | `thread` | who the calling thread is |
 //! | `resident_symbols` | what orchestrations import from the libraries of the process |
+//! | `thread` | who the calling thread is |
 //!
 //! Executable memory and cache maintenance are those of `aicpu-linux`, which the simulator uses too.
 

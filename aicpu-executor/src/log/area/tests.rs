@@ -1,3 +1,5 @@
+//! The executor's side of a log area: what is delivered, kept and refused, against a host in the same memory.
+
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::vec::Vec;

@@ -1,3 +1,5 @@
+//! The ring of one thread, by examples and against a queue.
+
 use std::collections::VecDeque;
 use std::vec::Vec;
 

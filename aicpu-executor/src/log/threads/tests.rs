@@ -1,3 +1,5 @@
+//! Threads at their desks: who is heard where, and who is counted.
+
 use std::boxed::Box;
 use std::sync::Barrier;
 use std::vec::Vec;

@@ -282,3 +282,6 @@ fn split(ring: usize, mut unread: &[u8], frames: &mut Vec<Frame>, problems: &mut
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,12 @@ impl Texts {
         Ok(Self { by_address })
     }
 
+    /// These texts.
+    #[cfg(test)]
+    pub(super) fn of(by_address: BTreeMap<u16, Text>) -> Self {
+        Self { by_address }
+    }
+
     /// The text at an address, as linked.
     pub(super) fn at(&self, address: u16) -> Option<&Text> {
         self.by_address.get(&address)
@@ -105,7 +111,7 @@ impl Texts {
 
 impl Text {
     /// The text in a symbol's name.
-    fn of(symbol: &str) -> Result<Self, LogDecoderError> {
+    pub(super) fn of(symbol: &str) -> Result<Self, LogDecoderError> {
         let malformed = || LogDecoderError::Symbol { name: symbol.to_owned() };
         let name: SymbolName = serde_json::from_str(symbol).map_err(|_| malformed())?;
         let used_as = match name.tag.as_str() {

@@ -89,9 +89,9 @@ pub(super) fn function(name: &[u8]) -> Option<*const ()> {
         // SAFETY: an entry of the loader's list, which is not null.
         let LoadedObject { bias, dynamic, next, .. } = unsafe { object.read() };
         // SAFETY: the object is loaded.
-        if let Some(address) =
-            unsafe { Tables::of(bias, dynamic) }.and_then(|tables| unsafe { tables.function(name) })
-        {
+        let tables = unsafe { Tables::of(bias, dynamic) };
+        // SAFETY: as above.
+        if let Some(address) = tables.and_then(|tables| unsafe { tables.function(name) }) {
             return Some(address);
         }
         if next.is_null() {
@@ -239,8 +239,9 @@ impl Tables {
         if symbol.section == 0 || symbol.info & 0xF != STT_FUNC {
             return false;
         }
-        // SAFETY: (both) names end with NUL, and no byte behind the first that differs is read.
+        // SAFETY: an offset in the object's table of names.
         let own = unsafe { self.names.add(symbol.name as usize) };
+        // SAFETY: names end with NUL, and no byte behind the first that differs is read.
         let byte = |index: usize| unsafe { own.add(index).read() };
         name.iter().enumerate().all(|(index, &wanted)| byte(index) == wanted)
             && byte(name.len()) == 0
