@@ -17,8 +17,7 @@
 //! | [`memory`], [`kernels`] | what is on the device, and who holds it |
 //! | [`image`] | the programs that the device runs for us |
 //! | [`chip`] | what differs between chips |
-//! | [`launch`], [`running`] | runs and loads |
-//! | [`run_log`], [`faults`] | what came of them, and their log |
+//! | [`launch`], [`running`], [`device_log`], [`faults`] | runs and loads, and what came of them |
 //!
 //! # What differs from the simulator
 //!
@@ -50,6 +49,7 @@ use crate::run::TIMEOUT_MAX;
 
 pub mod api;
 pub mod chip;
+pub mod device_log;
 pub mod error;
 #[cfg(test)]
 mod fake;
@@ -60,7 +60,6 @@ pub mod kernels;
 pub mod launch;
 pub mod libraries;
 pub mod memory;
-pub mod run_log;
 pub mod running;
 pub mod session;
 
@@ -73,7 +72,6 @@ use kernels::Kernels;
 use launch::{Launcher, StartError};
 use libraries::Functions;
 use memory::DeviceMemory;
-use run_log::RunLog;
 use running::Site;
 use session::{Claim, Session};
 
@@ -109,15 +107,13 @@ impl<C: CannChip> CannDevice<C> {
         config: &CannConfig,
     ) -> Result<Self, DeviceError> {
         // Before anything is done to the device.
-        let program = config.aicpu_program(C::CHIP)?.path;
+        config.aicpu_program(C::CHIP)?;
         config.core_program(C::CHIP)?;
         let claim = Claim::take()?;
         let session = Session::open(Api::new(functions), config.device.into(), claim)?;
         let memory = DeviceMemory::new(Arc::clone(&session));
-        let started = Launcher::start(&session, config).and_then(|launcher| {
-            let log = RunLog::new(&session, &program)?;
-            Ok(Site::new(launcher, &session, memory.ledger(), log)?)
-        });
+        let started = Launcher::start(&session, config)
+            .and_then(|launcher| Ok(Site::new(launcher, &session, memory.ledger())?));
         let site = started.inspect_err(|error| {
             // What has not ended in time may never do so.
             if matches!(error, StartError::Cann(CannError::Call(call)) if call.is_timeout()) {

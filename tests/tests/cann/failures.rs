@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use host_runner::run::{RunConfig, RunError};
-use host_runner::worker::{CallableHandle, PlatformName, Worker};
-use tests::sources;
-use tests::workers::{self, Cells, SENTINEL};
+use host_runner::worker::PlatformName;
 
-use super::mock::{Installed, Plan, alone, brief};
+use super::mock::{Installed, Plan, add, adding, alone, brief};
 use super::working::error_chain;
 
 /// A number that none of the functions returns.
@@ -38,23 +36,11 @@ const FUNCTIONS: [&str; 18] = [
     "aclrtResetDeviceForce",
 ];
 
-fn register(worker: &Worker) -> Result<CallableHandle, Box<dyn std::error::Error>> {
-    let callable = sources::callable("graphs", "fork_join", sources::cell_kernels());
-    Ok(worker.register(&callable)?)
-}
-
-fn run(worker: &Worker, handle: &CallableHandle, config: &RunConfig) -> Result<(), RunError> {
-    let mut passed = Cells { input: vec![3; 16], cells: vec![SENTINEL; 16], scalars: vec![4] };
-    passed.run(worker, handle, config)?;
-    assert_eq!(passed.cells, workers::fork_join(&passed.input, 4));
-    Ok(())
-}
-
 /// Opens a worker, has it do everything once, closes it.
 fn life(mock: &Installed) -> Result<(), Box<dyn std::error::Error>> {
     let worker = mock.open()?;
-    let handle = register(&worker)?;
-    let ended = run(&worker, &handle, &brief(2));
+    let handle = worker.register(&adding(PlatformName::A2a3))?;
+    let ended = add(&worker, &handle, 4, &brief(2));
     worker.unregister(&handle)?;
     drop(worker);
     Ok(ended?)
@@ -114,15 +100,15 @@ fn soon() -> RunConfig {
 /// A worker with a callable, for which the next launch goes as planned; then, everything works again.
 fn after(mock: &Installed, config: &RunConfig, upset: impl FnOnce(&Installed)) {
     let worker = mock.open().unwrap();
-    let handle = register(&worker).unwrap();
-    run(&worker, &handle, &brief(2)).unwrap();
+    let handle = worker.register(&adding(PlatformName::A2a3)).unwrap();
+    add(&worker, &handle, 4, &brief(2)).unwrap();
     upset(mock);
     let start = Instant::now();
-    let ended = run(&worker, &handle, config);
+    let ended = add(&worker, &handle, 4, config);
     assert!(matches!(ended, Err(RunError::DeviceLost(_))), "{ended:?}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     mock.unplan();
-    run(&worker, &handle, &brief(2)).unwrap();
+    add(&worker, &handle, 4, &brief(2)).unwrap();
     assert_eq!(worker.losses(), 1);
     assert_eq!(mock.calls("aclrtResetDeviceForce"), 1);
     worker.unregister(&handle).unwrap();

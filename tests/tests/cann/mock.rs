@@ -7,14 +7,17 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use host_runner::callable::Callable;
 use host_runner::compile::Machine as Processor;
 use host_runner::device::RingConfig;
 use host_runner::device::cann::CannConfig;
-use host_runner::run::RunConfig;
-use host_runner::worker::{PlatformName, Worker, WorkerConfig, WorkerError};
+use host_runner::run::{RunConfig, RunError};
+use host_runner::worker::{CallableHandle, PlatformName, Worker, WorkerConfig, WorkerError};
 use libloading::os::unix::Library;
 use stand_in::Machine;
 use tempfile::TempDir;
+use tests::sources::{callable_for, cell_kernels_for};
+use tests::workers::{Cells, SENTINEL};
 use tests::{c_library, child};
 
 /// Names the folder with the AICPU programs of this machine.
@@ -158,6 +161,38 @@ impl Installed {
         text.truncate(bytes);
         String::from_utf8(text).unwrap()
     }
+}
+
+/// A callable of two tasks, without anything of the C++ library, which the AICPU program does not offer.
+pub fn adding(chip: PlatformName) -> Callable {
+    callable_for(chip.chip(), "runs", "adds", cell_kernels_for(chip.chip()))
+}
+
+/// Runs [`adding`] and compares what comes of it.
+///
+/// # Errors
+///
+/// As [`Worker::run`].
+pub fn add(
+    worker: &Worker,
+    handle: &CallableHandle,
+    first: u64,
+    config: &RunConfig,
+) -> Result<(), RunError> {
+    let input: Vec<u64> = (0..16).map(|cell| 1000 + 7 * cell).collect();
+    let mut passed = Cells { input, cells: vec![SENTINEL; 16], scalars: vec![first] };
+    let report = passed.run(worker, handle, config)?;
+    let expected: Vec<u64> = (0..16).map(|cell| 1000 + 7 * cell + first + cell).collect();
+    assert_eq!((passed.cells, report.tasks), (expected, 2));
+    Ok(())
+}
+
+/// Registers, runs and unregisters: whatever happened before, the worker gives the right result.
+#[track_caller]
+pub fn assert_works(worker: &Worker) {
+    let handle = worker.register(&adding(worker.platform())).unwrap();
+    add(worker, &handle, 9, &brief(3)).unwrap();
+    worker.unregister(&handle).unwrap();
 }
 
 /// Settings of a run that has few cores, as a small machine likes it, and ends soon if it hangs.

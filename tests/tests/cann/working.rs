@@ -4,28 +4,19 @@ use host_runner::device::DeviceError;
 use host_runner::device::cann::CannError;
 use host_runner::worker::{PlatformName, Worker, WorkerError};
 use protocol::StatusCode;
-use tests::sources::{self, callable_for, cell_kernels_for};
+use tests::sources;
 use tests::workers::{self, Cells, SENTINEL};
 
-use super::mock::{Installed, alone, brief};
+use super::mock::{Installed, add, adding, alone, assert_works, brief};
 
 /// Registers, runs with each number of AICPU threads and unregisters, twice.
 fn life(mock: &Installed, chip: PlatformName) {
     let worker = mock.open().unwrap();
     let before = mock.live();
     for _ in 0..2 {
-        let callable =
-            callable_for(chip.chip(), "graphs", "fork_join", cell_kernels_for(chip.chip()));
-        let handle = worker.register(&callable).unwrap();
+        let handle = worker.register(&adding(chip)).unwrap();
         for threads in 1..=4 {
-            let mut passed = Cells {
-                input: (0..16).map(|cell| 1000 + cell).collect(),
-                cells: vec![SENTINEL; 16],
-                scalars: vec![u64::from(threads)],
-            };
-            let report = passed.run(&worker, &handle, &brief(threads)).unwrap();
-            assert_eq!(passed.cells, workers::fork_join(&passed.input, threads.into()));
-            assert_eq!(report.tasks, workers::FORK_JOIN_TASKS);
+            add(&worker, &handle, threads.into(), &brief(threads)).unwrap();
         }
         worker.unregister(&handle).unwrap();
     }
@@ -55,27 +46,25 @@ fn many_runs_of_several_callables_allocate_nothing_and_load_nothing_again() {
         PlatformName::A2a3,
         |mock| {
             let worker = mock.open().unwrap();
-            let names = ["fork_join", "fork_join"];
-            let callables =
-                names.map(|name| sources::callable("graphs", name, sources::cell_kernels()));
-            let handles = callables.map(|callable| worker.register(&callable).unwrap());
-            let round = |scalar: u64| {
-                for handle in &handles {
-                    let mut passed = Cells {
-                        input: vec![5; 16],
-                        cells: vec![SENTINEL; 16],
-                        scalars: vec![scalar],
-                    };
-                    passed.run(&worker, handle, &brief(3)).unwrap();
-                    assert_eq!(passed.cells, workers::fork_join(&passed.input, scalar));
-                }
+            // The second one has another entry, and gives twice the input.
+            let first = worker.register(&adding(PlatformName::A2a3)).unwrap();
+            let kernels = sources::cell_kernels();
+            let second = worker.register(&sources::callable("runs", "doubles", kernels)).unwrap();
+            let round = |number: u64| {
+                add(&worker, &first, number, &brief(3)).unwrap();
+                let input = vec![5 + number; 16];
+                let mut passed = Cells { input, cells: vec![SENTINEL; 16], scalars: vec![number] };
+                passed.run(&worker, &second, &brief(2)).unwrap();
+                let expected: Vec<u64> = (0..16).map(|i| 2 * (5 + number) + number + i).collect();
+                assert_eq!(passed.cells, expected);
             };
             round(0);
             let (allocations, live) = (mock.calls("rtMalloc"), mock.live());
             (1..50).for_each(round);
             assert_eq!((mock.calls("rtMalloc"), mock.live()), (allocations, live));
             assert_eq!(worker.counters().loads, 2);
-            handles.iter().for_each(|handle| worker.unregister(handle).unwrap());
+            worker.unregister(&first).unwrap();
+            worker.unregister(&second).unwrap();
             drop(worker);
         },
     );
@@ -85,7 +74,7 @@ fn many_runs_of_several_callables_allocate_nothing_and_load_nothing_again() {
 fn a_failed_run_says_why_and_the_next_one_is_right() {
     alone("working::a_failed_run_says_why_and_the_next_one_is_right", PlatformName::A2a3, |mock| {
         let worker = mock.open().unwrap();
-        let callable = sources::callable("graphs", "fork_join", Vec::new());
+        let callable = sources::callable("runs", "adds", Vec::new());
         let handle = worker.register(&callable).unwrap();
         for _ in 0..2 {
             let mut passed =
@@ -93,7 +82,7 @@ fn a_failed_run_says_why_and_the_next_one_is_right() {
             let ended = passed.run(&worker, &handle, &brief(2));
             workers::assert_fault(ended, StatusCode::KernelMissing, &["func id"]);
         }
-        workers::assert_works(&worker, &brief(2));
+        assert_works(&worker);
         assert_eq!(worker.losses(), 0);
         worker.unregister(&handle).unwrap();
         drop(worker);
@@ -108,12 +97,13 @@ fn what_cannot_be_loaded_is_refused_with_the_reason_and_leaves_nothing() {
         |mock| {
             let worker = mock.open().unwrap();
             let before = mock.live();
-            let callable = sources::callable("missing_import", "missing_import", Vec::new());
+            let callable =
+                sources::callable("missing_import", protocol::DEFAULT_ENTRY_SYMBOL, Vec::new());
             let refused = worker.register(&callable).map(drop).unwrap_err();
             let text = error_chain(&refused);
             assert!(text.contains("LOAD_FAILED"), "{text}");
             assert_eq!(mock.live(), before);
-            workers::assert_works(&worker, &brief(3));
+            assert_works(&worker);
             drop(worker);
         },
     );
@@ -132,7 +122,7 @@ fn a_second_worker_is_refused_until_the_first_is_closed_and_another_chip_for_goo
             };
             drop(first);
             let other = mock.open().unwrap();
-            workers::assert_works(&other, &brief(1));
+            assert_works(&other);
             drop(other);
             let mut config = mock.config();
             config.platform = PlatformName::A5;

@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
-use std::mem::offset_of;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -226,15 +225,15 @@ fn answer(record: usize, threads: u32) {
     // SAFETY: the run record is there, which the caller has copied.
     let body = unsafe { &*record }.body();
     assert!(body.extension.valid());
-    let number = body.extension.run_number;
-    let mut told = RunReport { run_number: number, code, tasks: threads.into(), ..RunReport::NONE };
+    let run_number = body.extension.run_number;
+    let mut report = RunReport { run_number, code, tasks: threads.into(), ..RunReport::NONE };
     if code != 0 {
-        told.set_text("as told");
+        report.set_text("as told");
     }
-    let place = body.extension.log_area.raw() as usize + offset_of!(LogArea, report);
+    let place = body.extension.log_area.raw() as usize + std::mem::offset_of!(LogArea, report);
     let place = std::ptr::with_exposed_provenance_mut::<u8>(place);
-    let bytes = told.as_bytes();
-    // SAFETY: the caller has room for it there.
+    let bytes = report.as_bytes();
+    // SAFETY: the caller has an area there.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
 }
 

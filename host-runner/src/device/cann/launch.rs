@@ -13,6 +13,7 @@
 //! that it is not done. So they are in this order, [`Limits`], as the reference's defaults are (10, 45 and
 //! 50 seconds, needs §4.2).
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,16 +27,18 @@ use super::error::{CallError, CannError};
 use super::image::CannConfig;
 use super::memory::Block;
 use super::session::{Session, Stream};
+use crate::device::log_area::LogDecoder;
 use crate::device::{Launch, MemoryError};
+use crate::log;
 
 /// Operator name of every launch (spec callable §3.8).
 const OPERATOR: &CStr = c"AST_DYN_AICPU";
 /// Whose kernels are launched: the driver's server, which calls the exports of the image.
 const SERVER: &[u8] = b"libaicpu_extend_kernels.so";
 /// Loads the image at the first launch of a process, and sets log thresholds.
-pub const INIT_KERNEL: &[u8] = b"DynTileFwkKernelServerInit";
+const INIT_KERNEL: &[u8] = b"DynTileFwkKernelServerInit";
 /// Calls the image for a run record.
-pub const MAIN_KERNEL: &[u8] = b"DynTileFwkKernelServer";
+const MAIN_KERNEL: &[u8] = b"DynTileFwkKernelServer";
 /// Bytes of a name in a launch record, with a NUL at least at its end.
 const NAME_BYTES: usize = 32;
 
@@ -72,6 +75,10 @@ pub struct Launcher<C: CannChip> {
     /// For the cores.
     pub cores: Stream,
     addresses: LaunchAddresses,
+    /// What is to be logged, as the AICPU was told last.
+    threshold: Cell<Option<(u32, u32)>>,
+    /// Reads what the AICPU program logs, if its texts are there.
+    decoder: Option<LogDecoder>,
     /// What the addresses name; kept as long as they are used.
     _image: Block,
     _device_args: Block,
@@ -110,15 +117,19 @@ impl<C: CannChip> Launcher<C> {
             runtime: DeviceAddr::new(0),
             registers: registers.address(),
             core_control: C::core_control(api)?,
-            // As they are when something is launched.
             log_level: 0,
             log_verbosity: 0,
         };
         let core_record = Block::allocate(session, size_of::<C::KernelArgs>())?;
+        let decoder = LogDecoder::beside(&aicpu_program.path)
+            .inspect_err(|error| tracing::debug!(%error, "what the AICPU logs cannot be read"));
+        let decoder = decoder.ok();
         let launcher = Self {
             aicpu,
             cores,
             addresses,
+            threshold: Cell::new(None),
+            decoder,
             _image: image,
             _device_args: device_args,
             _registers: registers,
@@ -128,24 +139,53 @@ impl<C: CannChip> Launcher<C> {
             chip: std::marker::PhantomData,
         };
         let doing = "having the AICPU program loaded";
-        launcher.launch_aicpu(INIT_KERNEL, 1, DeviceAddr::new(0), doing)?;
+        launcher.tell_threshold(doing)?;
         session.api()?.synchronize(launcher.aicpu.handle(), START_LIMIT, doing)?;
         Ok(launcher)
     }
 
-    /// Starts a kernel of the server on so many AICPU threads, for a run record.
+    /// Tells the AICPU what is to be logged, if that is not what it was told last.
+    fn tell_threshold(&self, doing: &'static str) -> Result<(), CallError> {
+        let threshold = Some(log::threshold());
+        if self.threshold.get() == threshold {
+            return Ok(());
+        }
+        self.launch(INIT_KERNEL, 1, DeviceAddr::new(0), doing)?;
+        self.threshold.set(threshold);
+        Ok(())
+    }
+
+    /// Reads what the AICPU program logs, if its texts are there.
+    pub fn log_decoder(&self) -> Option<LogDecoder> {
+        self.decoder.clone()
+    }
+
+    /// Has so many AICPU threads do what a run record says.
     ///
     /// # Errors
     ///
     /// [`CallError`].
     pub fn launch_aicpu(
         &self,
+        threads: u32,
+        runtime: DeviceAddr,
+        doing: &'static str,
+    ) -> Result<(), CallError> {
+        self.tell_threshold(doing)?;
+        self.launch(MAIN_KERNEL, threads, runtime, doing)
+    }
+
+    /// Starts a kernel of the server on so many AICPU threads, for a run record.
+    fn launch(
+        &self,
         kernel: &[u8],
         threads: u32,
         runtime: DeviceAddr,
         doing: &'static str,
     ) -> Result<(), CallError> {
-        let record = self.record(runtime);
+        let (log_level, log_verbosity) = log::threshold();
+        let addresses = LaunchAddresses { runtime, log_level, log_verbosity, ..self.addresses };
+        let record = C::launch_record(&addresses);
         let mut args = record.as_bytes().to_vec();
         let offsets = [kernel, SERVER, b""].map(|text| {
             let offset = args.len() as u32;
@@ -163,19 +203,13 @@ impl<C: CannChip> Launcher<C> {
         self.session.api()?.launch_aicpu(&call, self.aicpu.handle(), doing)
     }
 
-    /// The launch record for a run record, with what is logged now.
-    fn record(&self, runtime: DeviceAddr) -> C::KernelArgs {
-        let (log_level, log_verbosity) = crate::log::threshold();
-        C::launch_record(&LaunchAddresses { runtime, log_level, log_verbosity, ..self.addresses })
-    }
-
     /// Writes the cores' copy of the launch record, for this run record.
     ///
     /// # Errors
     ///
     /// As [`Block::copy_in`].
     pub fn write_core_record(&self, runtime: DeviceAddr) -> Result<(), MemoryError> {
-        let record = self.record(runtime);
+        let record = C::launch_record(&LaunchAddresses { runtime, ..self.addresses });
         self.core_record.copy_in(0, record.as_bytes())
     }
 

@@ -8,17 +8,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{
-    CallableId, RecordOperation, RunReport, RuntimeBody, RuntimeRecord, SharedMemoryHeader,
-};
+use protocol::{CallableId, RecordOperation, RuntimeBody, RuntimeRecord, SharedMemoryHeader};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::chip::CannChip;
+use super::device_log::DeviceLog;
 use super::error::CallError;
 use super::faults;
-use super::launch::{Launcher, Limits, MAIN_KERNEL};
+use super::launch::{Launcher, Limits};
 use super::memory::{Block, DeviceArenas};
-use super::run_log::RunLog;
 use super::session::Session;
 use crate::device::ledger::Ledger;
 use crate::device::run_site::{RunSite, reset_handshake};
@@ -70,8 +68,8 @@ pub struct Site<C: CannChip> {
     launcher: Launcher<C>,
     /// Run records as the device sees them: of runs, and of loads.
     records: [Block; 2],
-    /// Where the executor says what came of them.
-    log: RunLog,
+    /// Where the executor says what came of it, and whatever else it has to say.
+    log: DeviceLog,
     /// How long kernels may take, as it was set last.
     op_limit: Option<Duration>,
     session: Arc<Session>,
@@ -87,13 +85,12 @@ impl<C: CannChip> Site<C> {
         launcher: Launcher<C>,
         session: &Arc<Session>,
         ledger: &Arc<Ledger>,
-        log: RunLog,
     ) -> Result<Self, MemoryError> {
         let record = || Block::allocate(session, size_of::<C::Runtime>());
         let arenas = DeviceArenas::new(Arc::clone(session), Arc::clone(ledger));
         Ok(Self {
             records: [record()?, record()?],
-            log,
+            log: DeviceLog::new(session, launcher.log_decoder())?,
             run: RunSite::new(arenas, RecordPlace::own()),
             launcher,
             op_limit: None,
@@ -136,7 +133,7 @@ impl<C: CannChip> Site<C> {
         // CAST: a handful.
         let threads = C::LAUNCHED_AICPU_THREADS as u32;
         let start = Instant::now();
-        self.launcher.launch_aicpu(MAIN_KERNEL, threads, record, "starting a run").map_err(lost)?;
+        self.launcher.launch_aicpu(threads, record, "starting a run").map_err(lost)?;
         self.launcher.launch_cores(launch.clusters, record).map_err(lost)?;
         let ended = self.wait_for_both(start, limits.stream);
         self.conclude(number, limits.stream, ended)
@@ -172,7 +169,7 @@ impl<C: CannChip> Site<C> {
             Err(first) => lost(first),
             Ok(()) => End::Refused(error.into()),
         })?;
-        let outcome = told.as_deref().map(faults::outcome_of).or_else(|| {
+        let outcome = told.or_else(|| {
             let fault = self.fault_in_header()?;
             Some(RunOutcome { fault: Some(Box::new(fault)), ..RunOutcome::default() })
         });
@@ -222,7 +219,7 @@ impl<C: CannChip> Site<C> {
     pub fn load(&mut self, load: &OrchestrationLoad<'_>, limit: Duration) -> Result<(), End> {
         let mut body = load.body();
         let told = self.operate(&mut body, RecordOperation::Load, limit, "a load")?;
-        match faults::fault_of(&told) {
+        match told.fault {
             None => Ok(()),
             Some(fault) => Err(DeviceError::from(LoadFault::new(load.id, &fault, None)).into()),
         }
@@ -237,7 +234,7 @@ impl<C: CannChip> Site<C> {
         let mut body = RuntimeBody { active_callable_id: id.raw(), ..RuntimeBody::default() };
         body.extension.callable_generation = generation;
         let told = self.operate(&mut body, RecordOperation::Unload, limit, "an unloading")?;
-        if let Some(fault) = faults::fault_of(&told) {
+        if let Some(fault) = told.fault {
             tracing::debug!(id = id.raw(), generation, text = %fault.text, "not unloaded");
         }
         Ok(())
@@ -250,7 +247,7 @@ impl<C: CannChip> Site<C> {
         operation: RecordOperation,
         limit: Duration,
         what: &'static str,
-    ) -> Result<Box<RunReport>, End> {
+    ) -> Result<RunOutcome, End> {
         let number = self.run.next_number();
         body.sche_cpu_num = 1;
         body.extension.log_area = self.log.address();
@@ -261,7 +258,7 @@ impl<C: CannChip> Site<C> {
         *record.body_mut() = *body;
         let address = self.records[1].address();
         self.records[1].copy_in(0, record.as_mut_bytes())?;
-        self.launcher.launch_aicpu(MAIN_KERNEL, 1, address, what).map_err(lost)?;
+        self.launcher.launch_aicpu(1, address, what).map_err(lost)?;
         let api = self.session.api().map_err(lost)?;
         let ended = api.synchronize(self.launcher.aicpu.handle(), limit, what);
         if matches!(&ended, Err(error) if error.is_timeout()) {
@@ -274,7 +271,7 @@ impl<C: CannChip> Site<C> {
         };
         match (ended, told) {
             (Ok(()), Some(told)) => Ok(told),
-            (Err(error), Some(told)) if told.code != 0 => {
+            (Err(error), Some(told)) if told.fault.is_some() => {
                 tracing::debug!(%error, "the streams of a failed operation are made anew");
                 self.launcher.renew_streams().map_err(lost)?;
                 Ok(told)
