@@ -28,7 +28,7 @@ use protocol::{
 
 use crate::fault::{Fault, FaultLatch};
 use crate::loaded_code::LoadedRange;
-use crate::log::{Level, LogRecord};
+use crate::log::{Level, LogRecord, Place, Speaker};
 use crate::orch_so_table::{OrchSoTable, UnloadOutcome};
 use crate::orchestrator::Orchestrator;
 use crate::platform::Platform;
@@ -45,6 +45,7 @@ mod graph_run;
 mod hang;
 mod operation;
 mod orchestration;
+mod outcome;
 mod roll;
 mod setup;
 mod taking_part;
@@ -251,6 +252,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             Arrival::Surplus if run != 0 => 0,
             Arrival::Surplus | Arrival::Busy => -StatusCode::ThreadCountInvalid.code(),
             Arrival::Member { index } => {
+                self.platform.begin_speaking(Speaker::in_run(runtime.body(), extension, index));
                 if index == 0 {
                     self.set_up(runtime, extension, operation);
                     // SAFETY: this thread is alone in the run until the gate opens.
@@ -259,7 +261,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                     self.gate.open();
                     self.platform.interleave();
                 }
-                self.be_in_run(runtime, run, (index, count))
+                let code = self.be_in_run(runtime, run, (index, count));
+                self.platform.end_speaking();
+                code
             }
         }
     }
@@ -287,7 +291,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
 
     /// The last thread's work: the cores leave, the error codes go where a host looks for them, and
     /// there is no trace else.
-    fn tear_down(&self, run: u32) {
+    fn tear_down(&self, body: &RuntimeBody, run: u32) {
         // SAFETY: all threads of the run have departed but this one.
         let place = unsafe { &mut *self.setup.get() };
         if let Some(setup) = place {
@@ -314,9 +318,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 level: Level::Info,
                 verbosity: 9,
                 origin: module_path!(),
+                place: Some(Place::here()),
                 message: format_args!("the run failed with code {code}: {text}"),
             });
         });
+        self.write_outcome(body, run);
         self.active.clear();
         self.gate.close(run);
     }

@@ -78,6 +78,10 @@ mod graph {
     mod pending_count;
 }
 #[cfg(loom)]
+mod log {
+    mod ownership;
+}
+#[cfg(loom)]
 mod orch_so_table {
     mod call_record;
     mod slot_gate;
@@ -99,6 +103,6 @@ mod scheduler {
 #[cfg(not(loom))]
 pub use executor::{Executor, RunCounts};
 #[cfg(not(loom))]
-pub use fault::Fault;
+pub use fault::{Fault, FaultText};
 #[cfg(not(loom))]
 pub use orch_so_table::{ForeignFunction, RunningCall, UnloadOutcome};

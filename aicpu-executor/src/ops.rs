@@ -340,7 +340,7 @@ unsafe fn format_and_log(
 }
 
 fn user_log(level: Level, verbosity: u8, origin: &str, message: core::fmt::Arguments<'_>) {
-    log::emit(&LogRecord { level, verbosity, origin, message });
+    log::emit(&LogRecord { level, verbosity, origin, place: None, message });
 }
 
 /// The name of the function that speaks.

@@ -23,7 +23,7 @@ use protocol::{CallableId, EXTENDED_CALLABLE_IDS, RuntimeBody, StatusCode};
 use crate::fault::FaultLatch;
 use crate::loaded_code::LoadedRange;
 use crate::loader::{CodeMemory as _, ImageLabel, Machine, PlanLimits, plan};
-use crate::log::log_at;
+use crate::log::{Shown, log_at};
 use crate::platform::{ExceptionText, ForeignCall, Platform};
 
 mod call_record;
@@ -180,8 +180,9 @@ impl OrchSoTable {
         if entries.config.is_none() {
             log_at!(
                 Warn,
-                "callable {} {label} has no config function: arguments are not counted",
-                id.raw()
+                "callable {} {} has no config function: arguments are not counted",
+                id.raw(),
+                Shown(&label)
             );
         }
         Ok(Lease { slot, platform, id, inside: Some(inside), entries })

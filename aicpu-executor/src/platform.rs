@@ -13,6 +13,7 @@ use spin::Mutex;
 
 use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory, SymbolResolver};
+use crate::log::Speaker;
 
 /// Longest text of an exception that is kept, in bytes.
 pub const EXCEPTION_TEXT_BYTES: usize = 256;
@@ -186,6 +187,13 @@ pub trait Platform: Sync {
 
     /// Takes back [`register_unwind`](Self::register_unwind), before the code goes away.
     fn deregister_unwind(&self, tables: UnwindTables);
+
+    /// The calling thread enters a run, a load or an unload: what the log has from it until
+    /// [`end_speaking`](Self::end_speaking) belongs there. The area is there until then.
+    fn begin_speaking(&self, _speaker: Speaker) {}
+
+    /// The calling thread leaves what it has entered.
+    fn end_speaking(&self) {}
 
     /// Announces code that was just sealed, before any of it runs; for debuggers and profilers.
     fn code_loaded(&self, _code: &LoadedCode<'_>) {}

@@ -30,6 +30,7 @@ pub mod ids;
 pub mod kernel_args;
 pub mod layout;
 pub mod limits;
+pub mod log_area;
 #[expect(unsafe_code, reason = "the address of code is shared between threads")]
 pub mod ops;
 pub mod profiling;
@@ -63,7 +64,7 @@ pub use graph::{
 pub use graph_ops::{OrchestrationRuntime, OrchestrationRuntimeOps};
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};
-pub use kernel_args::{KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
+pub use kernel_args::{DeviceArgs, KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
 pub use layout::{ENUMS, EnumLayout, FieldLayout, LAYOUTS, StructLayout};
 pub use limits::{
     BIND_SYMBOL, CALLABLE_ALIGN, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, CORE_MAX_TENSOR_ARGS,
@@ -73,6 +74,10 @@ pub use limits::{
     MAX_FUNC_IDS, MAX_REGISTERED_CALLABLE_IDS, MAX_SCALAR_ARGS, MAX_SCOPE_DEPTH, MAX_TENSOR_ARGS,
     MAX_TENSOR_DIMS, MAX_TENSOR_PAIRS, OUTPUT_ALIGN, RING_COUNT, SYMBOL_NAME_BYTES,
     TASK_WINDOW_DEFAULT,
+};
+pub use log_area::{
+    LogArea, LogAreaError, LogAreaLayout, LogFrameHeader, LogRing, NO_AICPU_THREAD, NO_CALLABLE,
+    RunReport,
 };
 pub use ops::{RuntimeOps, RuntimePrefix, VariadicEntry};
 pub use profiling::dump::{

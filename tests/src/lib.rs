@@ -15,6 +15,7 @@ pub mod allocations;
 pub mod c_library;
 pub mod child;
 pub mod device_program;
+pub mod firmware_host;
 pub mod flag;
 pub mod layers;
 pub mod life;

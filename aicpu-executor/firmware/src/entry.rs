@@ -10,7 +10,7 @@
 //!
 //! Everything that is not checked here is checked by the executor.
 
-use aicpu_executor::log::{self, Level, LogRecord};
+use aicpu_executor::log::{self, Level, LogRecord, Place};
 use protocol::{Chip, StatusCode};
 
 use crate::resident::executor;
@@ -43,6 +43,7 @@ unsafe fn record<'a, R>(entry: &str, what: &str, address: *const R) -> Result<&'
             level: Level::Error,
             verbosity: 9,
             origin: entry,
+            place: Some(Place::here()),
             message: format_args!("a {what} at {address:p}, which is null or misaligned"),
         });
         return Err(-StatusCode::InvalidArgs.code());

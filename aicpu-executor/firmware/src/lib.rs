@@ -25,10 +25,9 @@ mod admission;
 mod c_functions;
 #[cfg(not(test))]
 mod entry;
-#[allow(dead_code, reason = "who takes the frames away asks the ring")]
-mod log_ring;
 #[cfg(not(test))]
-#[allow(dead_code, reason = "who takes the frames away asks the transport")]
+mod image;
+#[cfg(not(test))]
 mod log_transport;
 #[cfg(not(test))]
 mod panic;

@@ -1,94 +1,63 @@
-//! The log transport: defmt frames go into a ring in static memory, from which a host drains them.
+//! The log transport: defmt frames go to a ring of the thread that speaks, and from there to the host's log area.
 //!
-//! All AICPU threads share the ring; a spin lock is held while one frame is written. A full ring
-//! drops new frames and counts them: logging never waits for the host.
+//! All of it is in static memory, and no thread waits for another one (`aicpu_executor::log::threads`). Frames
+//! are not encoded: they lie whole in memory, with their length before them.
 
-use defmt::Encoder;
-use spin::RelaxStrategy;
-use spin::mutex::SpinMutex;
+use aicpu_executor::log::Speaker;
+use aicpu_executor::log::area::CacheUpkeep;
+use aicpu_executor::log::threads::LogThreads;
+use aicpu_linux::cache;
 
-use crate::log_ring::LogRing;
-use crate::platform::{clock, yield_processor};
+use crate::image;
+use crate::platform::{clock, thread};
 
-/// Bytes of the ring: some thousand records of the usual size.
-pub(crate) const RING_BYTES: usize = 64 * 1024;
+/// Threads that are in runs, loads and unloads at once: those of any chip, and some that load. As many as a
+/// log area has rings unless its host wants another number.
+const DESKS: usize = protocol::log_area::LOG_RINGS_DEFAULT as usize;
 
-/// Waits for the lock: its holder may have lost its processor.
-struct YieldWhileWaiting;
+/// Bytes of each ring: a frame with the longest message of an orchestration, and some more. Frames stay here
+/// only as long as no area has room for them.
+const RING_BYTES: usize = 4 * 1024;
 
-impl RelaxStrategy for YieldWhileWaiting {
-    fn relax() {
-        yield_processor();
-    }
+static THREADS: LogThreads<DESKS, RING_BYTES> = LogThreads::new();
+
+/// What makes a log area the same for AICPU and host.
+const UPKEEP: CacheUpkeep = CacheUpkeep { invalidate: cache::invalidate, clean: cache::clean };
+
+/// What the calling thread says from now on belongs where it has entered.
+pub(crate) fn begin_speaking(speaker: Speaker) {
+    // SAFETY: the key is this thread's; the executor says so only of an area that its host keeps until the
+    // thread leaves, and that no other image writes to (boundary C).
+    unsafe { THREADS.enter(thread::key(), speaker, image::identity(), UPKEEP) };
 }
 
-/// What the lock guards.
-struct Transport {
-    ring: LogRing<RING_BYTES>,
-    encoder: Encoder,
+/// The calling thread leaves.
+pub(crate) fn end_speaking() {
+    // SAFETY: the key is this thread's.
+    unsafe { THREADS.leave(thread::key()) };
 }
-
-static TRANSPORT: SpinMutex<Transport, YieldWhileWaiting> =
-    SpinMutex::new(Transport { ring: LogRing::new(), encoder: Encoder::new() });
-
-defmt::timestamp!("{=u64:us}", clock::microseconds());
 
 #[defmt::global_logger]
-struct RingLogger;
+struct ThreadLogger;
 
-impl RingLogger {
-    /// Runs `act` on what the lock guards.
-    ///
-    /// # Safety
-    ///
-    /// This thread has called `acquire` and not yet `release`.
-    unsafe fn with_frame(act: impl FnOnce(&mut Encoder, &mut LogRing<RING_BYTES>)) {
-        // SAFETY: this thread holds the lock whose guard `acquire` forgot.
-        let transport = unsafe { &mut *TRANSPORT.as_mut_ptr() };
-        act(&mut transport.encoder, &mut transport.ring);
-    }
-}
-
-// SAFETY: `acquire` takes a lock that only `release` gives back, so frames never mix.
-unsafe impl defmt::Logger for RingLogger {
+// SAFETY: a thread's frame goes to a ring that is the thread's own until the frame has ended, so frames never mix.
+unsafe impl defmt::Logger for ThreadLogger {
     fn acquire() {
-        core::mem::forget(TRANSPORT.lock());
-        // SAFETY: acquired above.
-        unsafe {
-            Self::with_frame(|encoder, ring| encoder.start_frame(|bytes| ring.write(bytes)));
-        }
+        // SAFETY: the key is this thread's.
+        unsafe { THREADS.begin_frame(thread::key(), clock::microseconds()) };
     }
 
     unsafe fn flush() {
-        // The host drains when it wants to; to wait for it could be forever.
+        // The host reads when it wants to; to wait for it could be forever.
     }
 
     unsafe fn release() {
-        // SAFETY: the caller has acquired the logger.
-        unsafe {
-            Self::with_frame(|encoder, ring| {
-                encoder.end_frame(|bytes| ring.write(bytes));
-                ring.finish_frame();
-            });
-        }
-        // SAFETY: this thread holds the lock whose guard `acquire` forgot.
-        unsafe { TRANSPORT.force_unlock() };
+        // SAFETY: the key is this thread's.
+        unsafe { THREADS.end_frame(thread::key()) };
     }
 
     unsafe fn write(bytes: &[u8]) {
-        // SAFETY: the caller has acquired the logger.
-        unsafe {
-            Self::with_frame(|encoder, ring| encoder.write(bytes, |encoded| ring.write(encoded)));
-        }
+        // SAFETY: the key is this thread's.
+        unsafe { THREADS.write(thread::key(), bytes) };
     }
-}
-
-/// Moves finished frames to `to` and returns how many bytes.
-pub(crate) fn drain(to: &mut [u8]) -> usize {
-    TRANSPORT.lock().ring.drain(to)
-}
-
-/// Frames dropped since the start.
-pub(crate) fn dropped() -> u64 {
-    TRANSPORT.lock().ring.dropped()
 }

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`clock`] | the counter that deadlines are measured with |
 //! | `registers` | core registers with the barriers of boundary D |
+//! | `resident_symbols` | what orchestrations import from the libraries of the process |
+//! | `thread` | who the calling thread is |
 //!
 //! Executable memory and cache maintenance are those of `aicpu-linux`, which the simulator uses too.
 
@@ -14,16 +16,22 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use aicpu_executor::loader::{Import, SymbolResolver};
+#[cfg(not(test))]
+use aicpu_executor::log::Speaker;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{Slot, SlotArena, SlotConfig, cache};
 use protocol::{CallableId, Chip};
 use spin::Mutex;
 
 use crate::c_functions;
+#[cfg(not(test))]
+use crate::log_transport;
 use crate::this_chip::ThisChip;
 
 pub(crate) mod clock;
 mod registers;
+mod resident_symbols;
+pub(crate) mod thread;
 
 /// Polls of a wait that stay on the processor before it is offered to others. A poll is some
 /// tens of nanoseconds, a core's answer some microseconds: most waits end before.
@@ -126,16 +134,26 @@ impl Platform for LinuxPlatform {
         SLOTS.capacity()
     }
 
+    #[cfg(not(test))]
+    fn begin_speaking(&self, speaker: Speaker) {
+        log_transport::begin_speaking(speaker);
+    }
+
+    #[cfg(not(test))]
+    fn end_speaking(&self) {
+        log_transport::end_speaking();
+    }
+
     fn symbols(&self) -> &dyn SymbolResolver {
         &self.symbols
     }
 
-    fn register_unwind(&self, _tables: UnwindTables) {
-        // There is no unwinder to tell.
+    fn register_unwind(&self, tables: UnwindTables) {
+        resident_symbols::tell_unwinder(b"__register_frame", tables.eh_frame);
     }
 
-    fn deregister_unwind(&self, _tables: UnwindTables) {
-        // There is no unwinder to tell.
+    fn deregister_unwind(&self, tables: UnwindTables) {
+        resident_symbols::tell_unwinder(b"__deregister_frame", tables.eh_frame);
     }
 
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
@@ -144,14 +162,15 @@ impl Platform for LinuxPlatform {
     }
 }
 
-/// What an orchestration can import: the C functions that the firmware itself brings.
+/// What an orchestration can import: the C functions that the firmware itself brings, and what the libraries of
+/// the process have.
 #[derive(Debug)]
 struct OfferedSymbols;
 
 impl SymbolResolver for OfferedSymbols {
     fn resolve(&self, import: &Import<'_>) -> Option<u64> {
         // These functions have no versions: each meets all that an image may ask for.
-        c_functions::find(import.name)
+        c_functions::find(import.name).or_else(|| resident_symbols::find(import))
     }
 }
 

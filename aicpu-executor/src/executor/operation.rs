@@ -11,7 +11,7 @@ use protocol::{CallableId, Chip, RuntimeBody, StatusCode, UnknownValue};
 
 use super::{Executor, extension};
 use crate::fault::{Fault, FaultLatch};
-use crate::log::{Level, LogRecord};
+use crate::log::{Level, LogRecord, Place, Speaker};
 use crate::orch_so_table::UnloadOutcome;
 use crate::platform::Platform;
 
@@ -49,7 +49,10 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     #[expect(clippy::result_large_err, reason = "the text goes by value; failing is rare")]
     pub fn load(&self, body: &RuntimeBody) -> Result<(), Fault> {
         let faults = FaultLatch::new();
-        self.load_into_slot(body, &faults).map_err(|code| latched(&faults, code))
+        self.platform.begin_speaking(Speaker::outside_of_runs(body, extension(body)));
+        let loaded = self.load_into_slot(body, &faults);
+        self.platform.end_speaking();
+        loaded.map_err(|code| latched(&faults, code))
     }
 
     /// Does what a record asks for that is no run. Returns 0, or minus the code of the fault.
@@ -59,6 +62,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         operation: impl FnOnce(&Self, &RuntimeBody, &FaultLatch) -> Result<(), i32>,
     ) -> i32 {
         let faults = FaultLatch::new();
+        let speaker = Speaker::outside_of_runs(body, extension(body));
+        self.platform.begin_speaking(speaker);
         let ended = if body.sche_cpu_num == 1 {
             operation(self, body, &faults)
         } else {
@@ -71,15 +76,18 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 ),
             ))
         };
-        // Such a host sees only the code.
+        // A reference host sees only the code.
         faults.with_fault(|Fault { code, text }| {
             crate::log::emit(&LogRecord {
                 level: Level::Info,
                 verbosity: 9,
                 origin: module_path!(),
+                place: Some(Place::here()),
                 message: format_args!("an operation failed with code {code}: {text}"),
             });
         });
+        self.write_outcome_of_operation(body, speaker.area, &faults);
+        self.platform.end_speaking();
         ended.map_or_else(|code| -code, |()| 0)
     }
 

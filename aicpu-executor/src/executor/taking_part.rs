@@ -5,6 +5,7 @@ use protocol::{Chip, RuntimeRecord, StatusCode};
 use super::roll::Arrival;
 use super::setup::{Setup, Work};
 use super::{Executor, extension};
+use crate::log::Speaker;
 use crate::platform::Platform;
 use crate::scheduler::partitions::Driver;
 use crate::scheduler::task_store::TaskStore;
@@ -22,13 +23,19 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     ///
     /// Returns as [`execute`](Self::execute), and 0 if there is nothing to help with.
     pub fn help(&self, runtime: &C::Runtime) -> i32 {
-        let run = extension(runtime.body()).map_or(0, |extension| extension.run_number);
+        let extension = extension(runtime.body());
+        let run = extension.map_or(0, |extension| extension.run_number);
         if run == 0 {
             return 0;
         }
         self.platform.interleave();
         match self.gate.join(run) {
-            Arrival::Member { index } => self.be_in_run(runtime, run, (index, usize::MAX)),
+            Arrival::Member { index } => {
+                self.platform.begin_speaking(Speaker::in_run(runtime.body(), extension, index));
+                let code = self.be_in_run(runtime, run, (index, usize::MAX));
+                self.platform.end_speaking();
+                code
+            }
             Arrival::Surplus | Arrival::Busy => 0,
         }
     }
@@ -50,7 +57,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         self.platform.interleave();
         if self.gate.depart(run, count) {
             self.platform.interleave();
-            self.tear_down(run);
+            self.tear_down(runtime.body(), run);
         }
         -self.faults.code()
     }

@@ -22,7 +22,7 @@ use super::slot_gate::{Emptying, Filling, Inside, SlotGate, State};
 use crate::fault::FaultLatch;
 use crate::loaded_code::{LoadedCode, LoadedRange};
 use crate::loader::{CodeMemory as _, LoadError, LoadedImage, Plan, commit};
-use crate::log::log_at;
+use crate::log::{Shown, log_at};
 use crate::platform::{
     ExceptionText, FinaliserEntry, ForeignCall, InitialiserEntry, Platform, UnwindTables,
 };
@@ -180,7 +180,13 @@ impl<'t> Slot<'t> {
             if let Err(text) = called
                 && let Some(label) = self.look_at(|image| Some(*image.label()))
             {
-                log_at!(Error, "a destructor of callable {} {label} threw {text}", id.raw());
+                log_at!(
+                    Error,
+                    "a destructor of callable {} {} threw {}",
+                    id.raw(),
+                    Shown(&label),
+                    Shown(&text)
+                );
             }
         }
         if let Some(orchestration) = self.listed.unlist() {
@@ -333,7 +339,7 @@ impl LoadedOrchestration {
             Info,
             "loaded callable {} {}, generation {}: {} bytes at {:#x}",
             id.raw(),
-            self.image.label(),
+            Shown(&self.image.label()),
             range.generation,
             range.span,
             range.base
@@ -346,7 +352,7 @@ impl LoadedOrchestration {
             platform.deregister_unwind(tables);
         }
         platform.code_unloading(&self.range(id));
-        log_at!(Info, "unloaded callable {} {}", id.raw(), self.image.label());
+        log_at!(Info, "unloaded callable {} {}", id.raw(), Shown(&self.image.label()));
     }
 
     /// Address of a function as linked.

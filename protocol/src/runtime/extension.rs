@@ -11,6 +11,7 @@
 //! A valid extension also allows ids from 64 on, as many as the executor says that it has
 //! ([`SharedMemoryHeader::callable_ids`](crate::SharedMemoryHeader::callable_ids)).
 
+use crate::addr::DeviceAddr;
 use crate::layout::check_layout;
 use crate::wire_enum::{UnknownValue, wire_enum};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -70,14 +71,17 @@ pub struct RuntimeExtension {
     /// By it, a thread that was launched for a run and comes after its end is known as surplus.
     pub run_number: u32,
     /// Written as zero.
-    pub reserved: [u32; 3],
+    pub reserved: u32,
+    /// Memory for the log and the outcome ([`LogArea`](crate::LogArea)), which is for this record alone;
+    /// null for none. It goes with a number of the run.
+    pub log_area: DeviceAddr,
     /// FNV-1a of the little-endian words before it. Set by [`sealed`](Self::sealed).
     pub checksum: u64,
 }
 
 check_layout!(RuntimeExtension, size 56, align 8 {
     magic @ 0, version @ 4, operation @ 6, callable_generation @ 8, region_generation @ 12,
-    digest_prefix @ 16, stall_timeout_us @ 24, run_number @ 32, reserved @ 36,
+    digest_prefix @ 16, stall_timeout_us @ 24, run_number @ 32, reserved @ 36, log_area @ 40,
     checksum @ 48,
 });
 

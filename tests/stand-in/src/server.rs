@@ -74,6 +74,7 @@ pub fn serve(arguments: impl Iterator<Item = String>) -> Result<Infallible, Serv
         return Err(ServeError::Arguments(arguments));
     };
     let (mut requests, memory) = inherited().map_err(ServeError::Inherited)?;
+    open_cxx_runtime();
     let memory = DeviceMemory::at(memory, address, bytes)
         .map_err(|source| ServeError::Memory { address, source })?;
     let memory = Arc::new(memory);
@@ -99,6 +100,16 @@ pub fn serve(arguments: impl Iterator<Item = String>) -> Result<Infallible, Serv
     // SAFETY: ends the process, and nothing after it is relied on. Not `exit`: that would wait for or run
     // code of libraries that other threads are in.
     unsafe { libc::_exit(0) }
+}
+
+/// Opens the run time of C++ for everybody: the driver's server is a program of C++, so it is there on a chip.
+fn open_cxx_runtime() {
+    // SAFETY: the system's own library.
+    match unsafe { Library::open(Some("libstdc++.so.6"), RTLD_NOW | RTLD_GLOBAL) } {
+        // For as long as the process.
+        Ok(library) => std::mem::forget(library),
+        Err(error) => eprintln!("stand-in-daemon: no run time of C++: {}", reason(&error)),
+    }
 }
 
 /// Takes the socket and the memory away from standard input and output.

@@ -10,7 +10,7 @@
 //! Such a host refuses an image that lacks one of them. The reference's diagnostics are not among what this
 //! executor does: whoever switches them on is told so in the log.
 
-use aicpu_executor::log::{self, Level, LogRecord};
+use aicpu_executor::log::{self, Level, LogRecord, Place};
 
 use super::{Runtime, record, set_level, set_verbosity, take_part};
 use crate::resident::executor;
@@ -97,6 +97,7 @@ fn note_diagnostics(enabled: u8, what: &str) {
         level: Level::Warn,
         verbosity: 9,
         origin: "aicpu",
+        place: Some(Place::here()),
         message: format_args!("{what} by this executor"),
     });
 }

@@ -1,7 +1,7 @@
 //! What the slots say when something fails: typed errors for the loader, log lines for the rest.
 
 use aicpu_executor::loader::{MemoryError, MemoryOperation};
-use aicpu_executor::log::{Level, LogRecord, emit};
+use aicpu_executor::log::{Level, LogRecord, Place, emit};
 
 use super::view::Refusal;
 
@@ -25,6 +25,7 @@ pub(super) fn failed(operation: MemoryOperation) -> impl Fn(Refusal) -> MemoryEr
 }
 
 /// Logs a call that failed where no error can be returned, and tells whether it did not.
+#[track_caller]
 pub(super) fn report(what: &str, result: Result<(), Refusal>) -> bool {
     if let Err(Refusal { offset, bytes, error }) = result {
         warn(format_args!("cannot {what} {bytes:#x} bytes of a slot at {offset:#x}: {error}"));
@@ -33,6 +34,8 @@ pub(super) fn report(what: &str, result: Result<(), Refusal>) -> bool {
 }
 
 /// Logs something to look at.
+#[track_caller]
 pub(super) fn warn(message: core::fmt::Arguments<'_>) {
-    emit(&LogRecord { level: Level::Warn, verbosity: 9, origin: module_path!(), message });
+    let place = Some(Place::here());
+    emit(&LogRecord { level: Level::Warn, verbosity: 9, origin: module_path!(), place, message });
 }

@@ -8,7 +8,7 @@ use core::ptr::{self, NonNull};
 use core::slice;
 
 use aicpu_executor::loader::Protection;
-use aicpu_executor::log::{Level, LogRecord, emit};
+use aicpu_executor::log::{Level, LogRecord, Place, emit};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::io::{self, Errno};
@@ -135,6 +135,7 @@ impl Drop for Region {
                 level: Level::Warn,
                 verbosity: 9,
                 origin: module_path!(),
+                place: Some(Place::here()),
                 message: format_args!("cannot unmap {:#x} bytes of code: {error}", self.bytes),
             });
         }

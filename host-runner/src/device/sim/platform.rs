@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aicpu_executor::loaded_code::{LoadedCode, LoadedRange};
 use aicpu_executor::loader::SymbolResolver;
+use aicpu_executor::log::Speaker;
 use aicpu_executor::platform::{ExceptionText, ForeignCall, Platform, RegisterBlock, UnwindTables};
 use aicpu_linux::{Slot, SlotArena, SlotConfig, SlotMode};
 use protocol::{CallableId, Chip};
@@ -236,6 +237,14 @@ impl<C: Chip> Platform for SimPlatform<C> {
 
     fn callable_slots(&self) -> usize {
         self.slots().capacity()
+    }
+
+    fn begin_speaking(&self, speaker: Speaker) {
+        crate::log::set_speaker(Some(speaker));
+    }
+
+    fn end_speaking(&self) {
+        crate::log::set_speaker(None);
     }
 
     fn symbols(&self) -> &dyn SymbolResolver {

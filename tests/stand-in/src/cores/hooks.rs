@@ -23,9 +23,11 @@ type Storage = Box<[Line]>;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// The storage of all clusters, by cluster, key and size.
-static STORAGE: LazyLock<Mutex<HashMap<(usize, u64, usize), Storage>>> =
-    LazyLock::new(Mutex::default);
+/// Storage by cluster, key and size.
+type StorageOfClusters = HashMap<(usize, u64, usize), Storage>;
+
+/// The storage of all clusters.
+static STORAGE: LazyLock<Mutex<StorageOfClusters>> = LazyLock::new(Mutex::default);
 
 thread_local! {
     /// The core whose kernel this thread runs.
