@@ -60,6 +60,11 @@ const CHECKS: &[Check] = &[
         run: || passed(scenes::run(&[])),
     },
     Check {
+        name: "process",
+        purpose: "the small scenes on devices in processes of their own, and some for aarch64 under the emulator",
+        run: scenes::check_processes,
+    },
+    Check {
         name: "seeds",
         purpose: "the small scenes under a few seeds of the interleaving",
         run: || passed(scenes::run_seeds(&["5".to_owned()])),
