@@ -103,6 +103,6 @@ mod scheduler {
 #[cfg(not(loom))]
 pub use executor::{Executor, RunCounts};
 #[cfg(not(loom))]
-pub use fault::Fault;
+pub use fault::{Fault, FaultText};
 #[cfg(not(loom))]
 pub use orch_so_table::{ForeignFunction, RunningCall, UnloadOutcome};

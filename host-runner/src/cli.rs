@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use host_runner::compile::Machine;
+use host_runner::device::cann::CannConfig;
 use host_runner::device::process::{ProcessSettings, machine_name};
 use host_runner::run::TIMEOUT_MAX;
 use host_runner::runtime_name::RuntimeName;
@@ -49,6 +50,9 @@ Environment:
                   (trb; hbg has none)
   PTO2_READY_QUEUE_SHARDS, PTO2_ORCH_TO_SCHED
                   known, and without effect here: a warning says why
+  ASCEND_HOME_PATH, AICPU_IMAGES, ASCEND_DEVICE_ID
+                  of the chips themselves: where CANN and the AICPU programs are, and which device
+                  (docs/cann.md)
 
 Examples:
   host-runner run examples/vector_add
@@ -126,7 +130,7 @@ pub(crate) struct RunArguments {
     pub(crate) path: PathBuf,
 
     /// What to run on: the simulator of a chip in this process (a2a3sim, a5sim) or in a process of its own, which
-    /// crashes alone (a2a3proc, a5proc)
+    /// crashes alone (a2a3proc, a5proc); or the chip itself (a2a3, a5), which needs CANN
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) platform: PlatformName,
 
@@ -159,8 +163,9 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "PATH")]
     pub(crate) cxx: Option<String>,
 
-    /// The machine that a device in a process of its own is for: x86_64 or aarch64. Another one than this is emulated,
-    /// and code of the device is compiled for it [default: this machine]
+    /// The machine that a device in a process of its own, or the AICPU of a chip, is: x86_64 or aarch64. A process for
+    /// another one than this is emulated; code of the device is compiled for it [default: this machine; of chips,
+    /// aarch64]
     #[arg(long, value_name = "NAME", value_parser = parse_machine)]
     pub(crate) device_machine: Option<Machine>,
 
@@ -197,8 +202,20 @@ pub(crate) struct RunArguments {
 impl RunArguments {
     /// Which program a device in a process of its own is.
     pub(crate) fn process(&self, environment: &Environment) -> ProcessSettings {
-        let machine = self.device_machine.unwrap_or(Machine::native());
-        ProcessSettings::for_machine(machine).with_program(environment.device_program.clone())
+        ProcessSettings::for_machine(self.machine())
+            .with_program(environment.device_program.clone())
+    }
+
+    /// What a chip is opened with.
+    pub(crate) fn cann(&self, environment: &Environment) -> CannConfig {
+        CannConfig { aicpu_machine: self.machine(), ..environment.cann.clone() }
+    }
+
+    /// The machine that code of the device is for.
+    pub(crate) fn machine(&self) -> Machine {
+        let is_chip = PlatformName::CHIPS.contains(&self.platform);
+        let default = if is_chip { Machine::Aarch64 } else { Machine::native() };
+        self.device_machine.unwrap_or(default)
     }
 
     /// Whom loaded code is to be shown to.

@@ -55,6 +55,7 @@ pub(crate) fn run(
 
     let config = WorkerConfig::new(arguments.platform)
         .with_rings(environment.rings)
+        .with_cann(arguments.cann(environment))
         .with_process(arguments.process(environment))
         .with_code_listing(arguments.code_listing())
         .with_image_cache(images.clone());
@@ -156,7 +157,7 @@ fn build(
         isa_root: environment.isa_root.as_deref(),
     });
     // What is kept is for this machine.
-    let is_native = arguments.device_machine.is_none_or(|machine| machine == Machine::native());
+    let is_native = arguments.machine() == Machine::native();
     let kept = images.zip(toolchain_key.filter(|_| is_native));
     let kept = kept.map(|(cache, toolchain)| KeptBuilds { cache, toolchain });
     let progress = Progress::start("compiling", jobs.len() as u64);
@@ -192,7 +193,7 @@ fn toolchain(
         reuse: if arguments.no_cache { Reuse::Never } else { Reuse::Cached },
         isa_root: environment.isa_root.clone(),
     })?;
-    let other = arguments.device_machine.filter(|machine| *machine != Machine::native());
+    let other = Some(arguments.machine()).filter(|machine| *machine != Machine::native());
     let device_compiler = other.map(|machine| match &arguments.device_cxx {
         Some(command) => Compiler::named(command),
         None => Compiler::for_machine(machine),

@@ -14,11 +14,14 @@ use protocol::{CallableId, DeviceAddr, GraphRun, RuntimeBody};
 
 use crate::code_listing::CodeLister;
 
+#[expect(unsafe_code, reason = "the vendor's functions are called through their C interface")]
+pub mod cann;
 pub mod crash;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod failing;
 pub mod image;
+pub mod ledger;
 pub mod load;
 pub mod log_area;
 pub mod memory_report;
@@ -26,6 +29,7 @@ pub mod orchestration_check;
 #[expect(unsafe_code, reason = "shares memory with another process, and handles its signals")]
 pub mod process;
 pub mod resident_symbols;
+pub mod run_site;
 #[expect(unsafe_code, reason = "maps memory that another process maps")]
 pub mod shared_file;
 pub mod shared_memory;

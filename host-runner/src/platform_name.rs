@@ -20,17 +20,25 @@ pub enum PlatformName {
     A2a3Proc,
     /// The simulator of the a5 chip, in a process of its own.
     A5Proc,
+    /// The a2a3 chip itself, through CANN.
+    A2a3,
+    /// The a5 chip itself, through CANN.
+    A5,
 }
 
 impl PlatformName {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::A2a3Sim, Self::A5Sim, Self::A2a3Proc, Self::A5Proc];
+    pub const ALL: &'static [Self] =
+        &[Self::A2a3Sim, Self::A5Sim, Self::A2a3Proc, Self::A5Proc, Self::A2a3, Self::A5];
 
     /// Those that are simulated in this process.
     pub const SIMULATORS: &'static [Self] = &[Self::A2a3Sim, Self::A5Sim];
 
     /// Those that are simulated in a process of their own.
     pub const PROCESSES: &'static [Self] = &[Self::A2a3Proc, Self::A5Proc];
+
+    /// The chips themselves, which need the vendor's libraries.
+    pub const CHIPS: &'static [Self] = &[Self::A2a3, Self::A5];
 
     /// The name that users give.
     pub const fn name(self) -> &'static str {
@@ -39,14 +47,16 @@ impl PlatformName {
             Self::A5Sim => "a5sim",
             Self::A2a3Proc => "a2a3proc",
             Self::A5Proc => "a5proc",
+            Self::A2a3 => "a2a3",
+            Self::A5 => "a5",
         }
     }
 
     /// The chip that the device has, or stands for.
     pub const fn chip(self) -> ChipName {
         match self {
-            Self::A2a3Sim | Self::A2a3Proc => ChipName::A2a3,
-            Self::A5Sim | Self::A5Proc => ChipName::A5,
+            Self::A2a3Sim | Self::A2a3Proc | Self::A2a3 => ChipName::A2a3,
+            Self::A5Sim | Self::A5Proc | Self::A5 => ChipName::A5,
         }
     }
 }
@@ -92,18 +102,22 @@ mod tests {
         assert_eq!("a2a3sim".parse(), Ok(PlatformName::A2a3Sim));
         assert_eq!("a5sim".parse(), Ok(PlatformName::A5Sim));
         assert_eq!("a5proc".parse(), Ok(PlatformName::A5Proc));
-        for (kind, platforms) in
-            [("sim", PlatformName::SIMULATORS), ("proc", PlatformName::PROCESSES)]
-        {
+        assert_eq!("a2a3".parse(), Ok(PlatformName::A2a3));
+        for (kind, platforms) in [
+            ("sim", PlatformName::SIMULATORS),
+            ("proc", PlatformName::PROCESSES),
+            ("", PlatformName::CHIPS),
+        ] {
             for platform in platforms {
                 assert_eq!(platform.name(), format!("{}{kind}", platform.chip()));
                 assert!(PlatformName::ALL.contains(platform));
             }
         }
-        for name in ["a2a3", "a5", "A2A3SIM", ""] {
+        for name in ["a2a4", "a5cann", "A2A3SIM", ""] {
             let error = name.parse::<PlatformName>().unwrap_err();
             assert_eq!(error.name, name);
             assert!(error.to_string().contains("use a2a3sim or a5sim or a2a3proc"), "{error}");
+            assert!(error.to_string().ends_with(" or a2a3 or a5"), "{error}");
         }
     }
 }

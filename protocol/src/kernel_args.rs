@@ -4,7 +4,7 @@
 //! passes the same things as call arguments.
 
 use crate::addr::DeviceAddr;
-use crate::layout::layout;
+use crate::layout::{check_layout, layout};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 bitflags::bitflags! {
@@ -19,6 +19,23 @@ bitflags::bitflags! {
         const PMU = 4;
     }
 }
+
+/// What the launch record's `device_args` points at: the image of the AICPU program, which the driver's server
+/// loads at the first launch of a process.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct DeviceArgs {
+    /// Belongs to the driver's server; written as zero.
+    pub unused: [u64; 12],
+    /// Where the image is in device memory.
+    pub so_bin: DeviceAddr,
+    /// Bytes of the image.
+    pub so_len: u64,
+}
+
+check_layout!(DeviceArgs, size 112, align 8 { unused @ 0, so_bin @ 96, so_len @ 104 });
 
 /// Launch record of a2a3.
 #[repr(C)]

@@ -64,7 +64,7 @@ pub use graph::{
 pub use graph_ops::{OrchestrationRuntime, OrchestrationRuntimeOps};
 pub use handshake::{CoreType, HandshakeA2a3, HandshakeA5, HandshakeRecord};
 pub use ids::{CallableId, FuncId, IdOutOfRange, TaskId};
-pub use kernel_args::{KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
+pub use kernel_args::{DeviceArgs, KernelArgsA2a3, KernelArgsA5, ProfilingFlags};
 pub use layout::{ENUMS, EnumLayout, FieldLayout, LAYOUTS, StructLayout};
 pub use limits::{
     BIND_SYMBOL, CALLABLE_ALIGN, CHIP_MAX_SCALAR_ARGS, CHIP_MAX_TENSOR_ARGS, CORE_MAX_TENSOR_ARGS,

@@ -101,10 +101,12 @@ impl Failure {
 /// The status by which the executor would have named what the device hangs in.
 fn lost_code(lost: &DeviceLost) -> c_int {
     match lost.cause {
-        LostCause::Kernel { .. } | LostCause::Orchestration | LostCause::Function(_) => {
-            -StatusCode::SchedulerTimeout.code()
-        }
+        LostCause::Kernel { .. }
+        | LostCause::Orchestration
+        | LostCause::Function(_)
+        | LostCause::NotEnded { .. } => -StatusCode::SchedulerTimeout.code(),
         LostCause::Executor
+        | LostCause::Call(_)
         | LostCause::Crash(_)
         | LostCause::Ended { .. }
         | LostCause::Silent { .. } => REFUSED,

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use host_runner::device::RingConfig;
+use host_runner::device::cann::CannConfig;
 
 /// The environment variables that count.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub(crate) struct Environment {
     pub(crate) no_color: bool,
     /// Ring sizes from PTO2_RING_*.
     pub(crate) rings: RingConfig,
+    /// Where what a chip needs is, from ASCEND_HOME_PATH, AICPU_IMAGES and ASCEND_DEVICE_ID.
+    pub(crate) cann: CannConfig,
     /// Variables that are ignored, with their value and why: each is worth a warning.
     pub(crate) ignored: Vec<String>,
 }
@@ -33,6 +36,8 @@ impl Environment {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let (rings, mut ignored) = ring_sizes(set);
         ignored.extend(without_effect(set));
+        let (cann, unknown) = chip_settings(set);
+        ignored.extend(unknown);
         Self {
             cxx: set("CXX").map(|value| value.to_string_lossy().into_owned()),
             search_path: env::var_os("PATH").unwrap_or_default(),
@@ -41,6 +46,7 @@ impl Environment {
             device_program: set("SIMPLER_DEVICE_PROGRAM").map(PathBuf::from),
             no_color: set("NO_COLOR").is_some(),
             rings,
+            cann,
             ignored,
         }
     }
@@ -73,6 +79,27 @@ fn ring_sizes(set: impl Fn(&str) -> Option<OsString>) -> (RingConfig, Vec<String
         dep_pool: size("PTO2_RING_DEP_POOL", 4, false).unwrap_or_default(),
     };
     (rings, ignored)
+}
+
+/// What a chip is opened with, and the settings that make no sense.
+fn chip_settings(set: impl Fn(&str) -> Option<OsString>) -> (CannConfig, Vec<String>) {
+    let mut ignored = Vec::new();
+    let text = |name: &str| set(name).map(|text| text.to_string_lossy().trim().to_owned());
+    let device = text("ASCEND_DEVICE_ID").and_then(|text| {
+        let device = text.parse().ok();
+        if device.is_none() {
+            ignored
+                .push(format!("ASCEND_DEVICE_ID={text} is ignored: it is no number of a device"));
+        }
+        device
+    });
+    let cann = CannConfig {
+        home: set("ASCEND_HOME_PATH").map(PathBuf::from),
+        aicpu_images: set("AICPU_IMAGES").map(PathBuf::from),
+        device: device.unwrap_or_default(),
+        ..CannConfig::default()
+    };
+    (cann, ignored)
 }
 
 /// The variables of the reference that there is nothing to set for here (spec trb §0.3, §2.4), where
@@ -122,6 +149,23 @@ mod tests {
         let text = "PTO2_RING_HEAP=2621440 is ignored: it must be at least 1024 and a power of two";
         assert_eq!(ignored, [text]);
         assert_eq!(ring_sizes(|_| None), (RingConfig::default(), Vec::new()));
+    }
+
+    #[test]
+    fn a_chip_is_opened_with_what_the_variables_say_and_nonsense_is_named() {
+        let with = |device: &'static str| {
+            chip_settings(move |name| match name {
+                "ASCEND_DEVICE_ID" => Some(device.into()),
+                "AICPU_IMAGES" => Some("/images".into()),
+                _ => None,
+            })
+        };
+        let (cann, ignored) = with("3");
+        let aicpu_images = Some(PathBuf::from("/images"));
+        let expected = CannConfig { aicpu_images, device: 3, ..CannConfig::default() };
+        assert_eq!((cann, ignored), (expected, Vec::new()));
+        let (cann, ignored) = with("-1");
+        assert_eq!((cann.device, ignored.len()), (0, 1), "{ignored:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use aicpu_executor::loader::{ExportError, PlanError};
 use aicpu_executor::{Fault, RunningCall};
 use protocol::{DeviceAddr, FuncId};
 
+use super::cann::error::{CallError, CannError};
 use super::crash::Crash;
 use super::image::ImageError;
 use super::load::LoadFault;
@@ -36,6 +37,9 @@ pub enum MemoryError {
         /// Bytes.
         bytes: usize,
     },
+    /// The vendor's runtime refused.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// The device was lost.
     #[error("the device was lost, and its memory with it; open another one")]
     Gone,
@@ -149,6 +153,15 @@ pub enum LostCause {
     Function(Box<RunningCall>),
     /// The executor broke off: a defect in it.
     Executor,
+    /// What the device was to do has not ended in time, and the device cannot say more.
+    NotEnded {
+        /// What it was to do.
+        what: &'static str,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// A function of the vendor failed where something may be left running.
+    Call(Box<CallError>),
     /// Code of the user ended the process that the device is in.
     Crash(Box<Crash>),
     /// The process that the device is in has ended by itself, or was ended from outside.
@@ -198,6 +211,12 @@ impl std::fmt::Display for DeviceLost {
             LostCause::Executor => {
                 f.write_str("the executor broke off, which is a defect in it; see its message")?;
             }
+            LostCause::NotEnded { what, limit } => {
+                let milliseconds = limit.as_millis();
+                write!(f, "{what} has not ended within {milliseconds} ms; ")?;
+                f.write_str("look for an endless loop in the orchestration or in a kernel")?;
+            }
+            LostCause::Call(error) => error.fmt(f)?,
             LostCause::Crash(crash) => write!(f, "its process was ended by {crash}")?,
             LostCause::Ended { how } => {
                 write!(f, "its process has ended ({how}), and by no signal of its own making")?;
@@ -235,6 +254,9 @@ pub enum DeviceError {
     /// It was lost in an earlier call, or in one of another thread.
     #[error("the device was lost in an earlier call; a worker opens another one at its next use")]
     Gone,
+    /// The vendor's libraries, what they need, or one of their functions.
+    #[error(transparent)]
+    Cann(#[from] CannError),
     /// A device in a process of its own cannot be started.
     #[error("the program of the device cannot be used: {reason}")]
     Program {

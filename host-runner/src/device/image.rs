@@ -128,8 +128,13 @@ fn malformed(error: goblin::error::Error) -> ImageError {
     ImageError::Malformed { reason: error.to_string() }
 }
 
-/// Checks what stands before the fields that depend on class and byte order.
-fn check_header(image: &[u8]) -> Result<(), ImageError> {
+/// Checks what stands before the fields that depend on class and byte order: that it is an ELF file of the kind
+/// that every machine here has, whatever it is a file of.
+///
+/// # Errors
+///
+/// The first reason why it is not.
+pub fn check_header(image: &[u8]) -> Result<(), ImageError> {
     if !image.starts_with(ELFMAG) {
         return Err(ImageError::NotElf { found: image[..image.len().min(4)].to_vec() });
     }

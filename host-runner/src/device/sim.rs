@@ -41,6 +41,7 @@ use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, Chip, DeviceAddr, RuntimeBody};
 
 use super::resident_symbols::ResidentSymbols;
+use super::run_site::RunSite;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, PinnedMemory,
@@ -72,7 +73,6 @@ pub mod platform;
 pub mod record_place;
 pub mod registers;
 mod resident_executor;
-pub mod run_site;
 pub mod run_state;
 mod running;
 mod settings;
@@ -85,10 +85,9 @@ use aicpu_threads::{AicpuThreads, Prepare, Program};
 use engine::Engine;
 use image_instances::ImageInstances;
 use kernels::Kernels;
-use memory::{DeviceMemory, SharedArena};
+use memory::{Arenas, DeviceMemory, SharedArena};
 use order::Order;
 use record_place::RecordPlace;
-use run_site::RunSite;
 use turns::{Interleaving, Turns};
 
 /// How long loading or unloading may take unless the host says otherwise. Constructors and
@@ -119,7 +118,7 @@ struct Parts<C: Chip> {
     /// What ids with equal bytes share. Instances that are in use are in the engine's slots.
     images: ImageInstances,
     memory: DeviceMemory,
-    site: Mutex<RunSite<C>>,
+    site: Mutex<RunSite<C, Arenas>>,
 }
 
 impl<C: Chip> SimDevice<C> {
@@ -174,7 +173,7 @@ impl<C: Chip> SimDevice<C> {
         let aicpu = threads("sim-aicpu", C::MAX_AICPU_THREADS + 1)?;
         let loader = Relay::start("sim-loader-0").inspect_err(|_refused| engine.pool().stop());
         let loader = Mutex::new(loader.map_err(system("AICPU threads"))?);
-        let site = Mutex::new(RunSite::new(Arc::clone(ledger), record));
+        let site = Mutex::new(RunSite::new(Arenas::new(Arc::clone(ledger)), record));
         let (kernels, images) = (Kernels::default(), ImageInstances::default());
         let parts = Parts { aicpu, loader, engine, kernels, images, memory, site };
         let (parts, unload_limit) = (ManuallyDrop::new(parts), UNLOAD_LIMIT_DEFAULT);
@@ -194,7 +193,7 @@ impl<C: Chip> SimDevice<C> {
     ///
     /// Memory, kernels and run record are left where they are, for good, and empty ones take their
     /// place: later calls find nothing in them, and get the errors for that.
-    fn lose(&self, site: &mut RunSite<C>) {
+    fn lose(&self, site: &mut RunSite<C, Arenas>) {
         // ORDERING: Release: see `is_lost`.
         self.lost.store(true, Ordering::Release);
         self.parts.memory.lose();
@@ -212,7 +211,7 @@ impl<C: Chip> SimDevice<C> {
     }
 
     /// What a run has for itself; waits for the run in flight.
-    fn site(&self) -> MutexGuard<'_, RunSite<C>> {
+    fn site(&self) -> MutexGuard<'_, RunSite<C, Arenas>> {
         // The record is written anew where it matters before each run.
         self.parts.site.lock().unwrap_or_else(PoisonError::into_inner)
     }

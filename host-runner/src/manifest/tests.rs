@@ -359,7 +359,7 @@ fn scalars_and_case_numbers_are_checked() {
     check("block_dim = 0", "0", "`block_dim` is 0; use a whole number of at least 1");
     check("aicpu_threads = -1", "-1", "`aicpu_threads` is -1");
     check("platforms = []", "[]", "the list of platforms is empty");
-    let unknown = "`a9sim` is no platform; use one of a2a3sim, a5sim";
+    let unknown = "`a9sim` is no platform; use one of a2a3sim, a5sim, a2a3proc, a5proc, a2a3, a5";
     check("platforms = [\"a5sim\", \"a9sim\"]", "\"a9sim\"", unknown);
     check("rtol = -0.1", "-0.1", "`rtol` is -0.1");
     check("atol = nan", "nan", "`atol` is NaN");

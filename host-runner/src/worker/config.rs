@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code_listing::{CodeListing, PerfMapError};
+use crate::device::cann::CannConfig;
 use crate::device::process::ProcessSettings;
 use crate::device::sim::UNLOAD_LIMIT_DEFAULT;
 use crate::device::{DeviceError, RingConfig};
@@ -37,6 +38,8 @@ pub struct WorkerConfig {
     pub device_start: DeviceStart,
     /// Where verdicts on orchestrations are kept for later processes; the default is nowhere.
     pub image_cache: Option<Arc<ImageCache>>,
+    /// What a chip itself is opened with.
+    pub cann: CannConfig,
     /// Which program the device is, where it is in a process of its own.
     pub process: ProcessSettings,
 }
@@ -123,6 +126,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn with_device_start(self, device_start: DeviceStart) -> Self {
         Self { device_start, ..self }
+    }
+
+    /// The same with other settings for a chip itself.
+    #[must_use]
+    pub fn with_cann(self, cann: CannConfig) -> Self {
+        Self { cann, ..self }
     }
 
     /// How many bytes runs in flight may hold.

@@ -7,6 +7,7 @@ use protocol::{A2a3, A5, Chip};
 
 use super::WorkerConfig;
 use crate::code_listing::{CodeLister, CodeListing};
+use crate::device::cann::{CannChip, CannDevice};
 use crate::device::process::{DeviceSettings, ProcessDevice};
 use crate::device::sim::SimDevice;
 use crate::device::{Device, DeviceError};
@@ -97,6 +98,8 @@ pub(super) fn opener(config: &WorkerConfig, lister: Option<Arc<CodeLister>>) -> 
             PlatformName::A5Sim => simulator::<A5>(&config)?,
             PlatformName::A2a3Proc => process::<A2a3>(&config)?,
             PlatformName::A5Proc => process::<A5>(&config)?,
+            PlatformName::A2a3 => chip::<A2a3>(&config)?,
+            PlatformName::A5 => chip::<A5>(&config)?,
         };
         if let Some(lister) = &lister {
             device.list_code(Arc::clone(lister));
@@ -110,6 +113,12 @@ fn simulator<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceEr
     let device = SimDevice::<C>::open_with_seed(config.interleaving_seed)?;
     let device = device.with_unload_limit(config.unload_limit).with_cores_used(config.cores_used);
     Ok(Box::new(device.with_image_cache(config.image_cache.clone())))
+}
+
+/// The chip itself.
+fn chip<C: CannChip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
+    let device = CannDevice::<C>::open(&config.cann)?;
+    Ok(Box::new(device.with_unload_limit(config.unload_limit)))
 }
 
 /// The simulator of a chip, in a process of its own.

@@ -121,7 +121,8 @@ impl From<MemoryError> for WireMemoryError {
             MemoryError::OutOfRange { address, bytes } => {
                 Self::OutOfRange { address: address.raw(), bytes }
             }
-            MemoryError::Gone => Self::Gone,
+            // No function of the vendor is called where the simulator is.
+            MemoryError::Call(_) | MemoryError::Gone => Self::Gone,
         }
     }
 }

@@ -17,14 +17,14 @@ use crate::device::{DeviceMemoryReport, Holder, MemoryError, PinnedMemory, Share
 
 mod allocation;
 mod arena;
-mod ledger;
 mod shared_arena;
 
 pub use allocation::ALLOCATION_ALIGN;
 use allocation::Allocation;
-pub use arena::{Arena, ArenaAddresses, Arenas};
-pub use ledger::Ledger;
+pub use arena::{Arena, Arenas};
 pub use shared_arena::SharedArena;
+
+pub use crate::device::ledger::Ledger;
 
 /// A range of memory that has been looked up. The memory stays as long as this does.
 #[derive(Debug)]

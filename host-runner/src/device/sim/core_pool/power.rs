@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use protocol::{Chip, RuntimeRecord};
 
 use super::super::core::{Assignment, Busy, identity};
-use super::super::run_site::reset_handshake;
 use super::CorePool;
+use crate::device::run_site::reset_handshake;
 
 /// How long to wait for the pool before it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);

@@ -12,6 +12,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, m
 use rustix::param::page_size;
 
 use super::Ledger;
+use crate::device::run_site::{ArenaAddresses, ArenaSource};
 use crate::device::{Holder, MemoryError};
 
 /// One mapping, zero until touched.
@@ -84,29 +85,15 @@ pub struct Arenas {
     ledger: Arc<Ledger>,
 }
 
-/// Where the arenas of a run are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArenaAddresses {
-    /// Shared region.
-    pub shared: DeviceAddr,
-    /// Heap of all rings.
-    pub heap: DeviceAddr,
-    /// Grows whenever the arenas were mapped anew, and with them zeroed.
-    pub generation: u32,
-}
-
 impl Arenas {
     /// No arenas yet; what will be mapped goes into these books.
     pub fn new(ledger: Arc<Ledger>) -> Self {
         Self { ledger, ..Self::default() }
     }
+}
 
-    /// Arenas of exactly these sizes: those of the last run if they are, else new ones.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryError::Exhausted`]; the old arenas are gone then.
-    pub fn prepare(
+impl ArenaSource for Arenas {
+    fn prepare(
         &mut self,
         shared: usize,
         heap_per_ring: usize,

@@ -1,20 +1,46 @@
 //! The run record of a device and the arenas of its runs: what one run at a time has for itself.
+//!
+//! Whatever the device is, its executor reads the same record; so there is one place that writes it.
+//! Where arenas come from is the device's business.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use protocol::{Chip, HandshakeRecord, RecordOperation, RuntimeRecord};
+use protocol::{Chip, DeviceAddr, HandshakeRecord, RecordOperation, RuntimeRecord};
 
-use super::core::identity;
-use super::engine::SimExecutor;
-use super::memory::{Arenas, Ledger};
-use super::record_place::RecordPlace;
+use super::sim::core::identity;
+use super::sim::engine::SimExecutor;
+use super::sim::record_place::RecordPlace;
 use crate::device::{DeviceError, Launch, MemoryError, RingConfig, Work};
 
+/// Where the arenas of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArenaAddresses {
+    /// Shared region.
+    pub shared: DeviceAddr,
+    /// Heap of all rings.
+    pub heap: DeviceAddr,
+    /// Grows whenever the arenas were made anew: what they hold is not what a run has left there.
+    pub generation: u32,
+}
+
+/// What runs work in, of a device.
+pub trait ArenaSource {
+    /// Arenas of exactly these sizes: those of the last run if they are, else new ones.
+    ///
+    /// # Errors
+    ///
+    /// Why there are none; the old arenas may be gone then.
+    fn prepare(
+        &mut self,
+        shared: usize,
+        heap_per_ring: usize,
+    ) -> Result<ArenaAddresses, MemoryError>;
+}
+
 /// What a run has for itself.
-pub struct RunSite<C: Chip> {
-    arenas: Arenas,
+pub struct RunSite<C: Chip, A: ArenaSource> {
+    arenas: A,
     /// As the last run left it.
     pub record: RecordPlace<C::Runtime>,
     /// Number of the last run; never 0.
@@ -23,11 +49,10 @@ pub struct RunSite<C: Chip> {
     prepared: Option<Launch>,
 }
 
-impl<C: Chip> RunSite<C> {
-    /// Without arenas, and with a run record that names no callable.
-    pub fn new(ledger: Arc<Ledger>, record: RecordPlace<C::Runtime>) -> Self {
+impl<C: Chip, A: ArenaSource> RunSite<C, A> {
+    /// With a run record that names no callable.
+    pub fn new(arenas: A, record: RecordPlace<C::Runtime>) -> Self {
         // Any number: it only has to differ from one run to the next.
-        let arenas = Arenas::new(ledger);
         Self { arenas, record, number: NonZeroU32::MIN, prepared: None }
     }
 
@@ -43,11 +68,23 @@ impl<C: Chip> RunSite<C> {
     }
 
     /// Gives the run that is prepared its number.
-    pub fn number_run(&mut self) {
-        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+    pub fn number_run(&mut self) -> u32 {
+        let number = self.next_number();
         let extension = &mut self.record.body_mut().extension;
-        extension.run_number = self.number.get();
+        extension.run_number = number;
         *extension = extension.sealed();
+        number
+    }
+
+    /// A number that the record before does not have.
+    pub fn next_number(&mut self) -> u32 {
+        self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        self.number.get()
+    }
+
+    /// Where its arenas come from.
+    pub fn arenas_mut(&mut self) -> &mut A {
+        &mut self.arenas
     }
 
     /// Fills what the device itself knows of the run record, but for the number.

@@ -1,0 +1,76 @@
+//! Bounds, what is whose, and what a refused call leaves.
+
+use super::super::api::Api;
+use super::super::fake::{self, FUNCTIONS};
+use super::super::session::Claim;
+use super::*;
+
+fn memory() -> DeviceMemory {
+    DeviceMemory::new(Session::open(Api::new(FUNCTIONS), 0, Claim::take().unwrap()).unwrap())
+}
+
+#[test]
+fn bytes_are_zero_come_back_and_are_given_back() {
+    let _turn = fake::in_turn();
+    let memory = memory();
+    let address = memory.allocate(100, Holder::User).unwrap();
+    let mut back = [1; 100];
+    memory.copy_out(&mut back, address).unwrap();
+    assert_eq!((back, address.is_aligned_to(64)), ([0; 100], true));
+    let middle = address.checked_add(90).unwrap();
+    memory.copy_in(middle, &[7; 10]).unwrap();
+    memory.copy_out(&mut back, address).unwrap();
+    assert_eq!((back[89], back[90], back[99]), (0, 7, 7));
+    assert_eq!(
+        memory.copy_in(middle, &[7; 11]),
+        Err(MemoryError::OutOfRange { address: middle, bytes: 11 })
+    );
+    assert_eq!(memory.holder_of(middle, 10), Ok(Holder::User));
+    assert_eq!(memory.usage(), (1, 100));
+    assert_eq!(memory.free(middle), Err(MemoryError::UnknownAddress { address: middle }));
+    memory.free(address).unwrap();
+    assert_eq!(memory.free(address), Err(MemoryError::UnknownAddress { address }));
+    assert_eq!((memory.usage(), memory.report().bytes), ((0, 0), 0));
+}
+
+#[test]
+fn memory_that_is_not_freed_stays_live_until_it_is() {
+    let _turn = fake::in_turn();
+    let memory = memory();
+    let address = memory.allocate(8, Holder::User).unwrap();
+    fake::with(|fake| fake.fail = (fake.calls.len() + 1, 507_899));
+    let refused = memory.free(address);
+    let Err(MemoryError::Call(error)) = &refused else { panic!("{refused:?}") };
+    assert_eq!((error.call, error.code), ("rtFree", 507_899));
+    memory.copy_in(address, &[1; 8]).unwrap();
+    memory.free(address).unwrap();
+    assert_eq!(fake::with(|fake| fake.memory.len()), 0);
+}
+
+#[test]
+fn no_memory_left_is_told_from_other_failures() {
+    let _turn = fake::in_turn();
+    let memory = memory();
+    fake::with(|fake| fake.fail = (fake.calls.len() + 1, 207_001));
+    assert_eq!(memory.allocate(8, Holder::User), Err(MemoryError::Exhausted { bytes: 8 }));
+    fake::with(|fake| fake.fail = (fake.calls.len() + 1, 107_000));
+    let refused = memory.allocate(8, Holder::User);
+    assert!(matches!(refused, Err(MemoryError::Call(_))), "{refused:?}");
+    assert_eq!(
+        memory.allocate(usize::MAX, Holder::User),
+        Err(MemoryError::Exhausted { bytes: usize::MAX })
+    );
+}
+
+#[test]
+fn arenas_of_the_same_sizes_are_kept_and_others_replace_them() {
+    let _turn = fake::in_turn();
+    let memory = memory();
+    let mut arenas = DeviceArenas::new(Arc::clone(&memory.session), Arc::clone(memory.ledger()));
+    let first = arenas.prepare(1000, 256).unwrap();
+    assert_eq!(arenas.prepare(1000, 256), Ok(first));
+    assert_eq!(memory.report().arena_reserved_bytes, 1000 + 4 * 256);
+    let other = arenas.prepare(1000, 512).unwrap();
+    assert_eq!(other.generation, first.generation + 1);
+    assert_eq!(fake::with(|fake| fake.memory.len()), 2);
+}

@@ -1,0 +1,48 @@
+//! Threads are attached once each, and a lost device gives nothing back.
+
+use super::super::fake::{self, FUNCTIONS};
+use super::*;
+
+fn open() -> Arc<Session> {
+    Session::open(Api::new(FUNCTIONS), 0, Claim::take().unwrap()).unwrap()
+}
+
+fn calls(name: &str) -> usize {
+    fake::with(|fake| fake.calls.iter().filter(|call| **call == name).count())
+}
+
+#[test]
+fn each_thread_is_attached_before_its_first_call_and_only_then() {
+    let _turn = fake::in_turn();
+    let session = open();
+    for _ in 0..3 {
+        session.api().unwrap();
+    }
+    assert_eq!(calls("aclrtSetDevice"), 1);
+    let of_another_thread = std::thread::scope(|scope| {
+        let attach = || {
+            session.api().unwrap();
+            session.api().unwrap();
+            calls("aclrtSetDevice")
+        };
+        scope.spawn(attach).join().unwrap()
+    });
+    assert_eq!(of_another_thread, 1);
+    drop(session);
+    let other = open();
+    other.api().unwrap();
+    assert_eq!(calls("aclrtSetDevice"), 2, "once for each session");
+}
+
+#[test]
+fn a_lost_device_is_reset_once_and_takes_its_streams_with_it() {
+    let _turn = fake::in_turn();
+    let session = open();
+    let stream = Stream::create(&session, "testing").unwrap();
+    session.lose();
+    session.lose();
+    assert!(Claim::take().is_ok(), "the next one may open");
+    drop((stream, session));
+    let names = ["aclrtResetDeviceForce", "aclrtResetDevice", "rtStreamDestroy", "aclFinalize"];
+    assert_eq!(names.map(calls), [1, 0, 0, 1]);
+}

@@ -1,0 +1,431 @@
+//! The functions that the backend binds, under the vendor's names.
+//!
+//! Their parameters are as the backend declares them: both are of this project, and neither is a proof of what
+//! the vendor's are.
+
+use std::ffi::{c_char, c_void};
+use std::time::{Duration, Instant};
+
+use crate::books::{
+    BAD_ARGUMENT, Books, NO_CONTEXT, NO_MEMORY, NO_STREAM, OK, Plan, REPEATED, books,
+};
+use crate::chip::{self, AicpuLaunch, Chip, Work};
+
+/// Kernel type of a launch that keeps its shared object.
+const AICPU_KFC: u32 = 5;
+/// To the device.
+const COPY_TO_DEVICE: i32 = 1;
+/// Bytes from one physical core of an a5 to the next.
+const A5_CORE_BYTES: u64 = 3 << 20;
+
+/// The arguments of an AICPU launch.
+#[repr(C)]
+#[derive(Debug)]
+pub struct AicpuArguments {
+    args: *const u8,
+    _host_inputs: *const c_void,
+    _offsets: *const c_void,
+    bytes: u32,
+    _counts: [u16; 2],
+    so_name: u32,
+    kernel_name: u32,
+    is_on_device: u8,
+}
+
+/// The arguments of a launch on the cores.
+#[repr(C)]
+#[derive(Debug)]
+pub struct CoreArguments {
+    args: *const u64,
+    _host_inputs: *const c_void,
+    bytes: u32,
+}
+
+/// A program of the cores.
+#[repr(C)]
+#[derive(Debug)]
+pub struct CoreImage {
+    _kind: u32,
+    _version: u32,
+    data: *const u8,
+    bytes: u64,
+}
+
+/// Notes a call that needs no context, and does `act` unless it is to fail.
+fn noted(name: &'static str, act: impl FnOnce(&mut Books) -> i32) -> i32 {
+    let mut books = books();
+    match books.call(name) {
+        Some(Plan::Fail(code)) => code,
+        Some(Plan::Pretend) => OK,
+        Some(Plan::Hang) | None => act(&mut books),
+    }
+}
+
+/// As [`noted`], for a call that needs a context.
+fn attached(name: &'static str, act: impl FnOnce(&mut Books) -> i32) -> i32 {
+    noted(name, |books| if books.is_attached(name) { act(books) } else { NO_CONTEXT })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclInit(_path: *const c_char) -> i32 {
+    noted("aclInit", |books| {
+        if std::mem::replace(&mut books.is_initialised, true) {
+            return REPEATED;
+        }
+        if books.chip.is_none() {
+            match Chip::new() {
+                Ok(chip) => books.chip = Some(chip),
+                Err(error) => books.violation(format!("aclInit: {error}")),
+            }
+        }
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclFinalize() -> i32 {
+    noted("aclFinalize", |books| {
+        if !std::mem::replace(&mut books.is_initialised, false) {
+            books.violation("aclFinalize was called before aclInit".to_owned());
+        }
+        if books.opening != 0 {
+            books.violation("aclFinalize was called before the device was reset".to_owned());
+        }
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclrtSetDevice(device: i32) -> i32 {
+    noted("aclrtSetDevice", |books| {
+        if !books.is_initialised {
+            books.violation("aclrtSetDevice was called before aclInit".to_owned());
+        }
+        if device != 0 {
+            return 107_001;
+        }
+        books.attach();
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclrtResetDevice(_device: i32) -> i32 {
+    attached("aclrtResetDevice", |books| {
+        if books.is_busy() {
+            books.violation("aclrtResetDevice was called with work under way".to_owned());
+        }
+        for left in books.close() {
+            books.violation(format!("aclrtResetDevice: {left} was not given back"));
+        }
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclrtResetDeviceForce(_device: i32) -> i32 {
+    attached("aclrtResetDeviceForce", |books| {
+        // What is left is what it is for.
+        let _is_gone = books.close();
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclrtSetOpExecuteTimeOutV2(microseconds: u64, actual: *mut u64) -> i32 {
+    attached("aclrtSetOpExecuteTimeOutV2", |books| {
+        books.op_timeout = Some(Duration::from_micros(microseconds));
+        // SAFETY: where the caller wants it.
+        unsafe { actual.write(microseconds) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn aclrtSynchronizeStreamWithTimeout(stream: *mut c_void, milliseconds: i32) -> i32 {
+    const NAME: &str = "aclrtSynchronizeStreamWithTimeout";
+    let limit = Duration::from_millis(milliseconds.unsigned_abs().into());
+    let number = stream.addr() as u64;
+    let mut work = Vec::new();
+    let code = attached(NAME, |books| {
+        let op_timeout = books.op_timeout;
+        let Some(book) = books.streams.get_mut(&number) else {
+            books.violation(format!("{NAME}: no stream {number}"));
+            return NO_STREAM;
+        };
+        work = std::mem::take(&mut book.work);
+        if book.is_stuck {
+            work.push(Work::Endless);
+        }
+        // Of a run, one stream is waited for with all its time, and the other with what is left.
+        if limit.is_zero() || (op_timeout.is_some_and(|op| op > limit * 1000) && work.len() > 1) {
+            books.violation(format!("{NAME}: a limit of {limit:?} below that of kernels"));
+        }
+        OK
+    });
+    if code != OK {
+        return code;
+    }
+    // Not locked: others go on meanwhile.
+    let (code, has_ended) = chip::wait(work, Instant::now() + limit);
+    if !has_ended && let Some(book) = books().streams.get_mut(&number) {
+        book.is_stuck = true;
+    }
+    code
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtStreamCreate(stream: *mut *mut c_void, _flags: i32) -> i32 {
+    attached("rtStreamCreate", |books| {
+        let number = books.add_stream();
+        // SAFETY: where the caller wants it.
+        unsafe { stream.write(std::ptr::without_provenance_mut(number as usize)) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtStreamDestroy(stream: *mut c_void) -> i32 {
+    attached("rtStreamDestroy", |books| match books.streams.remove(&(stream.addr() as u64)) {
+        Some(book) => {
+            if !book.work.is_empty() {
+                books.violation("rtStreamDestroy: a stream with work under way".to_owned());
+            }
+            OK
+        }
+        None => {
+            books.violation(format!("rtStreamDestroy: no stream {}", stream.addr()));
+            NO_STREAM
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtMalloc(to: *mut *mut c_void, bytes: u64, _kind: u32, _module: u16) -> i32 {
+    attached("rtMalloc", |books| {
+        if bytes == 0 {
+            return BAD_ARGUMENT;
+        }
+        let Some(chip) = &books.chip else { return NO_MEMORY };
+        let Some(address) = chip.find_room(&books.memory, bytes) else { return NO_MEMORY };
+        chip.spoil(address, bytes);
+        books.memory.insert(address, bytes);
+        // SAFETY: where the caller wants it.
+        unsafe { to.write(std::ptr::without_provenance_mut(address as usize)) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtFree(address: *mut c_void) -> i32 {
+    attached("rtFree", |books| {
+        let address = address.addr() as u64;
+        let Some(bytes) = books.memory.remove(&address) else {
+            books.violation(format!("rtFree: nothing is allocated at {address:#x}"));
+            return BAD_ARGUMENT;
+        };
+        if let Some(chip) = &books.chip {
+            chip.give_back(address, bytes);
+        }
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtMemcpy(
+    to: *mut c_void,
+    room: u64,
+    from: *const c_void,
+    bytes: u64,
+    way: i32,
+) -> i32 {
+    attached("rtMemcpy", |books| {
+        let is_in = way == COPY_TO_DEVICE;
+        let (device, host) =
+            if is_in { (to.addr(), from.addr()) } else { (from.addr(), to.addr()) };
+        if room < bytes || !books.is_live("rtMemcpy", device as u64, bytes) {
+            return BAD_ARGUMENT;
+        }
+        let Some(chip) = &books.chip else { return BAD_ARGUMENT };
+        let bytes = bytes as usize;
+        if is_in {
+            let host = std::ptr::with_exposed_provenance(host);
+            // SAFETY: the caller's buffer, of so many bytes.
+            chip.copy_in(device as u64, unsafe { std::slice::from_raw_parts(host, bytes) });
+        } else {
+            let host = std::ptr::with_exposed_provenance_mut(host);
+            // SAFETY: as above.
+            chip.copy_out(unsafe { std::slice::from_raw_parts_mut(host, bytes) }, device as u64);
+        }
+        OK
+    })
+}
+
+/// Puts what was started on a stream, or notes which rule it broke.
+fn enqueue(
+    books: &mut Books,
+    name: &str,
+    stream: u64,
+    start: impl FnOnce(&mut Chip) -> Result<Result<Work, i32>, String>,
+) -> i32 {
+    if !books.streams.contains_key(&stream) {
+        books.violation(format!("{name}: no stream {stream}"));
+        return NO_STREAM;
+    }
+    let Some(chip) = &mut books.chip else { return BAD_ARGUMENT };
+    match start(chip) {
+        Ok(Ok(work)) => {
+            books.streams.entry(stream).or_default().work.push(work);
+            OK
+        }
+        Ok(Err(code)) => code,
+        Err(rule) => {
+            books.violation(format!("{name}: {rule}"));
+            BAD_ARGUMENT
+        }
+    }
+}
+
+/// Notes a launch, which may be one that never ends or never happens.
+fn launched(
+    name: &'static str,
+    stream: *mut c_void,
+    start: impl FnOnce(&mut Chip) -> Result<Result<Work, i32>, String>,
+) -> i32 {
+    let mut books = books();
+    let plan = books.call(name);
+    if !books.is_attached(name) {
+        return NO_CONTEXT;
+    }
+    let stream = stream.addr() as u64;
+    match plan {
+        Some(Plan::Fail(code)) => code,
+        Some(Plan::Pretend) => OK,
+        Some(Plan::Hang) => enqueue(&mut books, name, stream, |_| Ok(Ok(Work::Endless))),
+        None => enqueue(&mut books, name, stream, start),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtAicpuKernelLaunchExWithArgs(
+    kind: u32,
+    _operator: *const c_char,
+    threads: u32,
+    arguments: *const AicpuArguments,
+    _none: *mut c_void,
+    stream: *mut c_void,
+    _flags: u32,
+) -> i32 {
+    launched("rtAicpuKernelLaunchExWithArgs", stream, |chip| {
+        // SAFETY: as the caller says.
+        let arguments = unsafe { &*arguments };
+        if kind != AICPU_KFC || arguments.is_on_device != 0 {
+            return Err(format!("kernel type {kind}"));
+        }
+        // SAFETY: as the caller says.
+        let args = unsafe { std::slice::from_raw_parts(arguments.args, arguments.bytes as usize) };
+        let (so_name, kernel_name) = (arguments.so_name, arguments.kernel_name);
+        chip.launch_aicpu(&AicpuLaunch { args, so_name, kernel_name, threads })
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtRegisterAllKernel(image: *const CoreImage, handle: *mut *mut c_void) -> i32 {
+    attached("rtRegisterAllKernel", |books| {
+        // SAFETY: as the caller says.
+        let image = unsafe { &*image };
+        // CAST: both machines have 64-bit addresses.
+        // SAFETY: as above.
+        let bytes = unsafe { std::slice::from_raw_parts(image.data, image.bytes as usize) };
+        if !bytes.starts_with(b"\x7fELF") {
+            books.violation("rtRegisterAllKernel: no ELF file".to_owned());
+            return BAD_ARGUMENT;
+        }
+        books.programs += 1;
+        // SAFETY: where the caller wants it.
+        unsafe { handle.write(std::ptr::without_provenance_mut(books.programs as usize)) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtKernelLaunchWithHandleV2(
+    handle: *mut c_void,
+    _key: u64,
+    blocks: u32,
+    arguments: *const CoreArguments,
+    _none: *mut c_void,
+    stream: *mut c_void,
+    _config: *const c_void,
+) -> i32 {
+    launched("rtKernelLaunchWithHandleV2", stream, |chip| {
+        // SAFETY: as the caller says.
+        let arguments = unsafe { &*arguments };
+        if handle.is_null() || arguments.bytes != 8 {
+            return Err("a launch without a program or its argument".to_owned());
+        }
+        // SAFETY: as the caller says.
+        chip.launch_cores(blocks, unsafe { arguments.args.read() })
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rtGetC2cCtrlAddr(address: *mut u64, bytes: *mut u32) -> i32 {
+    attached("rtGetC2cCtrlAddr", |_| {
+        // SAFETY: where the caller wants it.
+        unsafe { (address.write(0), bytes.write(0)) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn halMemCtl(
+    _what: i32,
+    _request: *const c_void,
+    _bytes: usize,
+    answer: *mut c_void,
+    _room: *mut usize,
+) -> i32 {
+    attached("halMemCtl", |books| {
+        let registers = books.chip.as_ref().map_or(0, Chip::registers);
+        // SAFETY: where the caller wants it.
+        unsafe { answer.cast::<u64>().write(registers) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn halGetDeviceInfoByBuff(
+    _device: u32,
+    _module: i32,
+    _query: i32,
+    answer: *mut c_void,
+    _room: *mut i32,
+) -> i32 {
+    attached("halGetDeviceInfoByBuff", |_| {
+        // All 25.
+        // SAFETY: where the caller wants it.
+        unsafe { answer.cast::<u64>().write(0x1FF_FFFF) };
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn halResMap(
+    _device: u32,
+    request: *const u32,
+    address: *mut u64,
+    bytes: *mut u32,
+) -> i32 {
+    attached("halResMap", |books| {
+        let registers = books.chip.as_ref().map_or(0, Chip::registers);
+        // SAFETY: as the caller says; the core's number is the second word.
+        let core = unsafe { request.add(1).read() };
+        // SAFETY: where the caller wants it.
+        unsafe {
+            address.write(registers + u64::from(core) * A5_CORE_BYTES);
+            bytes.write(A5_CORE_BYTES as u32);
+        }
+        OK
+    })
+}
