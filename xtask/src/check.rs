@@ -9,7 +9,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo};
-use crate::{bench, dist, examples, firmware, instrumented, readme, scenes, test_suite, tidy};
+use crate::{
+    bench, dist, examples, firmware, instrumented, readme, scenes, stand_in, test_suite, tidy,
+};
 
 /// How a check that did not fail ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,16 @@ const CHECKS: &[Check] = &[
         name: "no-std",
         purpose: "the firmware links without std, an allocator or a C library",
         run: firmware::check,
+    },
+    Check {
+        name: "toolchain",
+        purpose: "compilers, linkers and emulator for aarch64 make a program that runs",
+        run: stand_in::check,
+    },
+    Check {
+        name: "firmware",
+        purpose: "two builds of the firmware are the same bytes, and it runs orchestrations",
+        run: firmware::check_runs,
     },
     Check { name: "loom", purpose: "all interleavings of the lock-free pieces", run: loom },
     Check { name: "test", purpose: "the fast suite", run: || passed(test_suite::run(&[])) },

@@ -68,7 +68,7 @@ enum Command {
     },
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
-    /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
+    /// Checks: fmt, clippy, docs, no-std, toolchain, firmware, loom, tidy, test, fuzz, asan,
     /// scenes, process, seeds, examples, dist, readme, bench, instructions, deny.
     Ci {
         /// Checks to run; none means all.
