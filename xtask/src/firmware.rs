@@ -199,6 +199,15 @@ pub(crate) fn check_runs() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Builds the images that the driver's server calls, for a machine and all chips.
+///
+/// # Errors
+///
+/// As for [`build_all`].
+pub(crate) fn build_onboard(machine: Machine) -> Result<()> {
+    build_all(&Wishes { target: Some(machine), abi: Some(Abi::Onboard), ..Wishes::default() })
+}
+
 /// Builds the images for a machine.
 fn build_for(toolchain: &Toolchain, wishes: &Wishes) -> Result<()> {
     let folder = wishes.out.clone().unwrap_or_else(default_folder);

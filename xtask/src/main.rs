@@ -28,6 +28,7 @@ mod dist;
 mod examples;
 mod firmware;
 mod instrumented;
+mod mock_cann;
 mod mutants;
 mod process;
 mod readme;

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use crate::check::Outcome;
 use crate::cross::Machine;
 use crate::device_program;
+use crate::mock_cann::MockCann;
 use crate::process::{cargo, run as run_command};
 
 /// What the check runs under the emulator: kernels and orchestrations, mixed tasks, faults, graphs of the host.
@@ -26,7 +27,14 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         device_program::build(machine)?;
     }
     let program = ["run", "--release", "-p", "scenes", "--"];
-    run_command(cargo(&program).args(rest))
+    let mut command = cargo(&program);
+    command.args(rest);
+    let mut words = rest.iter().skip_while(|word| *word != "--cann");
+    let Some(machine) = words.nth(1) else { return run_command(&mut command) };
+    let mock = MockCann::set_up(machine)?;
+    mock.pass_to(&mut command);
+    run_command(&mut command)?;
+    mock.check()
 }
 
 /// Runs small scenes on devices in processes of their own: on this machine, and some of them for aarch64 under the

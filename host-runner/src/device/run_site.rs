@@ -76,6 +76,13 @@ impl<C: Chip, A: ArenaSource> RunSite<C, A> {
         number
     }
 
+    /// The same with the numbers of runs counted from another one, for an executor that outlives its hosts.
+    #[must_use]
+    pub fn counting_from(mut self, number: NonZeroU32) -> Self {
+        self.number = number;
+        self
+    }
+
     /// A number that the record before does not have.
     pub fn next_number(&mut self) -> u32 {
         self.number = self.number.checked_add(1).unwrap_or(NonZeroU32::MIN);

@@ -46,6 +46,10 @@ struct Options {
     /// Runs those for aarch64 under the emulator, small cases only.
     #[arg(long, requires = "process")]
     emulated: bool,
+    /// Runs on chips through CANN, small cases only; `cargo xtask test scenes` has a mock stand in for that. The
+    /// AICPU is this machine, or an aarch64 under the emulator.
+    #[arg(long, value_name = "MACHINE", value_parser = ["native", "aarch64"], conflicts_with = "process")]
+    cann: Option<String>,
     /// Writes the rows to FILE as well, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -68,6 +72,11 @@ struct Options {
 
 impl Options {
     fn kind(&self) -> DeviceKind {
+        match self.cann.as_deref() {
+            Some("aarch64") => return DeviceKind::EmulatedCann,
+            Some(_) => return DeviceKind::Cann,
+            None => {}
+        }
         match (self.process, self.emulated) {
             (false, _) => DeviceKind::Simulator,
             (true, false) => DeviceKind::Process,
@@ -106,7 +115,8 @@ fn run(options: &Options) -> Result<ExitCode> {
     }
     let Options { chip, threads, .. } = *options;
     let (scene, seeds) = (options.scene.clone(), options.seeds());
-    let (small, kind) = (options.small || options.emulated, options.kind());
+    let kind = options.kind();
+    let small = options.small || kind.is_slow();
     let selection = Selection { chip, threads, scene, seeds, small, kind };
     let plan = selection.plan(&scenes)?;
     let limit = Duration::from_secs(options.limit);

@@ -227,6 +227,9 @@ impl<'a> Act<'a> {
                 setting.run(worker, &handle, arguments, expect)
             }
             Self::Own(run) => {
+                if house.ensemble.kind.is_alone() {
+                    house.open = None;
+                }
                 let stage = Stage { ensemble: house.ensemble, setting: *setting };
                 run(&stage).map_err(anyhow::Error::msg)
             }

@@ -74,13 +74,13 @@ fn many_runs_of_several_callables_allocate_nothing_and_load_nothing_again() {
 fn a_failed_run_says_why_and_the_next_one_is_right() {
     alone("working::a_failed_run_says_why_and_the_next_one_is_right", PlatformName::A2a3, |mock| {
         let worker = mock.open().unwrap();
-        let callable = sources::callable("runs", "adds", Vec::new());
+        // It wants an argument and says so; an exception would end the AICPU's server.
+        let kernels = sources::cell_kernels();
+        let callable = sources::callable("hazards", "stale_producers", kernels);
         let handle = worker.register(&callable).unwrap();
         for _ in 0..2 {
-            let mut passed =
-                Cells { input: vec![1; 16], cells: vec![SENTINEL; 16], scalars: vec![1] };
-            let ended = passed.run(&worker, &handle, &brief(2));
-            workers::assert_fault(ended, StatusCode::KernelMissing, &["func id"]);
+            let ended = Cells::default().run(&worker, &handle, &brief(2));
+            workers::assert_fault(ended, StatusCode::ArgCountMismatch, &["wants 1 arguments"]);
         }
         assert_works(&worker);
         assert_eq!(worker.losses(), 0);

@@ -4,6 +4,7 @@
 //! looked up an allocation keeps it. What differs is where the bytes are.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{DeviceAddr, RING_COUNT};
@@ -325,6 +326,10 @@ pub struct DeviceArenas {
     ledger: Arc<Ledger>,
 }
 
+/// Counts arenas of all devices of the process: the AICPU program may outlive a device, and knows a region by its
+/// number.
+static GENERATIONS: AtomicU32 = AtomicU32::new(0);
+
 impl DeviceArenas {
     /// None yet; what will be made goes into these books.
     pub fn new(session: Arc<Session>, ledger: Arc<Ledger>) -> Self {
@@ -363,7 +368,8 @@ impl ArenaSource for DeviceArenas {
                 let rings = Block::allocate(&self.session, heap)?;
                 self.ledger.take(Holder::RunArena, shared);
                 self.ledger.take(Holder::RunArena, heap);
-                self.generation = self.generation.wrapping_add(1);
+                // ORDERING: Relaxed: it only has to differ from all others.
+                self.generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
                 (region, rings)
             }
         };

@@ -5,6 +5,7 @@
 //!     └ refused: nothing has begun     └ lost: something may be left running, or has left nothing to read
 //! ```
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,16 @@ fn lost(error: CallError) -> End {
     End::Lost(LostCause::Call(Box::new(error)))
 }
 
+/// The number before that of a session's first run. The AICPU program may be there still from an earlier session, and
+/// takes a run with the number of its last one for that.
+fn first_number(session: &Session) -> NonZeroU32 {
+    /// Runs of a session before numbers are those of the next.
+    const RUNS: u32 = 1 << 16;
+    // CAST: any part of it will do.
+    let number = (session.number() as u32).wrapping_mul(RUNS);
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
 /// What runs and loads have for themselves.
 pub struct Site<C: CannChip> {
     run: RunSite<C, DeviceArenas>,
@@ -91,7 +102,7 @@ impl<C: CannChip> Site<C> {
         Ok(Self {
             records: [record()?, record()?],
             log: DeviceLog::new(session, launcher.log_decoder())?,
-            run: RunSite::new(arenas, RecordPlace::own()),
+            run: RunSite::new(arenas, RecordPlace::own()).counting_from(first_number(session)),
             launcher,
             op_limit: None,
             session: Arc::clone(session),

@@ -125,6 +125,11 @@ impl Session {
         Err(CannError::AnotherProgram { loaded: loaded.clone(), wanted: path.clone() })
     }
 
+    /// Which session of the process this is.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Number of the device.
     pub fn device(&self) -> i32 {
         self.device

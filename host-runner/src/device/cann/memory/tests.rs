@@ -71,6 +71,6 @@ fn arenas_of_the_same_sizes_are_kept_and_others_replace_them() {
     assert_eq!(arenas.prepare(1000, 256), Ok(first));
     assert_eq!(memory.report().arena_reserved_bytes, 1000 + 4 * 256);
     let other = arenas.prepare(1000, 512).unwrap();
-    assert_eq!(other.generation, first.generation + 1);
+    assert_ne!(other.generation, first.generation);
     assert_eq!(fake::with(|fake| fake.memory.len()), 2);
 }
