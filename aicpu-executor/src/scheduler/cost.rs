@@ -171,6 +171,7 @@ impl Bench {
             tasks,
             payloads: &self.payloads,
             waiting: &self.waiting,
+            completer: Completer::Scheduler,
         };
         self.platform.is_lazy.set(partitions > 1);
         let begin = Instant::now();

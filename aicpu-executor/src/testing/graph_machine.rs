@@ -46,6 +46,7 @@ impl Machine {
             tasks: &opened.graph,
             payloads: &payloads,
             waiting: &waiting,
+            completer: Completer::Scheduler,
         };
         let end = work_until(
             &platform,
