@@ -371,7 +371,7 @@ mod loom_tests {
 
     /// That the model would see it if a consumer could let go before.
     #[test]
-    #[should_panic]
+    #[should_panic(expected = "nothing is lost")]
     fn a_consumer_that_lets_go_before_the_closing_would_be_lost() {
         complete_as_orchestrator(false);
     }

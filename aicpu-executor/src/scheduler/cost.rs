@@ -18,6 +18,7 @@ use super::Scheduler;
 use super::core_table::{Cluster, CoreLocation, Payloads};
 use super::deferred::waiting_list::WaitingLists;
 use super::partitions::{Driver, Partitions};
+use super::task_store::Completer;
 use super::thread::StepContext;
 use crate::fault::FaultLatch;
 use crate::graph::open;
