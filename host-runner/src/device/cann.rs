@@ -115,8 +115,8 @@ impl<C: CannChip> CannDevice<C> {
         let started = Launcher::start(&session, config)
             .and_then(|launcher| Ok(Site::new(launcher, &session, memory.ledger())?));
         let site = started.inspect_err(|error| {
-            // What has not ended in time may never do so.
-            if matches!(error, StartError::Cann(CannError::Call(call)) if call.is_timeout()) {
+            // What was waited for in vain may never end.
+            if matches!(error, StartError::Cann(CannError::Call(call)) if call.is_wait()) {
                 session.lose();
             }
         });

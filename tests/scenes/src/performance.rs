@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use anyhow::{Context as _, Result};
 use host_runner::device::RingConfig;
 use host_runner::worker::{CallableHandle, Worker};
-use protocol::ChipName;
+use protocol::{ChipName, StatusCode};
 
 use crate::arguments::CaseArguments;
 use crate::device_kind::DeviceKind;
@@ -87,7 +87,9 @@ impl Extent {
     #[must_use]
     pub fn has(&self, case: &Case) -> bool {
         let is_small = case.small || (self.seeds.is_empty() && !self.small);
-        let can_run = !case.windows || self.kind.why_no_windows().is_none();
+        let has_windows = !case.windows || self.kind.why_no_windows().is_none();
+        let can_throw = !throws(case) || self.kind.why_no_exceptions().is_none();
+        let can_run = has_windows && can_throw;
         case.chips.contains(&self.chip) && is_small && can_run
     }
 
@@ -116,6 +118,13 @@ impl Extent {
             .map(|(seed, setting)| Setting { seed: Some(seed), ..*setting })
             .collect()
     }
+}
+
+/// Whether a case ends with an exception.
+#[must_use]
+pub fn throws(case: &Case) -> bool {
+    let thrown = StatusCode::EntryException;
+    matches!(&case.work, Work::Run { expect: Expect::Fault { status, .. }, .. } if *status == thrown)
 }
 
 /// Case and setting in words.

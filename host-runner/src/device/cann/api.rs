@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_void};
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
-use super::error::CallError;
+use super::error::{CallError, SYNCHRONIZE};
 use super::ffi::{self, AicpuLaunch, Code, CoreImage, CoreLaunch, LaunchConfig, RawStream};
 use super::libraries::Functions;
 
@@ -110,7 +110,7 @@ impl Api {
         let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX).max(1);
         // SAFETY: a stream that its owner has not destroyed.
         let code = unsafe { (self.functions.synchronize)(stream.0, limit) };
-        checked("aclrtSynchronizeStreamWithTimeout", doing, code)
+        checked(SYNCHRONIZE, doing, code)
     }
 
     /// Makes a stream.

@@ -47,6 +47,9 @@ const CODES: &[(i32, &str, &str)] = &[
 /// Numbers that say that a stream was not done in time. `[U]`
 const TIMEOUTS: [i32; 2] = [107_020, 507_046];
 
+/// What waits for a stream.
+pub const SYNCHRONIZE: &str = "aclrtSynchronizeStreamWithTimeout";
+
 /// Says that something was initialised already.
 const INITIALISED_BEFORE: i32 = 100_002;
 
@@ -68,6 +71,11 @@ impl CallError {
     /// Whether the number says that something is not done in time.
     pub fn is_timeout(&self) -> bool {
         TIMEOUTS.contains(&self.code)
+    }
+
+    /// Whether it was to wait for something, which may go on then.
+    pub fn is_wait(&self) -> bool {
+        self.call == SYNCHRONIZE
     }
 
     /// Whether the number says that there is no memory left.
