@@ -23,7 +23,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use protocol::{
     CallableId, Chip, EXTENDED_CALLABLE_IDS, IdOutOfRange, MAX_REGISTERED_CALLABLE_IDS,
-    RecordOperation, RuntimeBody, RuntimeExtension, RuntimeRecord, StatusCode,
+    RecordOperation, RuntimeBody, RuntimeExtension, RuntimeRecord, SharedMemoryHeader, StatusCode,
 };
 
 use crate::fault::{Fault, FaultLatch};
@@ -306,6 +306,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             if code != 0 {
                 setup.work.write_header(facts);
             }
+            // A host that is not in reach of this processor's caches reads what is in memory.
+            let header = setup.work.header_address();
+            self.platform.clean_cache(header, size_of::<SharedMemoryHeader>());
             self.note_end(&setup.work);
             let stays = code == 0 && matches!(setup.work, Work::Rings(_));
             if !stays {

@@ -175,8 +175,8 @@ impl<C: Chip, P: Platform> Operations<C, P> {
 
     unsafe extern "C" fn is_fatal(runtime: *mut RuntimePrefix) -> bool {
         // SAFETY: as in `submit_task`.
-        let fatal = unsafe { Self::with(runtime, |_, services| services.faults.is_raised()) };
-        fatal.unwrap_or(true)
+        let Some((_, services)) = (unsafe { Self::parts(runtime) }) else { return true };
+        services.faults.is_raised()
     }
 
     unsafe extern "C" fn get_tensor_data(

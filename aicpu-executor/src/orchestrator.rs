@@ -26,7 +26,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::partitions::Driver;
-use crate::scheduler::task_store::TaskStore;
+use crate::scheduler::task_store::{Completer, TaskStore};
 use crate::scheduler::thread::StepContext;
 use crate::wait::{Polled, WaitEnd, work_until};
 
@@ -207,7 +207,8 @@ impl<'a, C: Chip, P: Platform> Services<'a, C, P> {
         'a: 't,
     {
         let Self { platform, faults, scheduler, payloads, waiting, .. } = *self;
-        StepContext { platform, faults, scheduler, tasks, payloads, waiting }
+        let completer = Completer::Orchestrator;
+        StepContext { platform, faults, scheduler, tasks, payloads, waiting, completer }
     }
 
     /// Waits for `poll`, scheduling meanwhile.

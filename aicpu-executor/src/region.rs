@@ -305,6 +305,11 @@ impl<'r> Region<'r> {
         unsafe { write_header_at(self.header, layout.total, facts) };
     }
 
+    /// Where that header is.
+    pub(crate) fn header_address(&self) -> u64 {
+        self.header
+    }
+
     /// Brings the parts that must start clean into that state.
     ///
     /// Called by one thread while nobody else uses the region.

@@ -93,6 +93,18 @@ pub fn threshold() -> (u32, u32) {
     (level.map_or(4, |level| level as u32), tier.into())
 }
 
+/// Sets severity and tier by the numbers of [`threshold`]; what is out of range is taken for the nearest that is not.
+pub fn set_threshold((level, tier): (u32, u32)) {
+    set_level(match level {
+        0 => Some(Level::Debug),
+        1 => Some(Level::Info),
+        2 => Some(Level::Warn),
+        3 => Some(Level::Error),
+        _ => None,
+    });
+    set_tier(u8::try_from(tier).unwrap_or(u8::MAX));
+}
+
 /// Hands the records of devices in this process to `to`, and no longer to `tracing`: for a program that is the
 /// device of another one. The first call counts.
 pub fn divert(to: Diversion) {

@@ -188,39 +188,28 @@ impl Device {
     }
 }
 
-/// An orchestration that speaks at every level, and fails if its scalar is not 0. It brings the part of the SDK's
-/// support that it needs along: all of it wants the library of C++, which the firmware does not offer.
-const ORCHESTRATION: &str = r#"
+/// The part of the SDK's support that the orchestration needs: all of it wants the library of C++, which the firmware
+/// does not offer.
+const SUPPORT: &str = r#"
 #include "pto_orchestration_api.h"
 static PTO2Runtime *bound;
 void framework_bind_runtime(PTO2Runtime *rt) { bound = rt; }
 PTO2Runtime *framework_current_runtime() { return bound; }
-extern "C" void aicpu_orchestration_entry(const ChipStorageTaskArgs &args) {
-    LOG_DEBUG("no. %d", 1);
-    LOG_INFO_V0("tier %d", 0);
-    LOG_INFO_V4("tier %d", 4);
-    LOG_INFO_V5("tier %d", 5);
-    LOG_INFO_V9("tier %d of %s, %#x", 9, "nine", 0x2a);
-    LOG_WARN("look: %5.2f", 2.5);
-    LOG_ERROR("bad: %s", "\xc3\xa9");
-    if (args.scalar(0) != 0) {
-        rt_report_fatal(static_cast<int>(args.scalar(0)), "scalar is %d", 7);
-    }
-}
 "#;
 
-/// Compiles [`ORCHESTRATION`] for a machine.
+/// Compiles `speaks.cpp` for a machine.
 fn orchestration(machine: Machine) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware-logs");
     std::fs::create_dir_all(&folder).unwrap();
     let number = std::process::id();
     let source = folder.join(format!("{}-{number}.cpp", machine.processor()));
-    std::fs::write(&source, ORCHESTRATION).unwrap();
+    std::fs::write(&source, SUPPORT).unwrap();
     let library = source.with_extension("so");
     let sdk = tests::sources::repository().join("sdk");
     let mut compiler = Command::new(machine.cxx().unwrap_or("g++"));
     compiler.args(["-shared", "-fPIC", "-O2", "-std=gnu++17", "-fno-gnu-unique", "-I"]);
     compiler.arg(sdk.join("include")).arg("-o").arg(&library).arg(&source);
+    compiler.arg(tests::sources::repository().join("tests/data/orchestrations/speaks.cpp"));
     assert!(compiler.status().unwrap().success());
     std::fs::read(library).unwrap()
 }

@@ -9,7 +9,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo};
-use crate::{bench, dist, examples, firmware, instrumented, readme, scenes, test_suite, tidy};
+use crate::{
+    bench, dist, examples, firmware, instrumented, readme, scenes, stand_in, test_suite, tidy,
+};
 
 /// How a check that did not fail ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,16 @@ const CHECKS: &[Check] = &[
         purpose: "the firmware links without std, an allocator or a C library",
         run: firmware::check,
     },
+    Check {
+        name: "toolchain",
+        purpose: "compilers, linkers and emulator for aarch64 make a program that runs",
+        run: stand_in::check,
+    },
+    Check {
+        name: "firmware",
+        purpose: "two builds of the firmware are the same bytes, and it runs orchestrations",
+        run: firmware::check_runs,
+    },
     Check { name: "loom", purpose: "all interleavings of the lock-free pieces", run: loom },
     Check { name: "test", purpose: "the fast suite", run: || passed(test_suite::run(&[])) },
     Check {
@@ -58,6 +70,11 @@ const CHECKS: &[Check] = &[
         name: "scenes",
         purpose: "whole programs on the simulators of both chips, over thread counts",
         run: || passed(scenes::run(&[])),
+    },
+    Check {
+        name: "process",
+        purpose: "the small scenes on devices in processes of their own, and some for aarch64 under the emulator",
+        run: scenes::check_processes,
     },
     Check {
         name: "seeds",

@@ -221,13 +221,21 @@ pub(crate) fn c_compiler(machine: Machine) -> String {
     format!("{}-linux-gnu-gcc", machine.processor())
 }
 
-/// Why programs with std cannot be linked for a machine here, and what to do; `None` if they can.
+/// The C++ compiler for a machine.
+pub(crate) fn cxx_compiler(machine: Machine) -> String {
+    format!("{}-linux-gnu-g++", machine.processor())
+}
+
+/// Why programs with std, and code of users, cannot be built for a machine here, and what to do; `None` if they
+/// can.
 pub(crate) fn why_no_programs(machine: Machine) -> Result<Option<String>> {
-    let compiler = c_compiler(machine);
-    if machine == Machine::host()? || is_program(&compiler) {
+    if machine == Machine::host()? {
         return Ok(None);
     }
-    Ok(Some(format!("no {compiler}; install g++-{}-linux-gnu", machine.processor())))
+    let compilers = [c_compiler(machine), cxx_compiler(machine)];
+    let missing = compilers.iter().find(|compiler| !is_program(compiler));
+    let install = format!("install g++-{}-linux-gnu", machine.processor());
+    Ok(missing.map(|compiler| format!("no {compiler}; {install}")))
 }
 
 /// The program, with its arguments, that runs programs of a machine here; `None` where there is none, or

@@ -17,6 +17,7 @@
 
 mod inspect;
 mod link;
+mod twice;
 
 use std::ffi::OsString;
 use std::fs;
@@ -30,7 +31,7 @@ use protocol::ChipName;
 
 use crate::check::Outcome;
 use crate::cross::{self, Machine, NotHere, Toolchain};
-use crate::process::{root, run};
+use crate::process::{cargo, root, run};
 
 pub(crate) use link::BUILD_ID_BYTES;
 
@@ -179,6 +180,22 @@ pub(crate) fn build_all(wishes: &Wishes) -> Result<()> {
 /// As for [`build_all`].
 pub(crate) fn check() -> Result<Outcome> {
     build_all(&Wishes::default())?;
+    Ok(Outcome::Passed)
+}
+
+/// Builds this machine's images once more, in a copy of the sources in another folder, and compares them; then runs
+/// the tests of the images, and of what loads them.
+///
+/// # Errors
+///
+/// As for [`build_all`]; the bytes differ, or a test fails.
+pub(crate) fn check_runs() -> Result<Outcome> {
+    build_all(&Wishes::default())?;
+    twice::check()?;
+    for tests in [["-p", "stand-in"].as_slice(), &["-p", "tests", "--test", "firmware_runs"]] {
+        // Shown, so that what is skipped is seen.
+        run(cargo(&["test"]).args(tests).args(["--", "--nocapture"]))?;
+    }
     Ok(Outcome::Passed)
 }
 

@@ -16,12 +16,14 @@
 //! | `asan` | the loader's tests with the address sanitizer |
 //! | `bench NAME` | what something costs, in release; a table, and JSON if asked for |
 //! | `dist` | the C libraries of all variants with their headers, in release |
+//! | `build-device` | the program of devices in processes of their own, for this machine or another |
 //! | `build-aicpu` | the shared objects for the AICPU, for this machine and for aarch64 |
 //! | `build-stand-in` | the daemon that loads them in tests |
 
 mod bench;
 mod check;
 mod cross;
+mod device_program;
 mod dist;
 mod examples;
 mod firmware;
@@ -67,8 +69,8 @@ enum Command {
     },
     /// Runs every check, or only those named; all of them run, whatever fails.
     ///
-    /// Checks: fmt, clippy, docs, no-std, loom, tidy, test, fuzz, asan,
-    /// scenes, seeds, examples, dist, readme, bench, instructions, deny.
+    /// Checks: fmt, clippy, docs, no-std, toolchain, firmware, loom, tidy, test, fuzz, asan,
+    /// scenes, process, seeds, examples, dist, readme, bench, instructions, deny.
     Ci {
         /// Checks to run; none means all.
         checks: Vec<String>,
@@ -127,6 +129,12 @@ enum Command {
     /// Builds and links the shared objects for the AICPU: aicpu/MACHINE/CHIP/ABI/libaicpu.so in the target
     /// folder, each with an unstripped twin.
     BuildAicpu(firmware::Wishes),
+    /// Builds the program of devices in processes of their own: device/MACHINE/process-device in the target folder.
+    BuildDevice {
+        /// Machine to build for; without it, this one.
+        #[arg(long, value_name = "TARGET")]
+        target: Option<cross::Machine>,
+    },
     /// Builds the daemon that stands in for the chip in tests: aicpu/MACHINE/stand-in-daemon in the target folder.
     BuildStandIn {
         /// Machine to build for; without it, this one.
@@ -159,6 +167,7 @@ fn main() -> ExitCode {
         }
         Command::Dist { out } => dist::build(&out),
         Command::BuildAicpu(wishes) => firmware::build_all(&wishes),
+        Command::BuildDevice { target } => device_program::build(target).map(drop),
         Command::BuildStandIn { target } => stand_in::build(target).map(drop),
     };
     report(outcome)

@@ -7,8 +7,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Root of the workspace.
+/// Root of the workspace: the one that this program was built in, or a copy that the environment names.
 pub(crate) fn root() -> PathBuf {
+    if let Some(copy) = std::env::var_os("XTASK_ROOT") {
+        return PathBuf::from(copy);
+    }
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_path_buf()
 }

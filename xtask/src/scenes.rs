@@ -5,8 +5,15 @@
 
 use anyhow::{Result, bail};
 
+use crate::check::Outcome;
+use crate::cross::Machine;
+use crate::device_program;
 use crate::mock_cann::MockCann;
 use crate::process::{cargo, run as run_command};
+
+/// What the check runs under the emulator: kernels and orchestrations, mixed tasks, faults, graphs of the host.
+const EMULATED_SCENES: [&str; 5] =
+    ["vector", "mixed_example", "user_exception", "explicit_fatal", "hbg_fork_join"];
 
 /// Runs the scenes; `rest` is passed on.
 ///
@@ -14,6 +21,11 @@ use crate::process::{cargo, run as run_command};
 ///
 /// They do not build, or one failed.
 pub(crate) fn run(rest: &[String]) -> Result<()> {
+    let has = |option: &str| rest.iter().any(|word| word == option);
+    if has("--process") {
+        let machine = if has("--emulated") { Some(Machine::Aarch64) } else { None };
+        device_program::build(machine)?;
+    }
     let program = ["run", "--release", "-p", "scenes", "--"];
     let mut command = cargo(&program);
     command.args(rest);
@@ -23,6 +35,25 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
     mock.pass_to(&mut command);
     run_command(&mut command)?;
     mock.check()
+}
+
+/// Runs small scenes on devices in processes of their own: on this machine, and some of them for aarch64 under the
+/// emulator where there is one.
+///
+/// # Errors
+///
+/// They do not build, or one failed.
+pub(crate) fn check_processes() -> Result<Outcome> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    run(&words("--process --small"))?;
+    if let Some(missing) = device_program::why_not(Machine::Aarch64)? {
+        eprintln!("skipped: devices for aarch64: {missing}");
+        return Ok(Outcome::Passed);
+    }
+    for scene in EMULATED_SCENES {
+        run(&words(&format!("--process --emulated --scene {scene}")))?;
+    }
+    Ok(Outcome::Passed)
 }
 
 /// Runs the small scenes under seeds: 200, or as many as `rest` says in its first word.

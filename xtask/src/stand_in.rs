@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use crate::check::Outcome;
 use crate::cross::{self, Machine, NotHere, Toolchain};
 use crate::firmware;
 use crate::process::run;
@@ -36,4 +38,37 @@ pub(crate) fn build(machine: Option<Machine>) -> Result<PathBuf> {
         .with_context(|| format!("cannot copy {} to {}", built.display(), program.display()))?;
     println!("{}", program.display());
     Ok(program)
+}
+
+/// Builds the daemon for aarch64 and has the emulator start it: the compiler, its standard library, the linker for
+/// programs and the emulator fit together.
+///
+/// # Errors
+///
+/// One of them is there and does not work.
+pub(crate) fn check() -> Result<Outcome> {
+    let program = match build(Some(Machine::Aarch64)) {
+        Ok(program) => program,
+        Err(error) if error.is::<NotHere>() => return Ok(Outcome::Skipped(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let mut command = match cross::emulator(Machine::Aarch64) {
+        Some(emulator) if Machine::host()? != Machine::Aarch64 => {
+            let mut words = emulator.into_iter();
+            let mut command = Command::new(words.next().context("an emulator without a name")?);
+            command.args(words).arg(&program);
+            command
+        }
+        _ => Command::new(&program),
+    };
+    // Without a socket and memory it says what it wants, and leaves.
+    let output = command.output().with_context(|| format!("cannot start {}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(1) && text.contains("device memory"),
+        "{} ended with {} and said {text:?}",
+        program.display(),
+        output.status
+    );
+    Ok(Outcome::Passed)
 }

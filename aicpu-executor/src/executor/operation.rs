@@ -76,7 +76,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                 ),
             ))
         };
-        // Such a host sees only the code.
+        // A reference host sees only the code.
         faults.with_fault(|Fault { code, text }| {
             crate::log::emit(&LogRecord {
                 level: Level::Info,

@@ -88,6 +88,14 @@ impl Work {
             Self::Graph(open) => open.write_header(facts),
         }
     }
+
+    /// Where that header is.
+    pub(super) fn header_address(&self) -> u64 {
+        match self {
+            Self::Rings(rings) => rings.region.header_address(),
+            Self::Graph(open) => open.header_address(),
+        }
+    }
 }
 
 /// One state of one region: the host counts the generation up whenever it touches the contents.

@@ -8,7 +8,7 @@ use super::{Executor, extension};
 use crate::log::Speaker;
 use crate::platform::Platform;
 use crate::scheduler::partitions::Driver;
-use crate::scheduler::task_store::TaskStore;
+use crate::scheduler::task_store::{Completer, TaskStore};
 use crate::scheduler::thread::StepContext;
 use crate::wait::{Deadline, Polled, WaitEnd, wait_despite_faults, work_until};
 
@@ -104,6 +104,8 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             tasks,
             payloads: &self.payloads,
             waiting: &self.waiting,
+            // The orchestrator steps in its waits only.
+            completer: Completer::Scheduler,
         };
         let stall_us = match setup.work {
             // An orchestration that waits knows best what for, so it has the first word.

@@ -308,6 +308,11 @@ impl OpenGraph {
         unsafe { write_header_at(self.workspace, self.layout.total, facts) };
     }
 
+    /// Where that header is.
+    pub(crate) fn header_address(&self) -> u64 {
+        self.workspace
+    }
+
     /// Leaves the workspace ready for the next run of this image, with the ready queues where they are.
     ///
     /// Only the last thread of a run that has succeeded.

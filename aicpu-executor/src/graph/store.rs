@@ -11,7 +11,7 @@ use super::pending_count::PendingCount;
 use crate::fault::FaultLatch;
 use crate::kernels::kernel_address;
 use crate::platform::Platform;
-use crate::scheduler::task_store::{TaskHandle, TaskLaunch, TaskName, TaskStore};
+use crate::scheduler::task_store::{Completer, TaskHandle, TaskLaunch, TaskName, TaskStore};
 use crate::sync::AtomicU64;
 
 /// A graph and what its run counts in.
@@ -136,6 +136,7 @@ impl<'g> TaskStore for Graph<'g> {
         platform: &P,
         handle: TaskHandle,
         _: &'g GraphTask,
+        _: Completer,
         mut ready: impl FnMut(TaskHandle, u8),
     ) {
         for successor in self.view.successors_of(handle.index()) {

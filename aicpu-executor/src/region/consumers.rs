@@ -113,6 +113,18 @@ impl Consumers {
         (self.0.fetch_or(RETIRABLE, Ordering::AcqRel) >> HEAD_SHIFT) as u32
     }
 
+    /// The same on the orchestrator's thread, with two plain accesses: until a list is closed, nobody else changes the
+    /// word. A consumer lets go of the task when it has run, so it was notified before, which is after the closing, or refused.
+    #[inline]
+    pub(crate) fn close_as_orchestrator(&self) -> u32 {
+        // ORDERING: Relaxed: the edges are this thread's.
+        let word = self.0.load(Ordering::Relaxed);
+        // ORDERING: Release: as `close`, for whoever sees the consumers let go afterwards.
+        self.0.store(word | RETIRABLE, Ordering::Release);
+        // CAST: the high half.
+        (word >> HEAD_SHIFT) as u32
+    }
+
     /// Whether the task is complete; if so its outputs are visible to the caller.
     #[inline]
     pub(crate) fn is_completed(&self) -> bool {
@@ -309,6 +321,59 @@ mod loom_tests {
             assert!(slot.consumers.is_retirable(), "nothing is lost");
             assert!(slot.consumers.is_completed() && slot.consumers.count() == 0);
         });
+    }
+
+    /// A task that the orchestrator completes itself, with a consumer on another thread that is told after the closing, or
+    /// already before.
+    fn complete_as_orchestrator(is_told_after: bool) {
+        loom::model(move || {
+            let slot = Arc::new(Slot { consumers: Consumers::new(), output: UnsafeCell::new(0) });
+            let (next, told) =
+                ([AtomicU32::new(0), AtomicU32::new(0)], Arc::new(AtomicU32::new(0)));
+            slot.write(7);
+            assert!(slot.consumers.push(0, &next[0], false));
+            let consumer = {
+                let (slot, told) = (Arc::clone(&slot), Arc::clone(&told));
+                thread::spawn(move || {
+                    // As it comes out of a ready queue.
+                    if told.load(Ordering::Acquire) == 0 {
+                        return false;
+                    }
+                    assert_eq!(slot.read(), 7);
+                    slot.consumers.release();
+                    true
+                })
+            };
+            if !is_told_after {
+                told.store(1, Ordering::Release);
+            }
+            assert_eq!(slot.consumers.close_as_orchestrator(), 0);
+            told.store(1, Ordering::Release);
+            // A further consumer, which keeps the task until its thread, here this one, lets go.
+            assert!(!slot.consumers.push(1, &next[1], false));
+            slot.consumers.release();
+            if slot.consumers.is_retirable() {
+                slot.write(8);
+            }
+            if !consumer.join().unwrap() {
+                slot.consumers.release();
+            }
+            assert!(slot.consumers.is_retirable(), "nothing is lost");
+        });
+    }
+
+    /// The orchestrator completes a task with plain accesses while its consumer lets go of it on another thread: no
+    /// reference is lost, and a slot that is retired is read by nobody.
+    #[test]
+    fn the_orchestrator_may_close_without_an_exchange() {
+        complete_as_orchestrator(true);
+    }
+
+    /// That the model would see it if a consumer could let go before.
+    #[test]
+    #[should_panic(expected = "nothing is lost")]
+    fn a_consumer_that_lets_go_before_the_closing_would_be_lost() {
+        complete_as_orchestrator(false);
     }
 
     /// The orchestrator reads an element that a task has written as soon as the task is complete.

@@ -14,7 +14,7 @@ use super::slot::{INLINE_SCALARS, INLINE_TENSORS};
 use super::{Arguments, EdgeHandle, Region, SlotHandle, TaskRecord, TaskSlot};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
-use crate::scheduler::task_store::{TaskLaunch, TaskName, TaskStore};
+use crate::scheduler::task_store::{Completer, TaskLaunch, TaskName, TaskStore};
 use crate::sync::AtomicU64;
 
 const _: () = assert!(MAX_TENSOR_ARGS + INLINE_SCALARS <= LOCAL_CONTEXT_ARG);
@@ -97,13 +97,17 @@ impl<'r> TaskStore for Region<'r> {
         platform: &P,
         handle: SlotHandle,
         slot: &'r TaskSlot,
+        by: Completer,
         mut ready: impl FnMut(SlotHandle, u8),
     ) {
         // SAFETY: the task is published, and cannot be retired before the list is closed below.
         let record = unsafe { slot.record() };
         release_producers(platform, self, handle, record);
         platform.interleave();
-        let mut raw = slot.consumers.close();
+        let mut raw = match by {
+            Completer::Orchestrator => slot.consumers.close_as_orchestrator(),
+            Completer::Scheduler => slot.consumers.close(),
+        };
         while raw != EMPTY {
             let Some(edge) = self.edge(EdgeHandle::from_raw(raw)) else { break };
             // Both are read before the consumer is notified: it may run, retire and give the edge

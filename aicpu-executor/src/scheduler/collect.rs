@@ -115,7 +115,7 @@ impl<C: Chip> SchedulerThread<C> {
         context: StepContext<'_, P, T>,
         finished: &[Finished],
     ) {
-        let StepContext { platform, tasks, scheduler, .. } = context;
+        let StepContext { platform, tasks, scheduler, completer, .. } = context;
         let mut completed = 0;
         for Finished { task: handle, subtasks, is_sole } in finished.iter().copied() {
             platform.interleave();
@@ -127,8 +127,8 @@ impl<C: Chip> SchedulerThread<C> {
             let released = &mut self.released;
             let ready = |consumer, shape| released.add(context.sink(), consumer, shape);
             // SAFETY: sub-tasks are those of published tasks; the last one is counted once, and until
-            // then the task is not complete.
-            unsafe { tasks.complete(platform, handle, task, ready) };
+            // then the task is not complete. The context is this thread's.
+            unsafe { tasks.complete(platform, handle, task, completer, ready) };
             completed += 1;
         }
         platform.interleave();

@@ -18,6 +18,7 @@ use super::Scheduler;
 use super::core_table::{Cluster, CoreLocation, Payloads};
 use super::deferred::waiting_list::WaitingLists;
 use super::partitions::{Driver, Partitions};
+use super::task_store::Completer;
 use super::thread::StepContext;
 use crate::fault::FaultLatch;
 use crate::graph::open;
@@ -171,6 +172,7 @@ impl Bench {
             tasks,
             payloads: &self.payloads,
             waiting: &self.waiting,
+            completer: Completer::Scheduler,
         };
         self.platform.is_lazy.set(partitions > 1);
         let begin = Instant::now();

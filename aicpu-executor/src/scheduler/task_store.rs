@@ -44,6 +44,15 @@ impl TaskLaunch {
     }
 }
 
+/// Which thread completes a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completer {
+    /// The only one that adds consumers to a task.
+    Orchestrator,
+    /// Any other.
+    Scheduler,
+}
+
 /// Where the tasks of a run are.
 ///
 /// A task is *published* once it may run, and complete when
@@ -94,12 +103,13 @@ pub(crate) trait TaskStore: Sync {
     ///
     /// # Safety
     ///
-    /// The task is published and not complete, and this is called once.
+    /// The task is published and not complete, this is called once, and `by` is the calling thread.
     unsafe fn complete<P: Platform>(
         &self,
         platform: &P,
         handle: TaskHandle,
         task: Self::Task,
+        by: Completer,
         ready: impl FnMut(TaskHandle, u8),
     );
 

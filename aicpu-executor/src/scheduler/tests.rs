@@ -9,7 +9,7 @@ use protocol::{
 use zerocopy::FromZeros as _;
 
 use super::Scheduler;
-use super::task_store::TaskStore;
+use super::task_store::{Completer, TaskStore};
 use crate::fault::FaultLatch;
 use crate::region::consumers::EMPTY;
 use crate::region::{EdgeHandle, Region, RegionLayout, RegionSizes, SlotHandle, TaskRecord};
@@ -49,6 +49,12 @@ fn record(shape: ResourceShape) -> TaskRecord {
 /// the memory of the edges. Every consumer must be notified all the same.
 #[test]
 fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() {
+    for by in [Completer::Orchestrator, Completer::Scheduler] {
+        complete_and_overwrite_edges(by);
+    }
+}
+
+fn complete_and_overwrite_edges(by: Completer) {
     let (mut region, _memory) = region();
     let edges = region.rings[0].edges;
     // SAFETY: an edge is four 32-bit atomics, so two of these words; both are atomics in the same
@@ -84,7 +90,7 @@ fn an_edge_that_is_reused_as_soon_as_its_consumer_is_notified_was_read_before() 
     let ready =
         |consumer, shape| scheduler.make_ready(&platform, &region, &faults, consumer, shape);
     // SAFETY: the task is as good as published, and this completes it once.
-    unsafe { region.complete(&platform, handle(0), producer, ready) };
+    unsafe { region.complete(&platform, handle(0), producer, by, ready) };
     assert_eq!(faults.take(), None);
     let mut told = [0; 4];
     let (queue, cells) = scheduler.queue(&region, ResourceShape::Aiv as usize).unwrap();

@@ -14,7 +14,7 @@ use super::deferred::waiting_list::WaitingLists;
 use super::released::{ReleasedTasks, Sink};
 use super::run_counters::ORCHESTRATOR;
 use super::sync_start::Offer;
-use super::task_store::{TaskHandle, TaskStore};
+use super::task_store::{Completer, TaskHandle, TaskStore};
 use crate::fault::FaultLatch;
 use crate::platform::Platform;
 
@@ -30,6 +30,8 @@ pub(crate) struct StepContext<'a, P: Platform, T: TaskStore> {
     pub(crate) tasks: &'a T,
     pub(crate) payloads: &'a Payloads,
     pub(crate) waiting: &'a WaitingLists,
+    /// Which thread this is.
+    pub(crate) completer: Completer,
 }
 
 impl<P: Platform, T: TaskStore> Clone for StepContext<'_, P, T> {

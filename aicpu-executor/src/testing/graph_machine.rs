@@ -12,6 +12,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::core_table::Payloads;
 use crate::scheduler::deferred::waiting_list::WaitingLists;
 use crate::scheduler::partitions::{Driver, Partitions};
+use crate::scheduler::task_store::Completer;
 use crate::scheduler::thread::StepContext;
 use crate::wait::{Polled, work_until};
 
@@ -46,6 +47,7 @@ impl Machine {
             tasks: &opened.graph,
             payloads: &payloads,
             waiting: &waiting,
+            completer: Completer::Scheduler,
         };
         let end = work_until(
             &platform,

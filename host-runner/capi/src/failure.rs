@@ -104,12 +104,12 @@ fn lost_code(lost: &DeviceLost) -> c_int {
         LostCause::Kernel { .. }
         | LostCause::Orchestration
         | LostCause::Function(_)
-        | LostCause::NotEnded { .. }
-        | LostCause::Silent { .. } => -StatusCode::SchedulerTimeout.code(),
+        | LostCause::NotEnded { .. } => -StatusCode::SchedulerTimeout.code(),
         LostCause::Executor
         | LostCause::Call(_)
         | LostCause::Crash(_)
-        | LostCause::Ended { .. } => REFUSED,
+        | LostCause::Ended { .. }
+        | LostCause::Silent { .. } => REFUSED,
     }
 }
 

@@ -160,6 +160,12 @@ struct Line {
 }
 
 impl Line {
+    /// Adds where a statement is.
+    fn add_place(&mut self, place: &str) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, " ({place})");
+    }
+
     /// Adds a field; writing to a string cannot fail.
     fn add(&mut self, name: &str, value: &dyn fmt::Debug) {
         if name == "message" {
@@ -179,6 +185,8 @@ impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "origin" => self.origin = Some(value.to_owned()),
+            // File and line of the executor's statement.
+            "at" => self.add_place(value),
             name => self.add(name, &format_args!("{value}")),
         }
     }
@@ -186,6 +194,8 @@ impl Visit for Line {
     fn record_u64(&mut self, field: &Field, value: u64) {
         match field.name() {
             "verbosity" => self.tier = i64::try_from(value).unwrap_or(DEFAULT_TIER),
+            // Clients of the reference's interface get texts as they were written.
+            "thread" | "callable" => {}
             name => self.add(name, &value),
         }
     }

@@ -15,6 +15,7 @@
 //! | `child` | the program: started, watched, ended |
 //! | `settings` | which program, for which machine |
 //! | `layout`, `lane` | the shared memory: a request at a time in each lane, and its answer |
+//! | `record_lane` | the log of the program |
 //! | `message`, `refusal`, `run_message` | what is said there |
 //! | `host_memory` | device memory as the host has it |
 //! | `calls` | asking, and what it means when there is no answer |
@@ -54,6 +55,7 @@ mod lane;
 mod layout;
 mod message;
 pub mod program;
+mod record_lane;
 mod refusal;
 mod run_message;
 mod settings;

@@ -20,7 +20,7 @@ pub use describe::demangled;
 
 /// What is passed through the trampoline: the call to make, then its result.
 struct Passage<F, R> {
-    call: Option<F>,
+    call: F,
     result: Option<R>,
 }
 
@@ -37,7 +37,7 @@ where
     F: FnOnce() -> R + Copy,
     R: Copy,
 {
-    let mut passage = Passage { call: Some(call), result: None };
+    let mut passage = Passage { call, result: None };
     // SAFETY: `shim::<F, R>` takes exactly this pointer, which is live and exclusively ours for
     // the duration of the call.
     let thrown = unsafe { trampoline::enter(shim::<F, R>, (&raw mut passage).cast::<c_void>()) };
@@ -63,9 +63,7 @@ where
 {
     // SAFETY: the caller's promise.
     let passage = unsafe { &mut *passage.cast::<Passage<F, R>>() };
-    if let Some(call) = passage.call.take() {
-        passage.result = Some(call());
-    }
+    passage.result = Some((passage.call)());
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use crate::orch_so_table::tests::image_builder::{TEXT, TestImage};
 use crate::orch_so_table::tests::recorder::{CALLABLE_SLOTS, Event, Recorder, bring_along, id};
 use crate::platform::ExceptionText;
 
+mod outcomes;
+
 type Runtime = <A2a3 as Chip>::Runtime;
 type Action = Box<dyn FnOnce() -> Result<i32, ExceptionText> + Send>;
 

@@ -18,6 +18,7 @@ use crate::device::{
     Crash, DeviceError, DeviceLost, KernelError, Launch, LostCause, MemoryError,
     OrchestrationError, RunOutcome,
 };
+use crate::log::Record;
 
 /// How long the host looks for an answer before it sleeps.
 const LOOK: Duration = Duration::from_micros(30);
@@ -43,6 +44,8 @@ pub(super) struct Calls<C: Chip> {
     active: AtomicU32,
     unload_limit: Duration,
     patience: Duration,
+    /// Log records that were lost and told of; held while records are read.
+    dropped: Mutex<u64>,
 }
 
 // SAFETY: the record is in the control file, which stays as long as this value, and is used with lane 0 held.
@@ -102,6 +105,7 @@ impl<C: Chip> Calls<C> {
             active: AtomicU32::new(0),
             unload_limit,
             patience,
+            dropped: Mutex::default(),
         })
     }
 
@@ -190,6 +194,7 @@ impl<C: Chip> Calls<C> {
             let reason = "a request that is too large".to_owned();
             return Err(Unanswered::Refused(Refusal::Other { reason }));
         }
+        self.ask_for_records();
         lane.hand_over(End::Host);
         // It has one limit for the load, and one for what hangs in its way.
         self.await_answer(lane, self.unload_limit * 2 + self.patience, during)?;
@@ -226,6 +231,7 @@ impl<C: Chip> Calls<C> {
         // ORDERING: Relaxed: see `active_callable`.
         self.active.store(active, Ordering::Relaxed);
         lane.put_words(&run_message::words_of(launch));
+        self.ask_for_records();
         lane.hand_over(End::Host);
         let limit = launch.timeout.saturating_add(launch.grace * 2).saturating_add(self.patience);
         self.await_answer(lane, limit, During::Run)?;
@@ -239,8 +245,39 @@ impl<C: Chip> Calls<C> {
         })
     }
 
-    /// Waits for an answer.
+    /// Has the program speak from where devices of this process do.
+    fn ask_for_records(&self) {
+        self.control.control().records.set_threshold(crate::log::threshold());
+    }
+
+    /// Passes on what the program has said.
+    fn hear(&self) {
+        let lane = &self.control.control().records;
+        if lane.is_empty() {
+            return;
+        }
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in lane.take() {
+            match serde_json::from_slice::<Record>(&record) {
+                Ok(record) => record.emit(),
+                Err(error) => tracing::warn!(%error, "a log record of a device cannot be read"),
+            }
+        }
+        let lost = lane.dropped().saturating_sub(*dropped);
+        if lost != 0 {
+            *dropped += lost;
+            tracing::warn!(lost, "a device has said more than there was room for");
+        }
+    }
+
+    /// Waits for an answer; what the program says meanwhile is passed on before this returns.
     fn await_answer(&self, lane: &Lane, limit: Duration, during: During) -> Result<(), Unanswered> {
+        let answered = self.await_turn(lane, limit, during);
+        self.hear();
+        answered
+    }
+
+    fn await_turn(&self, lane: &Lane, limit: Duration, during: During) -> Result<(), Unanswered> {
         if lane.look(End::Host, LOOK) {
             return Ok(());
         }
@@ -255,6 +292,7 @@ impl<C: Chip> Calls<C> {
                 let cause = LostCause::Silent { limit };
                 return Err(Unanswered::Ended { cause, crashed: None, during });
             }
+            self.hear();
             lane.sleep(End::Host, SLEEP);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The memory through which a device's two processes talk: what is where in it.
 //!
 //! ```text
-//!  control file │ crash record │ lane 0: runs │ lane 1 … : everything else │ run record of the chip │
+//!  control file │ crash record │ log records │ lane 0: runs │ lane 1 … : everything else │ run record of the chip │
 //!  memory file  │ device memory ─────────────────────────────────────────────────────────────────── │
 //! ```
 //!
@@ -16,6 +16,7 @@ use protocol::Chip;
 
 use super::crash_record::CrashRecord;
 use super::lane::Lane;
+use super::record_lane::RecordLane;
 use crate::device::shared_file::SharedFile;
 
 /// Lanes. The first one is for runs.
@@ -24,7 +25,7 @@ pub(super) const LANES: usize = 8;
 pub(super) const PAYLOAD_BYTES: usize = 512 << 10;
 
 /// What tells this layout from that of another build, but for sizes.
-pub(super) const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 2;
 
 /// What the control file begins with. Zeros are valid: nothing has been asked.
 #[repr(C, align(4096))]
@@ -36,6 +37,8 @@ pub(super) struct Control {
     pub(super) bytes: AtomicU32,
     /// Why the program ended, if it is by a signal of its own making.
     pub(super) crash: CrashRecord,
+    /// What it says in the log.
+    pub(super) records: RecordLane,
     /// Where requests and answers are.
     pub(super) lanes: [Lane; LANES],
 }

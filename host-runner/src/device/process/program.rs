@@ -13,7 +13,7 @@
 use std::os::fd::{OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -24,12 +24,14 @@ use super::crash_handler;
 use super::lane::{End, Lane};
 use super::layout::{Control, ControlFile, LANES, LAYOUT};
 use super::message::{Answer, Reply, Request, Settings, Staged, WireLoad, callable_id};
+use super::record_lane::RecordLane;
 use super::refusal::Refusal;
 use super::run_message::{self, Ended};
 use crate::device::sim::SimDevice;
 use crate::device::sim::memory::SharedArena;
 use crate::device::sim::record_place::RecordPlace;
 use crate::device::{Device, DeviceError, OrchestrationLoad, shared_file::SharedFile};
+use crate::log::{self, Record};
 
 /// How long a thread looks for the next request after it has answered one.
 const LOOK: Duration = Duration::from_micros(20);
@@ -56,6 +58,24 @@ pub enum ProgramError {
     OtherBuild,
 }
 
+/// Where log records go, and a lock for who puts them there.
+static SPOKEN: OnceLock<(&RecordLane, Mutex<()>)> = OnceLock::new();
+
+/// Passes a record of the log on to the host.
+fn speak(record: Record) {
+    if let (Some((lane, lock)), Ok(bytes)) = (SPOKEN.get(), serde_json::to_vec(&record)) {
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lane.put(&bytes);
+    }
+}
+
+/// Passes on from now on what the host wants to have.
+fn follow_threshold() {
+    if let Some(threshold) = SPOKEN.get().and_then(|(lane, _)| lane.threshold()) {
+        log::set_threshold(threshold);
+    }
+}
+
 /// Serves a host that has opened these descriptors for the program, until it wants no more.
 ///
 /// # Errors
@@ -79,6 +99,9 @@ pub fn serve(chip: ChipName, control: RawFd, memory: RawFd) -> Result<(), Progra
     }
     crash_handler::install(&head.crash)
         .map_err(|source| ProgramError::System { what: "signal handlers", source })?;
+    // The first call counts, and this is it.
+    let _first = SPOKEN.set((&head.records, Mutex::default()));
+    log::divert(speak);
     let arena = Arc::new(SharedArena::new(map(memory, "memory file")?));
     match chip {
         ChipName::A2a3 => Served::<A2a3>::start(control, arena),
@@ -333,12 +356,12 @@ impl Drop for Given<'_> {
 
 /// Waits until the host asks.
 fn await_request(lane: &Lane, look: Duration) {
-    if lane.look(End::Program, look) {
-        return;
+    if !lane.look(End::Program, look) {
+        while !lane.is_turn_of(End::Program) {
+            lane.sleep(End::Program, SLEEP);
+        }
     }
-    while !lane.is_turn_of(End::Program) {
-        lane.sleep(End::Program, SLEEP);
-    }
+    follow_threshold();
 }
 
 /// Answers.

@@ -314,7 +314,7 @@ impl SimCore {
         };
         let outcome = kernel_hooks::with_identity(identity, || {
             // SAFETY: called as the kernel ABI says, with the argument list of its payload.
-            guarded(|| unsafe { entry(args) })
+            guarded(move || unsafe { entry(args) })
         });
         self.function.store(0, Ordering::Relaxed);
         if let Err(text) = outcome {

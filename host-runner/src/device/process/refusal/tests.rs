@@ -1,3 +1,5 @@
+//! What is said on one side is understood on the other.
+
 use protocol::CallableId;
 
 use super::*;
