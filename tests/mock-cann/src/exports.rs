@@ -366,3 +366,6 @@ extern "C" fn rtKernelLaunchWithHandleV2(
         chip.launch_cores(blocks, unsafe { arguments.args.read() })
     })
 }
+
+#[cfg(test)]
+mod tests;
