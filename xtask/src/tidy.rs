@@ -8,7 +8,7 @@
 //! | opens with `//!` | `.rs` |
 //! | at most 400 lines | `.rs`, C++ |
 //! | functions of at most 70 lines | `.rs` |
-//! | no `test_` names, no `ignore`, no `should_panic` | `.rs` |
+//! | no `test_` names, no `ignore`, no `should_panic` without a text | `.rs` |
 //! | comment tags from the set | `.rs` |
 //! | no absolute paths of a machine | all |
 //! | no links but to known documentation | all |

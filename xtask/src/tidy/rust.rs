@@ -20,9 +20,9 @@ pub(super) fn check(text: &str) -> Vec<Finding> {
         findings.extend(check_tag(index + 1, comment));
     }
     for (index, code) in source.code.iter().enumerate() {
-        for word in ["#[ignore", "#[should_panic"] {
+        for word in ["#[ignore", "#[should_panic]"] {
             if code.contains(word) {
-                findings.push(Finding::new(index + 1, format!("`{word}]`: say what is expected")));
+                findings.push(Finding::new(index + 1, format!("`{word}`: say what is expected")));
             }
         }
     }
@@ -216,6 +216,7 @@ mod tests {
         expect("fn test_it() {}", &[(2, "test_it")]);
         expect("\n#[ignore = \"slow\"]\nfn it_works() {}", &[(3, "ignore")]);
         expect("#[should_panic]\nfn it_works() {}", &[(2, "should_panic")]);
+        expect("#[should_panic(expected = \"lost\")]\nfn it_works() {}", &[]);
         expect("let a = \"#[ignore]\"; // fn test_it() {}", &[]);
     }
 

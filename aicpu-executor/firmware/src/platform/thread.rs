@@ -32,7 +32,7 @@ mod tests {
     fn each_thread_has_a_key_of_its_own_and_keeps_it() {
         let own = key();
         let others: std::vec::Vec<_> = std::thread::scope(|scope| {
-            let barrier = &std::sync::Barrier::new(3);
+            let barrier = std::sync::Barrier::new(3);
             let ask = || {
                 barrier.wait();
                 let key = key();
