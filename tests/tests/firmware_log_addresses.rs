@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
 
 use goblin::elf::Elf;
 use goblin::elf::program_header::PT_LOAD;
@@ -13,6 +16,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use protocol::{
     DeviceAddr, LogArea, RecordOperation, RuntimeA2a3, RuntimeExtension, RuntimeRecord, StatusCode,
 };
+use rustix::fs::{MemfdFlags, memfd_create};
 use stand_in::{Chip, Machine};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -49,9 +53,9 @@ impl LogMemory for Memory {
     }
 }
 
-/// A copy of an image that may be loaded at any page: as linked, a loader takes 64 KiB at a time, and at such an
-/// address the low bits are as in the file.
-fn loadable_at_any_page(image: &Path, name: &str) -> PathBuf {
+/// A copy of an image that may be loaded at any page. As linked, a loader takes 64 KiB at a time, and the system places
+/// large files at multiples of 2 MiB: at such addresses the low bits are as in the file.
+fn loadable_at_any_page(image: &Path) -> File {
     let mut bytes = std::fs::read(image).unwrap();
     let elf = Elf::parse(&bytes).unwrap();
     let (table, entry) = (elf.header.e_phoff as usize, usize::from(elf.header.e_phentsize));
@@ -62,8 +66,8 @@ fn loadable_at_any_page(image: &Path, name: &str) -> PathBuf {
         let alignment = table + index * entry + 48;
         bytes[alignment..alignment + 8].copy_from_slice(&PAGE.to_le_bytes());
     }
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&copy, bytes).unwrap();
+    let mut copy = File::from(memfd_create("libaicpu.so", MemfdFlags::CLOEXEC).unwrap());
+    copy.write_all(&bytes).unwrap();
     copy
 }
 
@@ -104,14 +108,14 @@ fn frames_are_read_wherever_the_image_lies_and_nowhere_else() {
     };
     let decoder = LogDecoder::beside(&image).unwrap();
     assert!(decoder.statements() > 4);
-    let names: Vec<_> = (0..4).map(|number| format!("libaicpu-{number}.so")).collect();
+    let copies: Vec<File> = (0..4).map(|_| loadable_at_any_page(&image)).collect();
     // Side by side, so that each is elsewhere.
-    let libraries: Vec<_> = names
+    let libraries: Vec<_> = copies
         .iter()
-        .map(|name| {
-            let copy = loadable_at_any_page(&image, name);
+        .map(|copy| {
+            let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
             // SAFETY: the image has no constructors.
-            unsafe { Library::open(Some(&copy), RTLD_NOW | RTLD_LOCAL) }.unwrap()
+            unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.unwrap()
         })
         .collect();
     let mut biases = Vec::new();

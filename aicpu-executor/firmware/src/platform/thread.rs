@@ -31,8 +31,8 @@ mod tests {
     #[test]
     fn each_thread_has_a_key_of_its_own_and_keeps_it() {
         let own = key();
+        let barrier = std::sync::Barrier::new(3);
         let others: std::vec::Vec<_> = std::thread::scope(|scope| {
-            let barrier = std::sync::Barrier::new(3);
             let ask = || {
                 barrier.wait();
                 let key = key();
