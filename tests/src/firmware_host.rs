@@ -12,8 +12,8 @@ use host_runner::compile::{CodeKind, CompileJob, Compiler, Reuse, Toolchain, Too
 use host_runner::device::sim::engine::SimExecutor;
 use protocol::{
     A2a3, A5, CORE_BINARY_OFFSET, Chip, ChipName, ChipStorageTaskArgs, ContinuousTensor,
-    CoreCallable, CoreType, DataType, DeviceAddr, KernelArgsA2a3, KernelArgsA5, RecordOperation,
-    RuntimeBody, RuntimeRecord,
+    CoreCallable, CoreType, DataType, DeviceAddr, DispatchWord, FAST_PATH_CLOSE, KernelArgsA2a3,
+    KernelArgsA5, RecordOperation, RuntimeBody, RuntimeRecord,
 };
 use stand_in::{
     Answer, CoreLaunch, Daemon, DaemonError, DeviceMemory, Machine, NotHere, Pending, Request,
@@ -298,9 +298,29 @@ impl FirmwareHost {
         match cores.wait(LIMIT).expect("the cores leave") {
             Answer::CoresLeft { tasks, faults, stopped } => {
                 assert_eq!(faults, [""; 0], "no core may fail");
+                if stopped == 0 {
+                    match self.chip {
+                        ChipName::A2a3 => self.assert_closed::<A2a3>(run.clusters),
+                        ChipName::A5 => self.assert_closed::<A5>(run.clusters),
+                    }
+                }
                 Launched { statuses, tasks, stopped }
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Looks whether the AICPU has left the cores' registers as it is to: idle, and closed where that can be.
+    fn assert_closed<C: Chip>(&self, clusters: u32) {
+        let word = |address: u64| {
+            let bytes = self.memory.read(address, size_of::<u32>()).expect("a register");
+            u32::from_le_bytes(bytes.try_into().expect("four bytes"))
+        };
+        for block in self.numbers(self.registers, 3 * clusters as usize) {
+            assert_eq!(word(block + C::DATA_MAIN_BASE as u64), DispatchWord::IDLE.raw());
+            if let Some(fast_path) = C::FAST_PATH_ENABLE {
+                assert_eq!(word(block + fast_path as u64), FAST_PATH_CLOSE);
+            }
         }
     }
 }

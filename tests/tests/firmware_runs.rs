@@ -232,6 +232,15 @@ fn a_fault_of_an_orchestration_is_the_status_of_the_run_and_the_next_run_is_righ
 fn exceptions_are_caught_within_an_orchestration_and_end_the_process_outside() {
     const SIGABRT: i32 = 6;
     on_each("onboard", |mut host, _| {
+        // What `imports.cpp` writes of the exceptions that it throws and catches, and nothing behind that.
+        let expected = [1, 0, 1, 42, 43, 1, 1, 1, SENTINEL];
+        let image = host.put_orchestration("imports");
+        assert_eq!(host.load(RUN, image, "exceptions"), 0);
+        let out = host.put(&[SENTINEL.to_le_bytes(); 9].concat());
+        let record = host.run_record(RUN, arguments(&[(out, 9)], &[]), &[], &|_| {});
+        let launched = host.launch(RUN, record);
+        assert_eq!(launched, Launched { statuses: vec![0; 2], tasks: 0, stopped: 0 });
+        assert_eq!(host.numbers(out, 9), expected);
         let thrown = launch_fault(&mut host, 1, "throws_error").unwrap_err();
         assert!(matches!(thrown, DaemonError::Gone(Ended::Signal(SIGABRT))), "{thrown}");
     });

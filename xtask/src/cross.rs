@@ -5,9 +5,9 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | the workspace's own rustc | the target is installed: `rustup target add …` |
 //! | the folder that `AICPU_TOOLCHAIN` names | a private toolchain, made by `--fetch-toolchain` |
-//! | `target/cross-toolchain` | the same, where `--fetch-toolchain` puts it |
+//! | the workspace's own rustc | the target is installed: `rustup target add …` |
+//! | `target/cross-toolchain` | a private toolchain, where `--fetch-toolchain` puts it |
 //!
 //! A private toolchain is a compiler of its own: nothing that it builds mixes with what the workspace's
 //! compiler builds, so its builds have a target folder of their own.
@@ -118,7 +118,7 @@ impl Toolchain {
         let is_host = false;
         if let Some(folder) = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from) {
             let compiler = compiler_in(&folder);
-            if !has_target(compiler.as_os_str(), machine)? {
+            if !compiler.is_file() || !has_target(compiler.as_os_str(), machine)? {
                 let (folder, triple) = (folder.display(), machine.triple());
                 bail!(
                     "{FOLDER_VARIABLE} names {folder}, where no bin/rustc has the libraries of {triple}"
@@ -166,6 +166,15 @@ impl Toolchain {
             command.env(variable("RUNNER"), emulator.join(" "));
         }
         command
+    }
+
+    /// Has another run of this program use the same private compiler.
+    pub(crate) fn pass_to(&self, command: &mut Command) {
+        // DIR/bin/rustc, as `compiler_in` has it.
+        let folder = self.private.as_deref().and_then(Path::parent).and_then(Path::parent);
+        if let Some(folder) = folder {
+            command.env(FOLDER_VARIABLE, folder);
+        }
     }
 
     /// The folder of builds that mix with none of the workspace's; `None` for this machine.

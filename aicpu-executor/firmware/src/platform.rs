@@ -107,7 +107,7 @@ impl Platform for LinuxPlatform {
     }
 
     fn notify_core(&self, _worker: usize) {
-        // Cores poll their handshake record; the cache is cleaned where the record is written.
+        // Cores poll their handshake record, whose words are atomics.
     }
 
     fn relax(&self, rounds: u32) {

@@ -60,7 +60,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         if !are_up {
             cores.up_since = None;
             cores.bring_ups = cores.bring_ups.wrapping_add(1);
+            // Before: the host has written them. After, when they are done with: a line that stayed would be written
+            // over what the host writes for the next run.
+            self.forget_lines(workers);
             let up = bring_up::<C, P>(&self.platform, &self.faults, &self.payloads, workers);
+            self.forget_lines(workers);
             cores.clusters = up.unwrap_or_default();
             cores.up_since = power_cycle.filter(|_| !cores.clusters.is_empty());
         }
@@ -72,6 +76,12 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             stay_up: cores.up_since.is_some(),
             are_fresh: !are_up,
         }
+    }
+
+    /// Has the next look at handshake records find what is in memory.
+    fn forget_lines(&self, workers: &[C::Handshake]) {
+        let address = workers.as_ptr().expose_provenance() as u64;
+        self.platform.invalidate_cache(address, size_of_val(workers));
     }
 
     /// Divides the cores of the run into as many partitions as it has threads to schedule. Cores that

@@ -1,10 +1,11 @@
 //! Setting a run up: what the first thread does before the others may enter.
 
+use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
 use protocol::{
-    Chip, HEAP_ALIGN, HEAP_BYTES_DEFAULT, RING_COUNT, RecordOperation, RuntimeBody,
-    RuntimeExtension, RuntimeRecord, StatusCode,
+    Chip, CoreCallable, HEAP_ALIGN, HEAP_BYTES_DEFAULT, RING_COUNT, RecordOperation, RuntimeBody,
+    RuntimeExtension, RuntimeRecord, SharedMemoryHeader, StatusCode,
 };
 
 use super::Executor;
@@ -152,6 +153,9 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // SAFETY: this thread is alone in the run until the gate opens.
         unsafe { self.clean_after_failure() };
         let body = runtime.body();
+        if extension.is_some() {
+            self.forget_kernel_lines(body);
+        }
         let is_open = match operation {
             RecordOperation::RunGraph => {
                 // SAFETY: this thread is alone in the run until the gate opens.
@@ -196,6 +200,15 @@ impl<C: Chip, P: Platform> Executor<C, P> {
                     ),
                 );
             }
+        }
+    }
+
+    /// Has the next look at the records of kernels find what is in memory: the host may have written them where this
+    /// processor has looked before. Only with a host whose table has no kernels but those that are there.
+    fn forget_kernel_lines(&self, body: &RuntimeBody) {
+        for record in body.func_id_to_addr.into_iter().filter(|&record| record != 0) {
+            let address = record.wrapping_add(offset_of!(CoreCallable, resolved_addr) as u64);
+            self.platform.invalidate_cache(address, size_of::<u64>());
         }
     }
 
@@ -249,8 +262,11 @@ impl<C: Chip, P: Platform> Executor<C, P> {
             None => {
                 *place = None;
                 let Some(rings) = self.find_region(body, extension, named) else {
+                    let header = body.gm_sm_ptr.raw();
                     // SAFETY: the host's pointer, and this thread is alone in the run.
-                    unsafe { write_refusal(body.gm_sm_ptr.raw(), self.faults.code()) };
+                    if unsafe { write_refusal(header, self.faults.code()) } {
+                        self.platform.clean_cache(header, size_of::<SharedMemoryHeader>());
+                    }
                     return false;
                 };
                 let Some(rings) = place.insert(Setup::of(Work::Rings(rings))).rings() else {

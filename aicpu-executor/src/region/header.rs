@@ -23,12 +23,15 @@ pub(crate) struct HeaderFacts {
 ///
 /// `address` is null, or the start of what the host allocated for a region: whatever its window,
 /// it begins with a header (spec trb §10). Only the calling thread uses it.
-pub(crate) unsafe fn write_refusal(address: u64, code: i32) {
-    if address != 0 && address.is_multiple_of(align_of::<SharedMemoryHeader>() as u64) {
+pub(crate) unsafe fn write_refusal(address: u64, code: i32) -> bool {
+    let has_header =
+        address != 0 && address.is_multiple_of(align_of::<SharedMemoryHeader>() as u64);
+    if has_header {
         let facts = HeaderFacts { orchestrator_code: code, ..HeaderFacts::default() };
         // SAFETY: non-null and aligned, and the rest is the contract.
         unsafe { write_header_at(address, 0, facts) };
     }
+    has_header
 }
 
 /// Writes the header at the start of a region or a workspace of so many bytes.

@@ -49,6 +49,10 @@ pub(crate) struct Cores<C: Chip> {
     /// The power cycle, where cores stay up between runs; 0 where they do not.
     power_cycle: AtomicU64,
     start: Instant,
+    /// Ranges that were to be taken from memory anew, and whether cores had been told to come up by then.
+    forgotten: StdMutex<Vec<(u64, usize, bool)>>,
+    /// Ranges that were to be written to memory.
+    cleaned: StdMutex<Vec<(u64, usize)>>,
     /// Loads orchestrations, which do nothing.
     loads: Recorder<'static>,
 }
@@ -178,8 +182,16 @@ impl<C: Chip> Platform for Cores<C> {
             std::thread::yield_now();
         }
     }
-    fn invalidate_cache(&self, _: u64, _: usize) {}
-    fn clean_cache(&self, _: u64, _: usize) {}
+    fn invalidate_cache(&self, address: u64, bytes: usize) {
+        let record = self.record.load(Ordering::Relaxed);
+        // SAFETY: null, or the record of the run that is under way.
+        let core = unsafe { record.as_ref() }.and_then(|record| record.workers().first());
+        let told = core.is_some_and(|core| core.aicpu_ready().load(Ordering::Relaxed) != 0);
+        self.forgotten.lock().expect(NO_PANIC).push((address, bytes, told));
+    }
+    fn clean_cache(&self, address: u64, bytes: usize) {
+        self.cleaned.lock().expect(NO_PANIC).push((address, bytes));
+    }
     fn code_memory(&self, id: CallableId) -> &Mutex<Memory> {
         self.loads.code_memory(id)
     }
@@ -221,6 +233,8 @@ impl<C: Chip> Device<C> {
             random: AtomicU64::new(seed),
             power_cycle: AtomicU64::new(seed % 2),
             start: Instant::now(),
+            forgotten: StdMutex::default(),
+            cleaned: StdMutex::default(),
             loads: Recorder::with_behaviour(|_| Ok(0)),
         };
         let mut place = Box::<Executor<C, Cores<C>>>::new_zeroed();
@@ -259,6 +273,7 @@ impl<C: Chip> Device<C> {
         }
         for (worker, core) in self.record.workers().iter().take(self.clusters * 3).enumerate() {
             let core_type = if worker < self.clusters { CoreType::Aic } else { CoreType::Aiv };
+            core.aicpu_ready().store(0, Ordering::Relaxed);
             core.core_type().store(core_type.raw(), Ordering::Relaxed);
             core.physical_core_id().store(worker as u32, Ordering::Relaxed);
             core.aicore_regs_ready().store(1, Ordering::Relaxed);
@@ -293,6 +308,34 @@ impl<C: Chip> Device<C> {
     /// The fault of the last run.
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.executor.take_fault()
+    }
+
+    /// For each time that memory at an address was to be taken anew, since the last call of this: whether cores had
+    /// been told to come up by then.
+    pub(crate) fn forgotten(&self, address: u64, bytes: usize) -> Vec<bool> {
+        let all = core::mem::take(&mut *self.executor.platform().forgotten.lock().expect(NO_PANIC));
+        let end = address + bytes as u64;
+        let covers = |&(start, length, told): &(u64, usize, bool)| {
+            (start <= address && end <= start + length as u64).then_some(told)
+        };
+        all.iter().filter_map(covers).collect()
+    }
+
+    /// Whether memory at an address was to be written, since the last call of this.
+    pub(crate) fn has_cleaned(&self, address: u64, bytes: usize) -> bool {
+        let all = core::mem::take(&mut *self.executor.platform().cleaned.lock().expect(NO_PANIC));
+        let end = address + bytes as u64;
+        all.iter().any(|&(start, length)| start <= address && end <= start + length as u64)
+    }
+
+    /// The record that is executed.
+    pub(crate) fn record(&self) -> &C::Runtime {
+        &self.record
+    }
+
+    /// The kernels' records, by func_id.
+    pub(crate) fn kernels(&self) -> &[CoreCallable] {
+        &self.kernels
     }
 
     /// Which core was given which func_id since the last call of this.

@@ -92,7 +92,8 @@ impl Cores {
             // Moved in: the threads leave when it is dropped.
             let to_threads = to_threads;
             let is_stopped = || self.stops() != stops;
-            drive(&mut cores, is_stopped, |task| shared.hand_out(scope, &to_threads, task))
+            let hand_out = |task| shared.hand_out(scope, &to_threads, task);
+            drive(&mut cores, is_stopped, hand_out, |core, reason| shared.note(core, reason))
         });
         let faults = shared.faults.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Answer::CoresLeft { tasks: given, faults, stopped })
@@ -111,15 +112,20 @@ fn drive<C: Chip>(
     cores: &mut [Core<C>],
     is_stopped: impl Fn() -> bool,
     hand_out: impl Fn(Task),
+    note: impl Fn(usize, &str),
 ) -> (u64, u32) {
     let (mut given, mut stopped, mut quiet) = (0, 0, 0);
     loop {
         let (mut is_changed, mut are_left) = (false, 0);
         let stop = is_stopped();
-        for core in &mut *cores {
+        for (index, core) in cores.iter_mut().enumerate() {
             match core.step() {
                 Moved::Not => {}
                 Moved::On => is_changed = true,
+                Moved::Despite(reason) => {
+                    is_changed = true;
+                    note(index, reason);
+                }
                 Moved::To(task) => {
                     is_changed = true;
                     given += 1;
@@ -188,8 +194,13 @@ impl<'a> Launch<'a> {
 
     /// Ends a task that cannot be done, so that the run comes to its end, and notes why.
     fn fail(&self, task: &Task, reason: &str) {
-        lock(&self.faults).push(format!("core {}: {reason}", task.identity().index));
+        self.note(task.identity().index, reason);
         task.end();
+    }
+
+    /// Notes what is wrong with a core.
+    fn note(&self, core: usize, reason: &str) {
+        lock(&self.faults).push(format!("core {core}: {reason}"));
     }
 }
 

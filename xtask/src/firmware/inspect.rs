@@ -2,9 +2,13 @@
 
 use anyhow::{Context, Result, bail};
 use goblin::archive::Archive;
-use goblin::elf::dynamic::{DF_TEXTREL, DT_INIT, DT_INIT_ARRAY, DT_TEXTREL};
+use goblin::elf::dynamic::{
+    DF_TEXTREL, DT_FINI, DT_FINI_ARRAY, DT_INIT, DT_INIT_ARRAY, DT_PREINIT_ARRAY, DT_TEXTREL,
+};
+use goblin::elf::header::{EM_AARCH64, EM_X86_64};
 use goblin::elf::note::NT_GNU_BUILD_ID;
-use goblin::elf::program_header::{PF_W, PF_X, PT_LOAD};
+use goblin::elf::program_header::{PF_W, PF_X, PT_GNU_STACK, PT_LOAD, PT_TLS};
+use goblin::elf::reloc::{R_AARCH64_IRELATIVE, R_X86_64_IRELATIVE};
 use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
 use goblin::elf::{Elf, Sym, Symtab};
 use goblin::strtab::Strtab;
@@ -90,25 +94,7 @@ pub(super) fn image(bytes: &[u8], exports: &[&str]) -> Result<ImageFacts> {
     if exported != exports {
         wrong.push(format!("exports are {exported:?} instead of {exports:?}"));
     }
-    let forbidden: Vec<_> = names(&elf.syms, &elf.strtab)
-        .filter(|name| is_forbidden(name))
-        .map(str::to_owned)
-        .collect();
-    if !forbidden.is_empty() {
-        wrong.push(format!("std or an allocator is in it: {}", shortened(&forbidden)));
-    }
-    if let Some(dynamic) = &elf.dynamic {
-        if dynamic.info.flags & DF_TEXTREL != 0 || has_tag(&elf, DT_TEXTREL) {
-            wrong.push(String::from("relocations in code"));
-        }
-        if has_tag(&elf, DT_INIT) || has_tag(&elf, DT_INIT_ARRAY) {
-            wrong.push(String::from("constructors"));
-        }
-    }
-    let is_writable_code = |flags| flags & (PF_W | PF_X) == PF_W | PF_X;
-    if elf.program_headers.iter().any(|p| p.p_type == PT_LOAD && is_writable_code(p.p_flags)) {
-        wrong.push(String::from("a segment that is writable and executable"));
-    }
+    wrong.extend(of_loading(&elf));
     let facts = facts(&elf, bytes);
     if facts.code > TEXT_BYTES_MAX {
         wrong.push(format!("{} bytes of code, more than {TEXT_BYTES_MAX}", facts.code));
@@ -136,7 +122,52 @@ pub(super) fn twin(bytes: &[u8], of: &ImageFacts) -> Result<()> {
     if !names(&elf.syms, &elf.strtab).any(|name| name.contains("aicpu_executor")) {
         bail!("it has no symbols of the executor");
     }
+    // Here, since the stripped image has no names.
+    let forbidden: Vec<_> = names(&elf.syms, &elf.strtab)
+        .filter(|name| is_forbidden(name))
+        .map(str::to_owned)
+        .collect();
+    if !forbidden.is_empty() {
+        bail!("std or an allocator is in it: {}", shortened(&forbidden));
+    }
     Ok(())
+}
+
+/// What is in an image that a loader would have to run, to patch in code, or to provide for each thread; and
+/// segments with rights that they must not have.
+fn of_loading(elf: &Elf<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let has_flag = |flag| elf.dynamic.as_ref().is_some_and(|it| it.info.flags & flag != 0);
+    if has_flag(DF_TEXTREL) || has_tag(elf, DT_TEXTREL) {
+        wrong.push(String::from("relocations in code"));
+    }
+    if [DT_INIT, DT_INIT_ARRAY, DT_PREINIT_ARRAY].iter().any(|&tag| has_tag(elf, tag)) {
+        wrong.push(String::from("constructors"));
+    }
+    if [DT_FINI, DT_FINI_ARRAY].iter().any(|&tag| has_tag(elf, tag)) {
+        wrong.push(String::from("destructors"));
+    }
+    let calls_resolver = |kind: u32| match elf.header.e_machine {
+        EM_AARCH64 => kind == R_AARCH64_IRELATIVE,
+        EM_X86_64 => kind == R_X86_64_IRELATIVE,
+        _ => true,
+    };
+    let tables = [&elf.dynrelas, &elf.dynrels, &elf.pltrelocs];
+    if tables.iter().any(|table| table.iter().any(|relocation| calls_resolver(relocation.r_type))) {
+        wrong.push(String::from("functions that are chosen while it is loaded"));
+    }
+    for segment in &elf.program_headers {
+        let has = |rights: u32| segment.p_flags & rights == rights;
+        match segment.p_type {
+            PT_LOAD if has(PF_W | PF_X) => {
+                wrong.push(String::from("a segment that is writable and executable"));
+            }
+            PT_GNU_STACK if has(PF_X) => wrong.push(String::from("executable stacks")),
+            PT_TLS => wrong.push(String::from("memory for each thread")),
+            _ => {}
+        }
+    }
+    wrong
 }
 
 /// Adds up the sections that are in memory at run time.

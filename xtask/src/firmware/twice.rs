@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cross::{self, Machine};
+use crate::cross::{self, Machine, Toolchain};
 use crate::process::{output_of, root, run_quietly};
 
 /// A folder that goes away with this.
@@ -19,23 +19,40 @@ impl Drop for Copy {
     }
 }
 
-/// Builds this machine's images in a copy of the sources and compares each file with that of the first build.
+/// Builds images in a copy of the sources and compares each file with that of the first build: for this machine, and for
+/// the others that there is a compiler for.
 ///
 /// # Errors
 ///
 /// The copy does not build, or a file differs.
 pub(super) fn check() -> Result<()> {
-    let machine = Machine::host()?;
     let copy = Copy(std::env::temp_dir().join(format!("firmware-twice-{}", std::process::id())));
-    let folder = &copy.0;
-    copy_sources(folder)?;
+    copy_sources(&copy.0)?;
+    let mut files = 0;
+    for machine in Machine::ALL {
+        if let Some(toolchain) = Toolchain::find(machine)? {
+            build(&copy.0, &toolchain)?;
+            files += compare(&copy.0, machine)?;
+        }
+    }
+    println!("{files} files are the same in two builds in two folders");
+    Ok(())
+}
+
+/// Builds the images of a machine in a copy.
+fn build(folder: &Path, toolchain: &Toolchain) -> Result<()> {
     let mut build = Command::new(std::env::current_exe().context("this program has no path")?);
-    build.args(["build-aicpu", "--target", machine.triple()]).current_dir(folder);
+    build.args(["build-aicpu", "--target", toolchain.machine().triple()]).current_dir(folder);
     build.env("XTASK_ROOT", folder).env("CARGO_TARGET_DIR", folder.join("target"));
+    toolchain.pass_to(&mut build);
     eprintln!("$ build-aicpu, in {}", folder.display());
-    run_quietly(&mut build)?;
+    run_quietly(&mut build)
+}
+
+/// Compares the images of a machine; says how many files there are.
+fn compare(copy: &Path, machine: Machine) -> Result<usize> {
     let first = cross::target_folder().join("aicpu").join(machine.processor());
-    let second = folder.join("target/aicpu").join(machine.processor());
+    let second = copy.join("target/aicpu").join(machine.processor());
     let mut files = 0;
     for chip in super::Chip::ALL {
         for abi in super::Abi::ALL {
@@ -48,8 +65,7 @@ pub(super) fn check() -> Result<()> {
             }
         }
     }
-    println!("{files} files are the same in two builds in two folders");
-    Ok(())
+    Ok(files)
 }
 
 /// Copies what is not ignored.

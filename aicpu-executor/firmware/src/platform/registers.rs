@@ -6,6 +6,7 @@
 //! because the cores are not in this processor's inner shareable domain.
 
 use aicpu_executor::platform::RegisterBlock;
+use aicpu_linux::cache;
 
 /// Orders all memory accesses before it against all after it, for every observer of the system.
 #[inline]
@@ -29,9 +30,12 @@ pub(super) fn block_address(table: u64, index: usize) -> Option<u64> {
     if entries.is_null() || !entries.is_aligned() {
         return None;
     }
+    let entry = entries.wrapping_add(index);
+    // The host has written it for this launch, perhaps where this processor has looked before.
+    cache::invalidate(entry.expose_provenance() as u64, size_of::<u64>());
     // SAFETY: the host named an array with an entry for each physical core of the chip, and the
     // caller has compared the index with that number.
-    let address = unsafe { entries.add(index).read_volatile() };
+    let address = unsafe { entry.read_volatile() };
     (address != 0 && address.is_multiple_of(align_of::<u32>() as u64)).then_some(address)
 }
 

@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::testing::device::Device;
 use crate::testing::graph::{KERNELS, Memory, TestGraph, Uploaded};
 
+mod caches;
 mod kept_cores;
 mod refusals;
 mod together;

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use protocol::{
     Chip, ConditionWord, CoreType, Dispatch, DispatchId, DispatchPayload, DispatchWord,
-    HandshakeRecord, RuntimeRecord,
+    FAST_PATH_CLOSE, FAST_PATH_OPEN, HandshakeRecord, RuntimeRecord,
 };
 
 use crate::memory::DeviceMemory;
 use crate::message::CoreLaunch;
+
+/// What is in the dispatch register before the AICPU has written to it: a word without meaning.
+const UNTOUCHED: u32 = 0x7FFF_FFFF;
 
 /// Which core of a launch this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(super) enum Moved {
     On,
     /// It has a task, which somebody is to carry out.
     To(Task),
+    /// It went on, though the AICPU has left something out.
+    Despite(&'static str),
 }
 
 /// Where a core stands.
@@ -74,6 +79,8 @@ pub(super) struct Core<C: Chip> {
 struct Registers {
     dispatch: &'static AtomicU32,
     condition: &'static AtomicU32,
+    /// On a chip that has it: what opens the others.
+    fast_path: Option<&'static AtomicU32>,
 }
 
 /// A task of a core.
@@ -184,6 +191,16 @@ impl<C: Chip> Core<C> {
         // ORDERING: Release: publishes type and condition.
         self.handshake.aicore_done().store(self.identity.index as u32 + 1, Ordering::Release);
         self.stage = Stage::Ready { last: None };
+        // ORDERING: Relaxed (both): `aicpu_regs_ready` was acquired.
+        let is_closed = |word: &AtomicU32| word.load(Ordering::Relaxed) != FAST_PATH_OPEN;
+        let dispatch = DispatchWord::from_raw(self.registers.dispatch.load(Ordering::Relaxed));
+        if self.registers.fast_path.is_some_and(is_closed) {
+            return Moved::Despite("the AICPU has not opened the registers");
+        }
+        // By now it may also have been told to leave, or have been given a task.
+        if dispatch.raw() == UNTOUCHED {
+            return Moved::Despite("the AICPU has not put idle into the dispatch register");
+        }
         Moved::On
     }
 
@@ -257,7 +274,10 @@ pub(super) fn of_launch<C: Chip>(
             .ok_or_else(|| format!("no registers of core {index} can be at {address:#x}"))?;
         // What a core of an earlier launch said is not this one's.
         registers.condition.store(0, Ordering::Relaxed);
-        registers.dispatch.store(DispatchWord::IDLE.raw(), Ordering::Relaxed);
+        registers.dispatch.store(UNTOUCHED, Ordering::Relaxed);
+        if let Some(fast_path) = registers.fast_path {
+            fast_path.store(FAST_PATH_CLOSE, Ordering::Relaxed);
+        }
         let identity = Identity::new(index, clusters);
         cores.push(Core { identity, handshake, registers, stage: Stage::AwaitReady });
     }
@@ -273,7 +293,11 @@ fn registers<C: Chip>(memory: &DeviceMemory, block: u64) -> Option<Registers> {
         // whole words.
         place.is_aligned().then(|| unsafe { AtomicU32::from_ptr(place) })
     };
-    Some(Registers { dispatch: word(C::DATA_MAIN_BASE)?, condition: word(C::COND)? })
+    let fast_path = match C::FAST_PATH_ENABLE {
+        Some(offset) => Some(word(offset)?),
+        None => None,
+    };
+    Some(Registers { dispatch: word(C::DATA_MAIN_BASE)?, condition: word(C::COND)?, fast_path })
 }
 
 #[cfg(test)]
