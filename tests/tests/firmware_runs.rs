@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, outside its own function too")]
 
 use protocol::{Chip as _, ChipName, StatusCode};
-use stand_in::{DaemonError, Ended, Machine, NotHere};
+use stand_in::{DaemonError, Machine, NotHere};
 use tests::firmware_host::{
     FirmwareHost, INIT_ENTRY, LIMIT, Launched, RUN_ENTRY, Run, SIM_ENTRY, STATIC_ENTRY, arguments,
     name_image,
@@ -229,20 +229,27 @@ fn a_fault_of_an_orchestration_is_the_status_of_the_run_and_the_next_run_is_righ
 }
 
 #[test]
-fn exceptions_are_caught_within_an_orchestration_and_end_the_process_outside() {
-    const SIGABRT: i32 = 6;
+fn exceptions_are_caught_within_an_orchestration_and_are_faults_outside() {
     on_each("onboard", |mut host, _| {
         // What `imports.cpp` writes of the exceptions that it throws and catches, and nothing behind that.
         let expected = [1, 0, 1, 42, 43, 1, 1, 1, SENTINEL];
         let image = host.put_orchestration("imports");
-        assert_eq!(host.load(RUN, image, "exceptions"), 0);
+        let run = Run { id: 2, ..RUN };
+        assert_eq!(host.load(run, image, "exceptions"), 0);
         let out = host.put(&[SENTINEL.to_le_bytes(); 9].concat());
-        let record = host.run_record(RUN, arguments(&[(out, 9)], &[]), &[], &|_| {});
-        let launched = host.launch(RUN, record);
+        let record = host.run_record(run, arguments(&[(out, 9)], &[]), &[], &|_| {});
+        let launched = host.launch(run, record);
         assert_eq!(launched, Launched { statuses: vec![0; 2], tasks: 0, stopped: 0 });
         assert_eq!(host.numbers(out, 9), expected);
-        let thrown = launch_fault(&mut host, 1, "throws_error").unwrap_err();
-        assert!(matches!(thrown, DaemonError::Gone(Ended::Signal(SIGABRT))), "{thrown}");
+        let code = -StatusCode::EntryException.code();
+        for _ in 0..3 {
+            let launched = launch_fault(&mut host, 1, "throws_error").unwrap();
+            assert!(launched.statuses.contains(&code), "{launched:?}");
+            assert_eq!(launched.stopped, 0, "the AICPU sends its cores away");
+        }
+        let mut graph = Graph::put(&mut host);
+        assert_eq!(host.load(RUN, graph.image, "fork_join"), 0);
+        graph.assert_runs(&mut host, RUN, 11);
     });
 }
 

@@ -77,6 +77,11 @@ const CHECKS: &[Check] = &[
         run: scenes::check_processes,
     },
     Check {
+        name: "cann",
+        purpose: "the small scenes as on a chip, with a mock of the vendor's libraries and the AICPU program",
+        run: scenes::check_cann,
+    },
+    Check {
         name: "seeds",
         purpose: "the small scenes under a few seeds of the interleaving",
         run: || passed(scenes::run_seeds(&["5".to_owned()])),

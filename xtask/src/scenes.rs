@@ -56,6 +56,25 @@ pub(crate) fn check_processes() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Runs small scenes as on a chip, with the mock of the vendor's libraries: on this machine, and some of them with the
+/// AICPU program for aarch64 under the emulator where there is one.
+///
+/// # Errors
+///
+/// They do not build, or one failed.
+pub(crate) fn check_cann() -> Result<Outcome> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    run(&words("--cann native --small"))?;
+    if let Some(missing) = device_program::why_not(Machine::Aarch64)? {
+        eprintln!("skipped: the AICPU program for aarch64: {missing}");
+        return Ok(Outcome::Passed);
+    }
+    for scene in EMULATED_SCENES {
+        run(&words(&format!("--cann aarch64 --scene {scene}")))?;
+    }
+    Ok(Outcome::Passed)
+}
+
 /// Runs the small scenes under seeds: 200, or as many as `rest` says in its first word.
 ///
 /// # Errors

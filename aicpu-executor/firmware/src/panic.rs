@@ -64,13 +64,12 @@ fn trap() -> ! {
 
 /// Personality routine of Rust frames.
 ///
-/// The compiler's own `core` is built for unwinding and refers to it. Here nothing unwinds through
-/// Rust frames: panics trap, and foreign exceptions must not leave the code that throws them. The answer says
-/// that no handler can be looked for behind these frames: then whoever throws ends the process with
-/// `std::terminate`, which tells what was thrown.
+/// No frame of ours has anything to do when an exception passes: panics trap, and what stands between foreign code
+/// and the guard around its call (`platform::exceptions`) are bare calls without destructors, which may be left as
+/// `longjmp` leaves them. The compiler does not know that and would end the process there, so its tables are not asked.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() -> i32 {
-    /// `_URC_FATAL_PHASE1_ERROR` of the unwinder's interface.
-    const NO_SEARCH: i32 = 3;
-    NO_SEARCH
+    /// `_URC_CONTINUE_UNWIND` of the unwinder's interface.
+    const GO_ON: i32 = 8;
+    GO_ON
 }

@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`clock`] | the counter that deadlines are measured with |
+//! | `exceptions` | those that orchestrations let out are caught |
 //! | `registers` | core registers with the barriers of boundary D |
 //! | `resident_symbols` | what orchestrations import from the libraries of the process |
 //! | `thread` | who the calling thread is |
@@ -29,6 +30,7 @@ use crate::log_transport;
 use crate::this_chip::ThisChip;
 
 pub(crate) mod clock;
+mod exceptions;
 mod registers;
 mod resident_symbols;
 pub(crate) mod thread;
@@ -158,7 +160,14 @@ impl Platform for LinuxPlatform {
 
     unsafe fn call_foreign(&self, call: ForeignCall) -> Result<i32, ExceptionText> {
         // SAFETY: the caller's promise.
-        Ok(unsafe { call.invoke() })
+        exceptions::guarded(|| unsafe { call.invoke() })
+    }
+
+    unsafe fn call_foreign_in_turn(
+        &self,
+        calls: impl FnOnce() + Copy,
+    ) -> Result<(), ExceptionText> {
+        exceptions::guarded(calls)
     }
 }
 

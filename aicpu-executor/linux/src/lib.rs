@@ -7,14 +7,17 @@
 //! ```text
 //!  loader ── CodeMemory ──► Slot ── mmap, mprotect, munmap ──► Linux
 //!  Platform::clean_cache … ──► cache ── instructions for lines of the caches ──► processor
+//!  Platform::call_foreign ──► guarded_call ── call ──► orchestration ── throw ──► text
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`slots`] | executable memory, a slot for each callable, warm from one image to the next |
 //! | [`cache`] | cache maintenance by address range |
+//! | [`guarded_call`] | calls whose C++ exceptions are caught |
 //!
-//! `unsafe` is in `slots` (memory by system calls) and `cache` (instructions).
+//! `unsafe` is in `slots` (memory by system calls), `cache` (instructions) and `guarded_call` (foreign code and its
+//! unwinder).
 
 #![no_std]
 
@@ -22,6 +25,7 @@
 extern crate std;
 
 pub mod cache;
+pub mod guarded_call;
 pub mod slots;
 
 pub use slots::{

@@ -350,7 +350,7 @@ mod loom_tests {
             assert_eq!(slot.consumers.close_as_orchestrator(), 0);
             told.store(1, Ordering::Release);
             // A further consumer, which keeps the task until its thread, here this one, lets go.
-            assert!(!slot.consumers.push(1, &next[1], false));
+            assert!(!slot.consumers.push(1, &next[1], false), "nothing is lost");
             slot.consumers.release();
             if slot.consumers.is_retirable() {
                 slot.write(8);

@@ -1,28 +1,27 @@
-//! Calls foreign code and catches the C++ exceptions that it lets out.
-//!
-//! An orchestration or a kernel may throw past its entry. Nothing in such a shared object has to
-//! cooperate: the call goes through a frame of ours whose personality routine declares that it
-//! handles every foreign exception (`trampoline`), and the exception object that arrives there
-//! is turned into text and destroyed (`describe`); through which calls it came is noted before
-//! (`trace`). A Rust panic is not ours to handle and
-//! passes through.
-//!
-//! Data flow: closure → shim (`extern "C-unwind"`) → trampoline → foreign code; back comes either
-//! the closure's value or the exception's text.
+//! Calls foreign code and catches the C++ exceptions that it lets out ([`aicpu_linux::guarded_call`]), with the
+//! unwinder and the C++ run time of this process; through which calls an exception came is noted (`trace`).
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_int, c_void};
+use core::ptr::NonNull;
 
-mod describe;
+use aicpu_linux::guarded_call::{self, Unwinder};
+use libloading::os::unix::Library;
+
 pub mod trace;
-mod trampoline;
 
-pub use describe::demangled;
-
-/// What is passed through the trampoline: the call to make, then its result.
-struct Passage<F, R> {
-    call: F,
-    result: Option<R>,
+unsafe extern "C" {
+    fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);
+    fn _Unwind_SetIP(context: *mut c_void, address: usize);
+    fn _Unwind_DeleteException(exception: *mut c_void);
 }
+
+/// The unwinder that this process is linked against.
+static UNWINDER: Unwinder = Unwinder {
+    set_register: _Unwind_SetGR,
+    set_address: _Unwind_SetIP,
+    delete_exception: _Unwind_DeleteException,
+    caught: trace::record,
+};
 
 /// Calls `call` and returns its value, or the description of the C++ exception that it let out.
 ///
@@ -32,38 +31,54 @@ struct Passage<F, R> {
 /// # Errors
 ///
 /// Type and `what()` of the exception, as far as they can be found out.
+#[inline]
 pub fn guarded<F, R>(call: F) -> Result<R, String>
 where
     F: FnOnce() -> R + Copy,
     R: Copy,
 {
-    let mut passage = Passage { call, result: None };
-    // SAFETY: `shim::<F, R>` takes exactly this pointer, which is live and exclusively ours for
-    // the duration of the call.
-    let thrown = unsafe { trampoline::enter(shim::<F, R>, (&raw mut passage).cast::<c_void>()) };
-    match (core::ptr::NonNull::new(thrown), passage.result) {
-        (None, Some(result)) => Ok(result),
-        (None, None) => Err("the call did not return".to_owned()),
-        (Some(exception), _) => {
-            // SAFETY: the trampoline returned it: an exception in flight that we now own.
-            Err(unsafe { describe::consume(exception) })
-        }
-    }
+    guarded_call::guarded(&UNWINDER, call).map_err(|thrown| {
+        let Some(exception) = thrown else { return "the call did not return".to_owned() };
+        let runtime = CxxRuntime::resident();
+        let mut text = String::new();
+        let find = |name: &CStr| runtime.as_ref()?.symbol(name);
+        // A string has room for everything.
+        let _always_fits = exception.describe(&UNWINDER, &find, &mut text);
+        text
+    })
 }
 
-/// Makes the call on the far side of the trampoline.
+/// The readable form of a name as the compiler wrote it; as it is where that is no C++ name, or no
+/// C++ run time is resident.
+pub fn demangled(name: &str) -> String {
+    let readable = std::ffi::CString::new(name).ok().and_then(|mangled| {
+        let runtime = CxxRuntime::resident()?;
+        let mut text = String::new();
+        let find = |name: &CStr| runtime.symbol(name);
+        guarded_call::write_demangled(&find, &mangled, &mut text).ok()?.then_some(text)
+    });
+    readable.unwrap_or_else(|| name.to_owned())
+}
+
+/// The C++ run time of this process; it stays open as long as this does.
 ///
-/// # Safety
-///
-/// `passage` points to a live `Passage<F, R>` that nobody else uses.
-unsafe extern "C-unwind" fn shim<F, R>(passage: *mut c_void)
-where
-    F: FnOnce() -> R + Copy,
-    R: Copy,
-{
-    // SAFETY: the caller's promise.
-    let passage = unsafe { &mut *passage.cast::<Passage<F, R>>() };
-    passage.result = Some((passage.call)());
+/// It is never loaded for this: an exception of it can only be in flight where it is resident already.
+struct CxxRuntime(Library);
+
+impl CxxRuntime {
+    fn resident() -> Option<Self> {
+        // SAFETY: with RTLD_NOLOAD nothing is loaded and no constructor runs.
+        let library =
+            unsafe { Library::open(Some("libstdc++.so.6"), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+        library.ok().map(Self)
+    }
+
+    /// The address of a symbol of the run time, or of what it needs.
+    fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        // SAFETY: only the address is taken.
+        let symbol = unsafe { self.0.get::<*mut c_void>(name.to_bytes_with_nul()) }.ok()?;
+        NonNull::new(symbol.into_raw())
+    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,14 @@ fn command(
     draft: &Path,
 ) -> Result<Command> {
     let mut command = cross::linker()?;
-    command.args(["-m", job.machine.emulation(), "-shared", "--no-undefined", "--gc-sections"]);
+    command.args([
+        "-m",
+        job.machine.emulation(),
+        "-shared",
+        "--no-undefined",
+        "--gc-sections",
+        "--eh-frame-hdr",
+    ]);
     command.args(["-z", "now", "-z", "relro", "-z", "noexecstack", "-z", "text"]);
     // The largest pages that Linux has on aarch64.
     command.args(["-z", "max-page-size=65536", "-z", "separate-code"]);

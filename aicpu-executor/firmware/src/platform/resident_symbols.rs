@@ -9,6 +9,7 @@
 //! image brings itself; an orchestration that imports more is refused by name.
 
 use core::ffi::{CStr, c_char, c_void};
+use core::ptr::NonNull;
 
 use aicpu_executor::loader::Import;
 use spin::Once;
@@ -69,6 +70,13 @@ pub(super) fn find(import: &Import<'_>) -> Option<u64> {
         _ => unsafe { default(everywhere, name.as_ptr()) },
     };
     (!found.is_null()).then(|| found.expose_provenance() as u64)
+}
+
+/// The address of a function or an object of this name in the libraries of the process.
+pub(super) fn address_of(name: &CStr) -> Option<NonNull<c_void>> {
+    let Finders { default, .. } = finders()?;
+    // SAFETY: the text ends with NUL, and the call changes nothing but what the loader says of its last error.
+    NonNull::new(unsafe { default(core::ptr::null_mut(), name.as_ptr()) })
 }
 
 /// Tells the process's unwinder of tables at an address, or takes that back; nothing where there is none.

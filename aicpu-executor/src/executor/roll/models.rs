@@ -52,7 +52,10 @@ fn is_member(arrival: &Arrival) -> bool {
 
 #[test]
 fn of_three_threads_at_most_two_take_part_once_whenever_the_others_come() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    // All interleavings of three threads take minutes.
+    model.preemption_bound = Some(4);
+    model.check(|| {
         let shared = Shared::new();
         let spawn = || {
             let shared = Arc::clone(&shared);

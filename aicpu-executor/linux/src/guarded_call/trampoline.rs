@@ -11,8 +11,34 @@
 
 use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
-use super::trace;
+/// The functions of the unwinder that handling an exception takes, and what is to be done when one is caught.
+#[derive(Debug)]
+pub struct Unwinder {
+    /// `_Unwind_SetGR`.
+    pub set_register: unsafe extern "C" fn(*mut c_void, c_int, usize),
+    /// `_Unwind_SetIP`.
+    pub set_address: unsafe extern "C" fn(*mut c_void, usize),
+    /// `_Unwind_DeleteException`.
+    pub delete_exception: unsafe extern "C" fn(*mut c_void),
+    /// Called when it is known that an exception will be caught, and all frames from `throw` on are still there.
+    pub caught: fn(),
+}
+
+/// The unwinder of this process: the personality routine is passed nothing of ours.
+static UNWINDER: AtomicPtr<Unwinder> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Names the unwinder, before anything is called.
+#[inline]
+pub(super) fn use_unwinder(unwinder: &'static Unwinder) {
+    let unwinder = core::ptr::from_ref(unwinder).cast_mut();
+    // ORDERING: Relaxed (both): what it points to never changes; the thread that throws has been here, or was
+    // started by one that has.
+    if UNWINDER.load(Ordering::Relaxed) != unwinder {
+        UNWINDER.store(unwinder, Ordering::Relaxed);
+    }
+}
 
 /// Signature of what the trampoline calls.
 pub(super) type Shim = unsafe extern "C-unwind" fn(*mut c_void);
@@ -40,8 +66,6 @@ const CONTINUE_UNWIND: c_int = 8;
 const RUST_PANIC_CLASS: u64 = u64::from_ne_bytes(*b"MOZ\0RUST");
 
 unsafe extern "C" {
-    fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);
-    fn _Unwind_SetIP(context: *mut c_void, address: usize);
     /// Address behind the trampoline's call, where it goes on after a throw.
     fn guarded_call_landing();
 }
@@ -127,7 +151,7 @@ global_asm!(
 );
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-compile_error!("the simulator's exception guard knows x86-64 and aarch64 only");
+compile_error!("the exception guard knows x86-64 and aarch64 only");
 
 /// Personality routine of the trampoline's frame; called by the unwinder only.
 unsafe extern "C" fn personality(
@@ -143,8 +167,11 @@ unsafe extern "C" fn personality(
     if actions & FORCE_UNWIND != 0 || class == RUST_PANIC_CLASS {
         return CONTINUE_UNWIND;
     }
+    let unwinder = UNWINDER.load(Ordering::Relaxed);
+    // SAFETY: null, or what `use_unwinder` was passed, which is static.
+    let Some(unwinder) = (unsafe { unwinder.as_ref() }) else { return CONTINUE_UNWIND };
     if actions & SEARCH_PHASE != 0 {
-        trace::record();
+        (unwinder.caught)();
         return HANDLER_FOUND;
     }
     if actions & HANDLER_FRAME == 0 {
@@ -153,8 +180,8 @@ unsafe extern "C" fn personality(
     // SAFETY: the unwinder's context of this frame, in the cleanup phase: the two calls by which
     // a personality routine names its landing pad.
     unsafe {
-        _Unwind_SetGR(context, EXCEPTION_REGISTER, exception.addr());
-        _Unwind_SetIP(context, (guarded_call_landing as *const ()).addr());
+        (unwinder.set_register)(context, EXCEPTION_REGISTER, exception.addr());
+        (unwinder.set_address)(context, (guarded_call_landing as *const ()).addr());
     }
     INSTALL_CONTEXT
 }
