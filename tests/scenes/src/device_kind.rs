@@ -64,17 +64,6 @@ impl DeviceKind {
         }
     }
 
-    /// Why a case that ends with an exception does not run; `None` where it does.
-    #[must_use]
-    pub const fn why_no_exceptions(self) -> Option<&'static str> {
-        match self {
-            Self::Simulator | Self::Process | Self::EmulatedProcess => None,
-            Self::Cann | Self::EmulatedCann => Some(
-                "an exception that leaves an orchestration ends the AICPU's server, and so the device",
-            ),
-        }
-    }
-
     /// Whether a process can have one such device at a time only.
     #[must_use]
     pub const fn is_alone(self) -> bool {

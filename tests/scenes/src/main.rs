@@ -126,12 +126,6 @@ fn run(options: &Options) -> Result<ExitCode> {
             println!("skipped: cases of {} with windows: {reason}", scene.name);
         }
     }
-    if let Some(reason) = kind.why_no_exceptions() {
-        let throws = |scene: &&Scene| scene.cases.iter().any(performance::throws);
-        for scene in scenes.iter().filter(throws) {
-            println!("skipped: cases of {} that throw: {reason}", scene.name);
-        }
-    }
     let rows =
         runner::run_in_children(&plan, limit, &|scene, chip| note(&format!("{scene} on {chip}")))?;
     note("");

@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use anyhow::{Context as _, Result};
 use host_runner::device::RingConfig;
 use host_runner::worker::{CallableHandle, Worker};
-use protocol::{ChipName, StatusCode};
+use protocol::ChipName;
 
 use crate::arguments::CaseArguments;
 use crate::device_kind::DeviceKind;
@@ -88,9 +88,7 @@ impl Extent {
     pub fn has(&self, case: &Case) -> bool {
         let is_small = case.small || (self.seeds.is_empty() && !self.small);
         let has_windows = !case.windows || self.kind.why_no_windows().is_none();
-        let can_throw = !throws(case) || self.kind.why_no_exceptions().is_none();
-        let can_run = has_windows && can_throw;
-        case.chips.contains(&self.chip) && is_small && can_run
+        case.chips.contains(&self.chip) && is_small && has_windows
     }
 
     /// The settings in which a case is run: all, or one for each seed.
@@ -118,13 +116,6 @@ impl Extent {
             .map(|(seed, setting)| Setting { seed: Some(seed), ..*setting })
             .collect()
     }
-}
-
-/// Whether a case ends with an exception.
-#[must_use]
-pub fn throws(case: &Case) -> bool {
-    let thrown = StatusCode::EntryException;
-    matches!(&case.work, Work::Run { expect: Expect::Fault { status, .. }, .. } if *status == thrown)
 }
 
 /// Case and setting in words.
