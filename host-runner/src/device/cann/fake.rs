@@ -33,8 +33,12 @@ pub(crate) struct Fake {
     pub(crate) streams: Vec<usize>,
     /// What the AICPU says of the next record: a code; `None`: nothing at all.
     pub(crate) says: Option<i32>,
-    /// What waiting for a stream returns.
+    /// What waiting for the AICPU's stream returns, and for any on which no cores were started.
     pub(crate) ends: Code,
+    /// What waiting for the stream of the cores returns.
+    pub(crate) cores_end: Code,
+    /// The stream on which cores were started last.
+    pub(crate) cores_stream: usize,
 }
 
 thread_local! {
@@ -124,7 +128,11 @@ unsafe extern "C" fn set_op_timeout(_wanted: u64, _actual: *mut u64) -> Code {
 
 unsafe extern "C" fn synchronize(stream: RawStream, _limit: i32) -> Code {
     unless_failing("aclrtSynchronizeStreamWithTimeout", || {
-        with(|fake| if fake.streams.contains(&stream.addr()) { fake.ends } else { 107_003 })
+        with(|fake| match stream.addr() {
+            stream if !fake.streams.contains(&stream) => 107_003,
+            stream if stream == fake.cores_stream => fake.cores_end,
+            _ => fake.ends,
+        })
     })
 }
 
@@ -251,10 +259,13 @@ unsafe extern "C" fn launch_cores(
     _blocks: u32,
     _launch: *const CoreLaunch,
     _none: *mut c_void,
-    _stream: RawStream,
+    stream: RawStream,
     _config: *const LaunchConfig,
 ) -> Code {
-    called("rtKernelLaunchWithHandleV2")
+    unless_failing("rtKernelLaunchWithHandleV2", || {
+        with(|fake| fake.cores_stream = stream.addr());
+        0
+    })
 }
 
 unsafe extern "C" fn control_address(address: *mut u64, _bytes: *mut u32) -> Code {

@@ -15,6 +15,7 @@
 //! | that the driver's server opens another image once the device was reset by force | `super::session` |
 //! | that the order that comes of `rtsLaunch…` being deprecated is not yet to be followed | `super::launch` |
 //! | in which folders the libraries are | `super::libraries` |
+//! | that device memory can be read while something hangs | `super::running` |
 //! | that a failed AICPU kernel leaves its stream to be made anew, and the device usable | `super::launch` |
 
 use std::ffi::{c_char, c_void};

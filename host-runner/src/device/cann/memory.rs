@@ -363,8 +363,6 @@ impl ArenaSource for DeviceArenas {
             Some(kept) => kept,
             None => {
                 let region = Block::allocate(&self.session, shared)?;
-                // A host that reads the header finds nothing in it that nobody has written.
-                region.zero(size_of::<protocol::SharedMemoryHeader>().min(shared))?;
                 let rings = Block::allocate(&self.session, heap)?;
                 self.ledger.take(Holder::RunArena, shared);
                 self.ledger.take(Holder::RunArena, heap);

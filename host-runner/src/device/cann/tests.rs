@@ -4,12 +4,14 @@ use protocol::{A2a3, CallableId, SYMBOL_NAME_BYTES};
 
 use super::fake::{self, FUNCTIONS};
 use super::*;
-use crate::device::{RingConfig, Work};
+use crate::device::{LostCause, RingConfig, Work};
 
 /// A number that nobody returns.
 const ANY: i32 = 4242;
 /// "Not done in time".
 const LATE: i32 = 107_020;
+/// "The AICPU program failed".
+const AICPU_FAILED: i32 = 507_018;
 
 fn open(config: &CannConfig) -> Result<CannDevice<A2a3>, DeviceError> {
     CannDevice::<A2a3>::open_with(FUNCTIONS, config)
@@ -81,7 +83,7 @@ fn a_run_ends_as_the_executor_says_and_the_device_goes_on() {
     let outcome = run(&device).unwrap();
     assert_eq!((outcome.fault, outcome.tasks), (None, 6), "six threads are launched");
     // The kernel fails too where the run does; the streams are made anew.
-    fake::with(|fake| (fake.says, fake.ends) = (Some(9), 507_018));
+    fake::with(|fake| (fake.says, fake.ends) = (Some(9), AICPU_FAILED));
     let fault = run(&device).unwrap().fault.unwrap();
     assert_eq!((fault.code, fault.text.as_str()), (9, "as told"));
     assert_eq!(left().1, 2);
@@ -112,6 +114,68 @@ fn a_device_that_says_nothing_or_not_in_time_is_reset_and_another_one_opens() {
     }
 }
 
+/// What a run is lost to whose executor says this, and whose streams of the AICPU and of the cores end so.
+fn loss(says: Option<i32>, ends: i32, cores_end: i32) -> DeviceLost {
+    let (_folder, config) = fake::images("a2a3");
+    let device = open(&config).unwrap();
+    fake::with(|fake| {
+        (fake.says, fake.ends, fake.cores_end) = (says, ends, cores_end);
+        fake.calls.clear();
+    });
+    let Err(DeviceError::Lost(lost)) = run(&device) else { panic!("not lost") };
+    let count = |name| fake::with(|fake| fake.calls.iter().filter(|call| **call == name).count());
+    assert_eq!(["rtStreamDestroy", "aclrtResetDeviceForce"].map(count), [0, 1]);
+    fake::with(|fake| (fake.says, fake.ends, fake.cores_end) = (Some(0), 0, 0));
+    lost
+}
+
+#[test]
+fn cores_that_fail_are_the_cause_of_what_the_executor_reports() {
+    let _turn = fake::in_turn();
+    for ends in [AICPU_FAILED, LATE] {
+        let lost = loss(Some(100), ends, 507_015);
+        let LostCause::Call(error) = &lost.cause else { panic!("{lost}") };
+        assert_eq!((error.code, error.doing), (507_015, "a run on the cores"));
+        assert_eq!(lost.fault.as_ref().map(|fault| fault.code), Some(100));
+    }
+}
+
+#[test]
+fn cores_that_do_not_leave_lose_the_device_whatever_the_executor_reports() {
+    let _turn = fake::in_turn();
+    let lost = loss(Some(100), AICPU_FAILED, LATE);
+    let LostCause::NotEnded { what: "a run on the cores", .. } = &lost.cause else {
+        panic!("{lost}")
+    };
+    assert!(lost.to_string().contains("as told"), "{lost}");
+}
+
+#[test]
+fn what_the_executor_has_said_of_a_run_that_hangs_is_read_before_the_reset() {
+    let _turn = fake::in_turn();
+    let lost = loss(Some(9), LATE, LATE);
+    assert!(matches!(lost.cause, LostCause::NotEnded { what: "a run on the AICPU", .. }));
+    assert_eq!(lost.fault.map(|fault| fault.code), Some(9));
+    assert_eq!(loss(None, LATE, LATE).fault, None);
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_not_what_came_of_this_one() {
+    let _turn = fake::in_turn();
+    let (_folder, config) = fake::images("a2a3");
+    for (says, ends) in [(None, 0), (None, AICPU_FAILED)] {
+        let device = open(&config).unwrap();
+        fake::with(|fake| (fake.says, fake.ends) = (Some(9), AICPU_FAILED));
+        assert!(run(&device).unwrap().fault.is_some());
+        fake::with(|fake| (fake.says, fake.ends) = (says, ends));
+        let lost = run(&device);
+        let Err(DeviceError::Lost(DeviceLost { fault: None, .. })) = lost else {
+            panic!("{lost:?}")
+        };
+        fake::with(|fake| (fake.says, fake.ends) = (Some(0), 0));
+    }
+}
+
 #[test]
 fn a_load_is_acknowledged_refused_with_its_reason_or_loses_the_device() {
     let _turn = fake::in_turn();
@@ -119,7 +183,7 @@ fn a_load_is_acknowledged_refused_with_its_reason_or_loses_the_device() {
     let device = open(&config).unwrap();
     let image = device.upload_image(b"abc").unwrap();
     load(&device, image).unwrap();
-    fake::with(|fake| (fake.says, fake.ends) = (Some(200), 507_018));
+    fake::with(|fake| (fake.says, fake.ends) = (Some(200), AICPU_FAILED));
     let refused = load(&device, image);
     let Err(DeviceError::Load(fault)) = refused else { panic!("{refused:?}") };
     assert_eq!((fault.status, fault.text.as_str()), (-200, "as told"));
