@@ -214,8 +214,12 @@ impl<C: CannChip> Device for CannDevice<C> {
     }
 
     fn attach(&self, memory: Arc<SharedMemory>, _side: Side) {
-        let address = memory.address();
-        tracing::warn!(%address, "a CANN device does not reach the memory of a group of workers");
+        // `reaches_this_process` has said so before.
+        tracing::error!(address = %memory.address(), "memory of the host is out of reach of the device");
+    }
+
+    fn reaches_this_process(&self) -> bool {
+        false
     }
 
     fn detach(&self, _address: DeviceAddr) {}

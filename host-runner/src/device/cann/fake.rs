@@ -37,6 +37,10 @@ pub(crate) struct Fake {
     pub(crate) ends: Code,
     /// What waiting for the stream of the cores returns.
     pub(crate) cores_end: Code,
+    /// Whether somebody else of the process has initialised the interface.
+    pub(crate) is_of_others: bool,
+    /// What happens while the next copy is under way, and what the copy returns.
+    pub(crate) during_copy: Option<Box<dyn FnOnce() -> Code>>,
     /// The stream on which cores were started last.
     pub(crate) cores_stream: usize,
 }
@@ -97,7 +101,7 @@ fn unless_failing(name: &'static str, act: impl FnOnce() -> Code) -> Code {
 }
 
 unsafe extern "C" fn acl_init(_path: *const c_char) -> Code {
-    called("aclInit")
+    unless_failing("aclInit", || with(|fake| if fake.is_of_others { 100_002 } else { 0 }))
 }
 
 unsafe extern "C" fn acl_finalize() -> Code {
@@ -187,6 +191,9 @@ unsafe extern "C" fn memcpy(
     way: i32,
 ) -> Code {
     unless_failing("rtMemcpy", || {
+        if let Some(during) = with(|fake| fake.during_copy.take()) {
+            return during();
+        }
         let device = if way == super::ffi::COPY_TO_DEVICE { to.addr() } else { from.addr() };
         let is_inside = with(|fake| {
             let block = fake.memory.range(..=device).next_back();

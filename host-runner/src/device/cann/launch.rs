@@ -100,7 +100,7 @@ impl<C: CannChip> Launcher<C> {
     pub fn start(session: &Arc<Session>, config: &CannConfig) -> Result<Self, StartError> {
         let aicpu_program = config.aicpu_program(C::CHIP)?;
         let core_program = config.core_program(C::CHIP)?;
-        session.use_program(&aicpu_program)?;
+        session.check_program(&aicpu_program)?;
         let aicpu = Stream::create(session, "making the stream of the AICPU")?;
         let cores = Stream::create(session, "making the stream of the cores")?;
         let program = session.api()?.register_cores(&core_program.bytes)?;
@@ -140,6 +140,7 @@ impl<C: CannChip> Launcher<C> {
         };
         let doing = "having the AICPU program loaded";
         launcher.tell_threshold(doing)?;
+        session.note_program(&aicpu_program);
         let api = session.api()?;
         if let Err(error) = api.synchronize(launcher.aicpu.handle(), START_LIMIT, doing) {
             // What was waited for in vain may never end; nothing of it can be taken back.
