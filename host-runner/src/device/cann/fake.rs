@@ -37,6 +37,8 @@ pub(crate) struct Fake {
     pub(crate) ends: Code,
     /// What waiting for the stream of the cores returns.
     pub(crate) cores_end: Code,
+    /// How long kernels may take.
+    pub(crate) op_limit_us: u64,
     /// Whether somebody else of the process has initialised the interface.
     pub(crate) is_of_others: bool,
     /// What happens while the next copy is under way, and what the copy returns.
@@ -126,8 +128,11 @@ unsafe extern "C" fn reset_device_force(_device: i32) -> Code {
     })
 }
 
-unsafe extern "C" fn set_op_timeout(_wanted: u64, _actual: *mut u64) -> Code {
-    called("aclrtSetOpExecuteTimeOutV2")
+unsafe extern "C" fn set_op_timeout(wanted: u64, _actual: *mut u64) -> Code {
+    unless_failing("aclrtSetOpExecuteTimeOutV2", || {
+        with(|fake| fake.op_limit_us = wanted);
+        0
+    })
 }
 
 unsafe extern "C" fn synchronize(stream: RawStream, _limit: i32) -> Code {

@@ -19,7 +19,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::chip::CannChip;
 use super::device_log::DeviceLog;
 use super::error::CallError;
-use super::launch::{Launcher, Limits};
+use super::launch::{LEAVING, Launcher, Limits};
 use super::memory::{Block, DeviceArenas};
 use super::session::Session;
 use crate::device::ledger::Ledger;
@@ -94,10 +94,6 @@ impl Unwell {
         })
     }
 }
-
-/// How long cores may take at least to leave once the AICPU has ended without having done its work: as long as the
-/// executor has waited for them before.
-const LEAVING: Duration = Duration::from_secs(1);
 
 /// The number before that of a session's first run. The AICPU program may be there still from an earlier session, and
 /// takes a run with the number of its last one for that.
@@ -200,7 +196,7 @@ impl<C: CannChip> Site<C> {
         let left = limit.saturating_sub(start.elapsed()).max(Duration::from_millis(1));
         let left = match &aicpu {
             Ok(()) => left,
-            // An AICPU that has failed has told them to leave, and waits for nothing of them.
+            // An AICPU that has failed has told them to leave, and waits for nothing of them any more.
             Err(_) => left.min(grace.max(LEAVING)),
         };
         let cores = api.synchronize(self.launcher.cores.handle(), left, "a run on the cores");
@@ -314,6 +310,8 @@ impl<C: CannChip> Site<C> {
         *record.body_mut() = *body;
         let address = self.records[1].address();
         self.records[1].copy_in(0, record.as_mut_bytes())?;
+        // That of the last run says nothing about a load.
+        self.limit_kernels(limit);
         self.launcher.launch_aicpu(1, address, what).map_err(lost)?;
         let api = self.session.api().map_err(lost)?;
         let ended = api.synchronize(self.launcher.aicpu.handle(), limit, what);

@@ -1,5 +1,7 @@
 //! The device on functions that keep a record: order, ownership, what is left after each failure.
 
+use std::io::{Read as _, Seek as _};
+
 use protocol::{A2a3, CallableId, SYMBOL_NAME_BYTES};
 
 use super::fake::{self, FUNCTIONS};
@@ -62,6 +64,29 @@ fn what_is_opened_first_is_closed_last() {
     assert_eq!(launches, 1, "the image is loaded once: {calls:?}");
     assert_eq!(calls[calls.len() - 2..], ["aclrtResetDevice", "aclFinalize"]);
     assert_eq!(left(), (0, 0));
+}
+
+#[test]
+fn a_device_whose_log_nobody_can_read_says_so_once_and_what_to_do() {
+    let _turn = fake::in_turn();
+    // There is no unstripped twin in it.
+    let (_folder, config) = fake::images("a2a3");
+    let log = Arc::new(tempfile::tempfile().unwrap());
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::clone(&log)).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let device = open(&config).unwrap();
+        run(&device).unwrap();
+        run(&device).unwrap();
+    });
+    let mut text = String::new();
+    (&*log).rewind().unwrap();
+    (&*log).read_to_string(&mut text).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("AICPU logs")).collect();
+    let [line] = lines.as_slice() else { panic!("{text}") };
+    for part in ["WARN", "libaicpu.unstripped.so", "cargo xtask build-aicpu"] {
+        assert!(line.contains(part), "{part:?} is not in: {line}");
+    }
 }
 
 #[test]
@@ -193,6 +218,21 @@ fn a_load_is_acknowledged_refused_with_its_reason_or_loses_the_device() {
     load(&device, image).unwrap();
     fake::with(|fake| fake.ends = LATE);
     assert!(matches!(load(&device, image), Err(DeviceError::Lost(_))));
+}
+
+#[test]
+fn a_load_has_its_own_limit_and_not_that_of_the_run_before() {
+    let _turn = fake::in_turn();
+    let (_folder, config) = fake::images("a2a3");
+    let device = open(&config).unwrap().with_unload_limit(Duration::from_secs(7));
+    let image = device.upload_image(b"abc").unwrap();
+    let limit = || fake::with(|fake| fake.op_limit_us);
+    run(&device).unwrap();
+    assert_eq!(limit(), 2_000_000);
+    load(&device, image).unwrap();
+    assert_eq!(limit(), 7_000_000);
+    run(&device).unwrap();
+    assert_eq!(limit(), 2_000_000);
 }
 
 /// Opens a device, uses it once, closes it; says what failed.
