@@ -214,9 +214,13 @@ fn cores_that_never_start_lose_the_device_though_the_executor_has_given_them_up(
         |mock| {
             let hang = |mock: &Installed| mock.plan("rtKernelLaunchWithHandleV2", 1, Plan::Hang);
             let lost = after_a_while(mock, &brief(2), hang);
-            let LostCause::NotEnded { what: "a run on the cores", .. } = &lost.cause else {
+            let LostCause::NotEnded { what: "a run on the cores", limit } = &lost.cause else {
                 panic!("{lost}")
             };
+            assert!(
+                *limit < brief(2).timeout,
+                "{limit:?}, though the executor had ended long before"
+            );
             let fault = lost.fault.expect("the executor has waited for the cores in vain");
             assert_eq!(fault.code, StatusCode::HandshakeTimeout.code());
         },

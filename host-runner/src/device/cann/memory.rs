@@ -225,7 +225,7 @@ impl DeviceMemory {
     /// [`MemoryError::UnknownAddress`], [`MemoryError::Gone`], and [`MemoryError::Call`], after which it is
     /// as live as before.
     pub fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        self.reachable()?;
+        self.session.check()?;
         let removed = self.table().remove(&address.raw());
         let (block, holder) = removed.ok_or(MemoryError::UnknownAddress { address })?;
         let bytes = block.bytes;
@@ -275,7 +275,7 @@ impl DeviceMemory {
         address: DeviceAddr,
         bytes: usize,
     ) -> Result<(Arc<Block>, usize, Holder), MemoryError> {
-        self.reachable()?;
+        self.session.check()?;
         let table = self.table();
         let found =
             table.range(..=address.raw()).next_back().and_then(|(start, (block, holder))| {
@@ -299,10 +299,6 @@ impl DeviceMemory {
     /// Forgets everything: the device is lost.
     pub fn lose(&self) {
         self.table().clear();
-    }
-
-    fn reachable(&self) -> Result<(), MemoryError> {
-        if self.session.is_lost() { Err(MemoryError::Gone) } else { Ok(()) }
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<u64, (Arc<Block>, Holder)>> {

@@ -213,7 +213,8 @@ impl<C: CannChip> Site<C> {
             }
             (aicpu, Err(cores)) => {
                 also(aicpu);
-                Err(unusable(cores))
+                // Less than the limit where the AICPU has ended before it.
+                Err(Unwell::unusable(cores, start.elapsed()))
             }
             (Err(aicpu), Ok(())) => Err(Unwell::Over(aicpu)),
         }

@@ -128,19 +128,40 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::Gone`] where the device is lost, or was while `act` failed; else [`MemoryError::Call`].
+    /// [`MemoryError::Gone`] where the device is lost, or was while `act` failed, as [`check`](Self::check) says;
+    /// else [`MemoryError::Call`].
     pub fn with_device<T>(
         &self,
         act: impl FnOnce(&Api) -> Result<T, CallError>,
     ) -> Result<T, MemoryError> {
-        let _under_way = self.calls.read().unwrap_or_else(PoisonError::into_inner);
-        if self.is_lost() {
-            return Err(MemoryError::Gone);
+        self.check()?;
+        let under_way = self.calls.read().unwrap_or_else(PoisonError::into_inner);
+        let done = match self.is_lost() {
+            true => None,
+            false => Some(self.api().and_then(act)),
+        };
+        drop(under_way);
+        match done {
+            Some(Ok(done)) => Ok(done),
+            Some(Err(error)) => {
+                self.check()?;
+                Err(error.into())
+            }
+            None => Err(self.check().err().unwrap_or(MemoryError::Gone)),
         }
-        self.api().and_then(act).map_err(|error| match self.is_lost() {
-            true => MemoryError::Gone,
-            false => error.into(),
-        })
+    }
+
+    /// Checks that the device is not lost. Who hears that it is may open the next one: it has been reset by then.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Gone`].
+    pub fn check(&self) -> Result<(), MemoryError> {
+        if !self.is_lost() {
+            return Ok(());
+        }
+        drop(self.claim());
+        Err(MemoryError::Gone)
     }
 
     /// The functions, for the calling thread, which is attached by this, and which alone can lose the device.
@@ -196,6 +217,7 @@ impl Session {
     ///
     /// Calls of other threads that are under way have a while to return before that, and none begins any more.
     pub fn lose(&self) {
+        let mut claim = self.claim();
         // ORDERING: AcqRel: who sees it set sees what led to it. A call that has not seen it holds the lock.
         if self.is_lost.swap(true, Ordering::AcqRel) {
             return;
@@ -204,7 +226,13 @@ impl Session {
         if let Err(error) = self.api().and_then(|api| api.reset_device_force(self.device)) {
             tracing::warn!(%error, "the device could not be reset; the next one may not open");
         }
-        self.end();
+        self.end(&mut claim);
+    }
+
+    /// The claim; locked from when the device is lost until it has been given back.
+    fn claim(&self) -> MutexGuard<'_, Option<Claim>> {
+        // Taken out at once.
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until no call is under way; `None` if one does not return.
@@ -226,12 +254,12 @@ impl Session {
     }
 
     /// What comes after the device was given up.
-    fn end(&self) {
+    fn end(&self, claim: &mut Option<Claim>) {
         ATTACHED.set(0);
         if self.has_initialised {
             warn_of(self.api.finalize());
         }
-        self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+        claim.take();
     }
 }
 
@@ -241,7 +269,7 @@ impl Drop for Session {
             return;
         }
         warn_of(self.api().and_then(|api| api.reset_device(self.device)));
-        self.end();
+        self.end(&mut self.claim());
     }
 }
 

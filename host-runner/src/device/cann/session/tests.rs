@@ -74,8 +74,17 @@ fn a_call_that_does_not_return_holds_a_reset_up_for_a_while_only() {
         })
     });
     wait_for_call.recv().unwrap();
+    let of_another_thread = Arc::clone(&session);
+    let other = std::thread::spawn(move || {
+        while !of_another_thread.is_lost() {
+            std::thread::yield_now();
+        }
+        (of_another_thread.with_device(|_| Ok(())), Claim::take().map(drop))
+    });
     let start = Instant::now();
     session.lose();
+    let heard = other.join().unwrap();
+    assert_eq!(heard, (Err(MemoryError::Gone), Ok(())), "who hears of it may open the next one");
     assert!((LAST_CALLS_LIMIT..LAST_CALLS_LIMIT * 10).contains(&start.elapsed()));
     assert_eq!(calls("aclrtResetDeviceForce"), 1);
     end.send(()).unwrap();
