@@ -17,7 +17,7 @@
 //! | [`memory`], [`kernels`] | what is on the device, and who holds it |
 //! | [`image`] | the programs that the device runs for us |
 //! | [`chip`] | what differs between chips |
-//! | [`launch`], [`running`], [`device_log`], [`faults`] | runs and loads, and what came of them |
+//! | [`launch`], [`running`], [`device_log`] | runs and loads, and what came of them |
 //!
 //! # What differs from the simulator
 //!
@@ -42,7 +42,7 @@ use protocol::{CallableId, DeviceAddr, MAX_REGISTERED_CALLABLE_IDS, RuntimeBody}
 
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
-    KernelError, Launch, LostCause, MemoryError, OrchestrationError, OrchestrationLoad, RunOutcome,
+    KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad, RunOutcome,
     SharedMemory, Side, Uploaded, image as shared_object,
 };
 use crate::run::TIMEOUT_MAX;
@@ -53,7 +53,6 @@ pub mod device_log;
 pub mod error;
 #[cfg(test)]
 mod fake;
-pub mod faults;
 pub mod ffi;
 pub mod image;
 pub mod kernels;
@@ -134,8 +133,7 @@ impl<C: CannChip> CannDevice<C> {
     }
 
     /// Resets the device by force, and forgets what was on it.
-    fn lose(&self, site: &mut Site<C>, cause: LostCause) -> DeviceLost {
-        let lost = DeviceLost { cause, fault: None };
+    fn lose(&self, site: &mut Site<C>, lost: DeviceLost) -> DeviceLost {
         tracing::warn!(%lost, "resetting the device");
         self.session.lose();
         site.lose();
@@ -216,8 +214,12 @@ impl<C: CannChip> Device for CannDevice<C> {
     }
 
     fn attach(&self, memory: Arc<SharedMemory>, _side: Side) {
-        let address = memory.address();
-        tracing::warn!(%address, "a CANN device does not reach the memory of a group of workers");
+        // `reaches_this_process` has said so before.
+        tracing::error!(address = %memory.address(), "memory of the host is out of reach of the device");
+    }
+
+    fn reaches_this_process(&self) -> bool {
+        false
     }
 
     fn detach(&self, _address: DeviceAddr) {}
@@ -250,7 +252,7 @@ impl<C: CannChip> Device for CannDevice<C> {
         let Ok(mut site) = self.site() else { return Ok(()) };
         match site.unload(id, generation, self.unload_limit) {
             Ok(()) => Ok(()),
-            Err(running::End::Lost(cause)) => Err(self.lose(&mut site, cause)),
+            Err(running::End::Lost(lost)) => Err(self.lose(&mut site, lost)),
             Err(running::End::Refused(error)) => {
                 tracing::warn!(%error, "an orchestration stays loaded until its id is used again");
                 Ok(())
@@ -271,7 +273,7 @@ impl<C: CannChip> Device for CannDevice<C> {
         let mut site = self.site()?;
         fill(site.body_mut());
         self.check(launch)?;
-        site.run(launch).or_else(|end| end.or_lose(|cause| self.lose(&mut site, cause)))
+        site.run(launch).or_else(|end| end.or_lose(|lost| self.lose(&mut site, lost)))
     }
 }
 

@@ -264,7 +264,7 @@ pub enum DeviceError {
         reason: String,
     },
     /// It is nothing that this kind of device does.
-    #[error("a device in a process of its own has no {what}; use the simulator in this process")]
+    #[error("this kind of device has no {what}; use the simulator in this process")]
     Unsupported {
         /// What it does not have.
         what: &'static str,

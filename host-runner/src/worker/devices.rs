@@ -117,19 +117,30 @@ fn simulator<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceEr
 
 /// The chip itself.
 fn chip<C: CannChip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
+    refuse_code_listing(config)?;
+    if config.interleaving_seed.is_some() {
+        return Err(DeviceError::Unsupported { what: "interleavings that a seed decides" });
+    }
     let device = CannDevice::<C>::open(&config.cann)?;
     Ok(Box::new(device.with_unload_limit(config.unload_limit)))
 }
 
 /// The simulator of a chip, in a process of its own.
 fn process<C: Chip>(config: &WorkerConfig) -> Result<Box<dyn Device>, DeviceError> {
-    if config.code_listing != CodeListing::default() {
-        return Err(DeviceError::Unsupported { what: "code that tools could be shown" });
-    }
+    refuse_code_listing(config)?;
     let settings = DeviceSettings {
         interleaving_seed: config.interleaving_seed,
         unload_limit: config.unload_limit,
         cores_used: config.cores_used,
     };
     Ok(Box::new(ProcessDevice::<C>::open(&config.process, &settings)?))
+}
+
+/// Of a device whose code is not in this process, there is nothing to show.
+fn refuse_code_listing(config: &WorkerConfig) -> Result<(), DeviceError> {
+    if config.code_listing == CodeListing::default() {
+        Ok(())
+    } else {
+        Err(DeviceError::Unsupported { what: "code that tools could be shown" })
+    }
 }

@@ -43,8 +43,29 @@ pub enum Plan {
 pub struct StreamBook {
     /// What is under way on it.
     pub work: Vec<crate::chip::Work>,
+    /// Device memory that it uses.
+    pub uses: Vec<u64>,
+    /// Whether it was waited for since the last launch, whatever came of that.
+    pub is_awaited: bool,
     /// Something on it never ends, or was not waited for to its end.
     pub is_stuck: bool,
+}
+
+impl StreamBook {
+    /// Whether anything is under way on it.
+    pub fn is_busy(&self) -> bool {
+        !self.work.is_empty() || self.is_stuck
+    }
+}
+
+/// Live allocations: bytes by address.
+pub type Allocations = BTreeMap<u64, u64>;
+
+/// Whether a range is inside one live allocation.
+pub fn is_inside(memory: &Allocations, address: u64, bytes: u64) -> bool {
+    memory.range(..=address).next_back().is_some_and(|(start, size)| {
+        (address - start).checked_add(bytes).is_some_and(|end| end <= *size)
+    })
 }
 
 /// All books.
@@ -63,7 +84,7 @@ pub struct Books {
     pub streams: HashMap<u64, StreamBook>,
     next_stream: u64,
     /// Live allocations, with their bytes.
-    pub memory: BTreeMap<u64, u64>,
+    pub memory: Allocations,
     /// How long a kernel may keep a core.
     pub op_timeout: Option<Duration>,
     /// Registered programs of the cores.
@@ -179,10 +200,7 @@ impl Books {
 
     /// Whether a range is inside one live allocation; a rule is broken if it is not.
     pub fn is_live(&mut self, name: &str, address: u64, bytes: u64) -> bool {
-        let block = self.memory.range(..=address).next_back();
-        let is_live = block.is_some_and(|(start, size)| {
-            (address - start).checked_add(bytes).is_some_and(|end| end <= *size)
-        });
+        let is_live = is_inside(&self.memory, address, bytes);
         if !is_live {
             self.violation(format!("{name}: {bytes} bytes at {address:#x} are not allocated"));
         }
@@ -191,6 +209,12 @@ impl Books {
 
     /// Whether anything is under way on any stream.
     pub fn is_busy(&self) -> bool {
-        self.streams.values().any(|stream| !stream.work.is_empty() && !stream.is_stuck)
+        self.streams.values().any(StreamBook::is_busy)
+    }
+
+    /// Whether what is under way uses any of these bytes.
+    pub fn is_used(&self, address: u64, bytes: u64) -> bool {
+        let is_within = |used: &u64| (address..address + bytes).contains(used);
+        self.streams.values().any(|stream| stream.uses.iter().any(is_within))
     }
 }

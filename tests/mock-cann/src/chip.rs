@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use protocol::{ChipName, DeviceArgs, KernelArgsA2a3, KernelArgsA5};
+use protocol::{A2a3, A5, Chip as ChipOf, ChipName, DeviceArgs, KernelArgsA2a3, KernelArgsA5};
 use rustix::fs::{FallocateFlags, fallocate};
 use stand_in::{
     Answer, CoreLaunch, Daemon, DaemonError, DeviceMemory, Machine, Pending, Request, Scope,
@@ -12,7 +12,8 @@ use stand_in::{
 use tempfile::NamedTempFile;
 use zerocopy::FromBytes;
 
-use crate::books::{AICPU_FAILED, CORE_FAILED, LATE, OK};
+use crate::books::{AICPU_FAILED, Allocations, CORE_FAILED, LATE, OK, is_inside};
+use crate::launching::Started;
 
 /// Bytes of device memory; only what is written takes memory of this machine.
 const MEMORY_BYTES: u64 = 16 << 30;
@@ -104,11 +105,7 @@ impl Chip {
     }
 
     /// Finds room for an allocation among those that there are.
-    pub fn find_room(
-        &self,
-        taken: &std::collections::BTreeMap<u64, u64>,
-        bytes: u64,
-    ) -> Option<u64> {
+    pub fn find_room(&self, taken: &Allocations, bytes: u64) -> Option<u64> {
         let mut start = self.memory.address() + REGISTER_BYTES + RECORD_BYTES;
         for (address, size) in taken {
             if address.checked_sub(start)? >= bytes.checked_add(ALIGN)? {
@@ -166,7 +163,11 @@ impl Chip {
     /// # Errors
     ///
     /// A rule that the launch breaks.
-    pub fn launch_aicpu(&mut self, launch: &AicpuLaunch<'_>) -> Result<Result<Work, i32>, String> {
+    pub fn launch_aicpu(
+        &mut self,
+        launch: &AicpuLaunch<'_>,
+        memory: &Allocations,
+    ) -> Result<Result<Started, i32>, String> {
         let name = |offset: u32| {
             let rest = launch.args.get(offset as usize..).unwrap_or_default();
             let end = rest.iter().position(|byte| *byte == 0);
@@ -180,13 +181,14 @@ impl Chip {
             b"DynTileFwkKernelServer" => "DynTileFwkBackendKernelServer",
             other => return Err(format!("no kernel {}", String::from_utf8_lossy(other))),
         };
-        let (chip, device_args, registers) = record_of(launch)?;
-        self.seen = Some((chip, registers));
+        let record = record_of(launch)?;
+        let uses = record.uses(memory)?;
+        self.seen = Some((record.chip, record.registers));
         if self.daemon.is_none() {
             if entry != "DynTileFwkBackendKernelServerInit" {
                 return Err(format!("{entry} was launched before the server has loaded an image"));
             }
-            if let Err(error) = self.load_image(device_args)? {
+            if let Err(error) = self.load_image(record.device_args, memory)? {
                 eprintln!("mock-cann: {error}");
                 return Ok(Err(AICPU_FAILED));
             }
@@ -199,14 +201,20 @@ impl Chip {
         self.copy_in(argument, launch.args);
         let threads = launch.threads;
         let request = Request::Call { entry: entry.to_owned(), argument, threads };
-        Ok(daemon.begin(request).map(Work::Daemon).map_err(|_gone| AICPU_FAILED))
+        let started = daemon.begin(request).map_err(|_gone| AICPU_FAILED);
+        Ok(started.map(|pending| Started { work: Work::Daemon(pending), uses }))
     }
 
     /// What the server does at the first launch of a process.
-    fn load_image(&mut self, device_args: u64) -> Result<Result<(), DaemonError>, String> {
+    fn load_image(
+        &mut self,
+        device_args: u64,
+        memory: &Allocations,
+    ) -> Result<Result<(), DaemonError>, String> {
         let mut bytes = [0; size_of::<DeviceArgs>()];
         self.copy_out(&mut bytes, device_args);
         let args = DeviceArgs::read_from_bytes(&bytes).map_err(|_| "no DeviceArgs")?;
+        live(memory, "an image", args.so_bin.raw(), args.so_len)?;
         let length = usize::try_from(args.so_len).map_err(|error| error.to_string())?;
         let image =
             self.memory.read(args.so_bin.raw(), length).map_err(|error| error.to_string())?;
@@ -243,31 +251,87 @@ impl Chip {
         &mut self,
         clusters: u32,
         argument: u64,
-    ) -> Result<Result<Work, i32>, String> {
+        memory: &Allocations,
+    ) -> Result<Result<Started, i32>, String> {
         let (chip, registers) = self.seen.ok_or("the cores were started before the AICPU")?;
-        let runtime = match chip {
+        let (runtime, mut uses) = match chip {
             ChipName::A2a3 => {
                 let mut record = [0; size_of::<KernelArgsA2a3>()];
+                live(memory, "a launch record", argument, record.len() as u64)?;
                 self.copy_out(&mut record, argument);
                 let record = KernelArgsA2a3::read_from_bytes(&record).map_err(|_| "no record")?;
-                record.runtime_args.raw()
+                (record.runtime_args.raw(), vec![argument])
             }
-            ChipName::A5 => argument,
+            ChipName::A5 => (argument, Vec::new()),
         };
+        live(memory, "a run record", runtime, runtime_bytes(chip))?;
+        uses.push(runtime);
         let launch = CoreLaunch { chip: chip.into(), clusters, runtime, registers };
         let Some(daemon) = &self.daemon else { return Ok(Err(CORE_FAILED)) };
-        Ok(daemon.begin(Request::RunCores(launch)).map(Work::Daemon).map_err(|_gone| CORE_FAILED))
+        let started = daemon.begin(Request::RunCores(launch)).map_err(|_gone| CORE_FAILED);
+        Ok(started.map(|pending| Started { work: Work::Daemon(pending), uses }))
     }
 }
 
-/// Which chip a launch record is for, where its `DeviceArgs` are, and where its registers are.
-fn record_of(launch: &AicpuLaunch<'_>) -> Result<(ChipName, u64, u64), String> {
+/// What a launch record of the AICPU names.
+struct Record {
+    chip: ChipName,
+    device_args: u64,
+    registers: u64,
+    /// The run record; 0: none.
+    runtime: u64,
+}
+
+impl Record {
+    /// Addresses of all that it names, which must be there.
+    fn uses(&self, memory: &Allocations) -> Result<Vec<u64>, String> {
+        live(memory, "DeviceArgs", self.device_args, size_of::<DeviceArgs>() as u64)?;
+        live(memory, "a table of registers", self.registers, size_of::<u64>() as u64)?;
+        let mut uses = vec![self.device_args, self.registers];
+        if self.runtime != 0 {
+            live(memory, "a run record", self.runtime, runtime_bytes(self.chip))?;
+            uses.push(self.runtime);
+        }
+        Ok(uses)
+    }
+}
+
+/// Bytes of a run record.
+fn runtime_bytes(chip: ChipName) -> u64 {
+    let bytes = match chip {
+        ChipName::A2a3 => size_of::<<A2a3 as ChipOf>::Runtime>(),
+        ChipName::A5 => size_of::<<A5 as ChipOf>::Runtime>(),
+    };
+    bytes as u64
+}
+
+/// Whether what a launch names is inside one allocation: a rule is broken if it is not.
+fn live(memory: &Allocations, what: &str, address: u64, bytes: u64) -> Result<(), String> {
+    if is_inside(memory, address, bytes) {
+        Ok(())
+    } else {
+        Err(format!("{what} of {bytes} bytes at {address:#x} is not allocated"))
+    }
+}
+
+/// The launch record of a launch.
+fn record_of(launch: &AicpuLaunch<'_>) -> Result<Record, String> {
     let record = launch.args.get(..launch.kernel_name as usize).unwrap_or_default();
     if let Ok(record) = KernelArgsA2a3::read_from_bytes(record) {
-        return Ok((ChipName::A2a3, record.device_args.raw(), record.regs.raw()));
+        return Ok(Record {
+            chip: ChipName::A2a3,
+            device_args: record.device_args.raw(),
+            registers: record.regs.raw(),
+            runtime: record.runtime_args.raw(),
+        });
     }
     match KernelArgsA5::read_from_bytes(record) {
-        Ok(record) => Ok((ChipName::A5, record.device_args.raw(), record.regs.raw())),
+        Ok(record) => Ok(Record {
+            chip: ChipName::A5,
+            device_args: record.device_args.raw(),
+            registers: record.regs.raw(),
+            runtime: record.runtime_args.raw(),
+        }),
         Err(_) => Err(format!("a launch record of {} bytes", record.len())),
     }
 }

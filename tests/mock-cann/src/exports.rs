@@ -9,45 +9,10 @@ use std::time::{Duration, Instant};
 use crate::books::{
     BAD_ARGUMENT, Books, NO_CONTEXT, NO_MEMORY, NO_STREAM, OK, Plan, REPEATED, books,
 };
-use crate::chip::{self, AicpuLaunch, Chip, Work};
+use crate::chip::{self, Chip, Work};
 
-/// Kernel type of a launch that keeps its shared object.
-const AICPU_KFC: u32 = 5;
 /// To the device.
 const COPY_TO_DEVICE: i32 = 1;
-
-/// The arguments of an AICPU launch.
-#[repr(C)]
-#[derive(Debug)]
-pub struct AicpuArguments {
-    args: *const u8,
-    _host_inputs: *const c_void,
-    _offsets: *const c_void,
-    bytes: u32,
-    _counts: [u16; 2],
-    so_name: u32,
-    kernel_name: u32,
-    is_on_device: u8,
-}
-
-/// The arguments of a launch on the cores.
-#[repr(C)]
-#[derive(Debug)]
-pub struct CoreArguments {
-    args: *const u64,
-    _host_inputs: *const c_void,
-    bytes: u32,
-}
-
-/// A program of the cores.
-#[repr(C)]
-#[derive(Debug)]
-pub struct CoreImage {
-    _kind: u32,
-    _version: u32,
-    data: *const u8,
-    bytes: u64,
-}
 
 /// Notes a call that needs no context, and does `act` unless it is to fail.
 fn noted(name: &'static str, act: impl FnOnce(&mut Books) -> i32) -> i32 {
@@ -145,8 +110,15 @@ extern "C" fn aclrtSynchronizeStreamWithTimeout(stream: *mut c_void, millisecond
     let limit = Duration::from_millis(milliseconds.unsigned_abs().into());
     let number = stream.addr() as u64;
     let mut work = Vec::new();
+    if let Some(book) = books().streams.get_mut(&number) {
+        book.is_awaited = true;
+    }
     let code = attached(NAME, |books| {
-        let op_timeout = books.op_timeout;
+        // Of a run, one stream is waited for with all its time, and the other with what is left.
+        let is_run = books.streams.values().any(|it| !it.is_awaited && !it.work.is_empty());
+        if limit.is_zero() || (is_run && books.op_timeout.is_some_and(|op| op >= limit)) {
+            books.violation(format!("{NAME}: a limit of {limit:?} below that of kernels"));
+        }
         let Some(book) = books.streams.get_mut(&number) else {
             books.violation(format!("{NAME}: no stream {number}"));
             return NO_STREAM;
@@ -155,10 +127,6 @@ extern "C" fn aclrtSynchronizeStreamWithTimeout(stream: *mut c_void, millisecond
         if book.is_stuck {
             work.push(Work::Endless);
         }
-        // Of a run, one stream is waited for with all its time, and the other with what is left.
-        if limit.is_zero() || (op_timeout.is_some_and(|op| op > limit * 1000) && work.len() > 1) {
-            books.violation(format!("{NAME}: a limit of {limit:?} below that of kernels"));
-        }
         OK
     });
     if code != OK {
@@ -166,14 +134,17 @@ extern "C" fn aclrtSynchronizeStreamWithTimeout(stream: *mut c_void, millisecond
     }
     // Not locked: others go on meanwhile.
     let (code, has_ended) = chip::wait(work, Instant::now() + limit);
-    if !has_ended && let Some(book) = books().streams.get_mut(&number) {
-        book.is_stuck = true;
+    if let Some(book) = books().streams.get_mut(&number) {
+        book.is_stuck = !has_ended;
+        if has_ended {
+            book.uses.clear();
+        }
     }
     code
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rtStreamCreate(stream: *mut *mut c_void, _flags: i32) -> i32 {
+pub(crate) extern "C" fn rtStreamCreate(stream: *mut *mut c_void, _flags: i32) -> i32 {
     attached("rtStreamCreate", |books| {
         let number = books.add_stream();
         // SAFETY: where the caller wants it.
@@ -183,10 +154,10 @@ extern "C" fn rtStreamCreate(stream: *mut *mut c_void, _flags: i32) -> i32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rtStreamDestroy(stream: *mut c_void) -> i32 {
+pub(crate) extern "C" fn rtStreamDestroy(stream: *mut c_void) -> i32 {
     attached("rtStreamDestroy", |books| match books.streams.remove(&(stream.addr() as u64)) {
         Some(book) => {
-            if !book.work.is_empty() {
+            if book.is_busy() {
                 books.violation("rtStreamDestroy: a stream with work under way".to_owned());
             }
             OK
@@ -215,13 +186,16 @@ extern "C" fn rtMalloc(to: *mut *mut c_void, bytes: u64, _kind: u32, _module: u1
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn rtFree(address: *mut c_void) -> i32 {
+pub(crate) extern "C" fn rtFree(address: *mut c_void) -> i32 {
     attached("rtFree", |books| {
         let address = address.addr() as u64;
         let Some(bytes) = books.memory.remove(&address) else {
             books.violation(format!("rtFree: nothing is allocated at {address:#x}"));
             return BAD_ARGUMENT;
         };
+        if books.is_used(address, bytes) {
+            books.violation(format!("rtFree: what is under way uses {address:#x}"));
+        }
         if let Some(chip) = &books.chip {
             chip.give_back(address, bytes);
         }
@@ -259,113 +233,5 @@ extern "C" fn rtMemcpy(
     })
 }
 
-/// Puts what was started on a stream, or notes which rule it broke.
-fn enqueue(
-    books: &mut Books,
-    name: &str,
-    stream: u64,
-    start: impl FnOnce(&mut Chip) -> Result<Result<Work, i32>, String>,
-) -> i32 {
-    if !books.streams.contains_key(&stream) {
-        books.violation(format!("{name}: no stream {stream}"));
-        return NO_STREAM;
-    }
-    let Some(chip) = &mut books.chip else { return BAD_ARGUMENT };
-    match start(chip) {
-        Ok(Ok(work)) => {
-            books.streams.entry(stream).or_default().work.push(work);
-            OK
-        }
-        Ok(Err(code)) => code,
-        Err(rule) => {
-            books.violation(format!("{name}: {rule}"));
-            BAD_ARGUMENT
-        }
-    }
-}
-
-/// Notes a launch, which may be one that never ends or never happens.
-fn launched(
-    name: &'static str,
-    stream: *mut c_void,
-    start: impl FnOnce(&mut Chip) -> Result<Result<Work, i32>, String>,
-) -> i32 {
-    let mut books = books();
-    let plan = books.call(name);
-    if !books.is_attached(name) {
-        return NO_CONTEXT;
-    }
-    let stream = stream.addr() as u64;
-    match plan {
-        Some(Plan::Fail(code)) => code,
-        Some(Plan::Pretend) => OK,
-        Some(Plan::Hang) => enqueue(&mut books, name, stream, |_| Ok(Ok(Work::Endless))),
-        None => enqueue(&mut books, name, stream, start),
-    }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn rtAicpuKernelLaunchExWithArgs(
-    kind: u32,
-    _operator: *const c_char,
-    threads: u32,
-    arguments: *const AicpuArguments,
-    _none: *mut c_void,
-    stream: *mut c_void,
-    _flags: u32,
-) -> i32 {
-    launched("rtAicpuKernelLaunchExWithArgs", stream, |chip| {
-        // SAFETY: as the caller says.
-        let arguments = unsafe { &*arguments };
-        if kind != AICPU_KFC || arguments.is_on_device != 0 {
-            return Err(format!("kernel type {kind}"));
-        }
-        // SAFETY: as the caller says.
-        let args = unsafe { std::slice::from_raw_parts(arguments.args, arguments.bytes as usize) };
-        let (so_name, kernel_name) = (arguments.so_name, arguments.kernel_name);
-        chip.launch_aicpu(&AicpuLaunch { args, so_name, kernel_name, threads })
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn rtRegisterAllKernel(image: *const CoreImage, handle: *mut *mut c_void) -> i32 {
-    attached("rtRegisterAllKernel", |books| {
-        // SAFETY: as the caller says.
-        let image = unsafe { &*image };
-        // CAST: both machines have 64-bit addresses.
-        // SAFETY: as above.
-        let bytes = unsafe { std::slice::from_raw_parts(image.data, image.bytes as usize) };
-        if !bytes.starts_with(b"\x7fELF") {
-            books.violation("rtRegisterAllKernel: no ELF file".to_owned());
-            return BAD_ARGUMENT;
-        }
-        books.programs += 1;
-        // SAFETY: where the caller wants it.
-        unsafe { handle.write(std::ptr::without_provenance_mut(books.programs as usize)) };
-        OK
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn rtKernelLaunchWithHandleV2(
-    handle: *mut c_void,
-    _key: u64,
-    blocks: u32,
-    arguments: *const CoreArguments,
-    _none: *mut c_void,
-    stream: *mut c_void,
-    _config: *const c_void,
-) -> i32 {
-    launched("rtKernelLaunchWithHandleV2", stream, |chip| {
-        // SAFETY: as the caller says.
-        let arguments = unsafe { &*arguments };
-        if handle.is_null() || arguments.bytes != 8 {
-            return Err("a launch without a program or its argument".to_owned());
-        }
-        // SAFETY: as the caller says.
-        chip.launch_cores(blocks, unsafe { arguments.args.read() })
-    })
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

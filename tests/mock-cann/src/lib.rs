@@ -6,8 +6,8 @@
 //! stand-in daemon does: the AICPU program is the real one.
 //!
 //! ```text
-//!  host-runner ─ dlopen ─▶ exports ─▶ books (rules, violations, planned failures)
-//!                                └──▶ chip (device memory, AICPU program, cores) ─▶ stand-in-daemon
+//!  host-runner ─ dlopen ─▶ exports, launching, driver ─▶ books (rules, violations, planned failures)
+//!                                                     └─▶ chip (device memory, AICPU program, cores) ─▶ stand-in-daemon
 //! ```
 //!
 //! | variable | says |
@@ -25,3 +25,5 @@ pub mod control;
 pub mod driver;
 #[allow(non_snake_case, reason = "the vendor's names")]
 pub mod exports;
+#[allow(non_snake_case, reason = "the vendor's names")]
+pub mod launching;

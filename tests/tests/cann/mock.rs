@@ -125,6 +125,14 @@ impl Installed {
         };
     }
 
+    /// Initialises the interface, as somebody else of the process would.
+    pub(crate) fn initialise(&self) {
+        type Function = unsafe extern "C" fn(*const std::ffi::c_char) -> i32;
+        // SAFETY: the function of this name has this signature; null asks for the default settings.
+        let code = unsafe { self.library.get::<Function>(b"aclInit").unwrap()(std::ptr::null()) };
+        assert_eq!(code, 0);
+    }
+
     /// Forgets what was planned and has not come about.
     pub(crate) fn unplan(&self) {
         // SAFETY: the function of this name has this signature.

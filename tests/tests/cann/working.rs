@@ -1,13 +1,14 @@
 //! Callables on both chips, with the right numbers.
 
+use host_runner::comm::{CommError, CommGroup};
 use host_runner::device::DeviceError;
 use host_runner::device::cann::CannError;
-use host_runner::worker::{PlatformName, Worker, WorkerError};
+use host_runner::worker::{CodeListing, PlatformName, Worker, WorkerError};
 use protocol::StatusCode;
 use tests::sources;
 use tests::workers::{self, Cells, SENTINEL};
 
-use super::mock::{Installed, add, adding, alone, assert_works, brief};
+use super::mock::{Installed, Plan, add, adding, alone, assert_works, brief};
 
 /// Registers, runs with each number of AICPU threads and unregisters, twice.
 fn life(mock: &Installed, chip: PlatformName) {
@@ -134,6 +135,62 @@ fn a_second_worker_is_refused_until_the_first_is_closed_and_another_chip_for_goo
             };
         },
     );
+}
+
+#[test]
+fn what_somebody_else_has_initialised_stays_initialised() {
+    alone(
+        "working::what_somebody_else_has_initialised_stays_initialised",
+        PlatformName::A2a3,
+        |mock| {
+            mock.initialise();
+            let worker = mock.open().unwrap();
+            assert_works(&worker);
+            drop(worker);
+            assert_eq!((mock.calls("aclrtResetDevice"), mock.calls("aclFinalize")), (1, 0));
+        },
+    );
+}
+
+#[test]
+fn a_program_that_was_not_loaded_does_not_keep_another_one_out() {
+    alone(
+        "working::a_program_that_was_not_loaded_does_not_keep_another_one_out",
+        PlatformName::A2a3,
+        |mock| {
+            mock.plan("rtMalloc", 1, Plan::Fail(4242));
+            let refused = mock.open().map(drop);
+            assert!(matches!(refused, Err(WorkerError::Device(_))), "{refused:?}");
+            let mut config = mock.config();
+            config.platform = PlatformName::A5;
+            let worker = Worker::open(config).unwrap();
+            assert_works(&worker);
+            drop(worker);
+        },
+    );
+}
+
+#[test]
+fn what_only_simulators_have_is_refused() {
+    alone("working::what_only_simulators_have_is_refused", PlatformName::A2a3, |mock| {
+        let listing = CodeListing { gdb: true, perf_map: None };
+        let settings = [
+            mock.config().with_code_listing(listing),
+            mock.config().with_interleaving_seed(Some(7)),
+        ];
+        for config in settings {
+            let refused = Worker::open(config).map(drop);
+            let Err(WorkerError::Device(DeviceError::Unsupported { .. })) = refused else {
+                panic!("{refused:?}")
+            };
+        }
+        assert_eq!(mock.calls("aclInit"), 0);
+        let worker = mock.open().unwrap();
+        let refused = CommGroup::new(&[&worker], 64).map(drop);
+        let Err(CommError::Device { source, .. }) = refused else { panic!("{refused:?}") };
+        assert!(matches!(*source, DeviceError::Unsupported { .. }), "{source}");
+        drop(worker);
+    });
 }
 
 /// An error with all its causes.

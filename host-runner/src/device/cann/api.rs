@@ -55,17 +55,18 @@ impl Api {
         Self { functions }
     }
 
-    /// Initialises the application interface; once more does no harm.
+    /// Initialises the application interface; once more does no harm. Returns whether this call has done it: who
+    /// has found it initialised must leave it so, since somebody else of the process uses it.
     ///
     /// # Errors
     ///
     /// [`CallError`].
-    pub fn init(&self) -> Result<(), CallError> {
+    pub fn init(&self) -> Result<bool, CallError> {
         // SAFETY: null asks for the default settings.
         let code = unsafe { (self.functions.acl_init)(null()) };
         match checked("aclInit", "starting", code) {
-            Err(error) if error.is_done_before() => Ok(()),
-            end => end,
+            Err(error) if error.is_done_before() => Ok(false),
+            end => end.map(|()| true),
         }
     }
 

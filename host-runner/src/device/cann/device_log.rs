@@ -6,7 +6,9 @@ use protocol::DeviceAddr;
 
 use super::memory::Block;
 use super::session::Session;
-use crate::device::log_area::{Collected, HostLogArea, LogDecoder, LogMemory, USUAL_LAYOUT};
+use crate::device::log_area::{
+    Collected, HostLogArea, LogDecoder, LogMemory, LogProblem, USUAL_LAYOUT,
+};
 use crate::device::{MemoryError, RunOutcome};
 
 /// A log area in device memory.
@@ -73,7 +75,13 @@ impl DeviceLog {
             tracing::warn!(dropped, "records of the device's log were lost for want of room");
         }
         for problem in problems {
-            tracing::debug!(%problem, "a part of the device's log cannot be read");
+            match problem {
+                // That there is none was said when the device was opened.
+                LogProblem::NoDecoder { .. } => {
+                    tracing::debug!(%problem, "the device's log cannot be read");
+                }
+                _ => tracing::warn!(%problem, "a part of the device's log cannot be read"),
+            }
         }
         Ok(collected.outcome())
     }

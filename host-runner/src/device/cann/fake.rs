@@ -33,8 +33,18 @@ pub(crate) struct Fake {
     pub(crate) streams: Vec<usize>,
     /// What the AICPU says of the next record: a code; `None`: nothing at all.
     pub(crate) says: Option<i32>,
-    /// What waiting for a stream returns.
+    /// What waiting for the AICPU's stream returns, and for any on which no cores were started.
     pub(crate) ends: Code,
+    /// What waiting for the stream of the cores returns.
+    pub(crate) cores_end: Code,
+    /// How long kernels may take.
+    pub(crate) op_limit_us: u64,
+    /// Whether somebody else of the process has initialised the interface.
+    pub(crate) is_of_others: bool,
+    /// What happens while the next copy is under way, and what the copy returns.
+    pub(crate) during_copy: Option<Box<dyn FnOnce() -> Code>>,
+    /// The stream on which cores were started last.
+    pub(crate) cores_stream: usize,
 }
 
 thread_local! {
@@ -93,7 +103,7 @@ fn unless_failing(name: &'static str, act: impl FnOnce() -> Code) -> Code {
 }
 
 unsafe extern "C" fn acl_init(_path: *const c_char) -> Code {
-    called("aclInit")
+    unless_failing("aclInit", || with(|fake| if fake.is_of_others { 100_002 } else { 0 }))
 }
 
 unsafe extern "C" fn acl_finalize() -> Code {
@@ -118,13 +128,20 @@ unsafe extern "C" fn reset_device_force(_device: i32) -> Code {
     })
 }
 
-unsafe extern "C" fn set_op_timeout(_wanted: u64, _actual: *mut u64) -> Code {
-    called("aclrtSetOpExecuteTimeOutV2")
+unsafe extern "C" fn set_op_timeout(wanted: u64, _actual: *mut u64) -> Code {
+    unless_failing("aclrtSetOpExecuteTimeOutV2", || {
+        with(|fake| fake.op_limit_us = wanted);
+        0
+    })
 }
 
 unsafe extern "C" fn synchronize(stream: RawStream, _limit: i32) -> Code {
     unless_failing("aclrtSynchronizeStreamWithTimeout", || {
-        with(|fake| if fake.streams.contains(&stream.addr()) { fake.ends } else { 107_003 })
+        with(|fake| match stream.addr() {
+            stream if !fake.streams.contains(&stream) => 107_003,
+            stream if stream == fake.cores_stream => fake.cores_end,
+            _ => fake.ends,
+        })
     })
 }
 
@@ -179,6 +196,9 @@ unsafe extern "C" fn memcpy(
     way: i32,
 ) -> Code {
     unless_failing("rtMemcpy", || {
+        if let Some(during) = with(|fake| fake.during_copy.take()) {
+            return during();
+        }
         let device = if way == super::ffi::COPY_TO_DEVICE { to.addr() } else { from.addr() };
         let is_inside = with(|fake| {
             let block = fake.memory.range(..=device).next_back();
@@ -251,10 +271,13 @@ unsafe extern "C" fn launch_cores(
     _blocks: u32,
     _launch: *const CoreLaunch,
     _none: *mut c_void,
-    _stream: RawStream,
+    stream: RawStream,
     _config: *const LaunchConfig,
 ) -> Code {
-    called("rtKernelLaunchWithHandleV2")
+    unless_failing("rtKernelLaunchWithHandleV2", || {
+        with(|fake| fake.cores_stream = stream.addr());
+        0
+    })
 }
 
 unsafe extern "C" fn control_address(address: *mut u64, _bytes: *mut u32) -> Code {

@@ -12,9 +12,11 @@
 //! | numbers for memory types, directions of copies, kinds of images, addresses and queries | the constants |
 //! | what a code means, but 100002, 207001 and 507018 | `super::error` |
 //! | `rtStreamDestroy`, `aclrtResetDeviceForce` after a hang; that streams and memory go with that | `super::session` |
+//! | `aclrtSetDevice`, `aclrtResetDevice`: newer versions are said to count references, so that a reset of a device that several threads have set may leave it | `super::session` |
 //! | that the driver's server opens another image once the device was reset by force | `super::session` |
 //! | that the order that comes of `rtsLaunch…` being deprecated is not yet to be followed | `super::launch` |
 //! | in which folders the libraries are | `super::libraries` |
+//! | that device memory can be read while something hangs | `super::running` |
 //! | that a failed AICPU kernel leaves its stream to be made anew, and the device usable | `super::launch` |
 
 use std::ffi::{c_char, c_void};

@@ -12,6 +12,9 @@
 //! the cores' limit for one kernel, which for a run is all of it; then the stream, of which only is known
 //! that it is not done. So they are in this order, [`Limits`], as the reference's defaults are (10, 45 and
 //! 50 seconds, needs §4.2).
+//!
+//! That holds for a run in which nothing moves from its start on: the scheduler counts from the last progress, the
+//! cores' limit from when they were started. A run that stops later may be ended by the cores' limit first.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -45,6 +48,9 @@ const NAME_BYTES: usize = 32;
 /// How long the first launch may take: the server writes the image to a file and opens it.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long the executor waits for cores to leave, before it reports why it has sent them away.
+pub const LEAVING: Duration = Duration::from_secs(1);
+
 /// The time limits of a run, in the order in which they must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -60,8 +66,16 @@ impl Limits {
     /// What follows from the settings of a run.
     pub fn of(launch: &Launch) -> Self {
         let op = launch.timeout.max(Duration::from_millis(2));
-        // Of a run with a short limit, the executor has seven eighths, as of one without a limit for stalls.
-        let scheduler = launch.stall_timeout.min(op - op / 8);
+        // Where there is an orchestration, the scheduler gives it an eighth more to speak first; then cores have to
+        // leave. Of a run that is hardly longer than that, the executor has half: if its cores stay, the host
+        // is first, and if they leave, it is.
+        let speaking = op.saturating_sub(LEAVING);
+        let longest = (speaking - speaking / 9).max(op / 2);
+        let scheduler = match launch.stall_timeout {
+            // The executor's own default may be longer than the run.
+            Duration::ZERO => longest,
+            given => given.min(longest),
+        };
         let stream = op.saturating_add(launch.grace).max(op + Duration::from_millis(1));
         Self { scheduler, op, stream }
     }
@@ -100,7 +114,7 @@ impl<C: CannChip> Launcher<C> {
     pub fn start(session: &Arc<Session>, config: &CannConfig) -> Result<Self, StartError> {
         let aicpu_program = config.aicpu_program(C::CHIP)?;
         let core_program = config.core_program(C::CHIP)?;
-        session.use_program(&aicpu_program)?;
+        session.check_program(&aicpu_program)?;
         let aicpu = Stream::create(session, "making the stream of the AICPU")?;
         let cores = Stream::create(session, "making the stream of the cores")?;
         let program = session.api()?.register_cores(&core_program.bytes)?;
@@ -122,7 +136,7 @@ impl<C: CannChip> Launcher<C> {
         };
         let core_record = Block::allocate(session, size_of::<C::KernelArgs>())?;
         let decoder = LogDecoder::beside(&aicpu_program.path)
-            .inspect_err(|error| tracing::debug!(%error, "what the AICPU logs cannot be read"));
+            .inspect_err(|error| tracing::warn!(%error, "what the AICPU logs cannot be read"));
         let decoder = decoder.ok();
         let launcher = Self {
             aicpu,
@@ -140,6 +154,7 @@ impl<C: CannChip> Launcher<C> {
         };
         let doing = "having the AICPU program loaded";
         launcher.tell_threshold(doing)?;
+        session.note_program(&aicpu_program);
         let api = session.api()?;
         if let Err(error) = api.synchronize(launcher.aicpu.handle(), START_LIMIT, doing) {
             // What was waited for in vain may never end; nothing of it can be taken back.
@@ -306,7 +321,13 @@ mod tests {
             [(10_000, 45_000, 5_000), (52_500, 60_000, 5_000), (1000, 10, 0), (0, 0, 0), (5, 5, 5)]
         {
             let limits = Limits::of(&launch(stall, timeout, grace));
-            assert!(limits.scheduler < limits.op && limits.op < limits.stream, "{limits:?}");
+            // As the executor waits for progress where there is an orchestration.
+            let stalled = limits.scheduler + limits.scheduler / 8;
+            assert!(!limits.scheduler.is_zero(), "{limits:?}");
+            assert!(stalled < limits.op && limits.op < limits.stream, "{limits:?}");
+            if limits.op >= Duration::from_millis(2300) {
+                assert!(stalled + LEAVING <= limits.op, "{limits:?}");
+            }
         }
         let limits = Limits::of(&launch(10_000, 45_000, 5_000));
         let seconds = [limits.scheduler, limits.op, limits.stream].map(|limit| limit.as_secs());

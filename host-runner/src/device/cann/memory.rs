@@ -55,11 +55,11 @@ impl Block {
     }
 
     fn with_room(session: &Arc<Session>, room: u64, bytes: usize) -> Result<Self, MemoryError> {
-        if session.is_lost() {
-            return Err(MemoryError::Gone);
-        }
-        let raw = session.api().and_then(|api| api.malloc(room)).map_err(|error| {
-            if error.is_out_of_memory() { MemoryError::Exhausted { bytes } } else { error.into() }
+        let raw = session.with_device(|api| api.malloc(room)).map_err(|error| match error {
+            MemoryError::Call(error) if error.is_out_of_memory() => {
+                MemoryError::Exhausted { bytes }
+            }
+            error => error,
         })?;
         let session = Arc::clone(session);
         Ok(Self { session, raw, address: raw, bytes, is_freed: false })
@@ -111,13 +111,10 @@ impl Block {
         if !self.has(offset, from.len()) {
             return Err(self.out_of_range(offset, from.len()));
         }
-        if self.session.is_lost() {
-            return Err(MemoryError::Gone);
-        }
-        if from.is_empty() {
-            return Ok(());
-        }
-        Ok(self.session.api()?.copy_in(self.address + offset as u64, from)?)
+        self.session.with_device(|api| match from {
+            [] => Ok(()),
+            from => api.copy_in(self.address + offset as u64, from),
+        })
     }
 
     /// Copies the bytes from `offset` on to `to`.
@@ -129,34 +126,31 @@ impl Block {
         if !self.has(offset, to.len()) {
             return Err(self.out_of_range(offset, to.len()));
         }
-        if self.session.is_lost() {
-            return Err(MemoryError::Gone);
-        }
-        if to.is_empty() {
-            return Ok(());
-        }
-        Ok(self.session.api()?.copy_out(to, self.address + offset as u64)?)
+        self.session.with_device(|api| match to {
+            [] => Ok(()),
+            to => api.copy_out(to, self.address + offset as u64),
+        })
     }
 
-    /// Frees it, and gives it back where that is refused.
+    /// Frees it, and gives it back where that is refused. With a lost device it is gone.
     fn release(mut self) -> Result<(), (Self, CallError)> {
-        if self.session.is_lost() {
-            return Ok(());
-        }
-        match self.session.api().and_then(|api| api.free(self.raw)) {
-            Ok(()) => {
+        match self.session.with_device(|api| api.free(self.raw)) {
+            Err(MemoryError::Call(error)) => Err((self, error)),
+            _ => {
                 self.is_freed = true;
                 Ok(())
             }
-            Err(error) => Err((self, error)),
         }
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if !self.is_freed && !self.session.is_lost() {
-            warn_of(self.session.api().and_then(|api| api.free(self.raw)));
+        if !self.is_freed
+            && let Err(MemoryError::Call(error)) =
+                self.session.with_device(|api| api.free(self.raw))
+        {
+            warn_of(Err(error));
         }
     }
 }
@@ -231,7 +225,7 @@ impl DeviceMemory {
     /// [`MemoryError::UnknownAddress`], [`MemoryError::Gone`], and [`MemoryError::Call`], after which it is
     /// as live as before.
     pub fn free(&self, address: DeviceAddr) -> Result<(), MemoryError> {
-        self.reachable()?;
+        self.session.check()?;
         let removed = self.table().remove(&address.raw());
         let (block, holder) = removed.ok_or(MemoryError::UnknownAddress { address })?;
         let bytes = block.bytes;
@@ -281,7 +275,7 @@ impl DeviceMemory {
         address: DeviceAddr,
         bytes: usize,
     ) -> Result<(Arc<Block>, usize, Holder), MemoryError> {
-        self.reachable()?;
+        self.session.check()?;
         let table = self.table();
         let found =
             table.range(..=address.raw()).next_back().and_then(|(start, (block, holder))| {
@@ -305,10 +299,6 @@ impl DeviceMemory {
     /// Forgets everything: the device is lost.
     pub fn lose(&self) {
         self.table().clear();
-    }
-
-    fn reachable(&self) -> Result<(), MemoryError> {
-        if self.session.is_lost() { Err(MemoryError::Gone) } else { Ok(()) }
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<u64, (Arc<Block>, Holder)>> {
@@ -363,8 +353,6 @@ impl ArenaSource for DeviceArenas {
             Some(kept) => kept,
             None => {
                 let region = Block::allocate(&self.session, shared)?;
-                // A host that reads the header finds nothing in it that nobody has written.
-                region.zero(size_of::<protocol::SharedMemoryHeader>().min(shared))?;
                 let rings = Block::allocate(&self.session, heap)?;
                 self.ledger.take(Holder::RunArena, shared);
                 self.ledger.take(Holder::RunArena, heap);

@@ -4,19 +4,22 @@
 //!  record ─▶ device ─▶ AICPU and cores started ─▶ both waited for ─▶ outcome read
 //!     └ refused: nothing has begun     └ lost: something may be left running, or has left nothing to read
 //! ```
+//!
+//! What came of a record is only what the executor says of it in the log area, which names the record's number.
+//! Whatever else is in device memory may be of an earlier run.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{CallableId, RecordOperation, RuntimeBody, RuntimeRecord, SharedMemoryHeader};
+use aicpu_executor::Fault;
+use protocol::{CallableId, RecordOperation, RuntimeBody, RuntimeRecord};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::chip::CannChip;
 use super::device_log::DeviceLog;
 use super::error::CallError;
-use super::faults;
-use super::launch::{Launcher, Limits};
+use super::launch::{LEAVING, Launcher, Limits};
 use super::memory::{Block, DeviceArenas};
 use super::session::Session;
 use crate::device::ledger::Ledger;
@@ -33,7 +36,7 @@ pub enum End {
     /// It did not come about, or was done and failed; the device is as before.
     Refused(DeviceError),
     /// The device must be reset.
-    Lost(LostCause),
+    Lost(DeviceLost),
 }
 
 impl End {
@@ -42,10 +45,10 @@ impl End {
     /// # Errors
     ///
     /// Always.
-    pub fn or_lose<T>(self, lose: impl FnOnce(LostCause) -> DeviceLost) -> Result<T, DeviceError> {
+    pub fn or_lose<T>(self, lose: impl FnOnce(DeviceLost) -> DeviceLost) -> Result<T, DeviceError> {
         match self {
             Self::Refused(error) => Err(error),
-            Self::Lost(cause) => Err(lose(cause).into()),
+            Self::Lost(lost) => Err(lose(lost).into()),
         }
     }
 }
@@ -64,7 +67,32 @@ impl From<MemoryError> for End {
 
 /// Something may be left running, or nothing can be started any more: only a reset helps.
 fn lost(error: CallError) -> End {
-    End::Lost(LostCause::Call(Box::new(error)))
+    lost_after(LostCause::Call(Box::new(error)), None)
+}
+
+/// The same with the cause, and with what the executor has reported before.
+fn lost_after(cause: LostCause, fault: Option<Box<Fault>>) -> End {
+    End::Lost(DeviceLost { cause, fault })
+}
+
+/// How streams have ended that have not ended well.
+#[derive(Debug)]
+enum Unwell {
+    /// Nothing is left running, and only the AICPU's kernel has failed, as it does where a run does: streams that
+    /// are made anew are as good as the old ones were.
+    Over(CallError),
+    /// Something is left running, or has failed that only a reset clears.
+    Unusable(LostCause),
+}
+
+impl Unwell {
+    /// What is not over, or has failed otherwise than by its own word.
+    fn unusable(error: CallError, limit: Duration) -> Self {
+        Self::Unusable(match error.is_timeout() {
+            true => LostCause::NotEnded { what: error.doing, limit },
+            false => LostCause::Call(Box::new(error)),
+        })
+    }
 }
 
 /// The number before that of a session's first run. The AICPU program may be there still from an earlier session, and
@@ -150,68 +178,78 @@ impl<C: CannChip> Site<C> {
         let start = Instant::now();
         self.launcher.launch_aicpu(threads, record, "starting a run").map_err(lost)?;
         self.launcher.launch_cores(launch.clusters, record).map_err(lost)?;
-        let ended = self.wait_for_both(start, limits.stream);
-        self.conclude(number, limits.stream, ended)
+        let ended = self.wait_for_both(start, limits.stream, launch.grace);
+        self.conclude(number, "a run", ended)
     }
 
-    /// Waits for the AICPU, then for the cores, which it has sent home.
-    fn wait_for_both(&self, start: Instant, limit: Duration) -> Result<(), CallError> {
-        let api = self.session.api()?;
+    /// Waits for the AICPU, then for the cores, which it has sent home. Both are asked, whatever the first says:
+    /// what the cores say may be why.
+    fn wait_for_both(
+        &self,
+        start: Instant,
+        limit: Duration,
+        grace: Duration,
+    ) -> Result<(), Unwell> {
+        let unusable = |error| Unwell::unusable(error, limit);
+        let api = self.session.api().map_err(unusable)?;
         let aicpu = api.synchronize(self.launcher.aicpu.handle(), limit, "a run on the AICPU");
         let left = limit.saturating_sub(start.elapsed()).max(Duration::from_millis(1));
-        match aicpu {
-            // Cores whose AICPU is not done are not, either.
-            Err(error) if error.is_timeout() || start.elapsed() >= limit => Err(error),
-            aicpu => {
-                aicpu.and(api.synchronize(self.launcher.cores.handle(), left, "a run on the cores"))
+        let left = match &aicpu {
+            Ok(()) => left,
+            // An AICPU that has failed has told them to leave, and waits for nothing of them any more.
+            Err(_) => left.min(grace.max(LEAVING)),
+        };
+        let cores = api.synchronize(self.launcher.cores.handle(), left, "a run on the cores");
+        match (aicpu, cores) {
+            (Ok(()), Ok(())) => Ok(()),
+            // A core that has failed is why the AICPU has waited in vain, whatever that says of it.
+            (aicpu, Err(cores)) if !cores.is_timeout() => {
+                also(aicpu);
+                Err(unusable(cores))
             }
+            (Err(aicpu), cores) if aicpu.is_timeout() => {
+                also(cores);
+                Err(unusable(aicpu))
+            }
+            (aicpu, Err(cores)) => {
+                also(aicpu);
+                // Less than the limit where the AICPU has ended before it.
+                Err(Unwell::unusable(cores, start.elapsed()))
+            }
+            (Err(aicpu), Ok(())) => Err(Unwell::Over(aicpu)),
         }
     }
 
-    /// What came of run `number`, whose streams have ended so.
+    /// What came of the record with this number, whose streams have ended so.
     fn conclude(
         &mut self,
         number: u32,
-        limit: Duration,
-        ended: Result<(), CallError>,
+        what: &'static str,
+        ended: Result<(), Unwell>,
     ) -> Result<RunOutcome, End> {
-        if let Err(error) = &ended
-            && error.is_timeout()
-        {
-            return Err(End::Lost(LostCause::NotEnded { what: error.doing, limit }));
-        }
-        let told = self.log.collect(number).map_err(|error| match ended.clone() {
-            Err(first) => lost(first),
-            Ok(()) => End::Refused(error.into()),
-        })?;
-        let outcome = told.or_else(|| {
-            let fault = self.fault_in_header()?;
-            Some(RunOutcome { fault: Some(Box::new(fault)), ..RunOutcome::default() })
-        });
-        let Some(outcome) = outcome else {
-            return Err(match ended {
-                Err(error) => lost(error),
-                Ok(()) => End::Lost(LostCause::Executor),
-            });
-        };
-        match ended {
-            Ok(()) => Ok(outcome),
-            // An executor that ends with a fault fails as a kernel, too: then it has said why.
-            Err(error) if outcome.fault.is_some() => {
-                tracing::debug!(%error, "the streams of a failed run are made anew");
-                self.launcher.renew_streams().map_err(lost)?;
-                Ok(outcome)
+        // Before all else: a reset takes the log with it, and what hangs may have said why.
+        let told = self.log.collect(number);
+        let ended = match ended {
+            Ok(()) => {
+                return told?.ok_or_else(|| lost_after(LostCause::Executor, None));
             }
-            Err(error) => Err(lost(error)),
+            Err(ended) => ended,
+        };
+        let told = told.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log of {what} that did not end well cannot be read");
+            None
+        });
+        match (ended, told) {
+            (Unwell::Over(error), Some(told)) if told.fault.is_some() => {
+                tracing::debug!(%error, "the streams of {what} that has failed are made anew");
+                self.launcher.renew_streams().map_err(lost)?;
+                Ok(told)
+            }
+            (Unwell::Over(error), _) => Err(lost(error)),
+            (Unwell::Unusable(cause), told) => {
+                Err(lost_after(cause, told.and_then(|told| told.fault)))
+            }
         }
-    }
-
-    /// What the header of the region says.
-    fn fault_in_header(&self) -> Option<aicpu_executor::Fault> {
-        let mut header = [0; size_of::<SharedMemoryHeader>()];
-        let region = self.run.record.body().gm_sm_ptr;
-        self.session.api().ok()?.copy_out(&mut header, region.raw()).ok()?;
-        faults::fault_in_header(&header)
     }
 
     /// Sets how long kernels may take, if that is not what it is.
@@ -273,26 +311,22 @@ impl<C: CannChip> Site<C> {
         *record.body_mut() = *body;
         let address = self.records[1].address();
         self.records[1].copy_in(0, record.as_mut_bytes())?;
+        // That of the last run says nothing about a load.
+        self.limit_kernels(limit);
         self.launcher.launch_aicpu(1, address, what).map_err(lost)?;
         let api = self.session.api().map_err(lost)?;
         let ended = api.synchronize(self.launcher.aicpu.handle(), limit, what);
-        if matches!(&ended, Err(error) if error.is_timeout()) {
-            return Err(End::Lost(LostCause::NotEnded { what, limit }));
-        }
-        let told = match (self.log.collect(number), &ended) {
-            (Ok(told), _) => told,
-            (Err(error), Ok(())) => return Err(error.into()),
-            (Err(_), Err(_)) => None,
-        };
-        match (ended, told) {
-            (Ok(()), Some(told)) => Ok(told),
-            (Err(error), Some(told)) if told.fault.is_some() => {
-                tracing::debug!(%error, "the streams of a failed operation are made anew");
-                self.launcher.renew_streams().map_err(lost)?;
-                Ok(told)
-            }
-            (Err(error), _) => Err(lost(error)),
-            (Ok(()), None) => Err(End::Lost(LostCause::Executor)),
-        }
+        let ended = ended.map_err(|error| match error.is_timeout() {
+            true => Unwell::unusable(error, limit),
+            false => Unwell::Over(error),
+        });
+        self.conclude(number, what, ended)
+    }
+}
+
+/// Has the log say how the other stream has ended than the one that the device is lost to.
+fn also(end: Result<(), CallError>) {
+    if let Err(error) = end {
+        tracing::warn!(%error, "the other stream of a run has not ended well, either");
     }
 }

@@ -4,9 +4,10 @@ use std::ptr::{null, null_mut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;
+use crate::books::LATE;
 
 /// An open device; tests take turns, as the books are the process's.
-fn open() -> MutexGuard<'static, ()> {
+pub(crate) fn open() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!((aclInit(null()), aclrtSetDevice(0)), (OK, OK));
@@ -15,7 +16,7 @@ fn open() -> MutexGuard<'static, ()> {
 }
 
 /// Closes it; the rules that were broken since it was opened.
-fn close() -> Vec<String> {
+pub(crate) fn close() -> Vec<String> {
     aclrtResetDevice(0);
     aclFinalize();
     std::mem::take(&mut books().violations)
@@ -23,18 +24,18 @@ fn close() -> Vec<String> {
 
 /// Asserts that one rule was broken, which is told of like this.
 #[track_caller]
-fn assert_one(violations: &[String], part: &str) {
+pub(crate) fn assert_one(violations: &[String], part: &str) {
     let [violation] = violations else { panic!("one violation, not {violations:?}") };
     assert!(violation.contains(part), "{part:?} is not in: {violation}");
 }
 
-fn allocate(bytes: u64) -> *mut c_void {
+pub(crate) fn allocate(bytes: u64) -> *mut c_void {
     let mut address = null_mut();
     assert_eq!(rtMalloc(&raw mut address, bytes, 2, 0), OK);
     address
 }
 
-fn copy_in(to: *mut c_void, bytes: &[u8]) -> i32 {
+pub(crate) fn copy_in(to: *mut c_void, bytes: &[u8]) -> i32 {
     let from = bytes.as_ptr();
     from.expose_provenance();
     rtMemcpy(to, bytes.len() as u64, from.cast(), bytes.len() as u64, COPY_TO_DEVICE)
@@ -139,6 +140,71 @@ fn a_thread_without_a_context_and_a_wrong_order_are_noticed() {
     aclInit(null());
     assert_eq!(close(), Vec::<String>::new());
     drop(turn);
+}
+
+/// A stream with something under way on it that never ends, and that uses this memory.
+fn hung(uses: *mut c_void) -> *mut c_void {
+    let mut stream = null_mut();
+    assert_eq!(rtStreamCreate(&raw mut stream, 0), OK);
+    let mut books = books();
+    let book = books.streams.get_mut(&(stream.addr() as u64)).unwrap();
+    book.work.push(Work::Endless);
+    book.uses.push(uses.addr() as u64);
+    stream
+}
+
+#[test]
+fn a_stream_that_hangs_is_neither_destroyed_nor_reset_with_its_device_unnoticed() {
+    let turn = open();
+    let stream = hung(null_mut());
+    rtStreamDestroy(stream);
+    assert_one(&close(), "a stream with work under way");
+
+    drop(turn);
+    let turn = open();
+    let stream = hung(null_mut());
+    assert_eq!(aclrtSynchronizeStreamWithTimeout(stream, 1), LATE);
+    rtStreamDestroy(stream);
+    assert_one(&close(), "a stream with work under way");
+
+    drop(turn);
+    let turn = open();
+    let stream = hung(null_mut());
+    assert_eq!(aclrtSynchronizeStreamWithTimeout(stream, 1), LATE);
+    let violations = close();
+    assert_eq!(violations.len(), 2, "{violations:?}");
+    assert!(violations[0].contains("aclrtResetDevice was called with work under way"));
+    drop(turn);
+}
+
+#[test]
+fn memory_that_is_freed_while_something_uses_it_is_noticed() {
+    let _turn = open();
+    let address = allocate(64);
+    let stream = hung(address);
+    aclrtSynchronizeStreamWithTimeout(stream, 1);
+    rtFree(address);
+    let violations = std::mem::take(&mut books().violations);
+    assert_one(&violations, "rtFree: what is under way uses");
+    aclrtResetDeviceForce(0);
+    aclFinalize();
+}
+
+#[test]
+fn a_limit_of_a_run_that_is_not_behind_that_of_kernels_is_noticed() {
+    for (limit, broken) in [(10, 1), (11, 0)] {
+        let _turn = open();
+        let mut actual = 0;
+        assert_eq!(aclrtSetOpExecuteTimeOutV2(10_000, &raw mut actual), OK);
+        let (aicpu, cores) = (hung(null_mut()), hung(null_mut()));
+        aclrtSynchronizeStreamWithTimeout(aicpu, limit);
+        // The second one has what is left, which may be nothing.
+        aclrtSynchronizeStreamWithTimeout(cores, 1);
+        let violations = std::mem::take(&mut books().violations);
+        assert_eq!(violations.len(), broken, "{limit} ms: {violations:?}");
+        aclrtResetDeviceForce(0);
+        aclFinalize();
+    }
 }
 
 #[test]

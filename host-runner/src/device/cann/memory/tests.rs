@@ -1,5 +1,9 @@
 //! Bounds, what is whose, and what a refused call leaves.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use super::super::api::Api;
 use super::super::fake::{self, FUNCTIONS};
 use super::super::session::Claim;
@@ -60,6 +64,37 @@ fn no_memory_left_is_told_from_other_failures() {
         memory.allocate(usize::MAX, Holder::User),
         Err(MemoryError::Exhausted { bytes: usize::MAX })
     );
+}
+
+#[test]
+fn a_device_is_reset_when_no_copy_is_under_way_and_a_copy_that_fails_then_says_that_it_is_gone() {
+    let _turn = fake::in_turn();
+    let memory = memory();
+    let address = memory.allocate(8, Holder::User).unwrap();
+    let (has_begun, wait_for_copy) = mpsc::channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let copy = scope.spawn(|| {
+            let (session, is_over) = (Arc::clone(&memory.session), Arc::clone(&is_over));
+            let during = move || {
+                has_begun.send(()).unwrap();
+                while !session.is_lost() {
+                    std::thread::yield_now();
+                }
+                // Longer than a reset that waits for nobody.
+                std::thread::sleep(Duration::from_millis(50));
+                is_over.store(true, Ordering::Relaxed);
+                507_899
+            };
+            fake::with(|fake| fake.during_copy = Some(Box::new(during)));
+            memory.copy_in(address, &[1; 8])
+        });
+        wait_for_copy.recv().unwrap();
+        memory.session.lose();
+        assert!(is_over.load(Ordering::Relaxed), "reset under a copy");
+        assert_eq!(copy.join().unwrap(), Err(MemoryError::Gone));
+    });
+    assert_eq!(memory.copy_in(address, &[1; 8]), Err(MemoryError::Gone));
 }
 
 #[test]
