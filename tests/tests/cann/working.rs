@@ -75,7 +75,7 @@ fn many_runs_of_several_callables_allocate_nothing_and_load_nothing_again() {
 fn a_failed_run_says_why_and_the_next_one_is_right() {
     alone("working::a_failed_run_says_why_and_the_next_one_is_right", PlatformName::A2a3, |mock| {
         let worker = mock.open().unwrap();
-        // It wants an argument and says so; an exception would end the AICPU's server.
+        // It wants an argument and says so.
         let kernels = sources::cell_kernels();
         let callable = sources::callable("hazards", "stale_producers", kernels);
         let handle = worker.register(&callable).unwrap();
