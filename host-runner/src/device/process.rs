@@ -12,13 +12,14 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `opening` | the program is started, and opens the device |
 //! | `child` | the program: started, watched, ended |
 //! | `settings` | which program, for which machine |
 //! | `layout`, `lane` | the shared memory: a request at a time in each lane, and its answer |
 //! | `record_lane` | the log of the program |
 //! | `message`, `refusal`, `run_message` | what is said there |
 //! | `host_memory` | device memory as the host has it |
-//! | `calls` | asking, and what it means when there is no answer |
+//! | `calls`, `unanswered` | asking, and what it means when there is no answer |
 //! | `images`, `crash_report` | what is loaded, and what of it crashed |
 //! | `program`, `crash_handler`, `crash_record` | the other side |
 //!
@@ -29,15 +30,11 @@
 
 use std::mem::offset_of;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, Chip, CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL, RuntimeBody};
 
-use super::resident_symbols::ResidentSymbols;
-use super::shared_file::SharedFile;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     Interleaving, KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad,
@@ -54,26 +51,22 @@ mod images;
 mod lane;
 mod layout;
 mod message;
+mod opening;
 pub mod program;
 mod record_lane;
 mod refusal;
 mod run_message;
 mod settings;
+mod unanswered;
 
 pub use settings::{DeviceSettings, PROGRAM_NAME, ProcessSettings, machine_name};
 
-use calls::{Calls, During, Unanswered};
-use child::Child;
+use calls::Calls;
 use crash_report::RunFacts;
 use host_memory::HostMemory;
 use images::Images;
-use layout::{Control, ControlFile, LAYOUT};
-use message::{Answer, Request, Settings, Staged, WireLoad};
-
-/// Device memory of a program of this machine. Pages that are not touched cost nothing.
-const MEMORY_BYTES: usize = 32 << 30;
-/// The same where an emulator keeps account of every page.
-const EMULATED_MEMORY_BYTES: usize = 3 << 30;
+use message::{Answer, Request, Staged, WireLoad};
+use unanswered::{During, Unanswered};
 
 /// A simulated chip in a process of its own.
 pub struct ProcessDevice<C: Chip> {
@@ -85,51 +78,6 @@ pub struct ProcessDevice<C: Chip> {
 }
 
 impl<C: Chip> ProcessDevice<C> {
-    /// Starts the program, and has it open the device.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Program`], and what else the device is refused by.
-    pub fn open(settings: &ProcessSettings, device: &DeviceSettings) -> Result<Self, DeviceError> {
-        // Names of C++ functions in messages are made readable by its library.
-        ResidentSymbols::open();
-        let system = |what| move |source| DeviceError::System { what, source };
-        let bytes = if settings.is_emulated() { EMULATED_MEMORY_BYTES } else { MEMORY_BYTES };
-        let memory =
-            SharedFile::new("device-memory", bytes).map_err(system("memory for a device"))?;
-        let control = SharedFile::new("device-control", ControlFile::bytes_for::<C>());
-        let control = control.map_err(system("memory to talk to its program"))?;
-        let control = ControlFile::new(control).ok_or(DeviceError::Gone)?;
-        let head = control.control();
-        // ORDERING: Relaxed: the program starts later.
-        head.layout.store(LAYOUT, Ordering::Relaxed);
-        // CAST: a few megabytes.
-        head.bytes.store(size_of::<Control>() as u32, Ordering::Relaxed);
-        let control = Arc::new(control);
-        let command = settings.command(C::NAME)?;
-        let child = Child::start(command, Arc::clone(&control), &memory)?;
-        let unload_limit = match device.unload_limit {
-            Duration::ZERO => super::sim::UNLOAD_LIMIT_DEFAULT,
-            limit => limit.min(crate::run::TIMEOUT_MAX),
-        };
-        let calls = Calls::new(child, control, unload_limit, settings.is_emulated())?;
-        let opened = calls.open(Settings {
-            interleaving_seed: device.interleaving_seed,
-            unload_limit,
-            cores_used: device.cores_used,
-        })?;
-        let Answer::Opened { memory: base, clusters_max, aicpu_threads_max, callable_ids } = opened
-        else {
-            return Err(DeviceError::Program {
-                reason: "it says nothing of its device".to_owned(),
-            });
-        };
-        let facts = DeviceFacts { chip: C::NAME, clusters_max, aicpu_threads_max, callable_ids };
-        let memory = HostMemory::new(Arc::new(memory), base);
-        let (images, settings) = (Images::default(), settings.clone());
-        Ok(Self { calls, memory, facts, images, settings })
-    }
-
     /// Number of the process that the device is in, while there is one.
     pub fn process_id(&self) -> Option<u32> {
         self.calls.process_id()
@@ -197,6 +145,10 @@ impl<C: Chip> ProcessDevice<C> {
 impl<C: Chip> Device for ProcessDevice<C> {
     fn facts(&self) -> DeviceFacts {
         self.facts
+    }
+
+    fn has_ended(&self) -> bool {
+        self.calls.is_over()
     }
 
     fn usage(&self) -> DeviceUsage {
@@ -294,9 +246,10 @@ impl<C: Chip> Device for ProcessDevice<C> {
 
     fn check_orchestration(&self, bytes: &[u8], entry: &str) -> Result<(), OrchestrationError> {
         orchestration_check::check_for(self.settings.machine, bytes, entry)?;
-        let staged = self
-            .stage(bytes)
-            .map_err(|error| OrchestrationError::Refused { reason: error.to_string() })?;
+        let staged = self.stage(bytes).map_err(|error| match error {
+            MemoryError::Gone => OrchestrationError::Gone,
+            error => OrchestrationError::Refused { reason: error.to_string() },
+        })?;
         let checked = self.ask(&Request::Check { staged, entry: entry.to_owned() });
         checked.map(drop).map_err(Unanswered::into_orchestration)
     }
@@ -318,8 +271,10 @@ impl<C: Chip> Device for ProcessDevice<C> {
     fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError> {
         let request = Request::UnloadKernel { record: record.raw() };
         let unloaded = self.calls.ask_during(&request, During::Kernel);
+        let unloaded = unloaded.map_err(|it| self.lost(it).into_kernel());
+        // A crash of its destructors has been explained by now.
         self.images.remove_kernel(record);
-        unloaded.map(drop).map_err(|it| self.lost(it).into_kernel())
+        unloaded.map(drop)
     }
 
     fn load_orchestration(&self, load: &OrchestrationLoad<'_>) -> Result<(), DeviceError> {

@@ -1,4 +1,4 @@
-//! Asking the program, and what it means when there is no answer.
+//! Asking the program.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -8,16 +8,13 @@ use std::time::{Duration, Instant};
 use protocol::{CallableId, Chip, DeviceAddr, FuncId, RuntimeBody, RuntimeRecord as _};
 
 use super::child::Child;
-use super::crash_record::Crashed;
 use super::lane::{End, Lane};
 use super::layout::{ControlFile, LANES};
 use super::message::{Answer, Reply, Request, Settings, callable_id};
 use super::refusal::Refusal;
 use super::run_message;
-use crate::device::{
-    Crash, DeviceError, DeviceLost, KernelError, Launch, LostCause, MemoryError,
-    OrchestrationError, RunOutcome,
-};
+use super::unanswered::{During, Unanswered};
+use crate::device::{DeviceError, DeviceLost, Launch, LostCause, RunOutcome};
 use crate::log::Record;
 
 /// How long the host looks for an answer before it sleeps.
@@ -52,39 +49,6 @@ pub(super) struct Calls<C: Chip> {
 unsafe impl<C: Chip> Send for Calls<C> {}
 // SAFETY: as above.
 unsafe impl<C: Chip> Sync for Calls<C> {}
-
-/// What the program did when it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum During {
-    /// A run.
-    Run,
-    /// Loading or unloading a kernel.
-    Kernel,
-    /// Loading or unloading the orchestration of a callable.
-    Load(CallableId),
-    /// Nothing that runs code of the user.
-    Other,
-}
-
-/// Why there is no answer, or none that is wanted.
-#[derive(Debug)]
-pub(super) enum Unanswered {
-    /// The program had ended before.
-    Gone,
-    /// It has ended meanwhile.
-    Ended {
-        /// How.
-        cause: LostCause,
-        /// What it has left behind.
-        crashed: Option<Box<Crashed>>,
-        /// What it did.
-        during: During,
-    },
-    /// It has refused.
-    Refused(Refusal),
-    /// It has refused a run.
-    Failed(DeviceError),
-}
 
 impl<C: Chip> Calls<C> {
     /// Takes a program that was started.
@@ -201,8 +165,8 @@ impl<C: Chip> Calls<C> {
         match serde_json::from_slice::<Reply>(&lane.bytes()) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(refusal)) => {
-                if matches!(refusal, Refusal::Lost(_)) {
-                    // Code of the user is still running there: nothing of it is of any use.
+                if refusal.leaves_code_running() {
+                    // Of such a program nothing is of any use; a destructor may keep its loader, too.
                     self.child.kill();
                 }
                 Err(Unanswered::Refused(refusal))
@@ -327,54 +291,4 @@ impl<C: Chip> Drop for Calls<C> {
 /// Nothing panics between two changes that belong together.
 fn locked(lane: &Mutex<()>) -> MutexGuard<'_, ()> {
     lane.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Unanswered {
-    /// The same with the crash explained, if there was one.
-    pub(super) fn explained(self, explain: impl FnOnce(&Crashed, During) -> Crash) -> Self {
-        match self {
-            Self::Ended { crashed: Some(crashed), during, .. } => {
-                let cause = LostCause::Crash(Box::new(explain(&crashed, during)));
-                Self::Ended { cause, crashed: None, during }
-            }
-            other => other,
-        }
-    }
-
-    /// The error of a request about memory. Whatever has ended the program: it was not this request.
-    pub(super) fn into_memory(self) -> MemoryError {
-        match self {
-            Self::Gone | Self::Ended { .. } | Self::Failed(_) => MemoryError::Gone,
-            Self::Refused(refusal) => refusal.into_memory(),
-        }
-    }
-
-    /// The error of a request about a kernel.
-    pub(super) fn into_kernel(self) -> KernelError {
-        match self {
-            Self::Gone | Self::Failed(_) => KernelError::Gone,
-            Self::Ended { cause, .. } => KernelError::Lost(DeviceLost { cause, fault: None }),
-            Self::Refused(refusal) => refusal.into_kernel(),
-        }
-    }
-
-    /// The error of a check.
-    pub(super) fn into_orchestration(self) -> OrchestrationError {
-        match self {
-            Self::Refused(refusal) => refusal.into_orchestration(),
-            unanswered => {
-                OrchestrationError::Refused { reason: unanswered.into_device().to_string() }
-            }
-        }
-    }
-
-    /// The error of anything else.
-    pub(super) fn into_device(self) -> DeviceError {
-        match self {
-            Self::Gone => DeviceError::Gone,
-            Self::Ended { cause, .. } => DeviceError::Lost(DeviceLost { cause, fault: None }),
-            Self::Refused(refusal) => refusal.into_device(),
-            Self::Failed(error) => error,
-        }
-    }
 }

@@ -6,17 +6,18 @@
 
 use protocol::{CallableId, DeviceAddr, FuncId};
 
-use super::calls::During;
 use super::crash_record::{Crashed, Registers};
 use super::host_memory::HostMemory;
 use super::images::{Images, Owner, function_at};
+use super::unanswered::During;
 use crate::device::{Crash, CrashFrame, CrashedIn};
 use crate::foreign_code::guarded_call::demangled;
 
 /// How far from the stack pointer an address is that means the end of the stack.
 const NEAR_STACK: u64 = 1 << 20;
-/// `SI_USER`, `SI_TKILL`: sent by a process, so that there is no address.
-const SENT: [i32; 2] = [0, -6];
+/// `SI_USER`, `SI_TKILL`: sent by a process, so that there is no address. `SI_KERNEL`: the processor does not tell the
+/// address, as x86-64 where it is not canonical, and the system gives 0 for it.
+const WITHOUT_ADDRESS: [i32; 3] = [0, -6, 0x80];
 
 /// What the threads of a run are called.
 const RUN_THREADS: &str = "sim-aicpu";
@@ -43,12 +44,14 @@ pub(super) fn read(
         frames.iter().map(|(address, of_code)| (*address, images.owner(*of_code))).collect();
     let is_about_address = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE]
         .contains(&registers.signal)
-        && !SENT.contains(&registers.code);
+        && !WITHOUT_ADDRESS.contains(&registers.code);
     let distance = registers.address.abs_diff(registers.stack);
     Crash {
         signal: registers.signal,
         address: is_about_address.then_some(registers.address),
-        is_stack_overflow: registers.signal == libc::SIGSEGV && distance < NEAR_STACK,
+        is_stack_overflow: is_about_address
+            && registers.signal == libc::SIGSEGV
+            && distance < NEAR_STACK,
         inside: inside(registers, &owners, during, run),
         frames: owners
             .into_iter()
@@ -209,6 +212,16 @@ mod tests {
         assert_eq!(of_load.inside, CrashedIn::Loading { callable: other });
         let near = Registers { address: (1 << 40) - 4096, ..registers };
         assert!(crash(near, &[], During::Run).is_stack_overflow);
+    }
+
+    #[test]
+    fn an_address_that_the_processor_does_not_tell_is_not_taken_to_be_null() {
+        for (code, address) in [(1, Some(0)), (0x80, None), (0, None), (-6, None)] {
+            let registers = Registers { signal: libc::SIGSEGV, code, ..Registers::default() };
+            let crash = crash(registers, &[], During::Run);
+            assert_eq!(crash.address, address, "{code}");
+            assert_eq!(crash.is_stack_overflow, address.is_some(), "the stack pointer is 0");
+        }
     }
 
     #[test]
