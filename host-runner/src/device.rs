@@ -88,7 +88,7 @@ pub trait PinnedMemory: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
+    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] where the device is.
     fn copy_in(&self, offset: usize, from: &[u8]) -> Result<(), MemoryError>;
 
     /// Copies from the device to `to`.

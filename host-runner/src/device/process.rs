@@ -16,7 +16,7 @@
 //! | `child` | the program: started, watched, ended |
 //! | `settings` | which program, for which machine |
 //! | `layout`, `lane` | the shared memory: a request at a time in each lane, and its answer |
-//! | `record_lane` | the log of the program |
+//! | `record_lane`, `hearing` | the log of the program |
 //! | `message`, `refusal`, `run_message` | what is said there |
 //! | `host_memory` | device memory as the host has it |
 //! | `calls`, `unanswered` | asking, and what it means when there is no answer |
@@ -29,7 +29,7 @@
 //! locked to look something up, an allocation while bytes are copied.
 
 use std::mem::offset_of;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
@@ -46,6 +46,7 @@ mod child;
 mod crash_handler;
 mod crash_record;
 mod crash_report;
+mod hearing;
 mod host_memory;
 mod images;
 mod lane;
@@ -62,7 +63,7 @@ mod unanswered;
 pub use settings::{DeviceSettings, PROGRAM_NAME, ProcessSettings, machine_name};
 
 use calls::Calls;
-use crash_report::RunFacts;
+use crash_report::{RunFacts, Wreck};
 use host_memory::HostMemory;
 use images::Images;
 use message::{Answer, Request, Staged, WireLoad};
@@ -75,6 +76,8 @@ pub struct ProcessDevice<C: Chip> {
     facts: DeviceFacts,
     images: Images,
     settings: ProcessSettings,
+    /// What has ended the program, read once: whoever is told first, all are told the same.
+    wreck: OnceLock<Option<Wreck>>,
 }
 
 impl<C: Chip> ProcessDevice<C> {
@@ -85,7 +88,7 @@ impl<C: Chip> ProcessDevice<C> {
 
     /// Puts bytes where the program finds them for the next request.
     fn stage(&self, bytes: &[u8]) -> Result<Staged, MemoryError> {
-        match self.calls.ask(&Request::Stage { bytes: bytes.len() }) {
+        match self.ask(&Request::Stage { bytes: bytes.len() }) {
             Ok(Answer::Address(address)) => {
                 self.memory.stage(address, bytes)?;
                 Ok(Staged { address, bytes: bytes.len() })
@@ -95,20 +98,27 @@ impl<C: Chip> ProcessDevice<C> {
         }
     }
 
+    /// What the program has left behind, once it has ended. When that has been read, memory is given up.
+    fn wreck(&self) -> Option<&Wreck> {
+        if !self.calls.is_over() {
+            return None;
+        }
+        let read = || {
+            let func_id = |record| self.calls.func_id_of(record);
+            let run = RunFacts { callable: self.calls.active_callable(), func_id: &func_id };
+            let crashed = self.calls.crashed();
+            let wreck = crashed
+                .map(|crashed| crash_report::read(&crashed, &self.images, &self.memory, &run));
+            // Nobody reaches it any more.
+            self.memory.clear();
+            wreck
+        };
+        self.wreck.get_or_init(read).as_ref()
+    }
+
     /// What an error means that the program has ended by.
     fn lost(&self, unanswered: Unanswered) -> Unanswered {
-        if !matches!(unanswered, Unanswered::Ended { .. }) {
-            return unanswered;
-        }
-        let unanswered = unanswered.explained(|crashed, during| {
-            let func_id = |record| self.calls.func_id_of(record);
-            let callable = self.calls.active_callable();
-            let run = RunFacts { callable, func_id: &func_id };
-            crash_report::read(crashed, during, &self.images, &self.memory, &run)
-        });
-        // Nobody reaches it any more.
-        self.memory.clear();
-        unanswered
+        unanswered.explained(self.wreck())
     }
 
     /// The allocation that a range is inside.
@@ -148,7 +158,12 @@ impl<C: Chip> Device for ProcessDevice<C> {
     }
 
     fn has_ended(&self) -> bool {
-        self.calls.is_over()
+        let is_over = self.calls.is_over();
+        if is_over {
+            // Whoever still has something on it keeps no memory by that.
+            self.wreck();
+        }
+        is_over
     }
 
     fn usage(&self) -> DeviceUsage {
@@ -301,7 +316,10 @@ impl<C: Chip> Device for ProcessDevice<C> {
     fn unload_orchestration(&self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
         let request = Request::UnloadOrchestration { id: id.raw(), generation };
         let unloaded = self.calls.ask_during(&request, During::Load(id));
-        match unloaded.map_err(|it| self.lost(it).into_device()) {
+        let unloaded = unloaded.map_err(|it| self.lost(it).into_device());
+        // A crash of its destructors has been explained by now.
+        self.images.remove_orchestration(id, generation);
+        match unloaded {
             Err(DeviceError::Lost(lost)) => Err(lost),
             // Of a device that is gone nothing is left.
             _ => Ok(()),

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use host_runner::device::LostCause;
-use host_runner::worker::PlatformName;
-use protocol::FuncId;
+use host_runner::device::process::{DeviceSettings, ProcessDevice};
+use host_runner::device::{Device as _, Holder, LostCause, MemoryError};
+use host_runner::worker::{PlatformName, WorkerConfig};
+use protocol::{A2a3, FuncId};
 use tests::child;
 use tests::device_program::{build, children, open_process};
 use tests::process::Holdings;
@@ -139,4 +140,26 @@ fn a_program_that_is_killed_while_it_idles_is_replaced_whatever_is_asked_next() 
         assert_eq!(run(&worker, &handle, SOUND, &threads(2)).unwrap(), 8);
         assert_eq!(worker.losses(), 4);
     });
+}
+
+#[test]
+fn what_was_pinned_on_a_device_that_has_ended_takes_nothing_any_more() {
+    build();
+    let settings = WorkerConfig::new(PlatformName::A2a3Proc).process;
+    let device = ProcessDevice::<A2a3>::open(&settings, &DeviceSettings::default()).unwrap();
+    let address = device.allocate(64, Holder::User).unwrap();
+    let (pinned, epoch) = (device.pin(address).unwrap(), device.memory_epoch());
+    pinned.copy_in(0, &[7; 64]).unwrap();
+    assert!(!device.has_ended());
+    kill(device.process_id().unwrap());
+    let start = Instant::now();
+    while !device.has_ended() {
+        assert!(start.elapsed() < BOUND);
+        std::thread::yield_now();
+    }
+    assert_ne!(device.memory_epoch(), epoch, "what was found before holds no more");
+    assert_eq!(pinned.copy_in(0, &[7; 64]), Err(MemoryError::Gone));
+    assert_eq!(pinned.copy_out(0, &mut [0; 64]), Err(MemoryError::Gone));
+    assert_eq!(device.copy_in(address, &[7; 64]), Err(MemoryError::Gone));
+    assert_eq!(device.allocate(64, Holder::User), Err(MemoryError::Gone));
 }

@@ -111,3 +111,50 @@ fn a_kernel_whose_constructor_or_destructor_does_not_return_costs_its_process_an
         }
     });
 }
+
+#[test]
+fn a_run_that_ends_with_a_load_that_hangs_is_told_of_that_load() {
+    let limit = Duration::from_millis(300);
+    build();
+    let config = WorkerConfig::new(PlatformName::A2a3Proc).with_unload_limit(limit);
+    let worker = Worker::open(config).unwrap();
+    let endless = worker.register(&callable("crashes")).unwrap();
+    let kernels = vec![sources::kernel(0, CoreType::Aiv, "never_loaded")];
+    let stuck = sources::callable("graphs", "fork_join", kernels);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| lost(run(&worker, &endless, ENDLESS, &threads(2))));
+        std::thread::sleep(Duration::from_millis(300));
+        let error = worker.register(&stuck).unwrap_err();
+        let RegisterError::Kernel { source: KernelError::Lost(of_load), .. } = &error else {
+            panic!("{error:?}")
+        };
+        let what = "a constructor of a kernel";
+        assert_eq!(of_load.cause, LostCause::NotEnded { what, limit });
+        let of_run = running.join().unwrap();
+        assert_eq!(of_run.cause, of_load.cause, "not a signal from outside");
+    });
+    assert_eq!(worker.losses(), 1);
+    assert_eq!(run(&worker, &endless, SOUND, &threads(2)).unwrap(), 7);
+}
+
+#[test]
+fn a_load_goes_on_on_a_fresh_device_where_a_run_crashes_meanwhile() {
+    let worker = open_process(PlatformName::A2a3Proc);
+    let crashing = worker.register(&callable("crashes")).unwrap();
+    let kernels = vec![sources::kernel(0, CoreType::Aiv, "loads_slowly")];
+    let slow_kernel = sources::callable("graphs", "fork_join", kernels);
+    let image = sources::orchestration("loads_slowly");
+    let slow_orchestration = sources::packed(Callable::builder(image), Vec::new());
+    for (losses, slow) in [(1, slow_kernel), (2, slow_orchestration)] {
+        std::thread::scope(|scope| {
+            let loading = scope.spawn(|| worker.register(&slow));
+            std::thread::sleep(Duration::from_millis(400));
+            let lost = lost(run(&worker, &crashing, ABORT, &threads(2)));
+            let callable = crashing.id();
+            assert_eq!(crash(&lost).inside, CrashedIn::Orchestration { callable });
+            let handle = loading.join().unwrap().unwrap();
+            worker.unregister(&handle).unwrap();
+        });
+        assert_eq!(worker.losses(), losses);
+    }
+}

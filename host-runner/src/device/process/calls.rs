@@ -2,12 +2,14 @@
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use protocol::{CallableId, Chip, DeviceAddr, FuncId, RuntimeBody, RuntimeRecord as _};
 
 use super::child::Child;
+use super::crash_record::Crashed;
+use super::hearing::Hearing;
 use super::lane::{End, Lane};
 use super::layout::{ControlFile, LANES};
 use super::message::{Answer, Reply, Request, Settings, callable_id};
@@ -32,6 +34,8 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Calls<C: Chip> {
     // Before the file: it ends the program.
     child: Child,
+    /// What the host has ended the program for, if it has.
+    ended_by: OnceLock<LostCause>,
     control: Arc<ControlFile>,
     lanes: [Mutex<()>; LANES],
     /// Where the next one who finds all lanes taken waits.
@@ -41,8 +45,7 @@ pub(super) struct Calls<C: Chip> {
     active: AtomicU32,
     unload_limit: Duration,
     patience: Duration,
-    /// Log records that were lost and told of; held while records are read.
-    dropped: Mutex<u64>,
+    hearing: Hearing,
 }
 
 // SAFETY: the record is in the control file, which stays as long as this value, and is used with lane 0 held.
@@ -62,6 +65,7 @@ impl<C: Chip> Calls<C> {
         let patience = if is_emulated { PATIENCE * EMULATED } else { PATIENCE };
         Ok(Self {
             child,
+            ended_by: OnceLock::new(),
             control,
             lanes: Default::default(),
             next: AtomicUsize::new(0),
@@ -69,7 +73,7 @@ impl<C: Chip> Calls<C> {
             active: AtomicU32::new(0),
             unload_limit,
             patience,
-            dropped: Mutex::default(),
+            hearing: Hearing::default(),
         })
     }
 
@@ -77,16 +81,18 @@ impl<C: Chip> Calls<C> {
     pub(super) fn open(&self, settings: Settings) -> Result<Answer, DeviceError> {
         let _held = locked(&self.lanes[0]);
         let asked = self.exchange(self.lane(0), &Request::Open(settings), During::Other);
-        asked.map_err(|unanswered| match unanswered {
-            Unanswered::Gone | Unanswered::Ended { .. } => {
-                let how = DeviceLost { cause: self.child.how(), fault: None };
-                let reason = format!(
-                    "it has ended before it was ready ({how}); build it together with its host, and see \
-                     what it says on the standard error"
-                );
-                DeviceError::Program { reason }
-            }
-            unanswered => unanswered.into_device(),
+        asked.map_err(|unanswered| {
+            let cause = match unanswered {
+                Unanswered::Gone => self.child.how(),
+                Unanswered::Ended { cause, .. } => cause,
+                refused => return refused.into_device(),
+            };
+            let how = DeviceLost { cause, fault: None };
+            let reason = format!(
+                "it has ended before it was ready ({how}); build it together with its host, and see what it \
+                 says on the standard error"
+            );
+            DeviceError::Program { reason }
         })
     }
 
@@ -165,9 +171,9 @@ impl<C: Chip> Calls<C> {
         match serde_json::from_slice::<Reply>(&lane.bytes()) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(refusal)) => {
-                if refusal.leaves_code_running() {
+                if let Some(cause) = refusal.leaves_running() {
                     // Of such a program nothing is of any use; a destructor may keep its loader, too.
-                    self.child.kill();
+                    self.end(cause);
                 }
                 Err(Unanswered::Refused(refusal))
             }
@@ -202,8 +208,8 @@ impl<C: Chip> Calls<C> {
         let outcome = run_message::outcome_of(lane);
         drop(held);
         outcome.map_err(|error| {
-            if matches!(error, DeviceError::Lost(_)) {
-                self.child.kill();
+            if let DeviceError::Lost(lost) = &error {
+                self.end(lost.cause.clone());
             }
             Unanswered::Failed(error)
         })
@@ -216,22 +222,12 @@ impl<C: Chip> Calls<C> {
 
     /// Passes on what the program has said.
     fn hear(&self) {
-        let lane = &self.control.control().records;
-        if lane.is_empty() {
-            return;
-        }
-        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in lane.take() {
-            match serde_json::from_slice::<Record>(&record) {
-                Ok(record) => record.emit(),
-                Err(error) => tracing::warn!(%error, "a log record of a device cannot be read"),
-            }
-        }
-        let lost = lane.dropped().saturating_sub(*dropped);
-        if lost != 0 {
-            *dropped += lost;
-            tracing::warn!(lost, "a device has said more than there was room for");
-        }
+        let pass_on = |record: &[u8]| match serde_json::from_slice::<Record>(record) {
+            Ok(record) => record.emit(),
+            Err(error) => tracing::warn!(%error, "a log record of a device cannot be read"),
+        };
+        let lose = |lost| tracing::warn!(lost, "a device has said more than there was room for");
+        self.hearing.hear(&self.control.control().records, pass_on, lose);
     }
 
     /// Waits for an answer; what the program says meanwhile is passed on before this returns.
@@ -252,9 +248,9 @@ impl<C: Chip> Calls<C> {
                 return if lane.is_turn_of(End::Host) { Ok(()) } else { Err(self.ended(during)) };
             }
             if start.elapsed() >= limit {
-                self.child.kill();
                 let cause = LostCause::Silent { limit };
-                return Err(Unanswered::Ended { cause, crashed: None, during });
+                self.end(cause.clone());
+                return Err(Unanswered::Ended { cause, during });
             }
             self.hear();
             lane.sleep(End::Host, SLEEP);
@@ -262,10 +258,30 @@ impl<C: Chip> Calls<C> {
         Ok(())
     }
 
-    /// The program has ended: how.
+    /// Ends the program, and notes what for: whoever waits for something else is told.
+    fn end(&self, cause: LostCause) {
+        if !self.is_over() {
+            // The first cause counts.
+            let _is_first = self.ended_by.set(cause);
+            self.child.kill();
+        }
+    }
+
+    /// The program has ended without an answer: how.
     fn ended(&self, during: During) -> Unanswered {
-        let crashed = self.control.control().crash.read().map(Box::new);
-        Unanswered::Ended { cause: self.child.how(), crashed, during }
+        match self.ended_by.get() {
+            // What hangs has been refused, so it is something else, and a load can be tried again.
+            Some(cause) if during.is_load() && !matches!(cause, LostCause::Silent { .. }) => {
+                Unanswered::Gone
+            }
+            Some(cause) => Unanswered::Ended { cause: cause.clone(), during },
+            None => Unanswered::Ended { cause: self.child.how(), during },
+        }
+    }
+
+    /// What the program has left behind, if it was ended by a signal of its own making.
+    pub(super) fn crashed(&self) -> Option<Crashed> {
+        self.control.control().crash.read()
     }
 
     fn lane(&self, index: usize) -> &Lane {

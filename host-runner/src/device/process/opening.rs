@@ -1,7 +1,7 @@
 //! The program of a device is started, and opens the device.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use protocol::Chip;
@@ -65,6 +65,6 @@ impl<C: Chip> ProcessDevice<C> {
         let facts = DeviceFacts { chip: C::NAME, clusters_max, aicpu_threads_max, callable_ids };
         let memory = HostMemory::new(Arc::new(memory), base);
         let (images, settings) = (Images::default(), settings.clone());
-        Ok(Self { calls, memory, facts, images, settings })
+        Ok(Self { calls, memory, facts, images, settings, wreck: OnceLock::new() })
     }
 }

@@ -203,9 +203,13 @@ impl From<DeviceError> for Refusal {
 }
 
 impl Refusal {
-    /// Whether code of the user still runs in the program, which is ended for it.
-    pub(super) fn leaves_code_running(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::KernelNotReturned { .. })
+    /// What code of the user still runs in the program, which is ended for it.
+    pub(super) fn leaves_running(&self) -> Option<LostCause> {
+        match self {
+            Self::Lost(lost) => Some(DeviceLost::from(lost.clone()).cause),
+            Self::KernelNotReturned { function, limit } => Some(not_ended(function, *limit)),
+            _ => None,
+        }
     }
 
     /// The error of a request about memory.
@@ -269,10 +273,8 @@ impl Refusal {
 
 /// What is said of a kernel that was neither loaded nor unloaded in time.
 fn not_ended(function: &str, limit: Duration) -> LostCause {
-    let what = match known(&FUNCTIONS, function) {
-        "destructors" => "a destructor of a kernel",
-        _ => "a constructor of a kernel",
-    };
+    let is_end = function == "destructors";
+    let what = if is_end { "a destructor of a kernel" } else { "a constructor of a kernel" };
     LostCause::NotEnded { what, limit }
 }
 

@@ -2,10 +2,10 @@
 
 use protocol::CallableId;
 
-use super::crash_record::Crashed;
+use super::crash_report::Wreck;
 use super::refusal::Refusal;
 use crate::device::{
-    Crash, DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError,
+    DeviceError, DeviceLost, KernelError, LostCause, MemoryError, OrchestrationError,
 };
 
 /// What the program did when it ended.
@@ -30,8 +30,6 @@ pub(super) enum Unanswered {
     Ended {
         /// How.
         cause: LostCause,
-        /// What it has left behind.
-        crashed: Option<Box<Crashed>>,
         /// What it did.
         during: During,
     },
@@ -41,15 +39,23 @@ pub(super) enum Unanswered {
     Failed(DeviceError),
 }
 
+impl During {
+    /// Whether it is something that can be tried again where the program was ended by something else.
+    pub(super) fn is_load(self) -> bool {
+        matches!(self, Self::Kernel | Self::Load(_))
+    }
+}
+
 impl Unanswered {
-    /// The same with the crash explained, if there was one.
-    pub(super) fn explained(self, explain: impl FnOnce(&Crashed, During) -> Crash) -> Self {
-        match self {
-            Self::Ended { crashed: Some(crashed), during, .. } => {
-                let cause = LostCause::Crash(Box::new(explain(&crashed, during)));
-                Self::Ended { cause, crashed: None, during }
+    /// The same with what the program has left behind, if there is anything: what has ended it tells more than how.
+    pub(super) fn explained(self, wreck: Option<&Wreck>) -> Self {
+        match (self, wreck) {
+            (Self::Ended { during, .. }, Some(wreck)) if !wreck.may_be_of(during) => Self::Gone,
+            (Self::Ended { during, .. }, Some(wreck)) => {
+                let cause = LostCause::Crash(Box::new(wreck.crash(during)));
+                Self::Ended { cause, during }
             }
-            other => other,
+            (unanswered, _) => unanswered,
         }
     }
 

@@ -54,8 +54,9 @@ fn errors_keep_their_kinds_and_numbers() {
     }
     let limit = Duration::from_millis(7);
     let hangs = Refusal::from(KernelError::NotReturned { function: "destructors", limit });
-    assert!(hangs.leaves_code_running());
     let what = "a destructor of a kernel";
+    assert_eq!(hangs.leaves_running(), Some(LostCause::NotEnded { what, limit }));
+    assert_eq!(Refusal::Gone.leaves_running(), None);
     match sent(hangs).into_kernel() {
         KernelError::Lost(lost) => assert_eq!(lost.cause, LostCause::NotEnded { what, limit }),
         other => panic!("{other:?}"),
