@@ -88,7 +88,7 @@ pub trait PinnedMemory: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
+    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] where the device is.
     fn copy_in(&self, offset: usize, from: &[u8]) -> Result<(), MemoryError>;
 
     /// Copies from the device to `to`.
@@ -171,6 +171,12 @@ pub struct Launch {
 pub trait Device: Send + Sync {
     /// What the device can hold and do at once.
     fn facts(&self) -> DeviceFacts;
+
+    /// Whether the device has come to its end by itself, outside of any call: the process that it is in, for
+    /// one. It is lost then, whoever is told first; what was found on it before holds no more.
+    fn has_ended(&self) -> bool {
+        false
+    }
 
     /// What is in use on it.
     fn usage(&self) -> DeviceUsage;
@@ -279,7 +285,9 @@ pub trait Device: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`KernelError::Unknown`]; [`KernelError::Gone`] where nothing can be reached any more.
+    /// [`KernelError::Unknown`]; [`KernelError::NotReturned`] where its destructors do not return, and the device goes
+    /// on without it; [`KernelError::Lost`] where they have cost the device; [`KernelError::Gone`] where nothing can be
+    /// reached any more.
     fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError>;
 
     /// Has the AICPU load the orchestration of an id now, in place of what the id had before, and

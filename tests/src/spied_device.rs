@@ -111,6 +111,10 @@ impl Device for SpiedDevice {
         self.0.device.facts()
     }
 
+    fn has_ended(&self) -> bool {
+        self.0.device.has_ended()
+    }
+
     fn usage(&self) -> DeviceUsage {
         self.0.device.usage()
     }

@@ -15,7 +15,8 @@ const FRAMES_SAID: usize = 6;
 pub struct Crash {
     /// The signal.
     pub signal: i32,
-    /// The address that was touched or executed, if the signal is about one.
+    /// The address that was touched or executed, if the signal is about one and the processor tells: x86-64 does not
+    /// where the address is not canonical, as most random numbers are.
     pub address: Option<u64>,
     /// Whether the address is where the stack of the thread ends.
     pub is_stack_overflow: bool,

@@ -91,7 +91,8 @@ pub enum KernelError {
         /// The address given.
         address: DeviceAddr,
     },
-    /// Its constructors or destructors have ended the process that the device is in.
+    /// Its constructors or destructors have ended the process that the device is in, or do not return there, so
+    /// that it was ended.
     #[error(transparent)]
     Lost(DeviceLost),
     /// The device was lost.
@@ -132,6 +133,9 @@ pub enum OrchestrationError {
         /// What it says.
         reason: String,
     },
+    /// The device was lost, to something else: nothing is said of the orchestration.
+    #[error("the device was lost before it could check it; open another one")]
+    Gone,
 }
 
 /// What keeps a lost device from coming back.

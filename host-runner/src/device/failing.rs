@@ -116,6 +116,10 @@ impl<D: Device> Device for FailingDevice<D> {
         self.inner.facts()
     }
 
+    fn has_ended(&self) -> bool {
+        self.inner.has_ended()
+    }
+
     fn usage(&self) -> DeviceUsage {
         self.inner.usage()
     }

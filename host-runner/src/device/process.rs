@@ -12,13 +12,14 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `opening` | the program is started, and opens the device |
 //! | `child` | the program: started, watched, ended |
 //! | `settings` | which program, for which machine |
 //! | `layout`, `lane` | the shared memory: a request at a time in each lane, and its answer |
-//! | `record_lane` | the log of the program |
+//! | `record_lane`, `hearing` | the log of the program |
 //! | `message`, `refusal`, `run_message` | what is said there |
 //! | `host_memory` | device memory as the host has it |
-//! | `calls` | asking, and what it means when there is no answer |
+//! | `calls`, `unanswered` | asking, and what it means when there is no answer |
 //! | `images`, `crash_report` | what is loaded, and what of it crashed |
 //! | `program`, `crash_handler`, `crash_record` | the other side |
 //!
@@ -28,16 +29,12 @@
 //! locked to look something up, an allocation while bytes are copied.
 
 use std::mem::offset_of;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use aicpu_executor::loaded_code::LoadedRange;
 use protocol::callable::parse::CoreCallableView;
 use protocol::{CallableId, Chip, CoreCallable, DeviceAddr, KERNEL_ENTRY_SYMBOL, RuntimeBody};
 
-use super::resident_symbols::ResidentSymbols;
-use super::shared_file::SharedFile;
 use super::{
     Device, DeviceError, DeviceFacts, DeviceLost, DeviceMemoryReport, DeviceUsage, Holder,
     Interleaving, KernelError, Launch, MemoryError, OrchestrationError, OrchestrationLoad,
@@ -49,31 +46,28 @@ mod child;
 mod crash_handler;
 mod crash_record;
 mod crash_report;
+mod hearing;
 mod host_memory;
 mod images;
 mod lane;
 mod layout;
 mod message;
+mod opening;
 pub mod program;
 mod record_lane;
 mod refusal;
 mod run_message;
 mod settings;
+mod unanswered;
 
 pub use settings::{DeviceSettings, PROGRAM_NAME, ProcessSettings, machine_name};
 
-use calls::{Calls, During, Unanswered};
-use child::Child;
-use crash_report::RunFacts;
+use calls::Calls;
+use crash_report::{RunFacts, Wreck};
 use host_memory::HostMemory;
 use images::Images;
-use layout::{Control, ControlFile, LAYOUT};
-use message::{Answer, Request, Settings, Staged, WireLoad};
-
-/// Device memory of a program of this machine. Pages that are not touched cost nothing.
-const MEMORY_BYTES: usize = 32 << 30;
-/// The same where an emulator keeps account of every page.
-const EMULATED_MEMORY_BYTES: usize = 3 << 30;
+use message::{Answer, Request, Staged, WireLoad};
+use unanswered::{During, Unanswered};
 
 /// A simulated chip in a process of its own.
 pub struct ProcessDevice<C: Chip> {
@@ -82,54 +76,11 @@ pub struct ProcessDevice<C: Chip> {
     facts: DeviceFacts,
     images: Images,
     settings: ProcessSettings,
+    /// What has ended the program, read once: whoever is told first, all are told the same.
+    wreck: OnceLock<Option<Wreck>>,
 }
 
 impl<C: Chip> ProcessDevice<C> {
-    /// Starts the program, and has it open the device.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Program`], and what else the device is refused by.
-    pub fn open(settings: &ProcessSettings, device: &DeviceSettings) -> Result<Self, DeviceError> {
-        // Names of C++ functions in messages are made readable by its library.
-        ResidentSymbols::open();
-        let system = |what| move |source| DeviceError::System { what, source };
-        let bytes = if settings.is_emulated() { EMULATED_MEMORY_BYTES } else { MEMORY_BYTES };
-        let memory =
-            SharedFile::new("device-memory", bytes).map_err(system("memory for a device"))?;
-        let control = SharedFile::new("device-control", ControlFile::bytes_for::<C>());
-        let control = control.map_err(system("memory to talk to its program"))?;
-        let control = ControlFile::new(control).ok_or(DeviceError::Gone)?;
-        let head = control.control();
-        // ORDERING: Relaxed: the program starts later.
-        head.layout.store(LAYOUT, Ordering::Relaxed);
-        // CAST: a few megabytes.
-        head.bytes.store(size_of::<Control>() as u32, Ordering::Relaxed);
-        let control = Arc::new(control);
-        let command = settings.command(C::NAME)?;
-        let child = Child::start(command, Arc::clone(&control), &memory)?;
-        let unload_limit = match device.unload_limit {
-            Duration::ZERO => super::sim::UNLOAD_LIMIT_DEFAULT,
-            limit => limit.min(crate::run::TIMEOUT_MAX),
-        };
-        let calls = Calls::new(child, control, unload_limit, settings.is_emulated())?;
-        let opened = calls.open(Settings {
-            interleaving_seed: device.interleaving_seed,
-            unload_limit,
-            cores_used: device.cores_used,
-        })?;
-        let Answer::Opened { memory: base, clusters_max, aicpu_threads_max, callable_ids } = opened
-        else {
-            return Err(DeviceError::Program {
-                reason: "it says nothing of its device".to_owned(),
-            });
-        };
-        let facts = DeviceFacts { chip: C::NAME, clusters_max, aicpu_threads_max, callable_ids };
-        let memory = HostMemory::new(Arc::new(memory), base);
-        let (images, settings) = (Images::default(), settings.clone());
-        Ok(Self { calls, memory, facts, images, settings })
-    }
-
     /// Number of the process that the device is in, while there is one.
     pub fn process_id(&self) -> Option<u32> {
         self.calls.process_id()
@@ -137,7 +88,7 @@ impl<C: Chip> ProcessDevice<C> {
 
     /// Puts bytes where the program finds them for the next request.
     fn stage(&self, bytes: &[u8]) -> Result<Staged, MemoryError> {
-        match self.calls.ask(&Request::Stage { bytes: bytes.len() }) {
+        match self.ask(&Request::Stage { bytes: bytes.len() }) {
             Ok(Answer::Address(address)) => {
                 self.memory.stage(address, bytes)?;
                 Ok(Staged { address, bytes: bytes.len() })
@@ -147,20 +98,27 @@ impl<C: Chip> ProcessDevice<C> {
         }
     }
 
+    /// What the program has left behind, once it has ended. When that has been read, memory is given up.
+    fn wreck(&self) -> Option<&Wreck> {
+        if !self.calls.is_over() {
+            return None;
+        }
+        let read = || {
+            let func_id = |record| self.calls.func_id_of(record);
+            let run = RunFacts { callable: self.calls.active_callable(), func_id: &func_id };
+            let crashed = self.calls.crashed();
+            let wreck = crashed
+                .map(|crashed| crash_report::read(&crashed, &self.images, &self.memory, &run));
+            // Nobody reaches it any more.
+            self.memory.clear();
+            wreck
+        };
+        self.wreck.get_or_init(read).as_ref()
+    }
+
     /// What an error means that the program has ended by.
     fn lost(&self, unanswered: Unanswered) -> Unanswered {
-        if !matches!(unanswered, Unanswered::Ended { .. }) {
-            return unanswered;
-        }
-        let unanswered = unanswered.explained(|crashed, during| {
-            let func_id = |record| self.calls.func_id_of(record);
-            let callable = self.calls.active_callable();
-            let run = RunFacts { callable, func_id: &func_id };
-            crash_report::read(crashed, during, &self.images, &self.memory, &run)
-        });
-        // Nobody reaches it any more.
-        self.memory.clear();
-        unanswered
+        unanswered.explained(self.wreck())
     }
 
     /// The allocation that a range is inside.
@@ -197,6 +155,15 @@ impl<C: Chip> ProcessDevice<C> {
 impl<C: Chip> Device for ProcessDevice<C> {
     fn facts(&self) -> DeviceFacts {
         self.facts
+    }
+
+    fn has_ended(&self) -> bool {
+        let is_over = self.calls.is_over();
+        if is_over {
+            // Whoever still has something on it keeps no memory by that.
+            self.wreck();
+        }
+        is_over
     }
 
     fn usage(&self) -> DeviceUsage {
@@ -294,9 +261,10 @@ impl<C: Chip> Device for ProcessDevice<C> {
 
     fn check_orchestration(&self, bytes: &[u8], entry: &str) -> Result<(), OrchestrationError> {
         orchestration_check::check_for(self.settings.machine, bytes, entry)?;
-        let staged = self
-            .stage(bytes)
-            .map_err(|error| OrchestrationError::Refused { reason: error.to_string() })?;
+        let staged = self.stage(bytes).map_err(|error| match error {
+            MemoryError::Gone => OrchestrationError::Gone,
+            error => OrchestrationError::Refused { reason: error.to_string() },
+        })?;
         let checked = self.ask(&Request::Check { staged, entry: entry.to_owned() });
         checked.map(drop).map_err(Unanswered::into_orchestration)
     }
@@ -318,8 +286,10 @@ impl<C: Chip> Device for ProcessDevice<C> {
     fn unload_kernel(&self, record: DeviceAddr) -> Result<(), KernelError> {
         let request = Request::UnloadKernel { record: record.raw() };
         let unloaded = self.calls.ask_during(&request, During::Kernel);
+        let unloaded = unloaded.map_err(|it| self.lost(it).into_kernel());
+        // A crash of its destructors has been explained by now.
         self.images.remove_kernel(record);
-        unloaded.map(drop).map_err(|it| self.lost(it).into_kernel())
+        unloaded.map(drop)
     }
 
     fn load_orchestration(&self, load: &OrchestrationLoad<'_>) -> Result<(), DeviceError> {
@@ -346,7 +316,10 @@ impl<C: Chip> Device for ProcessDevice<C> {
     fn unload_orchestration(&self, id: CallableId, generation: u32) -> Result<(), DeviceLost> {
         let request = Request::UnloadOrchestration { id: id.raw(), generation };
         let unloaded = self.calls.ask_during(&request, During::Load(id));
-        match unloaded.map_err(|it| self.lost(it).into_device()) {
+        let unloaded = unloaded.map_err(|it| self.lost(it).into_device());
+        // A crash of its destructors has been explained by now.
+        self.images.remove_orchestration(id, generation);
+        match unloaded {
             Err(DeviceError::Lost(lost)) => Err(lost),
             // Of a device that is gone nothing is left.
             _ => Ok(()),

@@ -125,6 +125,7 @@ impl RegisterError {
             Self::Load { source, .. } | Self::Device(source) => matches!(source, DeviceError::Gone),
             Self::Memory { source, .. } => matches!(source, MemoryError::Gone),
             Self::Kernel { source, .. } => matches!(source, KernelError::Gone),
+            Self::Orchestration { source, .. } => matches!(source, OrchestrationError::Gone),
             _ => false,
         }
     }
@@ -153,8 +154,9 @@ pub enum UnregisterError {
     /// It is not registered any more.
     #[error(transparent)]
     StaleCallable(#[from] StaleCallable),
-    /// A destructor of the orchestration does not return. The callable is not registered any more;
-    /// nothing can be given back to the device, which is given up.
+    /// A destructor of the orchestration does not return, or one of it or of a kernel has cost the process that the
+    /// device is in. The callable is not registered any more; nothing can be given back to the device, which is
+    /// given up.
     #[error(transparent)]
     DeviceLost(#[from] DeviceLost),
     /// An orchestration that runs on the host cannot be closed (hbg): its destructors do not return, for

@@ -11,7 +11,9 @@ use protocol::{DeviceAddr, FuncId, RuntimeBody};
 use super::content::SharedBytes;
 use super::orchestrations::Orchestrations;
 use super::placement::Placement;
-use crate::device::{Device, DeviceFacts, KernelError, MemoryError, OrchestrationError, Uploaded};
+use crate::device::{
+    Device, DeviceFacts, DeviceLost, KernelError, MemoryError, OrchestrationError, Uploaded,
+};
 
 /// A device and what the callables on it share.
 pub struct OpenDevice {
@@ -67,18 +69,24 @@ impl OpenDevice {
     }
 
     /// Gives a reference to a kernel back.
-    pub(super) fn unload_kernel(&self, record: DeviceAddr) {
+    ///
+    /// # Errors
+    ///
+    /// Its destructors have cost the device.
+    pub(super) fn unload_kernel(&self, record: DeviceAddr) -> Result<(), DeviceLost> {
         match self.device.unload_kernel(record) {
             Ok(()) | Err(KernelError::Gone) => {}
             Err(error @ KernelError::NotReturned { .. }) => {
                 tracing::warn!(%error, "a kernel was unloaded, but a thread is left in it");
             }
             Err(KernelError::Lost(lost)) => {
-                tracing::warn!(%lost, "a kernel was unloaded, and the device is gone");
+                self.lose();
+                return Err(lost);
             }
             Err(_unknown) if self.is_lost() => {}
             Err(error) => tracing::error!(%error, "a kernel of the registry is not loaded"),
         }
+        Ok(())
     }
 
     /// Checks that the device can load an orchestration and call its entry, unless it has the same image

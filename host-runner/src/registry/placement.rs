@@ -171,16 +171,19 @@ impl Placement {
     ///
     /// # Errors
     ///
-    /// A destructor does not return; the device is lost, and nothing can be given back to it.
+    /// A destructor of the orchestration or of a kernel does not return, or ends the device's process; the device is
+    /// lost, and nothing can be given back to it.
     pub fn remove(mut self) -> Result<(), DeviceLost> {
         self.unload()
     }
 
+    /// Unloads the orchestration and then the kernels, as far as that has not been done.
     fn unload(&mut self) -> Result<(), DeviceLost> {
-        match &mut self.work {
-            PlacedWork::Orchestration(it) => it.unload(&self.on, self.identity),
-            PlacedWork::Graphs(_) => Ok(()),
+        if let PlacedWork::Orchestration(it) = &mut self.work {
+            it.unload(&self.on, self.identity)?;
         }
+        let on = &self.on;
+        self.kernels.drain(..).try_for_each(|(_, record)| on.unload_kernel(record))
     }
 
     /// Writes into a run record what names this callable. Other fields stay.
@@ -200,7 +203,7 @@ impl Placement {
 impl Drop for Placement {
     fn drop(&mut self) {
         if let Err(lost) = self.unload() {
-            tracing::warn!(%lost, "a destructor hangs while a registration is taken back");
+            tracing::warn!(%lost, "a destructor hangs or crashes while a registration is taken back");
         }
         if self.on.is_lost() {
             return;
@@ -210,9 +213,6 @@ impl Drop for Placement {
             PlacedWork::Graphs(space) => {
                 space.get_mut().unwrap_or_else(PoisonError::into_inner).give_back(&self.on);
             }
-        }
-        for (_, record) in &self.kernels {
-            self.on.unload_kernel(*record);
         }
     }
 }

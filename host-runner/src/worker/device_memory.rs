@@ -6,6 +6,7 @@
 use protocol::DeviceAddr;
 
 use super::Worker;
+use super::shared::again_where_gone;
 use crate::device::{DeviceError, Holder};
 
 impl Worker {
@@ -17,8 +18,18 @@ impl Worker {
     ///
     /// [`DeviceError::Memory`].
     pub fn allocate(&self, bytes: usize) -> Result<DeviceAddr, DeviceError> {
-        let on = self.shared.devices.ensure()?;
-        Ok(on.device().allocate(bytes, Holder::User)?)
+        let devices = &self.shared.devices;
+        let is_gone = |error: &DeviceError| matches!(error, DeviceError::Gone);
+        again_where_gone(is_gone, || {
+            let on = devices.ensure()?;
+            let allocated = on.device().allocate(bytes, Holder::User);
+            let allocated = allocated.map_err(DeviceError::from);
+            allocated.inspect_err(|error| {
+                if is_gone(error) {
+                    devices.forget(&on);
+                }
+            })
+        })
     }
 
     /// Frees what [`allocate`](Self::allocate) returned, and nothing else: not what belongs to a

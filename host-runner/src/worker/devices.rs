@@ -31,17 +31,21 @@ impl Devices {
         Self { open, current: Mutex::default(), losses: AtomicU64::new(0) }
     }
 
-    /// The device, opened now if there is none, or none but one that was lost.
+    /// The device, opened now if there is none, or none but one that was lost or has ended.
     ///
     /// # Errors
     ///
     /// Why it cannot be opened.
     pub(super) fn ensure(&self) -> Result<Arc<OpenDevice>, DeviceError> {
         let mut current = self.lock();
-        if let Some(open) = &*current
-            && !open.is_lost()
-        {
-            return Ok(Arc::clone(open));
+        if let Some(open) = &*current {
+            if open.device().has_ended() {
+                // No call has found out yet. Who still has something on it is told at once.
+                open.lose();
+            }
+            if !open.is_lost() {
+                return Ok(Arc::clone(open));
+            }
         }
         self.give_up(&mut current);
         let open = Arc::new(OpenDevice::new((self.open)()?));

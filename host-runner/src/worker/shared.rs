@@ -289,7 +289,7 @@ impl Shared {
         for callable in self.registry.all() {
             // Of a device that is lost by it, nothing else is unloaded; on the host, the rest is closed.
             if let Err(lost) = callable.remove() {
-                tracing::warn!(%lost, "a destructor hangs while the worker is closed");
+                tracing::warn!(%lost, "a destructor hangs or crashes while the worker is closed");
             }
             // What it returns has been logged.
             let _closed = callable.close_on_host();
@@ -309,7 +309,7 @@ impl Shared {
 
 /// Does something that needs a device, and again on another one where that was lost to something else
 /// before it had begun.
-fn again_where_gone<T, E>(
+pub(super) fn again_where_gone<T, E>(
     is_gone: impl Fn(&E) -> bool,
     mut attempt: impl FnMut() -> Result<T, E>,
 ) -> Result<T, E> {

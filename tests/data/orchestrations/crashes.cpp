@@ -6,7 +6,7 @@
 #define FUNC_CRASH 6
 
 namespace {
-enum Way : uint64_t { SOUND, CALL_NULL, ABORT, ENDLESS, OVERFLOW_STACK, WRITE_NULL };
+enum Way : uint64_t { SOUND, CALL_NULL, ABORT, ENDLESS, OVERFLOW_STACK, WRITE_NULL, WRITE_WILD };
 }  // namespace
 
 // Functions that the compiler leaves as they are, to be found in a back-trace.
@@ -32,6 +32,13 @@ enum Way : uint64_t { SOUND, CALL_NULL, ABORT, ENDLESS, OVERFLOW_STACK, WRITE_NU
     asm volatile("" ::: "memory");
 }
 
+// Where no program ever has anything: not an address that the processor could put through.
+[[gnu::noinline]] static void write_wild() {
+    volatile int *volatile wild = reinterpret_cast<int *>(0xDEAD'BEEF'DEAD'BEEF);
+    *wild = 1;
+    asm volatile("" ::: "memory");
+}
+
 extern "C" {
 
 PTO2OrchestrationConfig aicpu_orchestration_config(const ChipStorageTaskArgs &) {
@@ -50,6 +57,7 @@ void crashes(const ChipStorageTaskArgs &orch_args) {
             break;
         case OVERFLOW_STACK: descend(1); break;
         case WRITE_NULL: write_null(); break;
+        case WRITE_WILD: write_wild(); break;
         default: break;
     }
 }

@@ -1,23 +1,22 @@
-//! Asking the program, and what it means when there is no answer.
+//! Asking the program.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use protocol::{CallableId, Chip, DeviceAddr, FuncId, RuntimeBody, RuntimeRecord as _};
 
 use super::child::Child;
 use super::crash_record::Crashed;
+use super::hearing::Hearing;
 use super::lane::{End, Lane};
 use super::layout::{ControlFile, LANES};
 use super::message::{Answer, Reply, Request, Settings, callable_id};
 use super::refusal::Refusal;
 use super::run_message;
-use crate::device::{
-    Crash, DeviceError, DeviceLost, KernelError, Launch, LostCause, MemoryError,
-    OrchestrationError, RunOutcome,
-};
+use super::unanswered::{During, Unanswered};
+use crate::device::{DeviceError, DeviceLost, Launch, LostCause, RunOutcome};
 use crate::log::Record;
 
 /// How long the host looks for an answer before it sleeps.
@@ -35,6 +34,8 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Calls<C: Chip> {
     // Before the file: it ends the program.
     child: Child,
+    /// What the host has ended the program for, if it has.
+    ended_by: OnceLock<LostCause>,
     control: Arc<ControlFile>,
     lanes: [Mutex<()>; LANES],
     /// Where the next one who finds all lanes taken waits.
@@ -44,47 +45,13 @@ pub(super) struct Calls<C: Chip> {
     active: AtomicU32,
     unload_limit: Duration,
     patience: Duration,
-    /// Log records that were lost and told of; held while records are read.
-    dropped: Mutex<u64>,
+    hearing: Hearing,
 }
 
 // SAFETY: the record is in the control file, which stays as long as this value, and is used with lane 0 held.
 unsafe impl<C: Chip> Send for Calls<C> {}
 // SAFETY: as above.
 unsafe impl<C: Chip> Sync for Calls<C> {}
-
-/// What the program did when it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum During {
-    /// A run.
-    Run,
-    /// Loading or unloading a kernel.
-    Kernel,
-    /// Loading or unloading the orchestration of a callable.
-    Load(CallableId),
-    /// Nothing that runs code of the user.
-    Other,
-}
-
-/// Why there is no answer, or none that is wanted.
-#[derive(Debug)]
-pub(super) enum Unanswered {
-    /// The program had ended before.
-    Gone,
-    /// It has ended meanwhile.
-    Ended {
-        /// How.
-        cause: LostCause,
-        /// What it has left behind.
-        crashed: Option<Box<Crashed>>,
-        /// What it did.
-        during: During,
-    },
-    /// It has refused.
-    Refused(Refusal),
-    /// It has refused a run.
-    Failed(DeviceError),
-}
 
 impl<C: Chip> Calls<C> {
     /// Takes a program that was started.
@@ -98,6 +65,7 @@ impl<C: Chip> Calls<C> {
         let patience = if is_emulated { PATIENCE * EMULATED } else { PATIENCE };
         Ok(Self {
             child,
+            ended_by: OnceLock::new(),
             control,
             lanes: Default::default(),
             next: AtomicUsize::new(0),
@@ -105,7 +73,7 @@ impl<C: Chip> Calls<C> {
             active: AtomicU32::new(0),
             unload_limit,
             patience,
-            dropped: Mutex::default(),
+            hearing: Hearing::default(),
         })
     }
 
@@ -113,16 +81,18 @@ impl<C: Chip> Calls<C> {
     pub(super) fn open(&self, settings: Settings) -> Result<Answer, DeviceError> {
         let _held = locked(&self.lanes[0]);
         let asked = self.exchange(self.lane(0), &Request::Open(settings), During::Other);
-        asked.map_err(|unanswered| match unanswered {
-            Unanswered::Gone | Unanswered::Ended { .. } => {
-                let how = DeviceLost { cause: self.child.how(), fault: None };
-                let reason = format!(
-                    "it has ended before it was ready ({how}); build it together with its host, and see \
-                     what it says on the standard error"
-                );
-                DeviceError::Program { reason }
-            }
-            unanswered => unanswered.into_device(),
+        asked.map_err(|unanswered| {
+            let cause = match unanswered {
+                Unanswered::Gone => self.child.how(),
+                Unanswered::Ended { cause, .. } => cause,
+                refused => return refused.into_device(),
+            };
+            let how = DeviceLost { cause, fault: None };
+            let reason = format!(
+                "it has ended before it was ready ({how}); build it together with its host, and see what it \
+                 says on the standard error"
+            );
+            DeviceError::Program { reason }
         })
     }
 
@@ -201,9 +171,9 @@ impl<C: Chip> Calls<C> {
         match serde_json::from_slice::<Reply>(&lane.bytes()) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(refusal)) => {
-                if matches!(refusal, Refusal::Lost(_)) {
-                    // Code of the user is still running there: nothing of it is of any use.
-                    self.child.kill();
+                if let Some(cause) = refusal.leaves_running() {
+                    // Of such a program nothing is of any use; a destructor may keep its loader, too.
+                    self.end(cause);
                 }
                 Err(Unanswered::Refused(refusal))
             }
@@ -238,8 +208,8 @@ impl<C: Chip> Calls<C> {
         let outcome = run_message::outcome_of(lane);
         drop(held);
         outcome.map_err(|error| {
-            if matches!(error, DeviceError::Lost(_)) {
-                self.child.kill();
+            if let DeviceError::Lost(lost) = &error {
+                self.end(lost.cause.clone());
             }
             Unanswered::Failed(error)
         })
@@ -252,22 +222,12 @@ impl<C: Chip> Calls<C> {
 
     /// Passes on what the program has said.
     fn hear(&self) {
-        let lane = &self.control.control().records;
-        if lane.is_empty() {
-            return;
-        }
-        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in lane.take() {
-            match serde_json::from_slice::<Record>(&record) {
-                Ok(record) => record.emit(),
-                Err(error) => tracing::warn!(%error, "a log record of a device cannot be read"),
-            }
-        }
-        let lost = lane.dropped().saturating_sub(*dropped);
-        if lost != 0 {
-            *dropped += lost;
-            tracing::warn!(lost, "a device has said more than there was room for");
-        }
+        let pass_on = |record: &[u8]| match serde_json::from_slice::<Record>(record) {
+            Ok(record) => record.emit(),
+            Err(error) => tracing::warn!(%error, "a log record of a device cannot be read"),
+        };
+        let lose = |lost| tracing::warn!(lost, "a device has said more than there was room for");
+        self.hearing.hear(&self.control.control().records, pass_on, lose);
     }
 
     /// Waits for an answer; what the program says meanwhile is passed on before this returns.
@@ -288,9 +248,9 @@ impl<C: Chip> Calls<C> {
                 return if lane.is_turn_of(End::Host) { Ok(()) } else { Err(self.ended(during)) };
             }
             if start.elapsed() >= limit {
-                self.child.kill();
                 let cause = LostCause::Silent { limit };
-                return Err(Unanswered::Ended { cause, crashed: None, during });
+                self.end(cause.clone());
+                return Err(Unanswered::Ended { cause, during });
             }
             self.hear();
             lane.sleep(End::Host, SLEEP);
@@ -298,10 +258,30 @@ impl<C: Chip> Calls<C> {
         Ok(())
     }
 
-    /// The program has ended: how.
+    /// Ends the program, and notes what for: whoever waits for something else is told.
+    fn end(&self, cause: LostCause) {
+        if !self.is_over() {
+            // The first cause counts.
+            let _is_first = self.ended_by.set(cause);
+            self.child.kill();
+        }
+    }
+
+    /// The program has ended without an answer: how.
     fn ended(&self, during: During) -> Unanswered {
-        let crashed = self.control.control().crash.read().map(Box::new);
-        Unanswered::Ended { cause: self.child.how(), crashed, during }
+        match self.ended_by.get() {
+            // What hangs has been refused, so it is something else, and a load can be tried again.
+            Some(cause) if during.is_load() && !matches!(cause, LostCause::Silent { .. }) => {
+                Unanswered::Gone
+            }
+            Some(cause) => Unanswered::Ended { cause: cause.clone(), during },
+            None => Unanswered::Ended { cause: self.child.how(), during },
+        }
+    }
+
+    /// What the program has left behind, if it was ended by a signal of its own making.
+    pub(super) fn crashed(&self) -> Option<Crashed> {
+        self.control.control().crash.read()
     }
 
     fn lane(&self, index: usize) -> &Lane {
@@ -327,54 +307,4 @@ impl<C: Chip> Drop for Calls<C> {
 /// Nothing panics between two changes that belong together.
 fn locked(lane: &Mutex<()>) -> MutexGuard<'_, ()> {
     lane.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Unanswered {
-    /// The same with the crash explained, if there was one.
-    pub(super) fn explained(self, explain: impl FnOnce(&Crashed, During) -> Crash) -> Self {
-        match self {
-            Self::Ended { crashed: Some(crashed), during, .. } => {
-                let cause = LostCause::Crash(Box::new(explain(&crashed, during)));
-                Self::Ended { cause, crashed: None, during }
-            }
-            other => other,
-        }
-    }
-
-    /// The error of a request about memory. Whatever has ended the program: it was not this request.
-    pub(super) fn into_memory(self) -> MemoryError {
-        match self {
-            Self::Gone | Self::Ended { .. } | Self::Failed(_) => MemoryError::Gone,
-            Self::Refused(refusal) => refusal.into_memory(),
-        }
-    }
-
-    /// The error of a request about a kernel.
-    pub(super) fn into_kernel(self) -> KernelError {
-        match self {
-            Self::Gone | Self::Failed(_) => KernelError::Gone,
-            Self::Ended { cause, .. } => KernelError::Lost(DeviceLost { cause, fault: None }),
-            Self::Refused(refusal) => refusal.into_kernel(),
-        }
-    }
-
-    /// The error of a check.
-    pub(super) fn into_orchestration(self) -> OrchestrationError {
-        match self {
-            Self::Refused(refusal) => refusal.into_orchestration(),
-            unanswered => {
-                OrchestrationError::Refused { reason: unanswered.into_device().to_string() }
-            }
-        }
-    }
-
-    /// The error of anything else.
-    pub(super) fn into_device(self) -> DeviceError {
-        match self {
-            Self::Gone => DeviceError::Gone,
-            Self::Ended { cause, .. } => DeviceError::Lost(DeviceLost { cause, fault: None }),
-            Self::Refused(refusal) => refusal.into_device(),
-            Self::Failed(error) => error,
-        }
-    }
 }

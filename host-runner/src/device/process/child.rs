@@ -187,9 +187,11 @@ fn watch(
     }
     let _told = tell.send(handle);
     let status = child.wait().unwrap_or_default();
-    *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
-    // ORDERING: Release: see `is_over`.
+    let mut known = shared.status.lock().unwrap_or_else(PoisonError::into_inner);
+    *known = Some(status);
+    // ORDERING: Release: see `is_over`. Under the lock: who has waited for the status finds that it is over.
     shared.is_over.store(true, Ordering::Release);
+    drop(known);
     shared.ended.notify_all();
     for lane in &shared.control.control().lanes {
         lane.wake();

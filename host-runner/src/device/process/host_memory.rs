@@ -19,7 +19,8 @@ pub(super) struct HostMemory {
     file: Arc<SharedFile>,
     /// Address of its first byte at the program.
     base: u64,
-    live: Mutex<BTreeMap<u64, Arc<Live>>>,
+    /// `None` once the device is gone.
+    live: Mutex<Option<BTreeMap<u64, Arc<Live>>>>,
     /// Counts what takes away meaning from an address.
     epoch: AtomicU64,
 }
@@ -33,21 +34,30 @@ pub(super) struct Live {
     offset: usize,
     bytes: usize,
     holder: Holder,
-    /// Whether it is still allocated; held by the one thread that copies.
-    is_live: Mutex<bool>,
+    /// Held by the one thread that copies.
+    state: Mutex<State>,
+}
+
+/// What has become of an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Live,
+    Freed,
+    /// The device is gone, and it with it.
+    Gone,
 }
 
 impl HostMemory {
     /// Memory of which nothing is allocated.
     pub(super) fn new(file: Arc<SharedFile>, base: u64) -> Self {
-        Self { file, base, live: Mutex::default(), epoch: AtomicU64::new(0) }
+        Self { file, base, live: Mutex::new(Some(BTreeMap::new())), epoch: AtomicU64::new(0) }
     }
 
     /// Notes what the program has allocated.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::Gone`] where that is not in the memory: the program is out of its mind.
+    /// [`MemoryError::Gone`] where the device is, and where that is not in the memory: the program is out of its mind.
     pub(super) fn add(
         &self,
         address: u64,
@@ -55,9 +65,9 @@ impl HostMemory {
         holder: Holder,
     ) -> Result<(), MemoryError> {
         let offset = self.offset(address, bytes).ok_or(MemoryError::Gone)?;
-        let (file, is_live) = (Arc::clone(&self.file), Mutex::new(true));
-        let live = Arc::new(Live { file, address, offset, bytes, holder, is_live });
-        self.live().insert(address, live);
+        let (file, state) = (Arc::clone(&self.file), Mutex::new(State::Live));
+        let live = Arc::new(Live { file, address, offset, bytes, holder, state });
+        self.live().as_mut().ok_or(MemoryError::Gone)?.insert(address, live);
         Ok(())
     }
 
@@ -65,24 +75,29 @@ impl HostMemory {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::UnknownAddress`].
+    /// [`MemoryError::UnknownAddress`]; [`MemoryError::Gone`] once the device is.
     pub(super) fn remove(&self, address: DeviceAddr) -> Result<Holder, MemoryError> {
-        let live = self.live().remove(&address.raw());
+        let live = self.live().as_mut().ok_or(MemoryError::Gone)?.remove(&address.raw());
         let live = live.ok_or(MemoryError::UnknownAddress { address })?;
-        *live.copying() = false;
+        *live.copying() = State::Freed;
         // ORDERING: Release: who has learnt of the end, from whomever, sees the new number.
         self.epoch.fetch_add(1, Ordering::Release);
         Ok(live.holder)
     }
 
-    /// Takes all of it out.
+    /// Gives all of it up: the device is gone. Whoever keeps an allocation pinned, or the whole device, keeps no memory
+    /// by that.
     pub(super) fn clear(&self) {
-        let all = std::mem::take(&mut *self.live());
+        let Some(all) = self.live().take() else { return };
         for live in all.values() {
-            *live.copying() = false;
+            *live.copying() = State::Gone;
         }
         // ORDERING: Release: see `remove`.
         self.epoch.fetch_add(1, Ordering::Release);
+        // Nobody copies any more.
+        if let Err(error) = self.file.give_back(0, self.file.byte_len()) {
+            tracing::warn!(%error, "memory of a device that is gone stays until it is dropped");
+        }
     }
 
     /// The number that changes with what addresses mean.
@@ -95,13 +110,14 @@ impl HostMemory {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::OutOfRange`].
+    /// [`MemoryError::OutOfRange`]; [`MemoryError::Gone`] once the device is.
     pub(super) fn find(
         &self,
         address: DeviceAddr,
         bytes: usize,
     ) -> Result<(Arc<Live>, usize), MemoryError> {
         let live = self.live();
+        let live = live.as_ref().ok_or(MemoryError::Gone)?;
         let found = live.range(..=address.raw()).next_back().and_then(|(&start, live)| {
             let offset = usize::try_from(address.raw() - start).ok()?;
             let fits = offset.checked_add(bytes).is_some_and(|end| end <= live.bytes);
@@ -112,7 +128,7 @@ impl HostMemory {
 
     /// The allocation that starts at an address.
     pub(super) fn pin(&self, address: DeviceAddr) -> Option<Arc<Live>> {
-        self.live().get(&address.raw()).cloned()
+        self.live().as_ref()?.get(&address.raw()).cloned()
     }
 
     /// Copies bytes to where the program has just given room for them.
@@ -141,7 +157,7 @@ impl HostMemory {
         (offset.checked_add(bytes)? <= self.file.byte_len()).then_some(offset)
     }
 
-    fn live(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Live>>> {
+    fn live(&self) -> MutexGuard<'_, Option<BTreeMap<u64, Arc<Live>>>> {
         // Nothing panics between two changes that belong together.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,13 +184,16 @@ impl Live {
         bytes
     }
 
-    fn copying(&self) -> MutexGuard<'_, bool> {
-        self.is_live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn copying(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, is_live: bool, offset: usize, bytes: usize) -> Result<(), MemoryError> {
-        if is_live && offset.checked_add(bytes).is_some_and(|end| end <= self.bytes) {
-            return Ok(());
+    fn check(&self, state: State, offset: usize, bytes: usize) -> Result<(), MemoryError> {
+        let fits = offset.checked_add(bytes).is_some_and(|end| end <= self.bytes);
+        match state {
+            State::Live if fits => return Ok(()),
+            State::Live | State::Freed => {}
+            State::Gone => return Err(MemoryError::Gone),
         }
         // CAST: usize is 64 bits on the supported targets.
         let address = DeviceAddr::new(self.address.saturating_add(offset as u64));
@@ -184,8 +203,8 @@ impl Live {
 
 impl PinnedMemory for Live {
     fn copy_in(&self, offset: usize, from: &[u8]) -> Result<(), MemoryError> {
-        let is_live = self.copying();
-        self.check(*is_live, offset, from.len())?;
+        let state = self.copying();
+        self.check(*state, offset, from.len())?;
         // SAFETY: inside the allocation, which stays as long as the lock; no other thread of the host is copying, and
         // the caller sees to it that no run or load uses the range meanwhile (`Device`).
         unsafe {
@@ -196,8 +215,8 @@ impl PinnedMemory for Live {
     }
 
     fn copy_out(&self, offset: usize, to: &mut [u8]) -> Result<(), MemoryError> {
-        let is_live = self.copying();
-        self.check(*is_live, offset, to.len())?;
+        let state = self.copying();
+        self.check(*state, offset, to.len())?;
         // SAFETY: as in `copy_in`; all bytes of a file are initialised.
         unsafe {
             let from = at(&self.file, self.offset + offset);
@@ -231,5 +250,26 @@ mod tests {
         assert_ne!(memory.epoch(), epoch);
         assert!(pinned.copy_out(0, &mut bytes).is_err() && memory.pin(address).is_none());
         assert_eq!(memory.remove(address), Err(MemoryError::UnknownAddress { address }));
+    }
+
+    #[test]
+    fn of_a_device_that_is_gone_no_page_stays_and_nothing_can_be_copied() {
+        let file = Arc::new(SharedFile::new("test", 1 << 16).unwrap());
+        let memory = HostMemory::new(Arc::clone(&file), 0x4_0000);
+        memory.add(0x4_1000, 64, Holder::User).unwrap();
+        let address = DeviceAddr::new(0x4_1000);
+        let (pinned, epoch) = (memory.pin(address).unwrap(), memory.epoch());
+        pinned.copy_in(0, &[5; 64]).unwrap();
+        assert_eq!(memory.word(0x4_1000), Some(u64::from_ne_bytes([5; 8])));
+        memory.clear();
+        assert_eq!(memory.word(0x4_1000), Some(0), "pages are zero that were given back");
+        assert_ne!(memory.epoch(), epoch);
+        let mut bytes = [0; 64];
+        assert_eq!(pinned.copy_out(0, &mut bytes), Err(MemoryError::Gone));
+        assert_eq!(pinned.copy_in(0, &bytes), Err(MemoryError::Gone));
+        assert_eq!(memory.find(address, 1).map(drop), Err(MemoryError::Gone));
+        assert_eq!(memory.remove(address), Err(MemoryError::Gone));
+        assert_eq!(memory.add(0x4_2000, 1, Holder::User), Err(MemoryError::Gone));
+        assert!(memory.pin(address).is_none());
     }
 }

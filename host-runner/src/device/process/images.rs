@@ -61,6 +61,15 @@ impl Images {
         self.table().orchestrations.insert(range.id.raw(), (range, image));
     }
 
+    /// An orchestration was unloaded, unless its id has been used again: where it was, there may be other code soon.
+    pub(super) fn remove_orchestration(&self, id: CallableId, generation: u32) {
+        let mut table = self.table();
+        let is_it = |(range, _): &(LoadedRange, DeviceAddr)| range.generation == generation;
+        if table.orchestrations.get(&id.raw()).is_some_and(is_it) {
+            table.orchestrations.remove(&id.raw());
+        }
+    }
+
     /// A kernel was loaded, or another reference to it taken. Its entry is at an address of the program.
     pub(super) fn add_kernel(&self, record: DeviceAddr, binary: &[u8], entry: u64) {
         let mut table = self.table();
@@ -130,4 +139,24 @@ pub(super) fn function_at(image: &[u8], vaddr: u64) -> Option<(String, u64)> {
         .filter(|(symbol, _)| vaddr - symbol.st_value < symbol.st_size.max(1))
         .max_by_key(|(symbol, _)| symbol.st_value)?;
     Some((names.get_at(symbol.st_name)?.to_owned(), vaddr - symbol.st_value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_unloaded_owns_no_code_and_its_id_may_have_been_used_again() {
+        let images = Images::default();
+        let id = CallableId::new(4).unwrap();
+        let range = |generation| LoadedRange { id, generation, base: 64, span: 64, bias: 0 };
+        images.add_orchestration(range(1), DeviceAddr::new(8));
+        images.add_orchestration(range(2), DeviceAddr::new(16));
+        images.remove_orchestration(id, 1);
+        let owner = images.owner(100);
+        let Some(Owner::Orchestration { callable, image, .. }) = owner else { panic!("{owner:?}") };
+        assert_eq!((callable, image), (id, DeviceAddr::new(16)));
+        images.remove_orchestration(id, 2);
+        assert!(images.owner(100).is_none());
+    }
 }

@@ -203,6 +203,15 @@ impl From<DeviceError> for Refusal {
 }
 
 impl Refusal {
+    /// What code of the user still runs in the program, which is ended for it.
+    pub(super) fn leaves_running(&self) -> Option<LostCause> {
+        match self {
+            Self::Lost(lost) => Some(DeviceLost::from(lost.clone()).cause),
+            Self::KernelNotReturned { function, limit } => Some(not_ended(function, *limit)),
+            _ => None,
+        }
+    }
+
     /// The error of a request about memory.
     pub(super) fn into_memory(self) -> MemoryError {
         match self {
@@ -222,7 +231,8 @@ impl Refusal {
                 KernelError::Exception { function: known(&FUNCTIONS, &function), text }
             }
             Self::KernelNotReturned { function, limit } => {
-                KernelError::NotReturned { function: known(&FUNCTIONS, &function), limit }
+                // In the host's process the device would go on.
+                KernelError::Lost(DeviceLost { cause: not_ended(&function, limit), fault: None })
             }
             Self::KernelUnknown { address } => {
                 KernelError::Unknown { address: DeviceAddr::new(address) }
@@ -239,6 +249,7 @@ impl Refusal {
         match self {
             Self::Unresolved { names } => OrchestrationError::Unresolved { names },
             Self::Orchestration { reason } => OrchestrationError::Refused { reason },
+            Self::Gone | Self::Memory(WireMemoryError::Gone) => OrchestrationError::Gone,
             refusal => OrchestrationError::Refused { reason: format!("{refusal:?}") },
         }
     }
@@ -255,9 +266,16 @@ impl Refusal {
             }
             Self::Rings { task_window, dep_pool } => DeviceError::Rings { task_window, dep_pool },
             Self::Other { reason } => DeviceError::Program { reason },
-            refusal => DeviceError::Kernel(refusal.into_kernel()),
+            refusal => refusal.into_kernel().into(),
         }
     }
+}
+
+/// What is said of a kernel that was neither loaded nor unloaded in time.
+fn not_ended(function: &str, limit: Duration) -> LostCause {
+    let is_end = function == "destructors";
+    let what = if is_end { "a destructor of a kernel" } else { "a constructor of a kernel" };
+    LostCause::NotEnded { what, limit }
 }
 
 /// The word of a list that a text is.

@@ -84,18 +84,7 @@ impl ProcessSettings {
                 "the path of the running program is unknown ({error}); name the device's"
             ),
         })?;
-        let candidates = candidates(&own, self.machine);
-        let found = candidates.iter().find(|path| path.is_file());
-        found.cloned().ok_or_else(|| {
-            let machine = machine_name(self.machine);
-            let places: Vec<_> = candidates.iter().map(|it| it.display().to_string()).collect();
-            let reason = format!(
-                "there is no {PROGRAM_NAME} for {machine} at {}; build it with `cargo xtask build-device \
-                 --target {machine}-unknown-linux-gnu`, or name it (SIMPLER_DEVICE_PROGRAM)",
-                places.join(", ")
-            );
-            DeviceError::Program { reason }
-        })
+        first_of(&candidates(&own, self.machine), self.machine)
     }
 
     /// The command that starts the program for a chip.
@@ -129,6 +118,21 @@ fn candidates(own: &Path, machine: Machine) -> Vec<PathBuf> {
     beside.chain(folders.iter().map(|folder| folder.join(&of_machine))).collect()
 }
 
+/// The first of these places where there is a program.
+fn first_of(candidates: &[PathBuf], machine: Machine) -> Result<PathBuf, DeviceError> {
+    let found = candidates.iter().find(|path| path.is_file());
+    found.cloned().ok_or_else(|| {
+        let machine = machine_name(machine);
+        let places: Vec<_> = candidates.iter().map(|it| it.display().to_string()).collect();
+        let reason = format!(
+            "there is no {PROGRAM_NAME} for {machine} at {}; build it with `cargo xtask build-device \
+             --target {machine}-unknown-linux-gnu`, or name it (SIMPLER_DEVICE_PROGRAM)",
+            places.join(", ")
+        );
+        DeviceError::Program { reason }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +164,9 @@ mod tests {
         assert_eq!(words[words.len() - 3..], ["/p", "--chip", "a5"]);
         let native = ProcessSettings::default().with_program(Some("/p".into()));
         assert_eq!(native.command("a5").unwrap().get_program(), "/p");
-        let missing = ProcessSettings::for_machine(OTHER).command("a5").unwrap_err().to_string();
+        // Not beside this program, where somebody may have built one.
+        let nowhere = candidates(Path::new("/nonexistent/debug/deps/tests-1"), OTHER);
+        let missing = first_of(&nowhere, OTHER).unwrap_err().to_string();
         assert!(missing.contains("cargo xtask build-device"), "{missing}");
     }
 }

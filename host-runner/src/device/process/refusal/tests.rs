@@ -52,6 +52,15 @@ fn errors_keep_their_kinds_and_numbers() {
         KernelError::Exception { function: "destructors", text } => assert_eq!(text, "int"),
         other => panic!("{other:?}"),
     }
+    let limit = Duration::from_millis(7);
+    let hangs = Refusal::from(KernelError::NotReturned { function: "destructors", limit });
+    let what = "a destructor of a kernel";
+    assert_eq!(hangs.leaves_running(), Some(LostCause::NotEnded { what, limit }));
+    assert_eq!(Refusal::Gone.leaves_running(), None);
+    match sent(hangs).into_kernel() {
+        KernelError::Lost(lost) => assert_eq!(lost.cause, LostCause::NotEnded { what, limit }),
+        other => panic!("{other:?}"),
+    }
     let launch = DeviceError::OutOfRange { what: "clusters", value: 25, max: 24 };
     let text = launch.to_string();
     assert_eq!(sent(launch.into()).into_device().to_string(), text);
