@@ -59,6 +59,7 @@ struct Passage<F, R> {
 /// # Errors
 ///
 /// The exception.
+#[inline]
 pub fn guarded<F, R>(unwinder: &'static Unwinder, call: F) -> Result<R, Option<Exception>>
 where
     F: FnOnce() -> R + Copy,

@@ -4,7 +4,7 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::NonNull;
 
-use aicpu_linux::guarded_call::{self, Unwinder};
+use aicpu_linux::guarded_call::{self, Exception, Unwinder};
 use libloading::os::unix::Library;
 
 pub mod trace;
@@ -37,15 +37,19 @@ where
     F: FnOnce() -> R + Copy,
     R: Copy,
 {
-    guarded_call::guarded(&UNWINDER, call).map_err(|thrown| {
-        let Some(exception) = thrown else { return "the call did not return".to_owned() };
-        let runtime = CxxRuntime::resident();
-        let mut text = String::new();
-        let find = |name: &CStr| runtime.as_ref()?.symbol(name);
-        // A string has room for everything.
-        let _always_fits = exception.describe(&UNWINDER, &find, &mut text);
-        text
-    })
+    guarded_call::guarded(&UNWINDER, call).map_err(described)
+}
+
+/// What an exception says, which is gone then.
+#[cold]
+fn described(thrown: Option<Exception>) -> String {
+    let Some(exception) = thrown else { return "the call did not return".to_owned() };
+    let runtime = CxxRuntime::resident();
+    let mut text = String::new();
+    let find = |name: &CStr| runtime.as_ref()?.symbol(name);
+    // A string has room for everything.
+    let _always_fits = exception.describe(&UNWINDER, &find, &mut text);
+    text
 }
 
 /// The readable form of a name as the compiler wrote it; as it is where that is no C++ name, or no
