@@ -359,7 +359,11 @@ pub fn arguments(tensors: &[(u64, usize)], scalars: &[u64]) -> ChipStorageTaskAr
 }
 
 /// The image of a source in `data/` for a machine and a chip, from the cache or the compiler.
-fn image(machine: Machine, chip: ChipName, kind: CodeKind, source: &str) -> Vec<u8> {
+///
+/// # Panics
+///
+/// There is no compiler, or it refuses the source.
+pub fn image(machine: Machine, chip: ChipName, kind: CodeKind, source: &str) -> Vec<u8> {
     static NATIVE: LazyLock<Compiler> = LazyLock::new(|| {
         Compiler::newest_on(&std::env::var_os("PATH").unwrap_or_default()).expect("a compiler")
     });

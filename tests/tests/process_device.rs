@@ -13,6 +13,8 @@ use tests::workers::{Cells, SENTINEL, assert_works, threads, with_causes};
 
 #[path = "process_device/crashes.rs"]
 mod crashes;
+#[path = "process_device/emulated.rs"]
+mod emulated;
 #[path = "process_device/ends.rs"]
 mod ends;
 #[path = "process_device/loading.rs"]

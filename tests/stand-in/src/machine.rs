@@ -83,6 +83,20 @@ impl Machine {
         Ok(aicpu_folder().join(self.processor()).join("stand-in-daemon"))
     }
 
+    /// The program of a device in a process of its own for it, up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`NotHere`].
+    ///
+    /// # Panics
+    ///
+    /// It does not build.
+    pub fn device_program(self) -> Result<PathBuf, NotHere> {
+        built(&["build-device", "--target", &self.triple()])?;
+        Ok(target_folder().join("device").join(self.processor()).join("process-device"))
+    }
+
     /// The AICPU image for a chip and a kind of host (`onboard`, `sim`), up to date.
     ///
     /// # Errors
@@ -131,8 +145,13 @@ fn repository() -> PathBuf {
 
 /// Where the project's commands put what is for the AICPU.
 fn aicpu_folder() -> PathBuf {
+    target_folder().join("aicpu")
+}
+
+/// The folder of everything that is built.
+fn target_folder() -> PathBuf {
     let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    repository().join(named.unwrap_or_else(|| PathBuf::from("target"))).join("aicpu")
+    repository().join(named.unwrap_or_else(|| PathBuf::from("target")))
 }
 
 #[cfg(test)]

@@ -60,6 +60,8 @@ pub(super) struct Settings {
     pub(super) unload_limit: Duration,
     /// Processors that the threads of a run use.
     pub(super) cores_used: usize,
+    /// Whether the program is run by an emulator.
+    pub(super) is_emulated: bool,
 }
 
 /// Bytes in device memory that one request is about.

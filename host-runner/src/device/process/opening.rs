@@ -55,6 +55,7 @@ impl<C: Chip> ProcessDevice<C> {
             interleaving_seed: device.interleaving_seed,
             unload_limit,
             cores_used: device.cores_used,
+            is_emulated: settings.is_emulated(),
         })?;
         let Answer::Opened { memory: base, clusters_max, aicpu_threads_max, callable_ids } = opened
         else {

@@ -158,7 +158,8 @@ impl<C: Chip> Served<C> {
         let arena = Some(Arc::clone(&self.arena));
         let device = SimDevice::<C>::open_within(settings.interleaving_seed, arena, record)?
             .with_unload_limit(settings.unload_limit)
-            .with_cores_used(settings.cores_used);
+            .with_cores_used(settings.cores_used)
+            .with_private_code(settings.is_emulated);
         let facts = device.facts();
         *self.device.write().unwrap_or_else(PoisonError::into_inner) = Some(device);
         Ok(Answer::Opened {

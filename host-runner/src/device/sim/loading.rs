@@ -79,8 +79,8 @@ impl<C: Chip> SimDevice<C> {
         // CAST: it was looked up with so many bytes.
         // SAFETY: nobody writes to an image that is in device memory (`Device::upload_image`).
         let bytes = unsafe { image.own_bytes(load.bytes as usize) };
-        // Code that is shown to debuggers is in memory of another kind.
-        let Some(bytes) = bytes.filter(|_| !platform.is_listing()) else { return };
+        // An instance is memory that others have, too.
+        let Some(bytes) = bytes.filter(|_| !platform.has_private_code()) else { return };
         let mut slot = platform.code_memory(load.id).lock();
         // SAFETY: `load` has the image until it takes the instance back, or for good; `free` has it
         // forgotten before other bytes are there.

@@ -38,9 +38,10 @@ const SLEEP_MAX: Duration = Duration::from_micros(100);
 const SLOTS: SlotConfig =
     SlotConfig { folders: &[c"/dev/shm", c"/var/tmp", c"/tmp"], ..SlotConfig::DEFAULT };
 
-/// Executable memory for code that is shown to debuggers and profilers: private. In memory that has
-/// two addresses gdb can set no breakpoint, and perf takes it for a file and leaves its map alone.
-const LISTED_SLOTS: SlotConfig = SlotConfig { mode: SlotMode::Anonymous, ..SLOTS };
+/// Private executable memory. For code that is shown to debuggers and profilers: in memory that has
+/// two addresses gdb can set no breakpoint, and perf takes it for a file and leaves its map alone. And under an
+/// emulator: what is written at another address does not tell it (qemu before 8.1) that its translation is stale.
+const PRIVATE_SLOTS: SlotConfig = SlotConfig { mode: SlotMode::Anonymous, ..SLOTS };
 
 /// The simulated machine.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub struct SimPlatform<C: Chip> {
     slots: OnceLock<SlotArena>,
     /// Whom loaded code is shown to, if anybody.
     lister: OnceLock<Arc<CodeLister>>,
+    /// Whether code has one address, whoever it is shown to.
+    has_private_code: AtomicBool,
     /// Where loaded code is booked.
     ledger: Arc<Ledger>,
     /// Through which calls the first exception came that left an orchestration in a run, since it
@@ -71,6 +74,7 @@ impl<C: Chip> SimPlatform<C> {
             symbols: ResidentSymbols::open(),
             slots: OnceLock::new(),
             lister: OnceLock::new(),
+            has_private_code: AtomicBool::new(false),
             ledger,
             thrown: Mutex::new(None),
             has_thrown: AtomicBool::new(false),
@@ -88,9 +92,17 @@ impl<C: Chip> SimPlatform<C> {
         self.thrown.lock().take()
     }
 
-    /// Whether loaded code is shown to anybody.
-    pub fn is_listing(&self) -> bool {
-        self.lister.get().is_some()
+    /// Whether code is in private memory: it is shown to somebody, or somebody said so.
+    pub fn has_private_code(&self) -> bool {
+        // ORDERING: Relaxed: see `keep_code_private`.
+        self.lister.get().is_some() || self.has_private_code.load(Ordering::Relaxed)
+    }
+
+    /// Has code in private memory, for machines that must see it written where it runs. To be called when
+    /// [`list_code`](Self::list_code) is.
+    pub fn keep_code_private(&self) {
+        // ORDERING: Relaxed: nobody else has the device yet.
+        self.has_private_code.store(true, Ordering::Relaxed);
     }
 
     /// Shows all code that is loaded to `lister`. To be called before the first orchestration is
@@ -105,8 +117,7 @@ impl<C: Chip> SimPlatform<C> {
     /// The executable memory, by now of the kind that goes with the lister.
     fn slots(&self) -> &SlotArena {
         self.slots.get_or_init(|| {
-            let is_listed = self.lister.get().is_some();
-            SlotArena::new(if is_listed { LISTED_SLOTS } else { SLOTS })
+            SlotArena::new(if self.has_private_code() { PRIVATE_SLOTS } else { SLOTS })
         })
     }
 

@@ -29,6 +29,15 @@ impl<C: Chip> SimDevice<C> {
         self
     }
 
+    /// The same with code of orchestrations in private memory, if that is wanted: an emulator sees it change there.
+    #[must_use]
+    pub fn with_private_code(self, is_wanted: bool) -> Self {
+        if is_wanted {
+            self.parts.engine.executor().platform().keep_code_private();
+        }
+        self
+    }
+
     /// The same with verdicts on orchestrations taken from a cache and kept there.
     #[must_use]
     pub fn with_image_cache(mut self, images: Option<Arc<ImageCache>>) -> Self {
