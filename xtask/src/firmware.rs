@@ -213,7 +213,10 @@ fn build_for(toolchain: &Toolchain, wishes: &Wishes) -> Result<()> {
     let folder = wishes.out.clone().unwrap_or_else(default_folder);
     // Both chips have their archive in one place: until it is linked, nobody else may compile it.
     let path = cross::target_folder().join("firmware.lock");
-    let lock = fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
+    // In a fresh clone, cargo has not made the folder yet.
+    let lock = fs::create_dir_all(cross::target_folder())
+        .and_then(|()| fs::File::create(&path))
+        .and_then(|file| file.lock().map(|()| file));
     let _one_at_a_time = lock.with_context(|| format!("cannot lock {}", path.display()))?;
     let wanted = |chip: &Chip| wishes.chip.is_none_or(|wish| wish == *chip);
     for chip in Chip::ALL.into_iter().filter(wanted) {

@@ -51,7 +51,7 @@ pub(crate) fn check_processes() -> Result<Outcome> {
         return Ok(Outcome::Passed);
     }
     for scene in EMULATED_SCENES {
-        run(&words(&format!("--process --emulated --scene {scene}")))?;
+        run(&words(&format!("--process --emulated --threads 3 --scene {scene}")))?;
     }
     Ok(Outcome::Passed)
 }
@@ -64,13 +64,14 @@ pub(crate) fn check_processes() -> Result<Outcome> {
 /// They do not build, or one failed.
 pub(crate) fn check_cann() -> Result<Outcome> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    run(&words("--cann native --small"))?;
+    // Over thread counts they are run on simulators; here, each launch is of several processes.
+    run(&words("--cann native --small --threads 3"))?;
     if let Some(missing) = device_program::why_not(Machine::Aarch64)? {
         eprintln!("skipped: the AICPU program for aarch64: {missing}");
         return Ok(Outcome::Passed);
     }
     for scene in EMULATED_SCENES {
-        run(&words(&format!("--cann aarch64 --scene {scene}")))?;
+        run(&words(&format!("--cann aarch64 --threads 3 --scene {scene}")))?;
     }
     Ok(Outcome::Passed)
 }
