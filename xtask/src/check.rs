@@ -51,8 +51,8 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "firmware",
-        purpose: "two builds of the firmware are the same bytes, and it runs orchestrations",
-        run: firmware::check_runs,
+        purpose: "two builds of the firmware in two folders are the same bytes",
+        run: firmware::check_twice,
     },
     Check { name: "loom", purpose: "all interleavings of the lock-free pieces", run: loom },
     Check { name: "test", purpose: "the fast suite", run: || passed(test_suite::run(&[])) },

@@ -5,6 +5,8 @@
 
 use anyhow::{Result, bail};
 
+use crate::cross::Machine;
+use crate::device_program;
 use crate::firmware::with_log_frames;
 use crate::process::{cargo, root, run_and_watch};
 
@@ -119,6 +121,9 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         }
     }
     println!();
+    if let Some(missing) = device_program::why_not(Machine::Aarch64)? {
+        println!("skipped: everything that runs on aarch64: {missing}");
+    }
     for line in closing_lines {
         println!("{line}");
     }
