@@ -31,7 +31,7 @@ use protocol::ChipName;
 
 use crate::check::Outcome;
 use crate::cross::{self, Machine, NotHere, Toolchain};
-use crate::process::{cargo, root, run};
+use crate::process::{root, run};
 
 pub(crate) use link::BUILD_ID_BYTES;
 
