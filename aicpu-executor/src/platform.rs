@@ -105,6 +105,10 @@ pub trait Platform: Sync {
     /// Executable memory for one orchestration image.
     type CodeMemory: CodeMemory;
 
+    /// Whether a host writes to memory past the caches of this processor, so that what it may have written is to be
+    /// looked for in memory before each run. Not where both are in one process.
+    const HOST_WRITES_PAST_CACHES: bool = true;
+
     /// Monotonic clock, in ticks.
     fn ticks(&self) -> u64;
 

@@ -153,7 +153,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
         // SAFETY: this thread is alone in the run until the gate opens.
         unsafe { self.clean_after_failure() };
         let body = runtime.body();
-        if extension.is_some() {
+        if P::HOST_WRITES_PAST_CACHES && extension.is_some() {
             self.forget_kernel_lines(body);
         }
         let is_open = match operation {
@@ -206,7 +206,7 @@ impl<C: Chip, P: Platform> Executor<C, P> {
     /// Has the next look at the records of kernels find what is in memory: the host may have written them where this
     /// processor has looked before. Only with a host whose table has no kernels but those that are there.
     fn forget_kernel_lines(&self, body: &RuntimeBody) {
-        for record in body.func_id_to_addr.into_iter().filter(|&record| record != 0) {
+        for record in body.func_id_to_addr.iter().filter(|record| **record != 0) {
             let address = record.wrapping_add(offset_of!(CoreCallable, resolved_addr) as u64);
             self.platform.invalidate_cache(address, size_of::<u64>());
         }

@@ -168,6 +168,8 @@ impl<C: Chip> SimPlatform<C> {
 impl<C: Chip> Platform for SimPlatform<C> {
     type CodeMemory = Slot;
 
+    const HOST_WRITES_PAST_CACHES: bool = false;
+
     fn ticks(&self) -> u64 {
         self.pool.turns().map_or_else(clock::nanoseconds, Turns::nanoseconds)
     }
