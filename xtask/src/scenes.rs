@@ -44,16 +44,7 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
 ///
 /// They do not build, or one failed.
 pub(crate) fn check_processes() -> Result<Outcome> {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    run(&words("--process --small"))?;
-    if let Some(missing) = device_program::why_not(Machine::Aarch64)? {
-        eprintln!("skipped: devices for aarch64: {missing}");
-        return Ok(Outcome::Passed);
-    }
-    for scene in EMULATED_SCENES {
-        run(&words(&format!("--process --emulated --threads 3 --scene {scene}")))?;
-    }
-    Ok(Outcome::Passed)
+    check_here_and_emulated("--process --small", "--process --emulated")
 }
 
 /// Runs small scenes as on a chip, with the mock of the vendor's libraries: on this machine, and some of them with the
@@ -63,15 +54,20 @@ pub(crate) fn check_processes() -> Result<Outcome> {
 ///
 /// They do not build, or one failed.
 pub(crate) fn check_cann() -> Result<Outcome> {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     // Over thread counts they are run on simulators; here, each launch is of several processes.
-    run(&words("--cann native --small --threads 3"))?;
+    check_here_and_emulated("--cann native --small --threads 3", "--cann aarch64")
+}
+
+/// Runs scenes with the options for this machine, and where there is an emulator some with those for aarch64.
+fn check_here_and_emulated(here: &str, emulated: &str) -> Result<Outcome> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    run(&words(here))?;
     if let Some(missing) = device_program::why_not(Machine::Aarch64)? {
-        eprintln!("skipped: the AICPU program for aarch64: {missing}");
+        eprintln!("skipped: scenes with {emulated}: {missing}");
         return Ok(Outcome::Passed);
     }
     for scene in EMULATED_SCENES {
-        run(&words(&format!("--cann aarch64 --threads 3 --scene {scene}")))?;
+        run(&words(&format!("{emulated} --threads 3 --scene {scene}")))?;
     }
     Ok(Outcome::Passed)
 }

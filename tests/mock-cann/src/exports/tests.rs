@@ -153,6 +153,13 @@ fn hung(uses: *mut c_void) -> *mut c_void {
     stream
 }
 
+/// The same, when somebody has waited for it in vain.
+fn found_hung() -> *mut c_void {
+    let stream = hung(null_mut());
+    assert_eq!(aclrtSynchronizeStreamWithTimeout(stream, 1), LATE);
+    stream
+}
+
 #[test]
 fn a_stream_that_hangs_is_neither_destroyed_nor_reset_with_its_device_unnoticed() {
     let turn = open();
@@ -162,15 +169,12 @@ fn a_stream_that_hangs_is_neither_destroyed_nor_reset_with_its_device_unnoticed(
 
     drop(turn);
     let turn = open();
-    let stream = hung(null_mut());
-    assert_eq!(aclrtSynchronizeStreamWithTimeout(stream, 1), LATE);
-    rtStreamDestroy(stream);
+    rtStreamDestroy(found_hung());
     assert_one(&close(), "a stream with work under way");
 
     drop(turn);
     let turn = open();
-    let stream = hung(null_mut());
-    assert_eq!(aclrtSynchronizeStreamWithTimeout(stream, 1), LATE);
+    let _stays = found_hung();
     let violations = close();
     assert_eq!(violations.len(), 2, "{violations:?}");
     assert!(violations[0].contains("aclrtResetDevice was called with work under way"));

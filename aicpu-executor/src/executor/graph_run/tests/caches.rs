@@ -7,13 +7,18 @@ use protocol::{CoreCallable, DeviceAddr, HandshakeRecord, RuntimeRecord};
 
 use super::*;
 
-#[test]
-fn handshake_records_are_taken_from_memory_and_leave_nothing_in_caches() {
+/// A device that has run a graph of two tasks once, and both. Its seed is even: the cores do not stay up.
+fn after_a_run() -> (Device<A2a3>, TestGraph, Uploaded) {
     let graph = TestGraph::new(2, &[(0, 1)]);
     let mut uploaded = Uploaded::new(&graph, 1);
-    // An even seed: the cores do not stay up.
     let mut device = device::<A2a3>(2, 4);
     run_well(&mut device, &graph, &mut uploaded, 2, &[]);
+    (device, graph, uploaded)
+}
+
+#[test]
+fn handshake_records_are_taken_from_memory_and_leave_nothing_in_caches() {
+    let (device, ..) = after_a_run();
     let handshakes = device.record().workers()[..6].as_ptr_range();
     let (start, end) = (handshakes.start.expose_provenance(), handshakes.end.expose_provenance());
     let told = device.forgotten(start as u64, end - start);
@@ -30,10 +35,7 @@ fn handshake_records_are_taken_from_memory_and_leave_nothing_in_caches() {
 
 #[test]
 fn addresses_of_kernels_are_taken_from_memory_before_the_graph_is_looked_at() {
-    let graph = TestGraph::new(2, &[(0, 1)]);
-    let mut uploaded = Uploaded::new(&graph, 1);
-    let mut device = device::<A2a3>(2, 4);
-    run_well(&mut device, &graph, &mut uploaded, 2, &[]);
+    let (mut device, graph, mut uploaded) = after_a_run();
     let at = |kernel: &CoreCallable| {
         let record = core::ptr::from_ref(kernel).expose_provenance();
         (record + offset_of!(CoreCallable, resolved_addr)) as u64
